@@ -1,0 +1,162 @@
+import type { Region } from './region.ts'
+
+/**
+ * The client's life, as operators see it (PgBouncer's words where it has one):
+ * free → login → idle ⇄ waiting ⇄ active → closing → free. `idle` clients hold no server connection.
+ */
+export const CLIENT_STATE = { free: 0, login: 1, idle: 2, waiting: 3, active: 4, closing: 5 } as const
+export type ClientState = keyof typeof CLIENT_STATE
+export const CLIENT_STATE_NAMES = Object.keys(CLIENT_STATE) as readonly ClientState[]
+
+/** Why a session keeps its server connection; bits of `pins`. */
+export const PIN = {
+  sessionMode: 1 << 0,
+  setting: 1 << 1,
+  temporaryObject: 1 << 2,
+  advisoryLock: 1 << 3,
+  holdCursor: 1 << 4,
+  listen: 1 << 5,
+  sqlPrepare: 1 << 6,
+  sequence: 1 << 7,
+  load: 1 << 8,
+  unknownFunction: 1 << 9,
+  undecidedStatement: 1 << 10,
+  replication: 1 << 11,
+  console: 1 << 12,
+} as const
+export type PinReason = keyof typeof PIN
+
+export function pinReasons(bits: number): readonly PinReason[] {
+  return (Object.keys(PIN) as PinReason[]).filter((reason) => (bits & PIN[reason]) !== 0)
+}
+
+export const CLIENT_FLAG = { tls: 1, unix: 2, console: 4, refused: 8 } as const
+
+/** i32 indexes within a client slot. */
+export const CLIENT = {
+  state: 0,
+  generation: 1,
+  plane: 2,
+  /** Server slot + 1 while attached, else 0. */
+  server: 3,
+  /** Pool record + 1 of the last route, else 0. */
+  pool: 4,
+  transactionStatus: 5,
+  flags: 6,
+  pins: 7,
+  remotePort: 8,
+  localPort: 9,
+  protocolVersion: 10,
+  cancelKeyBytes: 11,
+  /** Requests sent to the server whose ReadyForQuery has not come. */
+  outstanding: 12,
+  /** Where bytes wait in the plane's arena: buffer handle (0 = none), first byte, byte count. */
+  inboxHandle: 13,
+  inboxStart: 14,
+  inboxBytes: 15,
+  outboxHandle: 16,
+  outboxStart: 17,
+  outboxBytes: 18,
+  /** Bytes of a frame header that was cut by a read: at most 4. */
+  headBytes: 19,
+  head: 20,
+  /** Bytes of the frame body still to be forwarded. */
+  bodyRemaining: 22,
+  prepared: 23,
+} as const
+
+/** f64 indexes within a client slot. Times are monotonic milliseconds, 0 = none. */
+export const CLIENT_F64 = {
+  connectedAt: 16,
+  requestAt: 17,
+  waitingSince: 18,
+  transactionAt: 19,
+  queryAt: 20,
+  pinnedAt: 21,
+  bytesRead: 22,
+  bytesWritten: 23,
+  transactions: 24,
+  queries: 25,
+} as const
+
+/** Byte offsets and capacities within a client slot. */
+export const CLIENT_TEXT = {
+  cancelKey: { offset: 208, capacity: 32 },
+  address: { offset: 240, capacity: 48 },
+  user: { offset: 288, capacity: 64 },
+  database: { offset: 352, capacity: 64 },
+  applicationName: { offset: 416, capacity: 64 },
+  tls: { offset: 480, capacity: 48 },
+  /** Session parameters: name\0value\0…, two bytes of length first; when they do not fit, an arena handle. */
+  parameters: { offset: 528, capacity: 496 },
+} as const
+
+/** What `SHOW CLIENTS` prints of one slot. */
+export interface ClientView {
+  readonly slot: number
+  readonly state: ClientState
+  readonly plane: number
+  readonly server: number | null
+  readonly pool: number | null
+  readonly pins: readonly PinReason[]
+  readonly tls: string
+  readonly unix: boolean
+  readonly console: boolean
+  readonly address: string
+  readonly remotePort: number
+  readonly localPort: number
+  readonly user: string
+  readonly database: string
+  readonly applicationName: string
+  readonly transactionStatus: string
+  readonly outstanding: number
+  readonly preparedStatements: number
+  readonly connectedAt: number
+  readonly requestAt: number
+  readonly waitingSince: number
+  readonly pinnedAt: number
+  readonly bytesRead: number
+  readonly bytesWritten: number
+  readonly transactions: number
+  readonly queries: number
+}
+
+/** The slot as a value, or null when it is free. */
+export function readClient(region: Region, slot: number): ClientView | null {
+  const i = slot * (region.recordBytes >> 2)
+  const f = slot * (region.recordBytes >> 3)
+  const number = (field: number): number => region.i32[i + field] ?? 0
+  const time = (field: number): number => region.f64[f + field] ?? 0
+  const text = (field: { offset: number }): string => region.readText(slot, field.offset)
+  const state = CLIENT_STATE_NAMES[number(CLIENT.state)]
+  if (state === undefined || state === 'free') return null
+  const status = number(CLIENT.transactionStatus)
+  return {
+    slot,
+    state,
+    plane: number(CLIENT.plane),
+    server: number(CLIENT.server) === 0 ? null : number(CLIENT.server) - 1,
+    pool: number(CLIENT.pool) === 0 ? null : number(CLIENT.pool) - 1,
+    pins: pinReasons(number(CLIENT.pins)),
+    tls: (number(CLIENT.flags) & CLIENT_FLAG.tls) === 0 ? '' : text(CLIENT_TEXT.tls),
+    unix: (number(CLIENT.flags) & CLIENT_FLAG.unix) !== 0,
+    console: (number(CLIENT.flags) & CLIENT_FLAG.console) !== 0,
+    address: text(CLIENT_TEXT.address),
+    remotePort: number(CLIENT.remotePort),
+    localPort: number(CLIENT.localPort),
+    user: text(CLIENT_TEXT.user),
+    database: text(CLIENT_TEXT.database),
+    applicationName: text(CLIENT_TEXT.applicationName),
+    transactionStatus: status === 0 ? '' : String.fromCharCode(status),
+    outstanding: number(CLIENT.outstanding),
+    preparedStatements: number(CLIENT.prepared),
+    connectedAt: time(CLIENT_F64.connectedAt),
+    requestAt: time(CLIENT_F64.requestAt),
+    waitingSince: time(CLIENT_F64.waitingSince),
+    pinnedAt: time(CLIENT_F64.pinnedAt),
+    bytesRead: time(CLIENT_F64.bytesRead),
+    bytesWritten: time(CLIENT_F64.bytesWritten),
+    transactions: time(CLIENT_F64.transactions),
+    queries: time(CLIENT_F64.queries),
+  }
+}

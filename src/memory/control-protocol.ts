@@ -1,0 +1,50 @@
+/**
+ * What control and plane say to each other: JSON frames behind a four-byte big-endian length, over a Unix stream that
+ * the plane dials (`<run directory>/control.sock`). A plane that has lost control goes on with the values it has and dials again.
+ */
+import type { PlaneValues, Verifier } from '../shard/plane-values.ts'
+import type { Topology } from '../shard/topology.ts'
+
+/** Control → plane. Every command with an `id` is answered with one `done`. */
+export type PlaneCommand =
+  | { readonly op: 'values'; readonly values: PlaneValues }
+  | { readonly op: 'topology'; readonly topology: Topology }
+  | {
+      readonly op: 'account'
+      readonly user: string
+      readonly found: boolean
+      readonly verifier: Verifier | null
+      readonly error: string | null
+    }
+  /** Answered when no server connection of the database (null: of any) is in use. */
+  | { readonly op: 'pause'; readonly id: number; readonly database: string | null }
+  | { readonly op: 'resume'; readonly id: number; readonly database: string | null }
+  /** Server connections are closed as they become free. */
+  | { readonly op: 'reconnect'; readonly id: number; readonly database: string | null }
+  /** Clients and servers of the database are closed at once, and new clients wait until RESUME. */
+  | { readonly op: 'kill'; readonly id: number; readonly database: string | null }
+  | { readonly op: 'kill-client'; readonly id: number; readonly client: number; readonly generation: number }
+  /** Refuse new clients, tell idle ones, finish transactions; answered when no client is left or the deadline passed. */
+  | { readonly op: 'drain'; readonly id: number; readonly deadlineMs: number }
+  | { readonly op: 'exit' }
+
+/** Plane → control. */
+export type PlaneEvent =
+  | {
+      readonly op: 'hello'
+      readonly plane: number
+      readonly pid: number
+      readonly valuesVersion: number
+      readonly topologyVersion: number
+    }
+  | { readonly op: 'done'; readonly id: number; readonly error: string | null }
+  | {
+      readonly op: 'log'
+      readonly level: 'debug' | 'info' | 'warn' | 'error'
+      readonly message: string
+      readonly fields: Readonly<Record<string, unknown>>
+    }
+  /** Look this user up (auth_query) and answer with `account`. */
+  | { readonly op: 'account'; readonly user: string; readonly database: string }
+  /** The shard behaved unlike the topology says: probe it now. */
+  | { readonly op: 'suspect'; readonly shard: number; readonly reason: string }

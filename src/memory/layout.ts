@@ -1,0 +1,74 @@
+/**
+ * Where everything lies in the shared memory that keeper, planes and control map.
+ *
+ * A plane may die at any instruction; what a session needs to go on is here, and JavaScript objects are
+ * views of it that can be rebuilt. The same numbers feed `SHOW CLIENTS` and `/metrics`, so the control
+ * process reads them without asking a plane. All integers are little-endian (x64 and arm64).
+ *
+ *   header | plane records | client slots | server slots | pool records | buffer arenas, one per plane
+ *
+ * A change of any offset is a new LAYOUT_VERSION.
+ */
+export const MAGIC = 0x44595753 // "SWYD"
+export const LAYOUT_VERSION = 1
+
+export const PAGE_BYTES = 4096
+export const HEADER_BYTES = PAGE_BYTES
+export const PLANE_RECORD_BYTES = PAGE_BYTES
+export const MAX_PLANES = 16
+export const CLIENT_SLOT_BYTES = 1024
+export const SERVER_SLOT_BYTES = 1024
+export const POOL_RECORD_BYTES = 2048
+
+/** i32 indexes into the header. */
+export const HEADER = {
+  magic: 0,
+  layoutVersion: 1,
+  clientSlots: 2,
+  /** Slots below this number are for ordinary clients; the rest for the console, cancels and polite refusals. */
+  ordinaryClientSlots: 3,
+  serverSlots: 4,
+  poolRecords: 5,
+  planes: 6,
+  keeperPid: 7,
+  /** f64 index: milliseconds to add to the monotonic clock to get the time since 1970. */
+  wallClockOffset: 16,
+  arenaBytesPerPlane: 17,
+} as const
+
+export interface Geometry {
+  readonly clientSlots: number
+  readonly ordinaryClientSlots: number
+  readonly serverSlots: number
+  readonly poolRecords: number
+  readonly planes: number
+  readonly arenaBytesPerPlane: number
+}
+
+export interface Regions {
+  readonly planes: number
+  readonly clients: number
+  readonly servers: number
+  readonly pools: number
+  readonly arenas: number
+  readonly totalBytes: number
+}
+
+const roundToPage = (bytes: number): number => Math.ceil(bytes / PAGE_BYTES) * PAGE_BYTES
+
+/** Byte offset of each region, page aligned. */
+export function regionsOf(geometry: Geometry): Regions {
+  const planes = HEADER_BYTES
+  const clients = planes + MAX_PLANES * PLANE_RECORD_BYTES
+  const servers = clients + roundToPage(geometry.clientSlots * CLIENT_SLOT_BYTES)
+  const pools = servers + roundToPage(geometry.serverSlots * SERVER_SLOT_BYTES)
+  const arenas = pools + roundToPage(geometry.poolRecords * POOL_RECORD_BYTES)
+  return {
+    planes,
+    clients,
+    servers,
+    pools,
+    arenas,
+    totalBytes: arenas + geometry.planes * roundToPage(geometry.arenaBytesPerPlane),
+  }
+}

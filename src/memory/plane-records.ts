@@ -1,0 +1,51 @@
+import type { Region } from './region.ts'
+
+/** i32 indexes within a plane record. */
+export const PLANE = { pid: 0, generation: 1, valuesVersion: 2, topologyVersion: 3, draining: 4 } as const
+
+/** f64 indexes within a plane record: running totals of this plane process. */
+export const PLANE_F64 = {
+  startedAt: 8,
+  /** Monotonic time of the last wake-up: a stuck reactor shows here. */
+  turnedAt: 9,
+  turns: 10,
+  accepted: 11,
+  refused: 12,
+  loginFailures: 13,
+  cancels: 14,
+  protocolErrors: 15,
+  internalErrors: 16,
+  eventsDropped: 17,
+  buffersInUse: 18,
+  bufferBytesInUse: 19,
+  heapBytes: 20,
+  clientsClosed: 21,
+  serversClosed: 22,
+  serverLost: 23,
+} as const
+
+export interface PlaneView {
+  readonly plane: number
+  readonly pid: number
+  readonly valuesVersion: number
+  readonly draining: boolean
+  readonly totals: Readonly<Record<keyof typeof PLANE_F64, number>>
+}
+
+/** The record as a value, or null when no plane ever used it. */
+export function readPlane(region: Region, plane: number): PlaneView | null {
+  const i = plane * (region.recordBytes >> 2)
+  const f = plane * (region.recordBytes >> 3)
+  const pid = region.i32[i + PLANE.pid] ?? 0
+  if (pid === 0) return null
+  const totals = {} as Record<keyof typeof PLANE_F64, number>
+  for (const [name, field] of Object.entries(PLANE_F64))
+    totals[name as keyof typeof PLANE_F64] = region.f64[f + field] ?? 0
+  return {
+    plane,
+    pid,
+    valuesVersion: region.i32[i + PLANE.valuesVersion] ?? 0,
+    draining: region.i32[i + PLANE.draining] === 1,
+    totals,
+  }
+}

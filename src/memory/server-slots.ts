@@ -1,0 +1,121 @@
+import type { Region } from './region.ts'
+
+/**
+ * The server connection's life: free → connecting → login → idle ⇄ active; `tested` while an idle one proves it is
+ * alive, `resetting` while a session's leftovers are discarded, `cancelling` while a cancel request may still hit it.
+ */
+export const SERVER_STATE = {
+  free: 0,
+  connecting: 1,
+  login: 2,
+  idle: 3,
+  active: 4,
+  tested: 5,
+  resetting: 6,
+  cancelling: 7,
+  closing: 8,
+} as const
+export type ServerState = keyof typeof SERVER_STATE
+export const SERVER_STATE_NAMES = Object.keys(SERVER_STATE) as readonly ServerState[]
+
+export const SERVER_FLAG = { tls: 1, unix: 2, replication: 4 } as const
+
+/** i32 indexes within a server slot. */
+export const SERVER = {
+  state: 0,
+  generation: 1,
+  plane: 2,
+  /** Client slot + 1 while attached, else 0. */
+  client: 3,
+  /** Pool record + 1. */
+  pool: 4,
+  transactionStatus: 5,
+  flags: 6,
+  remotePort: 8,
+  localPort: 9,
+  backendPid: 10,
+  cancelKeyBytes: 11,
+  outstanding: 12,
+  outboxHandle: 16,
+  outboxStart: 17,
+  outboxBytes: 18,
+  headBytes: 19,
+  head: 20,
+  bodyRemaining: 22,
+  prepared: 23,
+} as const
+
+/** f64 indexes within a server slot. Times are monotonic milliseconds, 0 = none. */
+export const SERVER_F64 = {
+  connectedAt: 16,
+  requestAt: 17,
+  idleSince: 18,
+  bytesRead: 22,
+  bytesWritten: 23,
+  transactions: 24,
+  queries: 25,
+} as const
+
+export const SERVER_TEXT = {
+  cancelKey: { offset: 208, capacity: 256 },
+  address: { offset: 464, capacity: 112 },
+  tls: { offset: 576, capacity: 48 },
+  serverVersion: { offset: 624, capacity: 64 },
+} as const
+
+/** What `SHOW SERVERS` prints of one slot; user, database and shard are its pool record's. */
+export interface ServerView {
+  readonly slot: number
+  readonly state: ServerState
+  readonly plane: number
+  readonly client: number | null
+  readonly pool: number
+  readonly tls: string
+  readonly address: string
+  readonly remotePort: number
+  readonly localPort: number
+  readonly backendPid: number
+  readonly serverVersion: string
+  readonly transactionStatus: string
+  readonly outstanding: number
+  readonly preparedStatements: number
+  readonly connectedAt: number
+  readonly requestAt: number
+  readonly bytesRead: number
+  readonly bytesWritten: number
+  readonly transactions: number
+  readonly queries: number
+}
+
+/** The slot as a value, or null when it is free. */
+export function readServer(region: Region, slot: number): ServerView | null {
+  const i = slot * (region.recordBytes >> 2)
+  const f = slot * (region.recordBytes >> 3)
+  const number = (field: number): number => region.i32[i + field] ?? 0
+  const time = (field: number): number => region.f64[f + field] ?? 0
+  const state = SERVER_STATE_NAMES[number(SERVER.state)]
+  if (state === undefined || state === 'free') return null
+  const status = number(SERVER.transactionStatus)
+  return {
+    slot,
+    state,
+    plane: number(SERVER.plane),
+    client: number(SERVER.client) === 0 ? null : number(SERVER.client) - 1,
+    pool: number(SERVER.pool) - 1,
+    tls: (number(SERVER.flags) & SERVER_FLAG.tls) === 0 ? '' : region.readText(slot, SERVER_TEXT.tls.offset),
+    address: region.readText(slot, SERVER_TEXT.address.offset),
+    remotePort: number(SERVER.remotePort),
+    localPort: number(SERVER.localPort),
+    backendPid: number(SERVER.backendPid),
+    serverVersion: region.readText(slot, SERVER_TEXT.serverVersion.offset),
+    transactionStatus: status === 0 ? '' : String.fromCharCode(status),
+    outstanding: number(SERVER.outstanding),
+    preparedStatements: number(SERVER.prepared),
+    connectedAt: time(SERVER_F64.connectedAt),
+    requestAt: time(SERVER_F64.requestAt),
+    bytesRead: time(SERVER_F64.bytesRead),
+    bytesWritten: time(SERVER_F64.bytesWritten),
+    transactions: time(SERVER_F64.transactions),
+    queries: time(SERVER_F64.queries),
+  }
+}

@@ -1,0 +1,78 @@
+import {
+  CLIENT_SLOT_BYTES,
+  type Geometry,
+  HEADER,
+  LAYOUT_VERSION,
+  MAGIC,
+  MAX_PLANES,
+  PLANE_RECORD_BYTES,
+  POOL_RECORD_BYTES,
+  type Regions,
+  regionsOf,
+  SERVER_SLOT_BYTES,
+} from './layout.ts'
+import { Region } from './region.ts'
+
+/** Typed regions over one mapping of the shared memory; whoever mapped it unmaps it. */
+export interface SharedState {
+  readonly geometry: Geometry
+  readonly regions: Regions
+  readonly headerI32: Int32Array
+  readonly headerF64: Float64Array
+  readonly planes: Region
+  readonly clients: Region
+  readonly servers: Region
+  readonly pools: Region
+}
+
+/** Stamps a fresh, zeroed mapping of `regionsOf(geometry).totalBytes` bytes. */
+export function formatSharedState(memory: ArrayBuffer, geometry: Geometry, wallClockOffset: number): SharedState {
+  const i32 = new Int32Array(memory, 0, 64)
+  const f64 = new Float64Array(memory, 0, 64)
+  i32[HEADER.layoutVersion] = LAYOUT_VERSION
+  i32[HEADER.clientSlots] = geometry.clientSlots
+  i32[HEADER.ordinaryClientSlots] = geometry.ordinaryClientSlots
+  i32[HEADER.serverSlots] = geometry.serverSlots
+  i32[HEADER.poolRecords] = geometry.poolRecords
+  i32[HEADER.planes] = geometry.planes
+  f64[HEADER.arenaBytesPerPlane] = geometry.arenaBytesPerPlane
+  f64[HEADER.wallClockOffset] = wallClockOffset
+  // Last, so that a reader never sees a half-stamped header.
+  i32[HEADER.magic] = MAGIC
+  return openSharedState(memory)
+}
+
+/** The geometry that a mapping of at least one page announces; throws when it is not ours or of another layout. */
+export function readGeometry(memory: ArrayBuffer): Geometry {
+  const i32 = new Int32Array(memory, 0, 64)
+  const f64 = new Float64Array(memory, 0, 64)
+  if (i32[HEADER.magic] !== MAGIC) throw new Error('shared memory: not a Switchyard segment')
+  const version = i32[HEADER.layoutVersion]
+  if (version !== LAYOUT_VERSION) {
+    throw new Error(`shared memory: layout ${version}, this version reads ${LAYOUT_VERSION}`)
+  }
+  return {
+    clientSlots: i32[HEADER.clientSlots] ?? 0,
+    ordinaryClientSlots: i32[HEADER.ordinaryClientSlots] ?? 0,
+    serverSlots: i32[HEADER.serverSlots] ?? 0,
+    poolRecords: i32[HEADER.poolRecords] ?? 0,
+    planes: i32[HEADER.planes] ?? 0,
+    arenaBytesPerPlane: f64[HEADER.arenaBytesPerPlane] ?? 0,
+  }
+}
+
+/** Views over a stamped mapping. */
+export function openSharedState(memory: ArrayBuffer): SharedState {
+  const geometry = readGeometry(memory)
+  const regions = regionsOf(geometry)
+  return {
+    geometry,
+    regions,
+    headerI32: new Int32Array(memory, 0, 64),
+    headerF64: new Float64Array(memory, 0, 64),
+    planes: new Region(memory, regions.planes, PLANE_RECORD_BYTES, MAX_PLANES),
+    clients: new Region(memory, regions.clients, CLIENT_SLOT_BYTES, geometry.clientSlots),
+    servers: new Region(memory, regions.servers, SERVER_SLOT_BYTES, geometry.serverSlots),
+    pools: new Region(memory, regions.pools, POOL_RECORD_BYTES, geometry.poolRecords),
+  }
+}

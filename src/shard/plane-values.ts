@@ -1,0 +1,143 @@
+import type { Topology } from './topology.ts'
+
+export type PoolMode = 'transaction' | 'session'
+
+/** RFC 5803 verifier, base64 members: what PostgreSQL stores in `pg_authid.rolpassword`. */
+export interface ScramVerifier {
+  readonly kind: 'scram-sha-256'
+  readonly iterations: number
+  readonly salt: string
+  readonly storedKey: string
+  readonly serverKey: string
+}
+
+/** `md5` + hex(md5(password + user)), as PostgreSQL stores it. */
+export interface Md5Verifier {
+  readonly kind: 'md5'
+  readonly hash: string
+}
+
+export type Verifier = ScramVerifier | Md5Verifier
+
+export type ConsoleAccess = 'none' | 'stats' | 'admin'
+
+export interface UserValue {
+  readonly name: string
+  /** Null: this user cannot log in with a password here (certificate or trust only). */
+  readonly verifier: Verifier | null
+  /** Clear-text password, where the operator gave one: used towards shards and for md5 and cleartext clients. */
+  readonly password: string | null
+  readonly console: ConsoleAccess
+  readonly poolMode: PoolMode | null
+  readonly poolSize: number | null
+  readonly maxClients: number | null
+}
+
+export interface DatabaseValue {
+  /** What clients ask for; `*` answers for every name that has no entry of its own. */
+  readonly name: string
+  readonly group: string
+  /** The database on the shards; null: the name the client asked for. */
+  readonly serverDatabase: string | null
+  /** Log in to the shards as this user instead of the client's. */
+  readonly serverUser: string | null
+  readonly serverPassword: string | null
+  readonly poolMode: PoolMode | null
+  readonly poolSize: number | null
+  readonly minPoolSize: number | null
+  readonly maxClients: number | null
+}
+
+export type HbaMethod = 'scram-sha-256' | 'md5' | 'password' | 'cert' | 'trust' | 'reject'
+
+/** One line of the access rules, first match wins, as in `pg_hba.conf`. */
+export interface HbaRule {
+  readonly type: 'local' | 'host' | 'hostssl' | 'hostnossl'
+  /** Names, or `all`, `sameuser`. */
+  readonly databases: readonly string[]
+  /** Names, or `all`. */
+  readonly users: readonly string[]
+  /** CIDR blocks, or `all`. Ignored for `local`. */
+  readonly addresses: readonly string[]
+  readonly method: HbaMethod
+  /** For diagnostics: "hba rule 3". */
+  readonly line: number
+}
+
+export type ClientTlsMode = 'disable' | 'allow' | 'require' | 'verify-ca' | 'verify-full'
+export type ServerTlsMode = 'disable' | 'prefer' | 'require' | 'verify-ca' | 'verify-full'
+
+/** PEM texts, not paths: read and checked by the control process, so that a plane never touches a file. */
+export interface ClientTlsValue {
+  readonly mode: ClientTlsMode
+  readonly certificate: string | null
+  readonly key: string | null
+  readonly ca: string | null
+  readonly minVersion: 'TLSv1.2' | 'TLSv1.3'
+}
+
+export interface ServerTlsValue {
+  readonly mode: ServerTlsMode
+  readonly certificate: string | null
+  readonly key: string | null
+  readonly ca: string | null
+}
+
+/** Durations in milliseconds; 0 switches a limit off. */
+export interface TimeoutValues {
+  readonly clientLoginMs: number
+  readonly clientIdleMs: number
+  readonly idleTransactionMs: number
+  readonly queryMs: number
+  readonly queryWaitMs: number
+  readonly serverConnectMs: number
+  readonly serverLoginRetryMs: number
+  readonly serverIdleMs: number
+  readonly serverLifetimeMs: number
+  readonly serverCheckMs: number
+  readonly cancelMs: number
+  readonly drainMs: number
+}
+
+export interface LimitValues {
+  readonly maxClients: number
+  readonly maxClientsPerUser: number
+  readonly maxClientsPerDatabase: number
+  readonly startupPacketBytes: number
+  readonly startupParameters: number
+  /** Most that is kept for one peer that does not read, or for one message that must be seen whole. */
+  readonly connectionBufferBytes: number
+  readonly preparedStatements: number
+}
+
+export interface PoolDefaults {
+  readonly mode: PoolMode
+  readonly size: number
+  readonly minSize: number
+  /** Per user over all pools; 0 = unlimited. */
+  readonly maxUserConnections: number
+  /** Per database over all users; 0 = unlimited. */
+  readonly maxDatabaseConnections: number
+}
+
+/**
+ * Everything a plane needs from configuration, frozen, replaced as a whole. Compiled by `control/policy`;
+ * the plane never reads the configuration itself.
+ */
+export interface PlaneValues {
+  readonly version: number
+  readonly limits: LimitValues
+  readonly timeouts: TimeoutValues
+  readonly pool: PoolDefaults
+  readonly databases: readonly DatabaseValue[]
+  readonly users: readonly UserValue[]
+  readonly hba: readonly HbaRule[]
+  /** Whether the control process can look up users that are not listed. */
+  readonly authQuery: boolean
+  readonly clientTls: ClientTlsValue
+  readonly serverTls: ServerTlsValue
+  /** Database names that are the admin console, and the Unix socket where it answers. */
+  readonly consoleDatabases: readonly string[]
+  readonly consoleSocket: string
+  readonly topology: Topology
+}

@@ -1,0 +1,26 @@
+/** Detected with `pg_is_in_recovery()`, never configured. */
+export type ShardRole = 'primary' | 'replica' | 'unknown'
+
+/** One PostgreSQL server. Frozen; a change is a new topology with a higher version. */
+export interface Shard {
+  /** Index into the shard table of shared memory; the same for as long as the name is configured. */
+  readonly id: number
+  readonly name: string
+  readonly group: string
+  /** As configured: what certificates are checked against and what people read. */
+  readonly host: string
+  /** What the plane dials without asking anybody: a numeric address, or the path of a Unix socket (`/…/.s.PGSQL.5432`). Null: not resolved. */
+  readonly address: string | null
+  readonly port: number
+  readonly role: ShardRole
+  /** False when the last probe failed; the plane still tries when it has nothing better. */
+  readonly up: boolean
+  /** Server connections that all planes together may hold on this shard. */
+  readonly maxConnections: number
+}
+
+/** What is known of all shards at one moment. */
+export interface Topology {
+  readonly version: number
+  readonly shards: readonly Shard[]
+}
