@@ -1,0 +1,177 @@
+/**
+ * What keeper and plane say to each other over their SEQPACKET channel: one packet is one operation on one or more
+ * slots, and descriptors ride along in the order of the records. Bulk state is in shared memory, never here.
+ *
+ *   packet    op u8, zero u8, count u16, then `count` records; integers are little-endian
+ *   NEW       keeper → plane  slot u32, generation u32, remote port u16, local port u16, family u8, length u8, address
+ *                             one descriptor per record; the plane owns it from here on
+ *   READY     plane → keeper  no records: this plane serves clients from now on
+ *   GONE      plane → keeper  slot u32, generation u32: the plane closed its descriptor of that client
+ *   PUT       plane → keeper  slot u32, generation u32 of a server connection, one descriptor per record to keep
+ *   DROP      plane → keeper  slot u32, generation u32: the plane closed that server connection
+ *
+ * A slot number comes back as soon as it is free; the generation tells one owner of the slot from the next.
+ */
+import { CLIENT_TEXT } from './client-slots.ts'
+
+/** The most records in one NEW or PUT, which carry a descriptor each. The kernel allows 253 per message. */
+export const MAX_PACKET_DESCRIPTORS = 64
+/** The most records in one GONE or DROP. */
+export const MAX_PACKET_REFERENCES = 250
+/** No packet is longer, so this is the size of both sides' buffers. */
+export const MAX_PACKET_BYTES = 4096
+
+/** 4 and 6 are Internet addresses, 1 is a Unix socket: it has no address and no ports. */
+export type ClientFamily = 1 | 4 | 6
+
+export interface NewClient {
+  readonly slot: number
+  readonly generation: number
+  readonly family: ClientFamily
+  readonly remotePort: number
+  readonly localPort: number
+  /** Numeric, `''` for a Unix socket. */
+  readonly address: string
+}
+
+export interface SlotReference {
+  readonly slot: number
+  readonly generation: number
+}
+
+export type KeeperMessage = { readonly op: 'new'; readonly clients: readonly NewClient[] }
+
+export type PlaneMessage =
+  | { readonly op: 'ready' }
+  | { readonly op: 'gone'; readonly clients: readonly SlotReference[] }
+  | { readonly op: 'put'; readonly servers: readonly SlotReference[] }
+  | { readonly op: 'drop'; readonly servers: readonly SlotReference[] }
+
+/** The peer sent bytes that no version of this protocol produces; the channel cannot be trusted any more. */
+export class KeeperProtocolError extends Error {
+  constructor(message: string) {
+    super(`keeper protocol: ${message}`)
+    this.name = 'KeeperProtocolError'
+  }
+}
+
+const OP = { new: 1, ready: 2, gone: 3, put: 4, drop: 5 } as const
+
+const HEADER_BYTES = 4
+const REFERENCE_BYTES = 8
+const NEW_FIXED_BYTES = 14
+/** One byte of a text field in a slot is its length. */
+const MAX_ADDRESS_BYTES = CLIENT_TEXT.address.capacity - 1
+
+/** Writes the packet at the start of `into` (at least MAX_PACKET_BYTES long); returns its length. */
+export function encodeKeeperMessage(message: KeeperMessage, into: Buffer): number {
+  const { clients } = message
+  let at = writeHeader(into, OP.new, clients.length, MAX_PACKET_DESCRIPTORS)
+  for (const client of clients) {
+    into.writeUInt32LE(client.slot, at)
+    into.writeUInt32LE(client.generation, at + 4)
+    into.writeUInt16LE(client.remotePort, at + 8)
+    into.writeUInt16LE(client.localPort, at + 10)
+    into[at + 12] = client.family
+    if (client.address.length > MAX_ADDRESS_BYTES) {
+      throw new RangeError(`keeper protocol: an address of ${client.address.length} bytes`)
+    }
+    into[at + 13] = into.latin1Write(client.address, at + NEW_FIXED_BYTES)
+    at += NEW_FIXED_BYTES + client.address.length
+  }
+  return at
+}
+
+/** The message in `bytes`; throws `KeeperProtocolError` for anything else. Nothing of `bytes` is kept. */
+export function decodeKeeperMessage(bytes: Buffer): KeeperMessage {
+  const { op, count } = readHeader(bytes)
+  if (op !== OP.new) throw new KeeperProtocolError(`operation ${op} from the keeper`)
+  if (count > MAX_PACKET_DESCRIPTORS) throw new KeeperProtocolError(`NEW with ${count} records`)
+  const clients: NewClient[] = []
+  let at = HEADER_BYTES
+  for (let i = 0; i < count; i++) {
+    if (at + NEW_FIXED_BYTES > bytes.length) throw new KeeperProtocolError('NEW ends within a record')
+    const family = bytes[at + 12]
+    if (family !== 1 && family !== 4 && family !== 6) throw new KeeperProtocolError(`address family ${family}`)
+    const end = at + NEW_FIXED_BYTES + (bytes[at + 13] ?? 0)
+    if (end > bytes.length) throw new KeeperProtocolError('NEW ends within an address')
+    clients.push({
+      slot: bytes.readUInt32LE(at),
+      generation: bytes.readUInt32LE(at + 4),
+      family,
+      remotePort: bytes.readUInt16LE(at + 8),
+      localPort: bytes.readUInt16LE(at + 10),
+      address: bytes.latin1Slice(at + NEW_FIXED_BYTES, end),
+    })
+    at = end
+  }
+  if (at !== bytes.length) throw new KeeperProtocolError(`${bytes.length - at} bytes behind the last record`)
+  return { op: 'new', clients }
+}
+
+/** Writes the packet at the start of `into` (at least MAX_PACKET_BYTES long); returns its length. */
+export function encodePlaneMessage(message: PlaneMessage, into: Buffer): number {
+  switch (message.op) {
+    case 'ready':
+      return writeHeader(into, OP.ready, 0, 0)
+    case 'gone':
+      return writeReferences(into, OP.gone, message.clients, MAX_PACKET_REFERENCES)
+    case 'put':
+      return writeReferences(into, OP.put, message.servers, MAX_PACKET_DESCRIPTORS)
+    case 'drop':
+      return writeReferences(into, OP.drop, message.servers, MAX_PACKET_REFERENCES)
+  }
+}
+
+/** The message in `bytes`; throws `KeeperProtocolError` for anything else. Nothing of `bytes` is kept. */
+export function decodePlaneMessage(bytes: Buffer): PlaneMessage {
+  const { op, count } = readHeader(bytes)
+  switch (op) {
+    case OP.ready:
+      if (count !== 0 || bytes.length !== HEADER_BYTES) throw new KeeperProtocolError('READY with records')
+      return { op: 'ready' }
+    case OP.gone:
+      return { op: 'gone', clients: readReferences(bytes, count, MAX_PACKET_REFERENCES) }
+    case OP.put:
+      return { op: 'put', servers: readReferences(bytes, count, MAX_PACKET_DESCRIPTORS) }
+    case OP.drop:
+      return { op: 'drop', servers: readReferences(bytes, count, MAX_PACKET_REFERENCES) }
+    default:
+      throw new KeeperProtocolError(`operation ${op} from a plane`)
+  }
+}
+
+function writeHeader(into: Buffer, op: number, count: number, most: number): number {
+  if (count > most) throw new RangeError(`keeper protocol: ${count} records in one packet, at most ${most} fit`)
+  into[0] = op
+  into[1] = 0
+  into.writeUInt16LE(count, 2)
+  return HEADER_BYTES
+}
+
+function readHeader(bytes: Buffer): { readonly op: number; readonly count: number } {
+  if (bytes.length < HEADER_BYTES) throw new KeeperProtocolError(`a packet of ${bytes.length} bytes`)
+  return { op: bytes[0] ?? 0, count: bytes.readUInt16LE(2) }
+}
+
+function writeReferences(into: Buffer, op: number, slots: readonly SlotReference[], most: number): number {
+  let at = writeHeader(into, op, slots.length, most)
+  for (const { slot, generation } of slots) {
+    into.writeUInt32LE(slot, at)
+    into.writeUInt32LE(generation, at + 4)
+    at += REFERENCE_BYTES
+  }
+  return at
+}
+
+function readReferences(bytes: Buffer, count: number, most: number): readonly SlotReference[] {
+  if (count > most) throw new KeeperProtocolError(`${count} records in one packet`)
+  if (bytes.length !== HEADER_BYTES + count * REFERENCE_BYTES) {
+    throw new KeeperProtocolError(`${count} records in ${bytes.length} bytes`)
+  }
+  const slots: SlotReference[] = []
+  for (let at = HEADER_BYTES; at < bytes.length; at += REFERENCE_BYTES) {
+    slots.push({ slot: bytes.readUInt32LE(at), generation: bytes.readUInt32LE(at + 4) })
+  }
+  return slots
+}
