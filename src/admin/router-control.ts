@@ -1,0 +1,86 @@
+import type { SharedState } from '../memory/shared-state.ts'
+import type { PlaneValues } from '../shard/plane-values.ts'
+import type { Topology } from '../shard/topology.ts'
+
+/** One line of SHOW CONFIG. Secrets are masked before they get here. */
+export interface Setting {
+  /** As in the configuration file, with its table: `pool.size`. */
+  readonly key: string
+  readonly value: string
+  readonly default: string
+  /** Whether RELOAD applies a change; otherwise it needs a restart. */
+  readonly changeable: boolean
+}
+
+/** What the last probe of a shard found, for people. */
+export interface ShardHealth {
+  /** Shard id. */
+  readonly shard: number
+  /** One phrase: "accepts connections", "connection refused", "not probed yet". */
+  readonly reason: string
+  /** Monotonic milliseconds of the last finished probe; 0 = never. */
+  readonly probedAt: number
+}
+
+/** What PAUSE and KILL hold back at this moment. */
+export interface Pauses {
+  readonly all: boolean
+  readonly databases: readonly string[]
+}
+
+/** RELOAD's verdict on every setting that differs from before, by key. */
+export interface ReloadReport {
+  readonly applied: readonly string[]
+  readonly needsRestart: readonly string[]
+}
+
+/**
+ * - drain: refuse new clients, finish transactions, close idle clients, at the drain deadline close the rest. Like SIGTERM.
+ * - wait-for-clients: refuse new clients and let the present ones stay for as long as they like.
+ * - immediate: close everything now.
+ */
+export type ShutdownMode = 'drain' | 'wait-for-clients' | 'immediate'
+
+/**
+ * What administration (console, HTTP) may see and do. The control process implements it; administration reads shared
+ * memory itself, so that looking costs the planes nothing.
+ *
+ * Commands go to every plane and settle when all have answered. They reject with a RouterError that names the plane
+ * and its reason when one did not: `57P03` when no plane is connected, `58000` when a plane refused or went away.
+ */
+export interface RouterControl {
+  readonly version: string
+  /** Monotonic milliseconds at which this router (not just this control process) started. */
+  readonly startedAt: number
+  readonly memory: SharedState
+
+  /** The clock of all times in shared memory, in milliseconds (CLOCK_MONOTONIC). */
+  nowMonotonic(): number
+  /** The values that were last sent to the planes. */
+  values(): PlaneValues
+  topology(): Topology
+  /** One entry for each shard of the topology. */
+  health(): readonly ShardHealth[]
+  settings(): readonly Setting[]
+  pauses(): Pauses
+  /** Why control itself is not well, one sentence each ("plane 0 is not connected"); empty when it is. */
+  troubles(): readonly string[]
+
+  /**
+   * New transactions of the database (null: of any) wait from now on; settles when no server connection of it is in use.
+   * A RESUME meanwhile settles it too.
+   */
+  pause(database: string | null): Promise<void>
+  /** Ends PAUSE and KILL. */
+  resume(database: string | null): Promise<void>
+  /** Every present server connection is closed as soon as it is free; settles when all planes know. */
+  reconnect(database: string | null): Promise<void>
+  /** Closes clients and servers of the database (null: of any) at once and holds new clients until `resume`. */
+  kill(database: string | null): Promise<void>
+  /** Closes the client in this slot if it is still of this generation; a slot that was reused rejects with `22023`. */
+  killClient(slot: number, generation: number): Promise<void>
+  /** Reads the configuration again. A mistake in it rejects with ConfigError and changes nothing. */
+  reload(): Promise<ReloadReport>
+  /** Returns at once and begins on a later turn of the event loop, so that the answer to the console can leave first. */
+  shutdown(mode: ShutdownMode): void
+}
