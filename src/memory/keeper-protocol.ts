@@ -76,7 +76,7 @@ export function encodeKeeperMessage(message: KeeperMessage, into: Buffer): numbe
     if (client.address.length > MAX_ADDRESS_BYTES) {
       throw new RangeError(`keeper protocol: an address of ${client.address.length} bytes`)
     }
-    into[at + 13] = into.latin1Write(client.address, at + NEW_FIXED_BYTES)
+    into[at + 13] = into.write(client.address, at + NEW_FIXED_BYTES, 'latin1')
     at += NEW_FIXED_BYTES + client.address.length
   }
   return at
@@ -101,7 +101,7 @@ export function decodeKeeperMessage(bytes: Buffer): KeeperMessage {
       family,
       remotePort: bytes.readUInt16LE(at + 8),
       localPort: bytes.readUInt16LE(at + 10),
-      address: bytes.latin1Slice(at + NEW_FIXED_BYTES, end),
+      address: bytes.toString('latin1', at + NEW_FIXED_BYTES, end),
     })
     at = end
   }
