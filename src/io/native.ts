@@ -107,7 +107,9 @@ export const native = {
 /** The error number of the last failed call on this thread. */
 export const errno = (): number => koffi.errno()
 
-export const ERRNO = koffi.os.errno as Readonly<Record<string, number>>
+export const ERRNO = koffi.os.errno as Readonly<
+  Record<'EAGAIN' | 'EINTR' | 'EINPROGRESS' | 'ECONNRESET' | 'EMFILE' | 'ENFILE' | 'EADDRINUSE', number>
+>
 
 /** `connect: ECONNREFUSED`, for logs. */
 export function describeErrno(call: string, code: number): string {

@@ -1,0 +1,81 @@
+import type { NativeBuffer } from './native.ts'
+
+const PAGE_BYTES = 4096
+/** Buffer sizes in pages: 4, 16, 64 and 256 KiB, 1 MiB. */
+const CLASS_PAGES = [1, 4, 16, 64, 256] as const
+/** Free buffers of a class that keep their pages; the pages of the others go back to the kernel. */
+const WARM_BUFFERS = 8
+
+/**
+ * Buffers for bytes that wait, in shared memory, so that they outlive the process. A handle is the page number, 0 is
+ * none. Which pages are taken is a table in the same memory (one byte a page: class + 1 on a buffer's first page);
+ * free lists are rebuilt from it.
+ */
+export class BufferArena {
+  readonly memory: NativeBuffer
+  readonly #discard: (offset: number, bytes: number) => void
+  readonly #tablePages: number
+  readonly #pages: number
+  readonly #free: number[][] = CLASS_PAGES.map(() => [])
+  #next: number
+  #inUse = 0
+  #bytesInUse = 0
+
+  /** `discard` gives whole pages of the arena back to the kernel. */
+  constructor(memory: NativeBuffer, discard: (offset: number, bytes: number) => void) {
+    this.memory = memory
+    this.#discard = discard
+    this.#pages = Math.floor(memory.size / PAGE_BYTES)
+    this.#tablePages = Math.ceil(this.#pages / PAGE_BYTES)
+    this.#next = this.#tablePages
+  }
+
+  get buffersInUse(): number {
+    return this.#inUse
+  }
+
+  get bytesInUse(): number {
+    return this.#bytesInUse
+  }
+
+  /** A buffer of at least `bytes`, or 0 when the arena has none: the caller gives up its connection, nobody else's. */
+  allocate(bytes: number): number {
+    const kind = CLASS_PAGES.findIndex((pages) => pages * PAGE_BYTES >= bytes)
+    if (kind < 0) return 0
+    const pages = CLASS_PAGES[kind] ?? 0
+    let handle = this.#free[kind]?.pop()
+    if (handle === undefined) {
+      if (this.#next + pages > this.#pages) return 0
+      handle = this.#next
+      this.#next += pages
+    }
+    this.memory.bytes[handle] = kind + 1
+    this.#inUse++
+    this.#bytesInUse += pages * PAGE_BYTES
+    return handle
+  }
+
+  release(handle: number): void {
+    const kind = (this.memory.bytes[handle] ?? 0) - 1
+    const list = this.#free[kind]
+    if (list === undefined) throw new Error(`buffer ${handle} released twice`)
+    const bytes = (CLASS_PAGES[kind] ?? 0) * PAGE_BYTES
+    this.memory.bytes[handle] = 0
+    this.#inUse--
+    this.#bytesInUse -= bytes
+    if (list.length >= WARM_BUFFERS) this.#discard(handle * PAGE_BYTES, bytes)
+    list.push(handle)
+  }
+
+  /** First byte of a buffer, relative to `memory`. */
+  offset(handle: number): number {
+    return handle * PAGE_BYTES
+  }
+
+  capacity(handle: number): number {
+    return (CLASS_PAGES[(this.memory.bytes[handle] ?? 0) - 1] ?? 0) * PAGE_BYTES
+  }
+}
+
+/** The largest buffer an arena gives. */
+export const LARGEST_BUFFER_BYTES = (CLASS_PAGES[CLASS_PAGES.length - 1] ?? 0) * PAGE_BYTES

@@ -1,0 +1,91 @@
+import { check, NativeBuffer, native } from './native.ts'
+import type { OwnedFd } from './owned-fd.ts'
+
+const EPOLL_CLOEXEC = 0o2000000
+const EPOLL_CTL_ADD = 1
+const EPOLL_CTL_DEL = 2
+const EPOLL_CTL_MOD = 3
+const MAX_EVENTS = 512
+
+export const READABLE = 0x001
+export const WRITABLE = 0x004
+/** The peer is gone in both directions, or the socket has an error. Always reported. */
+export const HANG_UP = 0x008 | 0x010
+
+/** What the poller tells when a descriptor is ready. Must not throw. */
+export interface PollTarget {
+  onReady(events: number): void
+}
+
+/**
+ * Level-triggered epoll that calls the owner of each ready descriptor.
+ *
+ * A registration is a key (index and generation), so an event that is already in the batch for a descriptor closed a
+ * moment ago finds nobody, even when its number was reused at once.
+ */
+export class Poller {
+  readonly fd: number
+  readonly #events = NativeBuffer.allocate(MAX_EVENTS * 16)
+  readonly #event = NativeBuffer.allocate(16)
+  readonly #words: Int32Array
+  /** struct epoll_event is packed on x64 only: 12 bytes there, 16 elsewhere. */
+  readonly #stride: number
+  readonly #keyOffset: number
+  readonly #targets: (PollTarget | null)[] = []
+  readonly #generations: number[] = []
+  readonly #free: number[] = []
+
+  constructor(architecture: string) {
+    this.fd = check('epoll_create1', native.epoll_create1(EPOLL_CLOEXEC))
+    this.#stride = architecture === 'x64' ? 3 : 4
+    this.#keyOffset = architecture === 'x64' ? 1 : 2
+    const { bytes } = this.#events
+    this.#words = new Int32Array(bytes.buffer, bytes.byteOffset, bytes.length >> 2)
+  }
+
+  /** Starts watching; returns the key for `change` and `remove`. */
+  add(fd: OwnedFd, interest: number, target: PollTarget): number {
+    const key = this.#free.pop() ?? this.#targets.length
+    const generation = ((this.#generations[key] ?? 0) + 1) | 0
+    this.#generations[key] = generation
+    this.#targets[key] = target
+    this.#control(EPOLL_CTL_ADD, fd.fd, key, interest)
+    return key
+  }
+
+  change(key: number, fd: OwnedFd, interest: number): void {
+    this.#control(EPOLL_CTL_MOD, fd.fd, key, interest)
+  }
+
+  /** Stops watching; call it before the descriptor is closed, because a duplicate elsewhere would keep it watched. */
+  remove(key: number, fd: OwnedFd): void {
+    this.#targets[key] = null
+    this.#free.push(key)
+    native.epoll_ctl(this.fd, EPOLL_CTL_DEL, fd.fd, this.#event.address)
+  }
+
+  /** Waits at most `timeoutMs` (−1: for ever) and returns how many events `dispatch` will find. */
+  wait(timeoutMs: number): number {
+    const count = native.epoll_wait(this.fd, this.#events.address, MAX_EVENTS, timeoutMs)
+    return count < 0 ? 0 : count
+  }
+
+  dispatch(count: number): void {
+    for (let event = 0; event < count; event++) {
+      const at = event * this.#stride
+      const key = this.#words[at + this.#keyOffset] ?? 0
+      const target = this.#targets[key]
+      if (target && this.#generations[key] === this.#words[at + this.#keyOffset + 1]) {
+        target.onReady(this.#words[at] ?? 0)
+      }
+    }
+  }
+
+  #control(operation: number, fd: number, key: number, interest: number): void {
+    const { bytes, address } = this.#event
+    bytes.writeInt32LE(interest, 0)
+    bytes.writeInt32LE(key, this.#keyOffset * 4)
+    bytes.writeInt32LE(this.#generations[key] ?? 0, this.#keyOffset * 4 + 4)
+    check('epoll_ctl', native.epoll_ctl(this.fd, operation, fd, address))
+  }
+}

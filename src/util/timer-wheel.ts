@@ -1,0 +1,112 @@
+/**
+ * One deadline of an owner. Intrusive, so that arming costs no allocation: keep one object per purpose and re-arm it.
+ */
+export class Timer {
+  /** Absolute deadline in the clock of the wheel; 0 when not armed. */
+  deadline = 0
+  previous: Timer | null = null
+  next: Timer | null = null
+  readonly fire: () => void
+
+  constructor(fire: () => void) {
+    this.fire = fire
+  }
+
+  get armed(): boolean {
+    return this.deadline !== 0
+  }
+}
+
+const TICK_MS = 16
+const BUCKETS = 4096
+
+/** Rounded up: when the wheel reaches the bucket, the deadline has passed. */
+const bucketOf = (deadlineMs: number): number => Math.ceil(deadlineMs / TICK_MS) % BUCKETS
+
+/**
+ * A hashed timer wheel: arm, re-arm and disarm in constant time, accuracy one tick. Deadlines beyond one turn of the
+ * wheel (65 s) stay in their bucket and are looked at once per turn. Time comes in with `advance`, in milliseconds.
+ */
+export class TimerWheel {
+  readonly #buckets: (Timer | null)[] = new Array<Timer | null>(BUCKETS).fill(null)
+  #tick: number
+  #armed = 0
+
+  constructor(nowMs: number) {
+    this.#tick = Math.floor(nowMs / TICK_MS)
+  }
+
+  get armed(): number {
+    return this.#armed
+  }
+
+  /** Arms or re-arms; a deadline in the past fires at the next `advance`. */
+  arm(timer: Timer, deadlineMs: number): void {
+    if (timer.deadline !== 0) this.#unlink(timer)
+    // A deadline in a tick that was already visited would wait a whole turn.
+    timer.deadline = Math.max(deadlineMs, this.#tick * TICK_MS + 1)
+    const bucket = bucketOf(timer.deadline)
+    const head = this.#buckets[bucket] ?? null
+    timer.next = head
+    timer.previous = null
+    if (head) head.previous = timer
+    this.#buckets[bucket] = timer
+    this.#armed++
+  }
+
+  /** Harmless when not armed. */
+  disarm(timer: Timer): void {
+    if (timer.deadline !== 0) this.#unlink(timer)
+  }
+
+  /** Fires everything due at `nowMs`. A timer is disarmed before it fires and may be armed again by it. */
+  advance(nowMs: number): void {
+    const target = Math.floor(nowMs / TICK_MS)
+    if (this.#armed === 0 || target <= this.#tick) {
+      if (target > this.#tick) this.#tick = target
+      return
+    }
+    const first = target - this.#tick >= BUCKETS ? target - BUCKETS + 1 : this.#tick + 1
+    for (let tick = first; tick <= target; tick++) {
+      this.#tick = tick
+      this.#fireBucket(tick % BUCKETS, nowMs)
+    }
+  }
+
+  /** How long a poll may sleep: until the next occupied bucket, at most `mostMs`. */
+  sleepMs(nowMs: number, mostMs: number): number {
+    if (this.#armed === 0) return mostMs
+    const ticks = Math.ceil(mostMs / TICK_MS)
+    for (let ahead = 1; ahead <= ticks; ahead++) {
+      if (this.#buckets[(this.#tick + ahead) % BUCKETS]) {
+        return Math.max(0, Math.min(mostMs, Math.ceil((this.#tick + ahead) * TICK_MS - nowMs)))
+      }
+    }
+    return mostMs
+  }
+
+  #fireBucket(bucket: number, nowMs: number): void {
+    let timer = this.#buckets[bucket] ?? null
+    const due: Timer[] = []
+    while (timer) {
+      if (timer.deadline <= nowMs) due.push(timer)
+      timer = timer.next
+    }
+    for (const one of due) {
+      // An earlier one may have disarmed or re-armed it.
+      if (one.deadline === 0 || one.deadline > nowMs) continue
+      this.#unlink(one)
+      one.fire()
+    }
+  }
+
+  #unlink(timer: Timer): void {
+    if (timer.previous) timer.previous.next = timer.next
+    else this.#buckets[bucketOf(timer.deadline)] = timer.next
+    if (timer.next) timer.next.previous = timer.previous
+    timer.previous = null
+    timer.next = null
+    timer.deadline = 0
+    this.#armed--
+  }
+}
