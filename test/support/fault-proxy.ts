@@ -1,0 +1,166 @@
+import { once } from 'node:events'
+import { connect, createServer, type Server, type Socket } from 'node:net'
+import type { WireAddress } from './wire-client.ts'
+
+/**
+ * What the proxy does to the connections that go through it:
+ * - pass: nothing.
+ * - refuse: nobody listens; what is connected stays as it is.
+ * - reset: accepts, then RST; what is connected is reset too.
+ * - black-hole: accepts and is silent; what is connected becomes silent, without FIN or RST.
+ * - delay: each arrival of bytes, in both directions, waits `ms`.
+ * - throttle: at most `bytesPerSecond` from the target to the connecting side.
+ * - cut: resets both sides when `afterBytes` more bytes have come from the target, on each new connection.
+ */
+export type Fault =
+  | { readonly kind: 'pass' | 'refuse' | 'reset' | 'black-hole' }
+  | { readonly kind: 'delay'; readonly ms: number }
+  | { readonly kind: 'throttle'; readonly bytesPerSecond: number }
+  | { readonly kind: 'cut'; readonly afterBytes: number }
+
+interface Pair {
+  readonly near: Socket
+  readonly far: Socket
+  /** From the target while the fault is `cut`. */
+  answered: number
+}
+
+/** A TCP proxy with faults, to stand between the router and a shard. `close` ends it and all that goes through. */
+export class FaultProxy {
+  readonly host = '127.0.0.1'
+  /** Connections accepted so far. */
+  accepted = 0
+  #server: Server
+  #port = 0
+  #fault: Fault = { kind: 'pass' }
+  readonly #target: WireAddress
+  readonly #pairs = new Set<Pair>()
+  readonly #silent = new Set<Socket>()
+
+  private constructor(target: WireAddress) {
+    this.#target = target
+    this.#server = this.#newServer()
+  }
+
+  static async start(target: WireAddress): Promise<FaultProxy> {
+    const proxy = new FaultProxy(target)
+    await proxy.#listen()
+    return proxy
+  }
+
+  get port(): number {
+    return this.#port
+  }
+
+  /** Connections open now. */
+  get open(): number {
+    return this.#pairs.size
+  }
+
+  /** From now on; see `Fault` for what happens to connections that exist. */
+  async inject(fault: Fault): Promise<void> {
+    const before = this.#fault
+    this.#fault = fault
+    if (fault.kind === 'reset') this.resetAll()
+    for (const pair of this.#pairs) this.#setFlow(pair, fault.kind !== 'black-hole')
+    if (fault.kind === 'refuse' && before.kind !== 'refuse') this.#server.close()
+    if (fault.kind !== 'refuse' && before.kind === 'refuse') await this.#listen()
+  }
+
+  async heal(): Promise<void> {
+    for (const socket of this.#silent) socket.destroy()
+    this.#silent.clear()
+    await this.inject({ kind: 'pass' })
+  }
+
+  /** RST to both sides of everything that is open. */
+  resetAll(): void {
+    for (const { near, far } of this.#pairs) {
+      near.resetAndDestroy()
+      far.resetAndDestroy()
+    }
+    this.#pairs.clear()
+  }
+
+  async close(): Promise<void> {
+    this.resetAll()
+    for (const socket of this.#silent) socket.destroy()
+    if (!this.#server.listening) return
+    this.#server.close()
+    await once(this.#server, 'close')
+  }
+
+  #newServer(): Server {
+    return createServer({ allowHalfOpen: true, noDelay: true }, (near) => this.#accept(near))
+  }
+
+  async #listen(): Promise<void> {
+    if (this.#port !== 0) this.#server = this.#newServer()
+    this.#server.listen(this.#port, this.host)
+    await once(this.#server, 'listening')
+    const address = this.#server.address()
+    if (address !== null && typeof address === 'object') this.#port = address.port
+  }
+
+  #accept(near: Socket): void {
+    this.accepted += 1
+    near.on('error', () => near.destroy())
+    if (this.#fault.kind === 'reset') {
+      near.resetAndDestroy()
+      return
+    }
+    if (this.#fault.kind === 'black-hole') {
+      near.pause()
+      this.#silent.add(near)
+      return
+    }
+    const far = connect({ ...this.#target, allowHalfOpen: true, noDelay: true })
+    const pair: Pair = { near, far, answered: 0 }
+    this.#pairs.add(pair)
+    far.on('error', () => far.destroy())
+    this.#relay(pair, near, far)
+    this.#relay(pair, far, near)
+  }
+
+  #relay(pair: Pair, from: Socket, to: Socket): void {
+    from.on('data', (chunk: Buffer) => {
+      const fault = this.#fault
+      if (fault.kind === 'cut' && from === pair.far) {
+        pair.answered += chunk.length
+        if (pair.answered > fault.afterBytes) {
+          to.write(chunk.subarray(0, chunk.length - (pair.answered - fault.afterBytes)), () => this.#reset(pair))
+          return
+        }
+      }
+      let pauseMs = fault.kind === 'delay' ? fault.ms : 0
+      if (fault.kind === 'throttle' && from === pair.far) pauseMs = (chunk.length / fault.bytesPerSecond) * 1000
+      if (pauseMs > 0) {
+        from.pause()
+        setTimeout(() => {
+          to.write(chunk)
+          from.resume()
+        }, pauseMs)
+      } else if (!to.write(chunk)) {
+        from.pause()
+        to.once('drain', () => from.resume())
+      }
+    })
+    from.on('end', () => to.end())
+    from.on('close', () => {
+      to.destroy()
+      this.#pairs.delete(pair)
+    })
+  }
+
+  #reset(pair: Pair): void {
+    pair.near.resetAndDestroy()
+    pair.far.resetAndDestroy()
+  }
+
+  #setFlow(pair: Pair, flowing: boolean): void {
+    for (const socket of [pair.near, pair.far]) {
+      if (flowing) socket.resume()
+      else socket.pause()
+    }
+  }
+}
