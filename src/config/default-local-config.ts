@@ -1,0 +1,35 @@
+import { resolve } from 'node:path'
+import { buildConfig } from './load-config.ts'
+import type { Config } from './schema.ts'
+
+/** What the local cluster of `switchyard start` without a configuration file looks like. */
+export interface LocalCluster {
+  readonly shards: readonly { readonly name: string; readonly port: number }[]
+  readonly superuser: string
+  readonly password: string
+  readonly dataDirectory: string
+  readonly port: number
+  readonly httpPort: number
+}
+
+/**
+ * The configuration for a local cluster: one group, every database, the superuser as the only user and console user.
+ * It is read like a file, so it can say nothing that a file could not.
+ */
+export function defaultLocalConfig(cluster: LocalCluster): Config {
+  const { superuser, password } = cluster
+  return buildConfig(
+    {
+      listen: { addresses: ['127.0.0.1'], port: cluster.port },
+      http: { address: '127.0.0.1', port: cluster.httpPort },
+      admin: { users: [superuser] },
+      shards: cluster.shards.map(({ name, port }) => ({ name, port, host: '127.0.0.1', group: 'main' })),
+      databases: { '*': { group: 'main' } },
+      monitor: { user: superuser, password },
+      users: [{ name: superuser, password }],
+      server_tls: { mode: 'disable' },
+      data: { directory: resolve(cluster.dataDirectory) },
+    },
+    { file: 'the built-in configuration', directory: resolve('.'), environment: {} },
+  )
+}
