@@ -1,0 +1,194 @@
+import { readFileSync } from 'node:fs'
+import { setTimeout as delay } from 'node:timers/promises'
+import type { Bench, BenchOptions } from './bench-environment.ts'
+import { IdleClients } from './idle-client-process.ts'
+import { measure } from './measure.ts'
+import type { Peer } from './peer.ts'
+import { CpuMeter, type MemoryUse, processTitle, readMemoryUse, sumMemoryUse } from './process-usage.ts'
+import { significant } from './statistics.ts'
+import { formatTable } from './text-table.ts'
+
+export interface IdleOptions extends BenchOptions {
+  readonly clients: number
+  /** How long the idle CPU time is watched, and one active client beside the idle ones measured, in seconds. */
+  readonly seconds: number
+}
+
+/** What one proxy showed. Bytes per client are over the empty, warmed-up proxy. */
+interface IdleResult {
+  readonly bytesPerClient: number
+  readonly bytesByProcess: Readonly<Record<string, number>>
+  readonly emptyBytes: number
+  readonly fdsPerClient: number
+  readonly cpuPercent: number
+  readonly loginsPerSecond: number
+  readonly lost: number
+  readonly activeP50Ms: number | null
+  readonly activeP50MsWithoutIdle: number | null
+  readonly bytesLeftPerClient: number
+  readonly fdsLeft: number
+}
+
+/** Clients that come and go before the empty proxy is measured, so that code is compiled and tables have their first size. */
+const warmUpClients = 200
+
+/** What idle clients cost PgBouncer and Switchyard, one proxy after the other. Prints a table and returns what the JSON line holds. */
+export async function idle(bench: Bench, options: IdleOptions): Promise<Record<string, unknown>> {
+  checkLimits(options.clients)
+  const results = new Map<string, IdleResult>()
+  for (const name of options.peers.filter((peer) => peer !== 'direct')) {
+    const peer = await bench.startPeer(name, options.clients + warmUpClients)
+    if (peer === null) continue
+    results.set(name, await measureIdle(peer, bench, options))
+    await peer.stop()
+  }
+  printTable(results)
+  const bytes = (name: string): number | null => round(results.get(name)?.bytesPerClient)
+  return {
+    clients: options.clients,
+    bytes_per_idle_client: bytes('switchyard'),
+    pgbouncer_bytes_per_idle_client: bytes('pgbouncer'),
+    peers: Object.fromEntries([...results].map(([name, result]) => [name, asJson(result)])),
+  }
+}
+
+/** One socket of ours and one of the proxy's per client: refuse early what the limits cannot hold. */
+function checkLimits(clients: number): void {
+  const [, soft] = /^Max open files\s+(\d+)/m.exec(readFileSync('/proc/self/limits', 'utf8')) ?? []
+  const [low = 0, high = 0] = readFileSync('/proc/sys/net/ipv4/ip_local_port_range', 'utf8')
+    .trim()
+    .split(/\s+/)
+    .map(Number)
+  const needed = clients + warmUpClients
+  if (Number(soft) < needed + 100) {
+    throw new Error(
+      `${clients} idle clients need ulimit -n of at least ${needed + 100}, it is ${soft}: run ulimit -n ${needed + 100}`,
+    )
+  }
+  if (high - low < needed) {
+    throw new Error(`${clients} idle clients need as many local ports, net.ipv4.ip_local_port_range has ${high - low}`)
+  }
+}
+
+async function measureIdle(peer: Peer, bench: Bench, options: IdleOptions): Promise<IdleResult> {
+  const idleClients = new IdleClients(bench.cleanup)
+  const address = peer.address('simple')
+  const active = {
+    rate: 0,
+    mode: 'simple',
+    clients: 1,
+    seconds: options.seconds,
+    directory: bench.directory,
+    signal: bench.signal,
+  } as const
+
+  await idleClients.open(address, warmUpClients)
+  await idleClients.close()
+  const withoutIdle = await measure(peer, active)
+  const empty = await settled(peer, bench.signal)
+  const emptyByProcess = byProcess(peer)
+
+  const seconds = await idleClients.open(address, options.clients)
+  const full = await settled(peer, bench.signal)
+  const fullByProcess = byProcess(peer)
+  const cpuPercent = await watchCpu(peer, options.seconds, bench.signal)
+  const withIdle = await measure(peer, active)
+  const lost = await idleClients.close()
+  const left = await settled(peer, bench.signal)
+  await idleClients.stop()
+
+  return {
+    bytesPerClient: (full.pssBytes - empty.pssBytes) / options.clients,
+    bytesByProcess: Object.fromEntries(
+      [...fullByProcess].map(([title, bytes]) => [title, (bytes - (emptyByProcess.get(title) ?? 0)) / options.clients]),
+    ),
+    emptyBytes: empty.pssBytes,
+    fdsPerClient: (full.fds - empty.fds) / options.clients,
+    cpuPercent,
+    loginsPerSecond: options.clients / seconds,
+    lost,
+    activeP50Ms: withIdle.p50Ms,
+    activeP50MsWithoutIdle: withoutIdle.p50Ms,
+    bytesLeftPerClient: (left.pssBytes - empty.pssBytes) / options.clients,
+    fdsLeft: left.fds - empty.fds,
+  }
+}
+
+/** Memory once it has come to rest: four readings in a row, half a second apart, within 0.2 %; or the last one after 20 s. */
+async function settled(peer: Peer, signal: AbortSignal): Promise<MemoryUse> {
+  const readings: MemoryUse[] = []
+  for (let tries = 0; tries < 40; tries++) {
+    const now = sumMemoryUse(peer.processes())
+    readings.push(now)
+    const last = readings.slice(-4).map((reading) => reading.pssBytes)
+    const fdsRest = readings.slice(-4).every((reading) => reading.fds === now.fds)
+    if (last.length === 4 && fdsRest && Math.max(...last) - Math.min(...last) < now.pssBytes * 0.002) return now
+    await delay(500, undefined, { signal })
+  }
+  console.error(`${peer.name}: memory did not come to rest within 20 s; the last reading counts`)
+  return sumMemoryUse(peer.processes())
+}
+
+/** Proportional set size by process title; processes of one title are added up. */
+function byProcess(peer: Peer): Map<string, number> {
+  const bytes = new Map<string, number>()
+  for (const pid of peer.processes()) {
+    const title = processTitle(pid)
+    bytes.set(title, (bytes.get(title) ?? 0) + readMemoryUse(pid).pssBytes)
+  }
+  return bytes
+}
+
+/** Per cent of one core that the proxy's processes use while nobody asks anything. */
+async function watchCpu(peer: Peer, seconds: number, signal: AbortSignal): Promise<number> {
+  const pids = peer.processes()
+  const meter = new CpuMeter()
+  meter.read(pids)
+  const start = performance.now()
+  await delay(seconds * 1000, undefined, { signal })
+  return meter.read(pids) / ((performance.now() - start) * 10)
+}
+
+function printTable(results: ReadonlyMap<string, IdleResult>): void {
+  const rows = [...results].map(([name, result]) => [
+    name,
+    (result.emptyBytes / 2 ** 20).toFixed(1),
+    result.bytesPerClient.toFixed(0),
+    result.bytesLeftPerClient.toFixed(0),
+    result.fdsPerClient.toFixed(2),
+    String(result.fdsLeft),
+    result.cpuPercent.toFixed(2),
+    result.activeP50MsWithoutIdle?.toFixed(3) ?? '–',
+    result.activeP50Ms?.toFixed(3) ?? '–',
+    result.loginsPerSecond.toFixed(0),
+    String(result.lost),
+  ])
+  const header = ['peer', 'empty MB', 'bytes/client', 'left after', 'fds/client', 'fds left', 'idle CPU %']
+  console.log(formatTable([...header, 'p50 ms alone', 'p50 ms beside', 'logins/s', 'lost'], rows, { leftColumns: 1 }))
+  for (const [name, { bytesByProcess }] of results) {
+    for (const [title, bytes] of Object.entries(bytesByProcess))
+      console.log(`  ${name}: ${title}: ${bytes.toFixed(0)} bytes/client`)
+  }
+}
+
+function asJson(result: IdleResult): Record<string, unknown> {
+  return {
+    bytes_per_idle_client: round(result.bytesPerClient),
+    bytes_per_idle_client_by_process: Object.fromEntries(
+      Object.entries(result.bytesByProcess).map(([title, bytes]) => [title, round(bytes)]),
+    ),
+    empty_bytes: result.emptyBytes,
+    bytes_per_client_left_after_close: round(result.bytesLeftPerClient),
+    fds_per_client: significant(result.fdsPerClient),
+    fds_left_after_close: result.fdsLeft,
+    idle_cpu_percent: significant(result.cpuPercent),
+    active_p50_ms: significant(result.activeP50Ms),
+    active_p50_ms_without_idle: significant(result.activeP50MsWithoutIdle),
+    logins_per_second: round(result.loginsPerSecond),
+    clients_lost: result.lost,
+  }
+}
+
+function round(value: number | undefined): number | null {
+  return value === undefined ? null : Math.round(value)
+}

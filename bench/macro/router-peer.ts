@@ -1,0 +1,93 @@
+import { mkdirSync, readFileSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { fileURLToPath } from 'node:url'
+import { Daemon, freePort } from './child.ts'
+import type { Cleanup } from './cleanup.ts'
+import { benchName, type Peer, poolSize } from './peer.ts'
+import { type PostgresServer, query } from './postgres-server.ts'
+import { findProcesses } from './process-usage.ts'
+
+const root = fileURLToPath(new URL('../..', import.meta.url))
+
+/** Switchyard before `server`, as an operator would start it, with the same pool size and authentication as PgBouncer. */
+export async function startRouter(options: {
+  readonly server: PostgresServer
+  readonly directory: string
+  readonly maxClients: number
+  readonly cpuProfile: boolean
+  readonly cleanup: Cleanup
+}): Promise<Peer> {
+  const { server, cleanup } = options
+  const data = join(options.directory, 'switchyard')
+  mkdirSync(data, { mode: 0o700 })
+  const config = join(options.directory, 'switchyard.toml')
+  writeFileSync(config, configuration(options), { mode: 0o600 })
+  const port = await freePort()
+  const daemon = await Daemon.start(
+    {
+      name: 'Switchyard',
+      command: process.execPath,
+      args: ['src/main.ts', 'start', '--config', config],
+      logFile: join(options.directory, 'switchyard.log'),
+      cwd: root,
+      env: {
+        ...process.env,
+        SWITCHYARD_PORT: String(port),
+        SWITCHYARD_HTTP_PORT: String(await freePort()),
+        SWITCHYARD_DATA: data,
+        ...(options.cpuProfile
+          ? { SWITCHYARD_NODE_OPTIONS: `--cpu-prof --cpu-prof-dir=${profileDirectory(options)}` }
+          : {}),
+      },
+      processes: (pid) => findProcesses(pid, `SWITCHYARD_DATA=${data}`),
+    },
+    cleanup,
+  )
+  const address = { ...server.address, port }
+  await daemon.untilReady(async () => void (await query(address, 'select 1')), 30_000, cleanup.signal)
+  return {
+    name: 'switchyard',
+    version: packageVersion(),
+    address: () => address,
+    pooling: () => 'transaction',
+    processes: () => daemon.processes(),
+    stop: () => daemon.stop(),
+  }
+}
+
+function packageVersion(): string {
+  const { version } = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8'))
+  return String(version)
+}
+
+/** Where the planes of a router that is being profiled leave their profiles when they end. */
+export function profileDirectory(options: { readonly directory: string }): string {
+  return join(options.directory, 'profiles')
+}
+
+function configuration(options: { readonly server: PostgresServer; readonly maxClients: number }): string {
+  const { address } = options.server
+  const password = `password = "${address.password}"`
+  return `[[shards]]
+name = "bench"
+host = "${address.host}"
+port = ${address.port}
+max_connections = ${poolSize + 10}
+
+[monitor]
+user = "${address.user}"
+${password}
+database = "${benchName}"
+
+[[users]]
+name = "${address.user}"
+${password}
+
+[pool]
+mode = "transaction"
+size = ${poolSize}
+
+[limits]
+max_clients = ${options.maxClients + 50}
+`
+}

@@ -1,0 +1,117 @@
+import { parseArgs } from 'node:util'
+import { Bench, type BenchOptions } from './macro/bench-environment.ts'
+import { idle } from './macro/idle.ts'
+import { modes, peerNames } from './macro/peer.ts'
+import { throughput } from './macro/throughput.ts'
+
+const usage = `npm run bench -- <name> [options]
+
+  throughput   pgbench directly, through PgBouncer and through Switchyard: tps, latency, CPU time per transaction
+  idle         memory, descriptors and CPU time for idle clients of PgBouncer and of Switchyard
+
+  --quick         about one minute instead of about nine
+  --peers LIST    of direct,pgbouncer,switchyard (all)
+  --clients LIST  throughput: clients per cell (1,16,64,256); idle: how many (5000)
+  --seconds N     length of one run (3)
+  --scale N       scale factor of pgbench's tables (20)
+  --modes LIST    throughput: of simple,paced,extended,prepared,tpcb (all)
+  --rounds N      throughput: runs per cell and peer (2); cells with a goal get three more
+  --rate N        throughput: transactions per second in mode paced (4000)
+  --cpu-prof      profile the router's planes and print where their time went; slows them down
+
+Progress goes to standard error. A table goes to standard output, then one line of JSON.
+`
+
+/** A mistake on the command line: told without a stack. */
+class UsageError extends Error {}
+
+function parse(argv: string[]) {
+  try {
+    return parseArgs({
+      args: argv,
+      allowPositionals: true,
+      options: {
+        quick: { type: 'boolean', default: false },
+        peers: { type: 'string' },
+        clients: { type: 'string' },
+        seconds: { type: 'string' },
+        scale: { type: 'string' },
+        modes: { type: 'string' },
+        rounds: { type: 'string' },
+        rate: { type: 'string' },
+        'cpu-prof': { type: 'boolean', default: false },
+        help: { type: 'boolean', short: 'h', default: false },
+      },
+    })
+  } catch (error) {
+    throw new UsageError(error instanceof Error ? error.message : String(error))
+  }
+}
+
+function wholeNumber(option: string, text: string): number {
+  const value = Number(text)
+  if (!Number.isInteger(value) || value < 1) throw new UsageError(`--${option}: ${text} is not a whole number above 0`)
+  return value
+}
+
+function wholeNumbers(option: string, text: string): number[] {
+  return text.split(',').map((part) => wholeNumber(option, part))
+}
+
+function chosen<T extends string>(option: string, text: string, allowed: readonly T[]): T[] {
+  return text.split(',').map((part) => {
+    const value = allowed.find((candidate) => candidate === part)
+    if (value === undefined) throw new UsageError(`--${option}: ${part} is not one of ${allowed.join(', ')}`)
+    return value
+  })
+}
+
+/** The chosen benchmark with its options, ready to run. */
+function plan(argv: string[]): { name: string; options: BenchOptions; run: (bench: Bench) => Promise<object> } | null {
+  const { values, positionals } = parse(argv)
+  const [name, ...rest] = positionals
+  if (values.help) return null
+  if (name === undefined || rest.length > 0) throw new UsageError('name one benchmark: throughput or idle')
+  const { quick } = values
+  const options = {
+    peers: chosen('peers', values.peers ?? peerNames.join(), peerNames),
+    scale: wholeNumber('scale', values.scale ?? (quick ? '10' : '20')),
+    seconds: wholeNumber('seconds', values.seconds ?? (quick ? '2' : '3')),
+    cpuProfile: values['cpu-prof'],
+  }
+  if (name === 'throughput') {
+    const cells = {
+      modes: chosen('modes', values.modes ?? (quick ? 'simple' : modes.join()), modes),
+      clients: wholeNumbers('clients', values.clients ?? (quick ? '16,64' : '1,16,64,256')),
+      rounds: wholeNumber('rounds', values.rounds ?? (quick ? '1' : '2')),
+      rate: wholeNumber('rate', values.rate ?? '4000'),
+    }
+    return { name, options, run: (bench) => throughput(bench, { ...options, ...cells }) }
+  }
+  if (name === 'idle') {
+    const clients = wholeNumber('clients', values.clients ?? (quick ? '1000' : '5000'))
+    return { name, options, run: (bench) => idle(bench, { ...options, clients }) }
+  }
+  throw new UsageError(`there is no benchmark ${name}: throughput or idle`)
+}
+
+async function main(argv: string[]): Promise<void> {
+  const planned = plan(argv)
+  if (planned === null) {
+    process.stdout.write(usage)
+    return
+  }
+  const result = await Bench.use(planned.options, async (bench) => {
+    const figures = await planned.run(bench)
+    return { bench: planned.name, ...figures, ...bench.description(), options: planned.options }
+  })
+  process.stdout.write(`${JSON.stringify(result)}\n`)
+}
+
+try {
+  await main(process.argv.slice(2))
+} catch (error) {
+  const known = error instanceof UsageError
+  process.stderr.write(known ? `${error.message}\n\n${usage}` : `${error instanceof Error ? error.stack : error}\n`)
+  process.exitCode = known ? 2 : 1
+}
