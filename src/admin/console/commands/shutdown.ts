@@ -1,0 +1,28 @@
+import type { ShutdownMode } from '../../router-control.ts'
+import { badArgument } from '../arguments.ts'
+import type { ActionCommand } from '../command.ts'
+
+const MODES: Readonly<Record<string, ShutdownMode>> = {
+  immediate: 'immediate',
+  wait_for_clients: 'wait-for-clients',
+  wait_for_servers: 'drain',
+}
+
+export const shutdown: ActionCommand = {
+  kind: 'action',
+  name: 'SHUTDOWN',
+  argument: '[WAIT_FOR_SERVERS | WAIT_FOR_CLIENTS | IMMEDIATE]',
+  summary:
+    'Stop. Alone or WAIT_FOR_SERVERS: finish transactions, like SIGTERM. WAIT_FOR_CLIENTS: let clients leave by themselves.',
+  prepare(argument) {
+    const [word, ...rest] = argument
+    const mode = word === undefined ? 'drain' : word.kind === 'word' ? MODES[word.value] : undefined
+    if (mode === undefined || rest.length > 0) {
+      throw badArgument('SHUTDOWN', 'SHUTDOWN takes WAIT_FOR_SERVERS, WAIT_FOR_CLIENTS, IMMEDIATE or nothing.')
+    }
+    return async ({ control }) => {
+      control.shutdown(mode)
+      return []
+    }
+  },
+}
