@@ -101,7 +101,7 @@ function compileRule(rule: HbaRule): CompiledRule {
     throw say(`a "${rule.type}" rule needs addresses; write "all", or CIDR blocks such as "10.0.0.0/8" and "fd00::/8".`)
   }
   if (rule.addresses.includes('all')) {
-    if (rule.method === 'trust') throw say(trustSentence('all'))
+    if (isForLoopbackOnly(rule)) throw say(loopbackSentence(rule, 'all'))
     return { rule, blocks: null }
   }
   return { rule, blocks: rule.addresses.map((text) => compileBlock(text, rule, say)) }
@@ -125,12 +125,6 @@ function checkMethod(rule: HbaRule, say: (sentence: string) => ConfigError): voi
   if (rule.method === 'cert' && rule.type !== 'hostssl') {
     throw say(`method "cert" needs a client certificate, so the type must be "hostssl", not "${rule.type}".`)
   }
-  if (rule.method === 'password' && rule.type !== 'hostssl' && rule.type !== 'local') {
-    throw say(
-      `method "password" sends the password in clear text, so the type must be "hostssl" or "local", not ` +
-        `"${rule.type}"; or write the method "scram-sha-256".`,
-    )
-  }
 }
 
 function compileBlock(text: string, rule: HbaRule, say: (sentence: string) => ConfigError): AddressBlock {
@@ -138,7 +132,9 @@ function compileBlock(text: string, rule: HbaRule, say: (sentence: string) => Co
   if (block === null) {
     throw say(`"${text}" is not an address; write "all", or a CIDR block such as "10.0.0.0/8" or "fd00::/8".`)
   }
-  if (rule.method === 'trust' && !loopback.some((outer) => isInside(block, outer))) throw say(trustSentence(text))
+  if (isForLoopbackOnly(rule) && !loopback.some((outer) => isInside(block, outer))) {
+    throw say(loopbackSentence(rule, text))
+  }
   return block
 }
 
@@ -146,9 +142,15 @@ function isInside(block: AddressBlock, outer: AddressBlock): boolean {
   return block.prefixBits >= outer.prefixBits && blockContains(outer, block.bytes)
 }
 
-function trustSentence(address: string): string {
+/** `trust` lets anybody in as anybody; `password` shows the password to whoever listens, unless TLS is certain. */
+function isForLoopbackOnly(rule: HbaRule): boolean {
+  return rule.method === 'trust' || (rule.method === 'password' && rule.type !== 'hostssl')
+}
+
+function loopbackSentence(rule: HbaRule, address: string): string {
+  const remedy = rule.method === 'trust' ? 'the method "scram-sha-256"' : 'the type "hostssl"'
   return (
-    `method "trust" lets anybody in as anybody, so it is for loopback only, not "${address}"; write the addresses ` +
-    '"127.0.0.0/8" and "::1/128", or the method "scram-sha-256".'
+    `method "${rule.method}" in a "${rule.type}" rule is for loopback addresses only, not "${address}"; write the ` +
+    `addresses "127.0.0.0/8" and "::1/128", or ${remedy}.`
   )
 }
