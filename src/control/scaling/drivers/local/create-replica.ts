@@ -1,0 +1,36 @@
+import { mkdtemp, rename, rm } from 'node:fs/promises'
+import { join } from 'node:path'
+import { makeAccountDirectory, removeTree, writePrivateFile } from './account-files.ts'
+import { BackupDirectoryWriter } from './backup-directory-writer.ts'
+import { takeBaseBackup } from './base-backup.ts'
+import { pointAtPrimary } from './replication.ts'
+import type { ServerAccount } from './server-account.ts'
+import type { ServerAddress } from './server-client.ts'
+import { buildingPrefix, type ShardDirectory } from './shard-directory.ts'
+
+/**
+ * Creates the data directory of a replica as a copy of the running `primary`, where the replica's slot exists. The copy
+ * appears under its name when it is complete; what was there before (a copy too) is removed then.
+ *
+ * @throws LocalClusterError when the primary cannot be copied
+ */
+export async function createReplica(
+  shard: ShardDirectory,
+  options: { primary: ServerAddress; account: ServerAccount; signal?: AbortSignal | undefined },
+): Promise<void> {
+  const building = await mkdtemp(join(shard.root, buildingPrefix))
+  await makeAccountDirectory(building, options.account)
+  const data = join(building, 'data')
+  await makeAccountDirectory(data, options.account)
+  const writer = new BackupDirectoryWriter(data, options.account)
+  try {
+    await takeBaseBackup(options.primary, { label: `switchyard ${shard.name}`, sink: writer, signal: options.signal })
+  } finally {
+    writer.close()
+  }
+  await writePrivateFile(join(data, 'standby.signal'), '', options.account)
+  await pointAtPrimary(data, shard.name, options.primary, options.account)
+  await removeTree(shard.data)
+  await rename(data, shard.data)
+  await rm(building, { recursive: true })
+}

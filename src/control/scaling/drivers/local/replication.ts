@@ -1,0 +1,90 @@
+import { join } from 'node:path'
+import { setTimeout as delay } from 'node:timers/promises'
+import { readTextIfExists, writePrivateFile } from './account-files.ts'
+import type { ServerAccount } from './server-account.ts'
+import { type ServerAddress, withServer } from './server-client.ts'
+import { primaryConnInfo, replaceAutoSettings, slotName } from './server-settings.ts'
+
+const pollMs = 5
+
+/** Makes the physical slots that are missing on the primary; WAL is kept for them from now on. */
+export async function ensureSlots(primary: ServerAddress, replicas: readonly string[]): Promise<void> {
+  await withServer(primary, async (client) => {
+    await client.query(
+      `select pg_create_physical_replication_slot(name, true) from unnest($1::text[]) name
+       where not exists (select from pg_replication_slots where slot_name = name)`,
+      [replicas.map(slotName)],
+    )
+  })
+}
+
+/** Replicas whose slot was given up, since they were away for too long: they lack WAL for good. */
+export async function lostReplicas(primary: ServerAddress, replicas: readonly string[]): Promise<string[]> {
+  return withServer(primary, async (client) => {
+    const lost = await client.query<{ slot_name: string }>(
+      `select slot_name from pg_replication_slots where slot_type = 'physical' and wal_status = 'lost'`,
+    )
+    const names = lost.rows.map((row) => row.slot_name)
+    for (const name of names) await client.query('select pg_drop_replication_slot($1)', [name])
+    return replicas.filter((replica) => names.includes(slotName(replica)))
+  })
+}
+
+/** Makes a stopped replica follow `primary` from its next start on. */
+export async function pointAtPrimary(
+  dataDirectory: string,
+  shardName: string,
+  primary: ServerAddress,
+  account: ServerAccount,
+): Promise<void> {
+  const path = join(dataDirectory, 'postgresql.auto.conf')
+  const text = replaceAutoSettings((await readTextIfExists(path)) ?? '', {
+    primary_conninfo: primaryConnInfo(primary.port, primary.user),
+    primary_slot_name: slotName(shardName),
+  })
+  await writePrivateFile(path, text, account)
+}
+
+/** Makes a running replica follow `primary`, if it does not yet; it reconnects by itself. */
+export async function repointReplica(replica: ServerAddress, shardName: string, primary: ServerAddress): Promise<void> {
+  const wanted = {
+    primary_conninfo: primaryConnInfo(primary.port, primary.user),
+    primary_slot_name: slotName(shardName),
+  }
+  await withServer(replica, async (client) => {
+    let changed = false
+    for (const [name, value] of Object.entries(wanted)) {
+      const current = await client.query<{ value: string }>('select current_setting($1) as value', [name])
+      if (current.rows[0]?.value === value) continue
+      await client.query(`alter system set ${name} = ${client.escapeLiteral(value)}`)
+      changed = true
+    }
+    if (changed) await client.query('select pg_reload_conf()')
+  })
+}
+
+/**
+ * Waits until all replicas stream from the primary.
+ *
+ * @returns the names of those that did not within `timeoutMs`
+ */
+export async function waitForStreaming(
+  primary: ServerAddress,
+  replicas: readonly string[],
+  options: { timeoutMs: number; signal?: AbortSignal | undefined },
+): Promise<string[]> {
+  if (replicas.length === 0) return []
+  const deadline = performance.now() + options.timeoutMs
+  return withServer(primary, async (client) => {
+    for (;;) {
+      const streaming = await client.query<{ slot_name: string }>(
+        `select s.slot_name from pg_replication_slots s join pg_stat_replication r on r.pid = s.active_pid
+         where r.state = 'streaming'`,
+      )
+      const names = streaming.rows.map((row) => row.slot_name)
+      const missing = replicas.filter((replica) => !names.includes(slotName(replica)))
+      if (missing.length === 0 || performance.now() > deadline) return missing
+      await delay(pollMs, undefined, { signal: options.signal })
+    }
+  })
+}
