@@ -2,13 +2,14 @@ import { createHash } from 'node:crypto'
 import type { Verifier } from '../shard/plane-values.ts'
 import { equalConstantTime } from './constant-time.ts'
 import { buildMd5Verifier } from './md5.ts'
+import { preparePassword } from './saslprep.ts'
 import { deriveScramKeys } from './scram-keys.ts'
 
 /** What a clear-text password is checked against. */
 export type CleartextCredential = { readonly kind: 'password'; readonly password: string } | Verifier
 
 /**
- * Whether a PasswordMessage in clear text is right (methods `password` only; PostgreSQL's `plain_crypt_verify`).
+ * Whether a PasswordMessage in clear text is right (method `password`; PostgreSQL's `plain_crypt_verify`).
  * With a SCRAM verifier this costs one PBKDF2. For users that do not exist pass `mockVerifier` and `genuine: false`:
  * the same work is done, and the answer is no. An empty password is always wrong, as in PostgreSQL.
  */
@@ -39,5 +40,5 @@ function isRight(password: string, credential: CleartextCredential, user: string
 }
 
 function digest(text: string): Buffer {
-  return createHash('sha256').update(text, 'utf8').digest()
+  return createHash('sha256').update(preparePassword(text), 'utf8').digest()
 }

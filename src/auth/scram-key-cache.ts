@@ -33,12 +33,8 @@ export class ScramKeyCache {
     const keys = this.#keys.get(name) ?? deriveScramKeys(password, salt, iterations)
     this.#keys.delete(name)
     this.#keys.set(name, keys)
-    if (this.#keys.size > this.#capacity) {
-      for (const oldest of this.#keys.keys()) {
-        this.#keys.delete(oldest)
-        break
-      }
-    }
+    const [oldest] = this.#keys.keys()
+    if (this.#keys.size > this.#capacity && oldest !== undefined) this.#keys.delete(oldest)
     return keys
   }
 }
