@@ -1,5 +1,8 @@
+import { mkdirSync } from 'node:fs'
+import { resolve } from 'node:path'
 import { parseArgs } from 'node:util'
 import { Bench, type BenchOptions } from './macro/bench-environment.ts'
+import { Interrupted } from './macro/cleanup.ts'
 import { idle } from './macro/idle.ts'
 import { modes, peerNames } from './macro/peer.ts'
 import { throughput } from './macro/throughput.ts'
@@ -17,7 +20,7 @@ const usage = `npm run bench -- <name> [options]
   --modes LIST    throughput: of simple,paced,extended,prepared,tpcb (all)
   --rounds N      throughput: runs per cell and peer (2); cells with a goal get three more
   --rate N        throughput: transactions per second in mode paced (4000)
-  --cpu-prof      profile the router's planes and print where their time went; slows them down
+  --cpu-prof DIR  throughput: profile the router's planes, print where their time went, leave the profiles in DIR
 
 Progress goes to standard error. A table goes to standard output, then one line of JSON.
 `
@@ -39,7 +42,7 @@ function parse(argv: string[]) {
         modes: { type: 'string' },
         rounds: { type: 'string' },
         rate: { type: 'string' },
-        'cpu-prof': { type: 'boolean', default: false },
+        'cpu-prof': { type: 'string' },
         help: { type: 'boolean', short: 'h', default: false },
       },
     })
@@ -66,6 +69,12 @@ function chosen<T extends string>(option: string, text: string, allowed: readonl
   })
 }
 
+function directory(path: string | undefined): string | null {
+  if (path === undefined) return null
+  mkdirSync(path, { recursive: true })
+  return resolve(path)
+}
+
 /** The chosen benchmark with its options, ready to run. */
 function plan(argv: string[]): { name: string; options: BenchOptions; run: (bench: Bench) => Promise<object> } | null {
   const { values, positionals } = parse(argv)
@@ -77,7 +86,7 @@ function plan(argv: string[]): { name: string; options: BenchOptions; run: (benc
     peers: chosen('peers', values.peers ?? peerNames.join(), peerNames),
     scale: wholeNumber('scale', values.scale ?? (quick ? '10' : '20')),
     seconds: wholeNumber('seconds', values.seconds ?? (quick ? '2' : '3')),
-    cpuProfile: values['cpu-prof'],
+    cpuProfileDirectory: directory(values['cpu-prof']),
   }
   if (name === 'throughput') {
     const cells = {
@@ -111,7 +120,14 @@ async function main(argv: string[]): Promise<void> {
 try {
   await main(process.argv.slice(2))
 } catch (error) {
-  const known = error instanceof UsageError
-  process.stderr.write(known ? `${error.message}\n\n${usage}` : `${error instanceof Error ? error.stack : error}\n`)
-  process.exitCode = known ? 2 : 1
+  if (error instanceof UsageError) {
+    process.stderr.write(`${error.message}\n\n${usage}`)
+    process.exitCode = 2
+  } else if (error instanceof Interrupted) {
+    process.stderr.write(`${error.message}\n`)
+    process.exitCode = 130
+  } else {
+    process.stderr.write(`${error instanceof Error ? error.stack : error}\n`)
+    process.exitCode = 1
+  }
 }

@@ -12,8 +12,8 @@ import { startRouter } from './router-peer.ts'
 export interface BenchOptions {
   readonly peers: readonly PeerName[]
   readonly scale: number
-  /** Write a CPU profile of the router's planes, and print where the time went. */
-  readonly cpuProfile: boolean
+  /** Where the router's planes leave CPU profiles; null: they are not profiled. */
+  readonly cpuProfileDirectory: string | null
 }
 
 /** What a benchmark runs in: a temporary directory, a PostgreSQL server with pgbench's tables, and the peers before it. */
@@ -45,13 +45,18 @@ export class Bench {
     const cleanup = new Cleanup()
     try {
       const directory = mkdtempSync(join(tmpdir(), 'switchyard-bench-'))
-      cleanup.add('the temporary directory', () => rmSync(directory, { recursive: true, force: true }))
+      const remove = (): void => rmSync(directory, { recursive: true, force: true })
+      cleanup.add('the temporary directory', remove, remove)
       // PostgreSQL and PgBouncer may run as another user, who has to get through to directories of their own.
       chmodSync(directory, 0o711)
       const server = await startPostgresServer(directory, cleanup)
       await fill(server, options.scale, cleanup.signal)
       const versions = { pgbench, postgresql: server.version, node: process.versions.node }
       return await run(new Bench(directory, server, cleanup, options, versions))
+    } catch (error) {
+      // Whatever was being waited for has failed in its own words then; what happened is the signal.
+      cleanup.signal.throwIfAborted()
+      throw error
     } finally {
       await cleanup.stopAll()
     }
@@ -95,7 +100,7 @@ export class Bench {
   async #start(name: PeerName, maxClients: number): Promise<Peer | null> {
     const common = { server: this.server, directory: this.directory, maxClients, cleanup: this.cleanup }
     if (name === 'direct') return directPeer(this.server)
-    if (name === 'switchyard') return startRouter({ ...common, cpuProfile: this.#options.cpuProfile })
+    if (name === 'switchyard') return startRouter({ ...common, cpuProfileDirectory: this.#options.cpuProfileDirectory })
     const version = pgbouncerVersion()
     if (version !== null) return startPgbouncer({ ...common, version })
     console.error('pgbouncer not installed: apt-get install pgbouncer. Going on without it.')

@@ -1,5 +1,8 @@
 import { setTimeout as delay } from 'node:timers/promises'
 
+/** Why everything is being stopped: a signal. */
+export class Interrupted extends Error {}
+
 /** Something that was started and must be stopped: `stop` is called at most once. */
 interface Started {
   readonly name: string
@@ -15,10 +18,17 @@ interface Started {
 export class Cleanup {
   readonly #started: Started[] = []
   readonly #abort = new AbortController()
+  #interruptedAt = 0
   readonly #onSignal = (name: NodeJS.Signals): void => {
-    if (this.#abort.signal.aborted) process.exit(130)
+    const now = performance.now()
+    if (this.#abort.signal.aborted) {
+      // npm passes Ctrl-C on to a process that the terminal has told already: that is one wish, not two.
+      if (now - this.#interruptedAt > 1000) process.exit(130)
+      return
+    }
+    this.#interruptedAt = now
     console.error(`${name}: stopping what was started; once more to kill it`)
-    this.#abort.abort(new Error(`interrupted by ${name}`))
+    this.#abort.abort(new Interrupted(`interrupted by ${name}`))
   }
   readonly #onExit = (): void => {
     for (const started of this.#started.toReversed()) started.kill()

@@ -1,4 +1,4 @@
-import { readdirSync, readFileSync } from 'node:fs'
+import { readdirSync, readFileSync, statSync } from 'node:fs'
 import { join } from 'node:path'
 import { formatTable } from './text-table.ts'
 
@@ -46,16 +46,18 @@ export function selfTimes(profile: CpuProfile): FunctionTime[] {
     .map((entry) => ({ ...entry, percent: total === 0 ? 0 : (entry.selfMs / total) * 100 }))
 }
 
-/** Prints the `top` functions of every profile in a directory. */
-export function printProfiles(directory: string, top: number): void {
-  const names = readdirSync(directory).filter((name) => name.endsWith('.cpuprofile'))
+/** Prints the `top` functions of every profile in a directory that is not older than `sinceMs` (since the epoch). */
+export function printProfiles(directory: string, sinceMs: number, top = 30): void {
+  const names = readdirSync(directory).filter(
+    (name) => name.endsWith('.cpuprofile') && statSync(join(directory, name)).mtimeMs >= sinceMs,
+  )
   for (const name of names) {
     const profile: CpuProfile = JSON.parse(readFileSync(join(directory, name), 'utf8'))
     const rows = selfTimes(profile)
       .slice(0, top)
       .map((entry) => [entry.name, entry.place, entry.selfMs.toFixed(0), entry.percent.toFixed(1)])
-    console.log(`\n${name}: where the time went`)
+    console.log(`\n${join(directory, name)}: where the time went, without idle time`)
     console.log(formatTable(['function', 'place', 'self ms', '%'], rows, { leftColumns: 2 }))
   }
-  if (names.length === 0) console.log('\nNo profile was written: did the planes end in order?')
+  if (names.length === 0) console.log('\nNo profile was written: did the planes get --cpu-prof, and end in order?')
 }

@@ -1,8 +1,7 @@
-import { execFileSync } from 'node:child_process'
 import { readdirSync, readFileSync } from 'node:fs'
 
-/** Clock ticks per second in which the kernel reports CPU time: 100 on every Linux in use, but asked for. */
-const ticksPerSecond = Number(execFileSync('getconf', ['CLK_TCK'], { encoding: 'utf8' }))
+/** In which the kernel reports CPU time to programs (USER_HZ): 100 on x64 and arm64, whatever its own timer runs at. */
+const ticksPerSecond = 100
 
 /** The fields of `/proc/PID/stat` that are used here. https://man7.org/linux/man-pages/man5/proc_pid_stat.5.html */
 export interface ProcessStat {
@@ -54,9 +53,9 @@ function hasEnvironment(pid: number, marker: string): boolean {
   return readProcessFile(pid, 'environ')?.split('\0').includes(marker) ?? false
 }
 
-/** What the process calls itself: its title, or its command line with spaces. Empty when it is gone. */
+/** What the process calls itself: the title it has set, or else the path of its program. Empty when it is gone. */
 export function processTitle(pid: number): string {
-  return (readProcessFile(pid, 'cmdline') ?? '').split('\0').join(' ').trim()
+  return (readProcessFile(pid, 'cmdline') ?? '').split('\0')[0] ?? ''
 }
 
 /**

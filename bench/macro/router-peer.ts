@@ -14,10 +14,10 @@ export async function startRouter(options: {
   readonly server: PostgresServer
   readonly directory: string
   readonly maxClients: number
-  readonly cpuProfile: boolean
+  readonly cpuProfileDirectory: string | null
   readonly cleanup: Cleanup
 }): Promise<Peer> {
-  const { server, cleanup } = options
+  const { server, cleanup, cpuProfileDirectory: profiles } = options
   const data = join(options.directory, 'switchyard')
   mkdirSync(data, { mode: 0o700 })
   const config = join(options.directory, 'switchyard.toml')
@@ -35,9 +35,7 @@ export async function startRouter(options: {
         SWITCHYARD_PORT: String(port),
         SWITCHYARD_HTTP_PORT: String(await freePort()),
         SWITCHYARD_DATA: data,
-        ...(options.cpuProfile
-          ? { SWITCHYARD_NODE_OPTIONS: `--cpu-prof --cpu-prof-dir=${profileDirectory(options)}` }
-          : {}),
+        ...(profiles === null ? {} : { SWITCHYARD_NODE_OPTIONS: `--cpu-prof --cpu-prof-dir=${profiles}` }),
       },
       processes: (pid) => findProcesses(pid, `SWITCHYARD_DATA=${data}`),
     },
@@ -58,11 +56,6 @@ export async function startRouter(options: {
 function packageVersion(): string {
   const { version } = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8'))
   return String(version)
-}
-
-/** Where the planes of a router that is being profiled leave their profiles when they end. */
-export function profileDirectory(options: { readonly directory: string }): string {
-  return join(options.directory, 'profiles')
 }
 
 function configuration(options: { readonly server: PostgresServer; readonly maxClients: number }): string {

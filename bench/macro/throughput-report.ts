@@ -14,7 +14,7 @@ export interface Cell {
 }
 
 type Figure = 'tps' | 'p50Ms' | 'p99Ms' | 'cpuUsPerTx'
-type ReportedPeer = Pick<Peer, 'name' | 'pooling'>
+export type ReportedPeer = Pick<Peer, 'name' | 'pooling'>
 
 /** Whether a cell's ratios get keys of their own in the JSON line, such as `cpu_ratio_16`. */
 export function isGoal(mode: Mode, clients: number): boolean {

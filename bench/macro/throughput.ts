@@ -1,4 +1,5 @@
 import type { Bench, BenchOptions } from './bench-environment.ts'
+import { printProfiles } from './cpu-profile.ts'
 import { measure, type Run } from './measure.ts'
 import type { Mode, Peer } from './peer.ts'
 import { type Cell, isGoal, type Round, roundLine, throughputFigures, throughputTable } from './throughput-report.ts'
@@ -22,6 +23,7 @@ const extraRounds = 3
  */
 export async function throughput(bench: Bench, options: ThroughputOptions): Promise<Record<string, unknown>> {
   const { seconds, rate } = options
+  const startedMs = Date.now()
   const common = { seconds, rate, directory: bench.directory, signal: bench.signal }
   const peers = await bench.startPeers(Math.max(...options.clients))
   for (const peer of peers) await measure(peer, { ...common, mode: 'simple', clients: 20, seconds: 1 })
@@ -33,6 +35,7 @@ export async function throughput(bench: Bench, options: ThroughputOptions): Prom
     }
   }
   for (const peer of peers) await peer.stop()
+  if (options.cpuProfileDirectory !== null) printProfiles(options.cpuProfileDirectory, startedMs)
   console.log(throughputTable(cells, peers))
   return throughputFigures(cells, peers)
 }
