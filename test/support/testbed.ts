@@ -1,0 +1,191 @@
+import { after, afterEach } from 'node:test'
+import pg from 'pg'
+import { LeakCheck } from './leak-check.ts'
+import { type Credentials, TestCluster } from './postgres-cluster.ts'
+import { type RouterOptions, RouterProcess } from './router-process.ts'
+import { baseSettings, CONSOLE_PASSWORD, CONSOLE_USER, mergeSettings, type RouterSettings } from './router-settings.ts'
+import { type LoginOptions, type WireAddress, WireClient } from './wire-client.ts'
+
+/** Set to `postgres`, the tests talk to PostgreSQL itself: what they expect of the router must be true of it too. */
+export const TARGET_VARIABLE = 'SWITCHYARD_TEST_TARGET'
+
+export const isDirect = process.env[TARGET_VARIABLE] === 'postgres'
+
+export interface TestbedOptions {
+  /** Over the base settings; a function gets the testbed to put names of its database and role in. */
+  readonly settings?: RouterSettings | ((bed: Testbed) => RouterSettings | Promise<RouterSettings>)
+  /** Stand the router before these instead of the cluster's primary. */
+  readonly shard?: WireAddress | ((cluster: TestCluster) => Promise<WireAddress>)
+  readonly router?: RouterOptions
+  /** False: tests that break the router on purpose, or stop it. */
+  readonly leakCheck?: boolean
+  /** False: the file starts its routers itself, with `bed.startRouter`. */
+  readonly start?: boolean
+}
+
+/**
+ * What a test file needs: a database and a role of its own on the cluster, a router before it, clients that are closed
+ * after each test, and a leak check behind each test. Everything is torn down after the file's last test.
+ */
+export class Testbed {
+  readonly cluster: TestCluster
+  readonly database: string
+  readonly role: Credentials
+  #router: RouterProcess | null = null
+  #shard: WireAddress
+  #console: pg.Client | null = null
+  #leaks: LeakCheck | null = null
+  readonly #closers: (() => unknown)[] = []
+
+  private constructor(cluster: TestCluster, database: string, role: Credentials) {
+    this.cluster = cluster
+    this.database = database
+    this.role = role
+    this.#shard = cluster.primary
+  }
+
+  /** Registers hooks with the file's tests: to be called once, at the top of the file. */
+  static async open(options: TestbedOptions = {}): Promise<Testbed> {
+    const cluster = await TestCluster.open()
+    const role = await cluster.createRole()
+    const bed = new Testbed(cluster, await cluster.createDatabase(role.user), role)
+    after(() => bed.#tearDown())
+    afterEach(async (test) => {
+      const passed = 'passed' in test && test.passed
+      if (!passed) console.error(`log of the router in "${test.name}":\n${bed.#router?.tail(60)}`)
+      await bed.#closeClients()
+      if (passed) await bed.#leaks?.check()
+    })
+    if (options.start !== false) await bed.#begin(options)
+    return bed
+  }
+
+  /** Where the tests' clients connect: the router, or PostgreSQL itself. */
+  get address(): WireAddress {
+    return isDirect ? this.cluster.primary : this.router
+  }
+
+  /** What the router takes for the primary shard. */
+  get shard(): WireAddress {
+    return this.#shard
+  }
+
+  get router(): RouterProcess {
+    if (this.#router === null) throw new Error('this test needs a router, and it was not started')
+    return this.#router
+  }
+
+  /** The admin console, open for the whole file. */
+  get console(): pg.Client {
+    if (this.#console === null) throw new Error('this test needs the console of a running router')
+    return this.#console
+  }
+
+  get login(): LoginOptions {
+    return { ...this.role, database: this.database }
+  }
+
+  /** Settings of a router before `shard` that knows this file's role. */
+  settings(changes: RouterSettings = {}): RouterSettings {
+    const { superuser } = this.cluster
+    const users = [{ name: this.role.user, password: this.role.password }]
+    return mergeSettings(baseSettings([{ name: 'one', ...this.#shard }], superuser, users), changes)
+  }
+
+  /** A further router, stopped after the test; it must end in good order. */
+  async startRouter(changes: RouterSettings = {}, options: RouterOptions = {}): Promise<RouterProcess> {
+    const router = await RouterProcess.start(this.settings(changes), options)
+    return this.onClose(router, async () => {
+      const exit = await router.stop()
+      if (exit.code !== 0) throw new Error(`a router ended with ${JSON.stringify(exit)}:\n${router.tail(60)}`)
+    })
+  }
+
+  /** A logged-in wire client, closed after the test. */
+  async open(login: Partial<LoginOptions> = {}): Promise<WireClient> {
+    return this.onClose(await WireClient.open(this.address, { ...this.login, ...login }), (client) => client.close())
+  }
+
+  async openMany(count: number, login: Partial<LoginOptions> = {}): Promise<WireClient[]> {
+    return await Promise.all(Array.from({ length: count }, () => this.open(login)))
+  }
+
+  /** A connection that has said nothing yet, closed after the test. */
+  async dial(address: WireAddress = this.address): Promise<WireClient> {
+    return this.onClose(await WireClient.connect(address), (client) => client.close())
+  }
+
+  /** A node-postgres client to the target, closed after the test. */
+  async connectPg(options: pg.ClientConfig = {}): Promise<pg.Client> {
+    const client = new pg.Client({ ...this.address, ...this.role, database: this.database, ...options })
+    client.on('error', () => {})
+    await client.connect()
+    return this.onClose(client, () => client.end().catch(() => {}))
+  }
+
+  /** SQL as superuser on the primary itself, in this file's database. */
+  async sql(text: string, values: readonly unknown[] = []): Promise<Record<string, unknown>[]> {
+    const client = new pg.Client({ ...this.cluster.primary, ...this.cluster.superuser, database: this.database })
+    await client.connect()
+    try {
+      return (await client.query(text, [...values])).rows
+    } finally {
+      await client.end()
+    }
+  }
+
+  /** Rows of a console command. */
+  async show(command: string): Promise<Record<string, unknown>[]> {
+    return (await this.console.query(`SHOW ${command}`)).rows
+  }
+
+  /** The row of this file's database and role in SHOW POOLS. */
+  async pool(): Promise<Record<string, number>> {
+    const rows = await this.show('POOLS')
+    const row = rows.find((pool) => pool.database === this.database && pool.user === this.role.user)
+    return Object.fromEntries(Object.entries(row ?? {}).map(([name, value]) => [name, Number(value)]))
+  }
+
+  /** Has `close` called with `value` after the test, last opened first. */
+  onClose<T>(value: T, close: (value: T) => unknown): T {
+    this.#closers.push(() => close(value))
+    return value
+  }
+
+  async #begin(options: TestbedOptions): Promise<void> {
+    const { shard } = options
+    if (shard !== undefined) this.#shard = typeof shard === 'function' ? await shard(this.cluster) : shard
+    if (isDirect) return
+    const changes = typeof options.settings === 'function' ? await options.settings(this) : options.settings
+    this.#router = await RouterProcess.start(this.settings(changes), options.router)
+    this.#console = await openConsole(this.#router)
+    if (options.leakCheck === false) return
+    this.#leaks = new LeakCheck(this.#router, this.#console)
+    await this.#leaks.start()
+  }
+
+  async #closeClients(): Promise<void> {
+    for (const close of this.#closers.splice(0).reverse()) await close()
+  }
+
+  async #tearDown(): Promise<void> {
+    await this.#closeClients()
+    await this.#console?.end().catch(() => {})
+    try {
+      const exit = await this.#router?.stop()
+      if (exit === undefined || exit.code === 0) return
+      throw new Error(`the router ended with ${JSON.stringify(exit)}:\n${this.router.tail(60)}`)
+    } finally {
+      await this.cluster.close()
+    }
+  }
+}
+
+/** A console session; the caller ends it. */
+export async function openConsole(router: WireAddress): Promise<pg.Client> {
+  const { host, port } = router
+  const client = new pg.Client({ host, port, user: CONSOLE_USER, password: CONSOLE_PASSWORD, database: 'switchyard' })
+  client.on('error', () => {})
+  await client.connect()
+  return client
+}
