@@ -1,7 +1,7 @@
-import { chmodSync, mkdtempSync, rmSync } from 'node:fs'
+import { chmodSync, existsSync, mkdtempSync, rmSync } from 'node:fs'
 import { cpus, loadavg, release, tmpdir, totalmem } from 'node:os'
 import { join } from 'node:path'
-import { Cleanup } from './cleanup.ts'
+import { Cleanup, until } from './cleanup.ts'
 import { directPeer } from './direct-peer.ts'
 import type { Peer, PeerName } from './peer.ts'
 import { initialisePgbench, pgbenchVersion } from './pgbench.ts'
@@ -45,8 +45,11 @@ export class Bench {
     const cleanup = new Cleanup()
     try {
       const directory = mkdtempSync(join(tmpdir(), 'switchyard-bench-'))
-      const remove = (): void => rmSync(directory, { recursive: true, force: true })
-      cleanup.add('the temporary directory', remove, remove)
+      cleanup.add(
+        'the temporary directory',
+        () => removeDirectory(directory),
+        () => tryRemove(directory),
+      )
       // PostgreSQL and PgBouncer may run as another user, who has to get through to directories of their own.
       chmodSync(directory, 0o711)
       const server = await startPostgresServer(directory, cleanup)
@@ -106,6 +109,20 @@ export class Bench {
     console.error('pgbouncer not installed: apt-get install pgbouncer. Going on without it.')
     return null
   }
+}
+
+/** Again while somebody else, such as an initdb that has just been interrupted, takes files away from or puts them below it. */
+async function removeDirectory(path: string): Promise<void> {
+  await until(`removing ${path}`, () => tryRemove(path), { timeoutMs: 5000 })
+}
+
+function tryRemove(path: string): boolean {
+  try {
+    rmSync(path, { recursive: true, force: true })
+  } catch (error) {
+    if (!(error instanceof Error && 'code' in error && error.code === 'ENOTEMPTY')) throw error
+  }
+  return !existsSync(path)
 }
 
 async function fill(server: PostgresServer, scale: number, signal: AbortSignal): Promise<void> {

@@ -7,7 +7,7 @@ export class Interrupted extends Error {}
 interface Started {
   readonly name: string
   readonly stop: () => Promise<void> | void
-  readonly kill: () => void
+  readonly kill: () => unknown
 }
 
 /**
@@ -48,7 +48,7 @@ export class Cleanup {
    * Remembers something to stop. `kill` is the last resort: synchronous, and must not throw.
    * Returns a function that stops it now and forgets it.
    */
-  add(name: string, stop: () => Promise<void> | void, kill: () => void = () => {}): () => Promise<void> {
+  add(name: string, stop: () => Promise<void> | void, kill: () => unknown = () => {}): () => Promise<void> {
     const started: Started = { name, stop, kill }
     this.#started.push(started)
     return async () => {

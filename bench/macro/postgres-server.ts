@@ -1,61 +1,51 @@
-import { execFileSync } from 'node:child_process'
-import { chownSync, mkdirSync } from 'node:fs'
 import { join } from 'node:path'
 import { Client } from 'pg'
-import { Daemon, freePort } from './child.ts'
-import type { Cleanup } from './cleanup.ts'
+import { startLocalCluster } from '../../src/control/scaling/drivers/local/local-cluster.ts'
+import { type Cleanup, signalProcess } from './cleanup.ts'
 import { type Address, benchName } from './peer.ts'
-import { serviceUser } from './service-user.ts'
 
-/** Direct clients (256), PgBouncer's session pool (as many), two transaction pools, and room for ourselves. */
+/** For a server that nothing but the proxies before it should make slow, and that disturbs no run half-way. */
 const settings = {
-  max_connections: 700,
+  // Direct clients, as many of PgBouncer's session pool (256 each by default), two transaction pools, and room for ourselves.
+  max_connections: '700',
+  // The tables of scale 20 (300 MB) fit.
   shared_buffers: '512MB',
+  // No run waits for a disk. Commits stay atomic and consistent, and fsync stays on.
+  synchronous_commit: 'off',
   max_wal_size: '4GB',
   checkpoint_timeout: '30min',
-  synchronous_commit: 'off',
 }
 
 export interface PostgresServer {
   readonly version: string
+  /** Of the role and database `bench`. */
   readonly address: Address
-  stop(): Promise<void>
 }
 
+/**
+ * A PostgreSQL server of its own below `directory`: the embedded one, or that of SWITCHYARD_PG_BIN. SCRAM over loopback TCP. Stopped
+ * by `cleanup`.
+ */
 export async function startPostgresServer(directory: string, cleanup: Cleanup): Promise<PostgresServer> {
-  const bin = '/usr/lib/postgresql/15/bin'
-  const data = join(directory, 'postgres')
-  mkdirSync(data, { mode: 0o700 })
-  const user = serviceUser()
-  if (user !== null) chownSync(data, user.uid, user.gid)
-  execFileSync(join(bin, 'initdb'), ['-D', data, '-U', 'postgres', '-A', 'trust', '--no-sync', '--locale=C.UTF-8'], {
-    stdio: 'ignore',
-    cwd: directory,
-    ...user,
+  const cluster = await startLocalCluster({
+    directory: join(directory, 'postgres'),
+    replicas: 0,
+    settings,
+    onProgress: (message) => console.error(message),
+    environment: process.env,
+    signal: cleanup.signal,
   })
-  const port = await freePort()
-  const daemon = await Daemon.start(
-    {
-      name: 'PostgreSQL',
-      command: join(bin, 'postgres'),
-      args: [
-        ...['-D', data, '-p', String(port), '-k', ''],
-        ...Object.entries(settings).flatMap(([key, value]) => ['-c', `${key}=${value}`]),
-      ],
-      logFile: join(directory, 'postgres.log'),
-      cwd: directory,
-      stopSignal: 'SIGINT',
-      ...user,
-    },
-    cleanup,
-  )
-  const admin = { host: '127.0.0.1', port, user: 'postgres', database: 'postgres', password: '' }
-  await daemon.untilReady(async () => void (await query(admin, 'select 1')), 30_000, cleanup.signal)
-  const address = { host: '127.0.0.1', port, user: benchName, database: benchName, password: 'correct-horse' }
-  await query(admin, `create role ${benchName} login superuser password '${address.password}'`)
-  await query(admin, `create database ${benchName} owner ${benchName}`)
-  const version = await query(admin, 'show server_version')
-  return { version: String(version).split(' ')[0] ?? '?', address, stop: () => daemon.stop() }
+  const [shard] = cluster.shards
+  if (shard === undefined) throw new Error('the local cluster has no server')
+  // SIGQUIT: immediate shutdown, which needs nobody to wait for it.
+  const kill = (): void => void signalProcess(shard.pid, 'SIGQUIT')
+  cleanup.add('PostgreSQL', () => cluster.stop(), kill)
+  const { host, port } = shard
+  const superuser = { host, port, user: cluster.superuser, database: 'postgres', password: cluster.password }
+  const address = { host, port, user: benchName, database: benchName, password: 'correct-horse' }
+  await query(superuser, `create role ${benchName} login superuser password '${address.password}'`)
+  await query(superuser, `create database ${benchName} owner ${benchName}`)
+  return { version: cluster.version, address }
 }
 
 /** Runs one statement on a connection of its own; returns the first column of the first row. */
