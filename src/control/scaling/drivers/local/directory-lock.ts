@@ -1,7 +1,9 @@
-import { randomBytes } from 'node:crypto'
-import { link, rename, rm, writeFile } from 'node:fs/promises'
+import { createHash } from 'node:crypto'
+import { rm } from 'node:fs/promises'
+import { createServer, type Server } from 'node:net'
 import { join } from 'node:path'
-import { readTextIfExists } from './account-files.ts'
+import { setTimeout as delay } from 'node:timers/promises'
+import { type FileOwner, readTextIfExists, writePrivateFile } from './account-files.ts'
 import { LocalClusterError, systemErrorCode } from './local-cluster-error.ts'
 import { processStat } from './process-table.ts'
 
@@ -15,68 +17,78 @@ interface Holder {
   readonly startTicks: string
 }
 
-function parseHolder(text: string): Holder | null {
-  const [pid, startTicks] = text.trim().split(' ')
-  return pid === undefined || startTicks === undefined ? null : { pid: Number(pid), startTicks }
-}
-
-function isHeld(holder: Holder): boolean {
-  const stat = processStat(holder.pid)
-  return stat !== null && stat.state !== 'Z' && stat.startTicks === holder.startTicks
-}
+const guardTimeoutMs = 2000
+const pollMs = 5
 
 /**
  * Makes this process the only one that manages the cluster in `directory`. The lock is the file `lock` with the pid
  * and start time of its holder, so that neither a crash nor a pid used again leaves the directory locked.
  *
+ * @param directory a real path, the same for all who want the lock
+ * @param owner of the file
  * @throws LocalClusterError when another living process (or this one) holds it
  */
-export async function acquireDirectoryLock(directory: string): Promise<DirectoryLock> {
+export async function acquireDirectoryLock(directory: string, owner: FileOwner): Promise<DirectoryLock> {
   const path = join(directory, 'lock')
   const own = `${process.pid} ${processStat(process.pid)?.startTicks ?? '0'}\n`
-  const candidate = `${path}.${process.pid}.${randomBytes(4).toString('hex')}`
-  await writeFile(candidate, own, { mode: 0o644, flag: 'wx' })
-  try {
-    // link(2) creates the name with its content or fails: nobody ever reads a half-written lock.
-    while (!(await linkIfFree(candidate, path))) await removeStaleLock(directory, path)
-  } finally {
-    await rm(candidate, { force: true })
-  }
+  await guarded(directory, async () => {
+    refuseIfHeld(directory, parseHolder((await readTextIfExists(path)) ?? ''))
+    await writePrivateFile(path, own, owner)
+  })
   return {
-    release: async () => {
-      if ((await readTextIfExists(path)) === own) await rm(path, { force: true })
-    },
+    release: () =>
+      guarded(directory, async () => {
+        if ((await readTextIfExists(path)) === own) await rm(path)
+      }),
   }
 }
 
-async function linkIfFree(candidate: string, path: string): Promise<boolean> {
+function parseHolder(text: string): Holder | null {
+  const [pid, startTicks] = text.trim().split(' ')
+  return pid === undefined || startTicks === undefined ? null : { pid: Number(pid), startTicks }
+}
+
+function refuseIfHeld(directory: string, holder: Holder | null): void {
+  if (holder === null) return
+  const stat = processStat(holder.pid)
+  if (stat === null || stat.state === 'Z' || stat.startTicks !== holder.startTicks) return
+  const who = holder.pid === process.pid ? 'this process itself' : `process ${holder.pid}`
+  throw new LocalClusterError(
+    `The cluster in ${directory} is managed by ${who} already. Stop that one first, or choose another --data directory.`,
+  )
+}
+
+/**
+ * Runs `work` while nobody else looks at or changes the same lock file. Files alone cannot take a stale lock over
+ * without a race; the name of an abstract socket can, since the kernel gives it to one process at a time and takes it
+ * back when that dies: https://man7.org/linux/man-pages/man7/unix.7.html
+ */
+async function guarded(directory: string, work: () => Promise<void>): Promise<void> {
+  const name = `\0switchyard-lock-${createHash('sha256').update(directory).digest('hex').slice(0, 32)}`
+  const deadline = performance.now() + guardTimeoutMs
+  let guard = await bind(name)
+  while (guard === null) {
+    if (performance.now() > deadline) {
+      throw new LocalClusterError(`Another process is starting or stopping the cluster in ${directory}: try again.`)
+    }
+    await delay(pollMs)
+    guard = await bind(name)
+  }
   try {
-    await link(candidate, path)
-    return true
-  } catch (error) {
-    if (systemErrorCode(error) === 'EEXIST') return false
-    throw error
+    await work()
+  } finally {
+    guard.close()
   }
 }
 
-async function removeStaleLock(directory: string, path: string): Promise<void> {
-  const text = await readTextIfExists(path)
-  if (text === null) return
-  const holder = parseHolder(text)
-  if (holder !== null && isHeld(holder)) {
-    const who = holder.pid === process.pid ? 'this process itself' : `process ${holder.pid}`
-    throw new LocalClusterError(
-      `The cluster in ${directory} is managed by ${who} already. Stop that one first, or choose another --data directory.`,
-    )
-  }
-  // Two starts may find the same stale lock; whoever moves it away must not have moved the other's new one.
-  const aside = `${path}.stale.${process.pid}`
-  try {
-    await rename(path, aside)
-  } catch (error) {
-    if (systemErrorCode(error) === 'ENOENT') return
-    throw error
-  }
-  if ((await readTextIfExists(aside)) !== text) await linkIfFree(aside, path)
-  await rm(aside, { force: true })
+/** Null when somebody else has the name. */
+function bind(name: string): Promise<Server | null> {
+  return new Promise((resolve, reject) => {
+    const server = createServer()
+    server.once('error', (error) => {
+      if (systemErrorCode(error) === 'EADDRINUSE') resolve(null)
+      else reject(error)
+    })
+    server.listen({ path: name, exclusive: true }, () => resolve(server))
+  })
 }

@@ -9,7 +9,7 @@ import { createReplica } from './create-replica.ts'
 import { acquireDirectoryLock, type DirectoryLock } from './directory-lock.ts'
 import { choosePrimary, removeUnfinished, setDataAside } from './inspect-shards.ts'
 import { reasonOf } from './local-cluster-error.ts'
-import { makeClusterDirectory, type OpenedCluster, openCluster } from './open-cluster.ts'
+import { clusterOwner, makeClusterDirectory, type OpenedCluster, openCluster } from './open-cluster.ts'
 import { PortBook } from './port-book.ts'
 import { stopPostmaster } from './postmaster.ts'
 import { ensureSlots, lostReplicas, pointAtPrimary, repointReplica, waitForStreaming } from './replication.ts'
@@ -78,7 +78,7 @@ const streamingTimeoutMs = 15_000
 export async function startLocalCluster(options: LocalClusterOptions): Promise<LocalCluster> {
   checkOptions(options)
   const directory = await makeClusterDirectory(options.directory)
-  const lock = await acquireDirectoryLock(directory)
+  const lock = await acquireDirectoryLock(directory, await clusterOwner(directory))
   try {
     return await launchCluster(await openCluster(directory, options.onProgress), options, lock)
   } catch (error) {

@@ -67,7 +67,7 @@ export async function openCluster(directory: string, onProgress: (message: strin
     directory,
     home: place,
     account,
-    owner: await ownerOf(directory),
+    owner: await clusterOwner(directory),
     shards,
     remembered: { home: place === directory ? null : place, ports: state?.ports ?? {} },
   }
@@ -82,8 +82,8 @@ async function accountFor(shards: readonly ShardFacts[]): Promise<ServerAccount>
   return accountOfData(self, { uid, gid, path: first.shard.data }, passwd)
 }
 
-/** Root that manages another user's cluster leaves the files to that user. */
-async function ownerOf(directory: string): Promise<FileOwner> {
+/** Who owns the files in a cluster's directory: root that manages another user's cluster leaves them to that user. */
+export async function clusterOwner(directory: string): Promise<FileOwner> {
   const { uid, gid } = await stat(directory)
   return { uid, gid, switched: process.getuid?.() === 0 && uid !== 0 }
 }
