@@ -1,5 +1,6 @@
 import { mkdirSync } from 'node:fs'
 import { resolve } from 'node:path'
+import { fileURLToPath } from 'node:url'
 import { parseArgs } from 'node:util'
 import { Bench, type BenchOptions } from './macro/bench-environment.ts'
 import { Interrupted } from './macro/cleanup.ts'
@@ -20,6 +21,7 @@ const usage = `npm run bench -- <name> [options]
   --modes LIST    throughput: of simple,paced,extended,prepared,tpcb (all)
   --rounds N      throughput: runs per cell and peer (2); cells with a goal get three more
   --rate N        throughput: transactions per second in mode paced (4000)
+  --checkout DIR  the Switchyard of another checkout, to compare with (this one)
   --cpu-prof DIR  throughput: profile the router's planes, print where their time went, leave the profiles in DIR
 
 Progress goes to standard error. A table goes to standard output, then one line of JSON.
@@ -42,6 +44,7 @@ function parse(argv: string[]) {
         modes: { type: 'string' },
         rounds: { type: 'string' },
         rate: { type: 'string' },
+        checkout: { type: 'string', default: fileURLToPath(new URL('..', import.meta.url)) },
         'cpu-prof': { type: 'string' },
         help: { type: 'boolean', short: 'h', default: false },
       },
@@ -86,6 +89,7 @@ function plan(argv: string[]): { name: string; options: BenchOptions; run: (benc
     peers: chosen('peers', values.peers ?? peerNames.join(), peerNames),
     scale: wholeNumber('scale', values.scale ?? (quick ? '10' : '20')),
     seconds: wholeNumber('seconds', values.seconds ?? (quick ? '2' : '3')),
+    checkout: resolve(values.checkout),
     cpuProfileDirectory: directory(values['cpu-prof']),
   }
   if (name === 'throughput') {

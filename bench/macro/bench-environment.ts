@@ -12,6 +12,8 @@ import { startRouter } from './router-peer.ts'
 export interface BenchOptions {
   readonly peers: readonly PeerName[]
   readonly scale: number
+  /** Directory whose `src/main.ts` is the router. */
+  readonly checkout: string
   /** Where the router's planes leave CPU profiles; null: they are not profiled. */
   readonly cpuProfileDirectory: string | null
 }
@@ -103,7 +105,7 @@ export class Bench {
   async #start(name: PeerName, maxClients: number): Promise<Peer | null> {
     const common = { server: this.server, directory: this.directory, maxClients, cleanup: this.cleanup }
     if (name === 'direct') return directPeer(this.server)
-    if (name === 'switchyard') return startRouter({ ...common, cpuProfileDirectory: this.#options.cpuProfileDirectory })
+    if (name === 'switchyard') return startRouter({ ...common, ...this.#options })
     const version = pgbouncerVersion()
     if (version !== null) return startPgbouncer({ ...common, version })
     console.error('pgbouncer not installed: apt-get install pgbouncer. Going on without it.')

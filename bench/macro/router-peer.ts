@@ -1,23 +1,21 @@
 import { mkdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { fileURLToPath } from 'node:url'
 import { Daemon, freePort } from './child.ts'
 import type { Cleanup } from './cleanup.ts'
 import { benchName, type Peer, poolSize } from './peer.ts'
 import { type PostgresServer, query } from './postgres-server.ts'
 import { findProcesses } from './process-usage.ts'
 
-const root = fileURLToPath(new URL('../..', import.meta.url))
-
 /** Switchyard before `server`, as an operator would start it, with the same pool size and authentication as PgBouncer. */
 export async function startRouter(options: {
   readonly server: PostgresServer
   readonly directory: string
   readonly maxClients: number
+  readonly checkout: string
   readonly cpuProfileDirectory: string | null
   readonly cleanup: Cleanup
 }): Promise<Peer> {
-  const { server, cleanup, cpuProfileDirectory: profiles } = options
+  const { server, cleanup, checkout, cpuProfileDirectory: profiles } = options
   const data = join(options.directory, 'switchyard')
   mkdirSync(data, { mode: 0o700 })
   const config = join(options.directory, 'switchyard.toml')
@@ -29,7 +27,7 @@ export async function startRouter(options: {
       command: process.execPath,
       args: ['src/main.ts', 'start', '--config', config],
       logFile: join(options.directory, 'switchyard.log'),
-      cwd: root,
+      cwd: checkout,
       env: {
         ...process.env,
         SWITCHYARD_PORT: String(port),
@@ -45,7 +43,7 @@ export async function startRouter(options: {
   await daemon.untilReady(async () => void (await query(address, 'select 1')), 30_000, cleanup.signal)
   return {
     name: 'switchyard',
-    version: packageVersion(),
+    version: packageVersion(checkout),
     address: () => address,
     pooling: () => 'transaction',
     processes: () => daemon.processes(),
@@ -53,8 +51,8 @@ export async function startRouter(options: {
   }
 }
 
-function packageVersion(): string {
-  const { version } = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8'))
+function packageVersion(checkout: string): string {
+  const { version } = JSON.parse(readFileSync(join(checkout, 'package.json'), 'utf8'))
   return String(version)
 }
 
