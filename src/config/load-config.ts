@@ -59,7 +59,7 @@ export function parseConfig(text: string, source: ConfigSource): Config {
 /** The configuration in `root`, which is what a TOML parser would give. Throws like `loadConfig`. */
 export function buildConfig(root: RawTable, source: ConfigSource): Config {
   const problems = new ConfigProblems(source.file)
-  const readFile = source.readFile ?? readText
+  const readFile = once(source.readFile ?? readText)
   const reader: SectionReader = {
     problems,
     sections,
@@ -102,6 +102,16 @@ function impliedDatabase(group: string): Config['databases'][number] {
     poolSize: null,
     minPoolSize: null,
     maxClients: null,
+  }
+}
+
+// A file may be replaced while it is read twice; the check and the value are to be of one text.
+function once(read: (path: string) => string): (path: string) => string {
+  const texts = new Map<string, string>()
+  return (path) => {
+    const text = texts.get(path) ?? read(path)
+    texts.set(path, text)
+    return text
   }
 }
 

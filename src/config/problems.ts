@@ -82,7 +82,9 @@ export function describeFound(found: unknown, isSecret: boolean): string {
 }
 
 function describeArray(found: readonly unknown[], isSecret: boolean): string {
-  const text = isSecret ? '' : JSON.stringify(found)
+  // Tables may hold secrets under any name.
+  const isPlain = !isSecret && found.every((each) => typeof each !== 'object')
+  const text = isPlain ? JSON.stringify(found) : ''
   return text === '' || text.length > shownCharacters ? `an array of ${found.length}` : text.replaceAll(',', ', ')
 }
 

@@ -7,6 +7,9 @@ import { suggestKey } from './suggestion.ts'
 import { keyPath } from './toml-text.ts'
 import type { ReadContext } from './value-type.ts'
 
+// NAMEDATALEN - 1: https://www.postgresql.org/docs/current/sql-syntax-lexical.html#SQL-SYNTAX-IDENTIFIERS
+const maxNameBytes = 63
+
 /** A TOML table as the parser gives it. */
 export type RawTable = { readonly [name: string]: unknown }
 
@@ -35,7 +38,7 @@ export function own(table: RawTable, name: string): unknown {
  */
 export function readSection(section: AnySection, root: RawTable, reader: SectionReader): unknown {
   const raw = section.path.split('.').reduce<unknown>((at, part) => (isTable(at) ? own(at, part) : undefined), root)
-  if (section.form === 'table') return readTable(section, section.path, raw ?? {}, reader) ?? {}
+  if (section.form === 'table') return readTable(section, section.path, raw ?? {}, reader).values
   if (section.form === 'list') return readList(section, raw ?? [], reader)
   return readNamed(section, raw ?? {}, reader)
 }
@@ -45,9 +48,10 @@ function readList(section: AnySection, raw: unknown, reader: SectionReader): rea
     reader.problems.add(section.path, `${section.path} is ${describeFound(raw, false)}, but ${wantedForm(section)}.`)
     return []
   }
-  return raw
-    .map((entry, index) => readTable(section, `${section.path}[${index}]`, entry, reader))
-    .filter((entry) => entry !== null)
+  return raw.flatMap((entry, index) => {
+    const { values, isComplete } = readTable(section, `${section.path}[${index}]`, entry, reader)
+    return isComplete ? [values] : []
+  })
 }
 
 function readNamed(section: AnySection, raw: unknown, reader: SectionReader): readonly unknown[] {
@@ -57,8 +61,11 @@ function readNamed(section: AnySection, raw: unknown, reader: SectionReader): re
   }
   return Object.entries(raw).flatMap(([name, entry]) => {
     const place = keyPath(section.path, name)
-    const values = readTable(section, place, entry, reader)
-    return values === null ? [] : [{ entry: name, ...values }]
+    if (name === '' || Buffer.byteLength(name) > maxNameBytes) {
+      reader.problems.add(place, `${place} is not a name that clients can ask for; write one of 1 to 63 bytes.`)
+    }
+    const { values, isComplete } = readTable(section, place, entry, reader)
+    return isComplete ? [{ entry: name, ...values }] : []
   })
 }
 
@@ -68,19 +75,23 @@ function wantedForm(section: AnySection): string {
   return `it must be a table; write [${section.path}] above its keys`
 }
 
-/** Null: the table cannot be used at all. */
-function readTable(
-  section: AnySection,
-  place: string,
-  raw: unknown,
-  reader: SectionReader,
-): Record<string, unknown> | null {
+interface TableReading {
+  /** Defaults stand where nothing usable was written; a required key may be undefined. */
+  readonly values: Record<string, unknown>
+  /** False: it is no table, or a required key has no value. */
+  readonly isComplete: boolean
+}
+
+function readTable(section: AnySection, place: string, raw: unknown, reader: SectionReader): TableReading {
+  const values: Record<string, unknown> = {}
   if (!isTable(raw)) {
     reader.problems.add(place, `${place} is ${describeFound(raw, false)}, but ${wantedForm(section)}.`)
-    return null
+    for (const [name, key] of Object.entries(section.keys)) {
+      values[propertyName(name, key)] = absentValue(key, reader.defaultContext)
+    }
+    return { values, isComplete: false }
   }
   reportUnknownKeys(section, place, raw, reader)
-  const values: Record<string, unknown> = {}
   let isComplete = true
   for (const [name, key] of Object.entries(section.keys)) {
     const value = readKey(name, key, place, own(raw, name), reader)
@@ -88,7 +99,7 @@ function readTable(
     values[propertyName(name, key)] = value
   }
   readPasswordFiles(section.keys, place, raw, values, reader)
-  return isComplete ? values : null
+  return { values, isComplete }
 }
 
 /** Undefined: there is no value, and the problem has been reported. */

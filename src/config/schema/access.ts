@@ -3,10 +3,10 @@ import { entries, optional, required, setting, table } from '../key.ts'
 import { addressBlock } from '../network-address.ts'
 import { passwordFile } from '../referenced-file.ts'
 import { choice, integer, list, text } from '../value-type.ts'
-import { clientPassword, poolMode, postgresName, serverPassword } from './names.ts'
+import { clientPassword, poolMode, postgresName, ruleName, serverPassword } from './names.ts'
 
 export const auth = table('auth', 'How users that are not listed in `[[users]]` are found.', {
-  query: optional(text('a query with $1 in the place of the user name', /\$1(?!\d)/, 16_384), {
+  query: optional(text('a query with $1 in the place of the user name', /\$1/, 16_384), {
     example: 'SELECT rolname, rolpassword FROM pg_authid WHERE rolname = $1 AND rolcanlogin',
     pgbouncer: 'auth_query',
     doc:
@@ -47,10 +47,16 @@ export const hba = entries(
       doc: '`local`: Unix socket. `host`: TCP. `hostssl`: TCP with TLS. `hostnossl`: TCP without.',
     }),
     database: setting(
-      list(postgresName, { allowed: '"all", "sameuser", a database name, or an array of them', single: true }),
-      { default: 'all', doc: 'Database names as clients use them, `"all"`, or `"sameuser"`.' },
+      list(ruleName, {
+        allowed: '"all", "sameuser", "replication", a database name, or an array of them',
+        single: true,
+      }),
+      {
+        default: 'all',
+        doc: 'Database names as clients use them, `"all"`, `"sameuser"`, or `"replication"` (physical replication).',
+      },
     ),
-    user: setting(list(postgresName, { allowed: '"all", a user name, or an array of them', single: true }), {
+    user: setting(list(ruleName, { allowed: '"all", a user name, or an array of them', single: true }), {
       default: 'all',
       doc: 'User names, or `"all"`.',
     }),

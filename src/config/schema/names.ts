@@ -1,11 +1,36 @@
 import { duration } from '../duration.ts'
-import { choice, secret, text } from '../value-type.ts'
+import { accepted, choice, notAllowed, refused, secret, text, type ValueType } from '../value-type.ts'
 
 // PostgreSQL cuts names at NAMEDATALEN - 1 = 63 bytes; a longer one would name something else there.
 const maxNameBytes = 63
 
 /** A role or database as PostgreSQL names it. */
-export const postgresName = text('a name of 1 to 63 bytes', /^[^\p{Cc}]+$/u, maxNameBytes)
+export const postgresName: ValueType<string> = {
+  unit: '',
+  allowed: 'a name of 1 to 63 bytes without control characters',
+  secret: false,
+  jsonSchema: { type: 'string', minLength: 1, maxLength: maxNameBytes },
+  read: (found) => (typeof found === 'string' && isName(found) ? accepted(found) : notAllowed),
+  show: (value) => value,
+}
+
+function isName(found: string): boolean {
+  return found !== '' && Buffer.byteLength(found) <= maxNameBytes && !/\p{Cc}/u.test(found)
+}
+
+/** A name in an access rule. `pg_hba.conf` knows more than names; what is not read here must not pass for one. */
+export const ruleName: ValueType<string> = {
+  ...postgresName,
+  read: (found, context) => {
+    if (found === 'samerole' || found === 'samegroup' || (typeof found === 'string' && found.startsWith('+'))) {
+      return refused('role membership is known to the shards only; list the names')
+    }
+    if (typeof found === 'string' && /^[/@]/.test(found)) {
+      return refused('patterns and files of names are not read here; list the names')
+    }
+    return postgresName.read(found, context)
+  },
+}
 
 /** A shard's or group's name: it appears in metrics, logs and console commands unquoted. */
 export const plainName = text(
