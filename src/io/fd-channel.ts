@@ -20,6 +20,14 @@ const MSG_CTRUNC = 0x8
 const MSG_TRUNC = 0x20
 const MSG_CMSG_CLOEXEC = 0x40000000
 
+// asm-generic/errno.h: the same numbers on x64 and arm64.
+const ENOMEM = 12
+const EPIPE = 32
+const ENOBUFS = 105
+const ENOTCONN = 107
+const ETOOMANYREFS = 109
+const ECONNREFUSED = 111
+
 /** The kernel's SCM_MAX_FD: more descriptors in one message are refused with EINVAL. */
 export const MAX_DESCRIPTORS = 253
 
@@ -114,15 +122,15 @@ export class FdChannel {
         case ERRNO.EINTR:
           continue
         case ERRNO.EAGAIN:
-        case ERRNO.ENOBUFS:
-        case ERRNO.ENOMEM:
+        case ENOBUFS:
+        case ENOMEM:
         // Too many descriptors of this user are on their way and not yet received.
-        case ERRNO.ETOOMANYREFS:
+        case ETOOMANYREFS:
           return 'full'
-        case ERRNO.EPIPE:
+        case EPIPE:
         case ERRNO.ECONNRESET:
-        case ERRNO.ENOTCONN:
-        case ERRNO.ECONNREFUSED:
+        case ENOTCONN:
+        case ECONNREFUSED:
           return 'gone'
         default:
           throw new SystemError('sendmsg')

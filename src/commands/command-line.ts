@@ -1,0 +1,47 @@
+import { Command, CommanderError } from 'commander'
+import { VERSION } from '../version.ts'
+import type { StartContext } from './start.ts'
+
+export interface CommandContext extends StartContext {
+  /** Standard output. */
+  readonly write: (text: string) => void
+}
+
+/** Parses `argv` (without program names), runs the command it names and returns the exit code. */
+export async function runCommandLine(argv: readonly string[], context: CommandContext): Promise<number> {
+  let exitCode = 0
+  const program = new Command('switchyard')
+    .description('A connection router for PostgreSQL')
+    .version(VERSION, '-V, --version', 'print the version')
+    .helpCommand(false)
+    .exitOverride()
+  program
+    .command('start', { isDefault: true })
+    .description('run the router; without --config before an embedded PostgreSQL cluster that it starts itself')
+    .option('-c, --config <file>', 'configuration file (see docs/config.md)')
+    .option('-d, --data <directory>', 'where data lives (default: .switchyard; overrides SWITCHYARD_DATA)')
+    .option('--keep-shards', 'leave the embedded cluster running at the end', false)
+    .action(async ({ config, data, keepShards }: { config?: string; data?: string; keepShards: boolean }) => {
+      const { start } = await import('./start.ts')
+      exitCode = await start({ config: config ?? null, data: data ?? null, keepShards }, context)
+    })
+  program
+    .command('check-config <file>')
+    .description('say what a configuration file means, or what is wrong with it')
+    .action(async (file: string) => {
+      const { checkConfig } = await import('./check-config.ts')
+      exitCode = checkConfig(file, context.environment, context.write)
+    })
+  program
+    .command('version')
+    .description('print the version')
+    .action(() => context.write(`${VERSION}\n`))
+  try {
+    await program.parseAsync(argv, { from: 'user' })
+    return exitCode
+  } catch (error) {
+    // Commander has said it already: help, version, or what is wrong with the arguments.
+    if (error instanceof CommanderError) return error.exitCode
+    throw error
+  }
+}

@@ -1,0 +1,27 @@
+import { dieWithParent } from '../io/process-limits.ts'
+
+/** Where the keeper puts a child's inheritance. */
+const CHANNEL_FD = 3
+const MEMORY_FD = 4
+
+export interface PlaneContext {
+  readonly parentPid: number
+  readonly setTitle: (title: string) => void
+}
+
+/** `switchyard plane INDEX GENERATION RUN-DIRECTORY KEEPER-PID`, started by the keeper only. Does not return. */
+export async function plane(parameters: readonly string[], context: PlaneContext): Promise<number> {
+  const [index = '', generation = '', runDirectory = '', keeperPid = ''] = parameters
+  context.setTitle(`switchyard: plane ${index}`)
+  dieWithParent()
+  // It died before the line above.
+  if (context.parentPid !== Number(keeperPid)) return 1
+  const { runPlane } = await import('../compose-plane.ts')
+  return runPlane({
+    planeIndex: Number(index),
+    generation: Number(generation),
+    channelFd: CHANNEL_FD,
+    memoryFd: MEMORY_FD,
+    runDirectory,
+  })
+}

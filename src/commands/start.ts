@@ -1,0 +1,127 @@
+import { resolve } from 'node:path'
+import type { Environment } from '../config/environment.ts'
+import { loadConfig } from '../config/load-config.ts'
+import { localConfig } from '../control/local-settings.ts'
+import { raiseOpenFileLimit } from '../io/process-limits.ts'
+import { planCapacity } from '../keeper/capacity.ts'
+import { openClientListeners } from '../keeper/client-listeners.ts'
+import { claimDataDirectory, type DataDirectory } from '../keeper/data-directory.ts'
+import { Keeper } from '../keeper/keeper.ts'
+import { createLogger } from '../log.ts'
+import type { ListeningPlace } from '../memory/keeper-control-protocol.ts'
+import { monotonicMs, wallClockOffsetMs } from '../util/monotonic-clock.ts'
+
+/** What `start` needs of the process it runs in. */
+export interface StartContext {
+  readonly environment: Environment
+  /** Program and first arguments that run this program again. */
+  readonly self: readonly [string, ...string[]]
+  readonly pid: number
+  readonly architecture: string
+  readonly onSignal: (signal: 'SIGTERM' | 'SIGINT' | 'SIGHUP', handler: () => void) => void
+  readonly setTitle: (title: string) => void
+  /** File descriptor of the log. */
+  readonly logDestination: number
+}
+
+export interface StartFlags {
+  readonly config: string | null
+  readonly data: string | null
+  readonly keepShards: boolean
+}
+
+/**
+ * `switchyard start`: this process becomes the keeper. Returns the exit code once everything has ended. Throws
+ * `ConfigError` when the configuration, a port or the data directory cannot be used.
+ */
+export async function start(flags: StartFlags, context: StartContext): Promise<number> {
+  const environment = withDataFlag(context.environment, flags.data)
+  const config = flags.config === null ? localConfig(environment) : loadConfig(flags.config, environment)
+  const log = createLogger({ ...config.log, process: 'keeper', destination: context.logDestination })
+  const openFiles = raiseOpenFileLimit()
+  const capacity = planCapacity({
+    maxClients: config.limits.maxClients,
+    serverConnections: config.shards.reduce((sum, { maxConnections }) => sum + maxConnections, 0),
+    openFiles,
+  })
+  if (capacity.warning !== null) log.warn(capacity.warning)
+  const directory = claimDataDirectory(resolve(config.data.directory), context.pid)
+  try {
+    const listeners = await openClientListeners(config.listen)
+    try {
+      context.setTitle('switchyard: keeper')
+      const { geometry } = capacity
+      const places = listeners.map(({ place }) => place)
+      const keeper = new Keeper({ ...keeperOptions(flags, context, directory, places), geometry, listeners, log })
+      listenToSignals(keeper, context)
+      keeper.start()
+      return await keeper.finished
+    } finally {
+      for (const listener of listeners) listener.close()
+    }
+  } finally {
+    directory.release()
+  }
+}
+
+function keeperOptions(
+  { config, keepShards }: StartFlags,
+  { self, environment, pid, architecture }: StartContext,
+  directory: DataDirectory,
+  listening: readonly ListeningPlace[],
+) {
+  const startedAt = monotonicMs()
+  const { path: dataDirectory, runDirectory } = directory
+  const [program, ...parameters] = self
+  // Flags for node in the planes: profilers, mostly.
+  const planeFlags = (environment.SWITCHYARD_NODE_OPTIONS ?? '').split(' ').filter((flag) => flag !== '')
+  const keeper = String(pid)
+  return {
+    pid,
+    architecture,
+    environment: { ...environment, SWITCHYARD_DATA: dataDirectory },
+    now: monotonicMs,
+    wallClockOffset: wallClockOffsetMs(),
+    controlCommand: [program, ...parameters, 'control'] as const,
+    planeCommand: (index: number, generation: number) =>
+      [
+        program,
+        ...planeFlags,
+        ...parameters,
+        'plane',
+        String(index),
+        String(generation),
+        runDirectory,
+        keeper,
+      ] as const,
+    startOrder: (first: boolean) =>
+      ({
+        op: 'start',
+        configFile: config,
+        dataDirectory,
+        runDirectory,
+        keepShards,
+        listening,
+        startedAt,
+        first,
+      }) as const,
+  }
+}
+
+/** The first SIGTERM or Ctrl-C drains, the second stops at once, the third does not even stop the shards. */
+function listenToSignals(keeper: Keeper, { onSignal }: StartContext): void {
+  let asked = 0
+  const stop = (signal: string): void => {
+    asked++
+    if (asked === 1) keeper.stop('drain', signal)
+    else if (asked === 2) keeper.stop('immediate', `${signal} again`)
+    else keeper.kill(`${signal} once more`)
+  }
+  onSignal('SIGTERM', () => stop('SIGTERM'))
+  onSignal('SIGINT', () => stop('SIGINT'))
+  onSignal('SIGHUP', () => keeper.reload())
+}
+
+function withDataFlag(environment: Environment, data: string | null): Environment {
+  return data === null ? environment : { ...environment, SWITCHYARD_DATA: resolve(data) }
+}

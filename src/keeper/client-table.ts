@@ -1,0 +1,96 @@
+import { OwnedFd } from '../io/owned-fd.ts'
+import { shutdownBoth } from '../io/socket.ts'
+import { CLIENT } from '../memory/client-slots.ts'
+import type { SlotReference } from '../memory/keeper-protocol.ts'
+import type { Region } from '../memory/region.ts'
+import { SlotAllocator } from './slot-allocator.ts'
+
+const FREE = -1
+
+/**
+ * Every client connection, from accept to the moment its plane says it is gone. The table owns one descriptor of each,
+ * so that a connection outlives the plane that serves it; a plane owns another one. It is also the only writer of the
+ * generation in a client slot.
+ */
+export class ClientTable {
+  readonly #slots: Region
+  readonly #allocator: SlotAllocator
+  /** By slot; typed arrays rather than objects, because an idle client should cost nothing. */
+  readonly #fds: Int32Array
+  readonly #planes: Uint8Array
+  #count = 0
+
+  constructor(slots: Region, ordinarySlots: number) {
+    this.#slots = slots
+    this.#allocator = new SlotAllocator(slots.count, ordinarySlots)
+    this.#fds = new Int32Array(slots.count).fill(FREE)
+    this.#planes = new Uint8Array(slots.count)
+  }
+
+  get count(): number {
+    return this.#count
+  }
+
+  get free(): number {
+    return this.#allocator.free
+  }
+
+  /** Takes the descriptor over and gives the client a slot with a new generation. Throws when no slot is free. */
+  hold(fd: OwnedFd, plane: number): SlotReference {
+    const slot = this.#allocator.allocate()
+    if (slot === null) throw new Error('client table: no free slot')
+    const generation = (this.#generation(slot) + 1) >>> 0
+    this.#wipe(slot, generation)
+    this.#fds[slot] = fd.take()
+    this.#planes[slot] = plane
+    this.#count++
+    return { slot, generation }
+  }
+
+  /** The descriptor, for a system call made right now; null when the slot is free. */
+  descriptor(slot: number): number | null {
+    const fd = this.#fds[slot] ?? FREE
+    return fd === FREE ? null : fd
+  }
+
+  /** Ends the connection and frees its slot; false when this is not who holds the slot now. */
+  release({ slot, generation }: SlotReference, plane: number): boolean {
+    const isHeld = (this.#fds[slot] ?? FREE) !== FREE
+    if (!isHeld || this.#planes[slot] !== plane || this.#generation(slot) !== generation) return false
+    this.#end(slot)
+    return true
+  }
+
+  /** Ends every connection that `plane` served; returns how many there were. */
+  releaseAllOf(plane: number): number {
+    const before = this.#count
+    for (let slot = 0; slot < this.#fds.length; slot++) {
+      if (this.#fds[slot] !== FREE && this.#planes[slot] === plane) this.#end(slot)
+    }
+    return before - this.#count
+  }
+
+  #end(slot: number): void {
+    const fd = new OwnedFd(this.#fds[slot] ?? FREE)
+    this.#fds[slot] = FREE
+    // Closing alone would tell the client nothing while a duplicate is on its way to a plane.
+    shutdownBoth(fd)
+    fd.close()
+    this.#wipe(slot, this.#generation(slot))
+    this.#allocator.release(slot)
+    this.#count--
+  }
+
+  #generation(slot: number): number {
+    return (this.#slots.i32[this.#at(slot)] ?? 0) >>> 0
+  }
+
+  #wipe(slot: number, generation: number): void {
+    this.#slots.clear(slot)
+    this.#slots.i32[this.#at(slot)] = generation
+  }
+
+  #at(slot: number): number {
+    return slot * (this.#slots.recordBytes >> 2) + CLIENT.generation
+  }
+}

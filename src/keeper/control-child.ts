@@ -1,0 +1,107 @@
+import { type ChildProcess, spawn } from 'node:child_process'
+import type { Duplex } from 'node:stream'
+import type { Logger } from '../log.ts'
+import { type ControlReport, encodeLine, type KeeperOrder, LineDecoder } from '../memory/keeper-control-protocol.ts'
+import { SupervisedChild } from './supervised-child.ts'
+
+export interface ControlChildOptions {
+  /** Program and arguments of a control process. */
+  readonly command: readonly [string, ...string[]]
+  readonly environment: NodeJS.ProcessEnv
+  readonly memoryFd: number
+  /** The first line for each life. */
+  readonly startOrder: (first: boolean) => KeeperOrder
+  readonly onReport: (report: ControlReport) => void
+  /** It died and nobody comes after it. */
+  readonly onEnded: () => void
+  readonly onGaveUp: (description: string) => void
+  readonly log: Logger
+  readonly now: () => number
+}
+
+/** The control process and the lines to and from it. Planes go on without it, so its deaths only delay orders. */
+export class ControlChild {
+  readonly #options: ControlChildOptions
+  readonly #child: SupervisedChild
+  #channel: Duplex | null = null
+  #lives = 0
+
+  constructor(options: ControlChildOptions) {
+    this.#options = options
+    this.#child = new SupervisedChild({
+      name: 'control',
+      log: options.log,
+      now: options.now,
+      hooks: {
+        spawn: () => this.#spawn(),
+        died: () => {
+          this.#channel?.destroy()
+          this.#channel = null
+        },
+        gaveUp: options.onGaveUp,
+        ended: options.onEnded,
+      },
+    })
+  }
+
+  get pid(): number | null {
+    return this.#child.pid
+  }
+
+  get isEnded(): boolean {
+    return this.#child.state === 'ended'
+  }
+
+  start(): void {
+    this.#child.start()
+  }
+
+  /** False when there is no control process to hear it. */
+  send(order: KeeperOrder): boolean {
+    if (this.#channel === null) return false
+    this.#channel.write(encodeLine(order))
+    return true
+  }
+
+  /** It will end by itself, and finally. */
+  expectEnd(): void {
+    this.#child.stop()
+  }
+
+  kill(): void {
+    this.#child.kill()
+  }
+
+  #spawn(): ChildProcess {
+    const { command, environment, memoryFd, startOrder } = this.#options
+    const [program, ...parameters] = command
+    const child = spawn(program, parameters, {
+      // A session of its own: Ctrl-C in the terminal is for the keeper.
+      detached: true,
+      env: environment,
+      stdio: ['ignore', 'inherit', 'inherit', 'pipe', memoryFd],
+    })
+    const channel = child.stdio[3] as Duplex
+    this.#channel = channel
+    const decoder = new LineDecoder<ControlReport>()
+    channel.setEncoding('utf8')
+    channel.on('data', (chunk: string) => this.#onData(decoder, chunk))
+    // The death that breaks the channel is reported by the process itself.
+    channel.on('error', () => {})
+    this.#lives++
+    channel.write(encodeLine(startOrder(this.#lives === 1)))
+    return child
+  }
+
+  #onData(decoder: LineDecoder<ControlReport>, chunk: string): void {
+    try {
+      for (const report of decoder.push(chunk)) {
+        if (report.op === 'ready') this.#child.ready()
+        this.#options.onReport(report)
+      }
+    } catch (error) {
+      this.#options.log.error({ err: error }, 'control sent something unreadable and is ended')
+      this.kill()
+    }
+  }
+}

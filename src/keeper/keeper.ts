@@ -1,0 +1,200 @@
+import { Poller } from '../io/poller.ts'
+import { createMemoryFile, SharedMapping } from '../io/shared-memory.ts'
+import type { Logger } from '../log.ts'
+import type { ControlReport, KeeperOrder, StopMode } from '../memory/keeper-control-protocol.ts'
+import { type Geometry, HEADER, regionsOf } from '../memory/layout.ts'
+import { formatSharedState } from '../memory/shared-state.ts'
+import { ClientIntake } from './client-intake.ts'
+import type { ClientListener } from './client-listeners.ts'
+import { ClientTable } from './client-table.ts'
+import { ControlChild } from './control-child.ts'
+import { PlaneChild } from './plane-child.ts'
+import { PollerWatch } from './poller-watch.ts'
+import { ServerTable } from './server-table.ts'
+
+/** What control is given beyond the time it asked for, and before it says how long it needs. */
+const PATIENCE_MS = 15_000
+/** Control has said its last word, and told the planes to end. */
+const LAST_MOMENTS_MS = 2_000
+
+export interface KeeperOptions {
+  readonly geometry: Geometry
+  /** Stay the caller's. */
+  readonly listeners: readonly ClientListener[]
+  readonly controlCommand: readonly [string, ...string[]]
+  readonly planeCommand: (index: number, generation: number) => readonly [string, ...string[]]
+  readonly environment: NodeJS.ProcessEnv
+  readonly startOrder: (first: boolean) => KeeperOrder
+  readonly pid: number
+  readonly architecture: string
+  /** Monotonic milliseconds, and what makes them milliseconds since 1970. */
+  readonly now: () => number
+  readonly wallClockOffset: number
+  readonly log: Logger
+}
+
+/**
+ * - running: serves until `stop`, until control wants to exit, or until a child cannot be started at all.
+ * - stopping: control drains and stops. Ends with control's `exit`, with its death, or when it takes too long.
+ * - ending: the children end, or are killed. Ends with the last of them.
+ * - ended: nothing is left; `finished` is settled.
+ */
+type KeeperState = 'running' | 'stopping' | 'ending' | 'ended'
+
+const next: Record<KeeperState, readonly KeeperState[]> = {
+  running: ['stopping', 'ending'],
+  stopping: ['ending'],
+  ending: ['ended'],
+  ended: [],
+}
+
+/**
+ * The process that owns what must outlive all others: listeners, shared memory, and a descriptor of every connection.
+ * It starts the others and replaces those that die. It knows nothing of PostgreSQL.
+ */
+export class Keeper {
+  readonly #options: KeeperOptions
+  readonly #poller: Poller
+  readonly #watch: PollerWatch
+  readonly #control: ControlChild
+  readonly #planes: readonly PlaneChild[]
+  readonly #intake: ClientIntake
+  readonly #finished = Promise.withResolvers<number>()
+  #state: KeeperState = 'running'
+  #exitCode = 0
+  #deadline: NodeJS.Timeout | null = null
+
+  constructor(options: KeeperOptions) {
+    this.#options = options
+    const { geometry, environment, log, now } = options
+    const { totalBytes } = regionsOf(geometry)
+    const memory = createMemoryFile('switchyard', totalBytes)
+    const state = formatSharedState(new SharedMapping(memory, totalBytes).memory, geometry, options.wallClockOffset)
+    state.headerI32[HEADER.keeperPid] = options.pid
+    this.#poller = new Poller(options.architecture)
+    this.#watch = new PollerWatch(this.#poller)
+    const clients = new ClientTable(state.clients, geometry.ordinaryClientSlots)
+    const servers = new ServerTable(state.servers)
+    const memoryFd = memory.fd
+    const child = { environment, memoryFd, log, now, onEnded: () => this.#onChildEnded() }
+    this.#control = new ControlChild({
+      ...child,
+      command: options.controlCommand,
+      startOrder: options.startOrder,
+      onReport: (report) => this.#onReport(report),
+      onGaveUp: (description) => this.#onGaveUp('control', description),
+    })
+    this.#planes = Array.from({ length: geometry.planes }, (_, index) => {
+      const onGaveUp = (description: string): void => this.#onGaveUp(`plane ${index}`, description)
+      const command = (generation: number) => options.planeCommand(index, generation)
+      const onRoom = (): void => this.#intake.look()
+      return new PlaneChild({ ...child, index, command, poller: this.#poller, clients, servers, onRoom, onGaveUp })
+    })
+    const { listeners } = options
+    this.#intake = new ClientIntake({ poller: this.#poller, listeners, clients, takers: this.#planes, log, now })
+  }
+
+  /** Settles with the exit code when every child is reaped. */
+  get finished(): Promise<number> {
+    return this.#finished.promise
+  }
+
+  start(): void {
+    this.#control.start()
+    for (const plane of this.#planes) plane.start()
+  }
+
+  /** SIGHUP. */
+  reload(): void {
+    if (this.#control.send({ op: 'reload' })) return
+    this.#options.log.warn('control is not running; it reads the configuration when it starts again')
+  }
+
+  /** Ends everything, in the manner of `mode`; may be called again with a more urgent one. */
+  stop(mode: StopMode, reason: string): void {
+    if (this.#state === 'ending' || this.#state === 'ended') return
+    this.#options.log.info({ mode, reason }, `stopping (${mode}): ${reason}`)
+    if (this.#state === 'running') {
+      this.#enter('stopping')
+      this.#control.expectEnd()
+    }
+    if (this.#control.isEnded) return
+    this.#control.send({ op: 'stop', mode, reason })
+    this.#setDeadline(PATIENCE_MS)
+  }
+
+  /** Ends everything without asking anybody. */
+  kill(reason: string): void {
+    if (this.#state === 'ended') return
+    this.#options.log.warn({ reason }, `ending at once: ${reason}`)
+    if (this.#state !== 'ending') this.#end()
+    this.#killChildren()
+  }
+
+  #onReport(report: ControlReport): void {
+    switch (report.op) {
+      case 'ready':
+        return
+      case 'stop-please':
+        this.stop(report.mode, report.reason)
+        return
+      case 'stopping':
+        if (this.#state === 'stopping') {
+          this.#setDeadline(report.deadlineMs === null ? null : report.deadlineMs + PATIENCE_MS)
+        }
+        return
+      case 'exit':
+        this.#exitCode = report.code
+        if (this.#state === 'running' || this.#state === 'stopping') this.#end()
+    }
+  }
+
+  #onGaveUp(name: string, description: string): void {
+    this.#options.log.fatal(`${name} cannot be started, the last attempt ${description}; see the lines above for why`)
+    this.#exitCode = 1
+    if (this.#state === 'running') this.#end()
+  }
+
+  #onChildEnded(): void {
+    if (this.#state === 'stopping' && this.#control.isEnded) {
+      this.#options.log.warn('control is gone; the planes are ended and local shards, if any, go on running')
+      this.#end()
+      return
+    }
+    if (this.#state !== 'ending') return
+    if (!this.#control.isEnded || this.#planes.some(({ isEnded }) => !isEnded)) return
+    this.#enter('ended')
+    this.#setDeadline(null)
+    this.#watch.close()
+    this.#finished.resolve(this.#exitCode)
+  }
+
+  #end(): void {
+    this.#enter('ending')
+    this.#intake.close()
+    this.#setDeadline(LAST_MOMENTS_MS)
+    this.#control.expectEnd()
+    for (const plane of this.#planes) plane.expectEnd()
+    this.#onChildEnded()
+  }
+
+  #setDeadline(ms: number | null): void {
+    if (this.#deadline !== null) clearTimeout(this.#deadline)
+    this.#deadline = ms === null ? null : setTimeout(() => this.#onDeadline(), ms)
+  }
+
+  #onDeadline(): void {
+    if (this.#state === 'ending') this.#killChildren()
+    else this.kill('control did not stop in the time it had')
+  }
+
+  #killChildren(): void {
+    this.#control.kill()
+    for (const plane of this.#planes) plane.kill()
+  }
+
+  #enter(state: KeeperState): void {
+    if (!next[this.#state].includes(state)) throw new Error(`keeper: ${state} while ${this.#state}`)
+    this.#state = state
+  }
+}

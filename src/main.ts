@@ -1,0 +1,53 @@
+import { fileURLToPath } from 'node:url'
+import { ConfigError } from './errors.ts'
+
+/*
+ * argv → command. Every process of the router begins here, so this file imports nothing that only one of them needs: the
+ * keeper and the planes are many or live long, and each pays for what it loads.
+ */
+
+const STANDARD_ERROR = 2
+
+const [command = '', ...parameters] = process.argv.slice(2)
+try {
+  process.exitCode = await run(command, parameters)
+} catch (error) {
+  if (!(error instanceof ConfigError)) throw error
+  process.stderr.write(`${error.message}\n`)
+  process.exitCode = 1
+}
+
+async function run(name: string, rest: readonly string[]): Promise<number> {
+  // Not for people: how the keeper starts its children.
+  if (name === 'plane') return (await import('./commands/plane.ts')).plane(rest, childContext())
+  if (name === 'control') return (await import('./commands/control.ts')).control(childContext())
+  const { runCommandLine } = await import('./commands/command-line.ts')
+  return runCommandLine(process.argv.slice(2), {
+    environment: process.env,
+    self: [process.execPath, fileURLToPath(import.meta.url)],
+    pid: process.pid,
+    architecture: process.arch,
+    onSignal: (signal, handler) => process.on(signal, handler),
+    setTitle,
+    logDestination: STANDARD_ERROR,
+    write: (text) => process.stdout.write(text),
+  })
+}
+
+function childContext() {
+  // Signals are for the keeper: it ends its children in order. A service manager may send them to all processes.
+  for (const signal of ['SIGTERM', 'SIGINT', 'SIGHUP'] as const) process.on(signal, () => {})
+  return {
+    environment: process.env,
+    parentPid: process.ppid,
+    architecture: process.arch,
+    setTitle,
+    logDestination: STANDARD_ERROR,
+    write: (text: string) => process.stdout.write(text),
+    exit: (code: number) => process.exit(code),
+  }
+}
+
+function setTitle(title: string): void {
+  process.title = title
+}

@@ -1,0 +1,66 @@
+/**
+ * What keeper and control say to each other: one JSON object per line over a Unix stream, which control has as
+ * descriptor 3 from its birth. Its end is the death of the other one.
+ */
+
+/** A place where clients connect. */
+export type ListeningPlace =
+  | { readonly kind: 'tcp'; readonly address: string; readonly port: number }
+  | { readonly kind: 'unix'; readonly path: string }
+
+/**
+ * - drain: refuse new clients, finish transactions, at the drain deadline close the rest.
+ * - wait-for-clients: refuse new clients, the present ones stay for as long as they like.
+ * - immediate: close everything now.
+ */
+export type StopMode = 'drain' | 'wait-for-clients' | 'immediate'
+
+/** Keeper → control. */
+export type KeeperOrder =
+  /** The first line. */
+  | {
+      readonly op: 'start'
+      /** As the operator named it; null: the embedded cluster. */
+      readonly configFile: string | null
+      readonly dataDirectory: string
+      readonly runDirectory: string
+      readonly keepShards: boolean
+      readonly listening: readonly ListeningPlace[]
+      /** Monotonic milliseconds at which the router started. */
+      readonly startedAt: number
+      /** False when an earlier control process of this router has died. */
+      readonly first: boolean
+    }
+  | { readonly op: 'reload' }
+  | { readonly op: 'stop'; readonly mode: StopMode; readonly reason: string }
+
+/** Control → keeper. */
+export type ControlReport =
+  /** The router answers clients. */
+  | { readonly op: 'ready' }
+  /** Somebody asked for a shutdown at the console: the keeper decides, and answers with `stop`. */
+  | { readonly op: 'stop-please'; readonly mode: StopMode; readonly reason: string }
+  /** Stopping takes at most so long; null: nobody knows. */
+  | { readonly op: 'stopping'; readonly deadlineMs: number | null }
+  /** Everything is drained and stopped, or cannot start at all: the keeper may end the planes and exit with this code. */
+  | { readonly op: 'exit'; readonly code: number }
+
+/** No line is longer; a peer that sends one is broken. */
+const MAX_LINE_CHARACTERS = 1 << 20
+
+export function encodeLine(message: KeeperOrder | ControlReport): string {
+  return `${JSON.stringify(message)}\n`
+}
+
+/** Cuts a stream of text into lines and parses each. The peer is another process of the same router and trusted. */
+export class LineDecoder<T> {
+  #rest = ''
+
+  /** The messages that `chunk` completes. Throws when a line is no JSON or too long. */
+  push(chunk: string): readonly T[] {
+    const lines = (this.#rest + chunk).split('\n')
+    this.#rest = lines.pop() ?? ''
+    if (this.#rest.length > MAX_LINE_CHARACTERS) throw new Error('keeper and control: a line without an end')
+    return lines.filter((line) => line !== '').map((line) => JSON.parse(line) as T)
+  }
+}

@@ -1,0 +1,9 @@
+/** CLOCK_MONOTONIC in milliseconds: the clock of every time in shared memory, the same for all processes of a machine. */
+export function monotonicMs(): number {
+  return Number(process.hrtime.bigint()) / 1e6
+}
+
+/** What to add to `monotonicMs()` to get milliseconds since 1970, as things are now. */
+export function wallClockOffsetMs(): number {
+  return Date.now() - monotonicMs()
+}
