@@ -1,26 +1,28 @@
 import { RouterError } from '../../errors.ts'
+import { HEADER_BYTES } from '../../protocol/message-type.ts'
+import { parseStartup, type StartupPacket } from '../../protocol/startup.ts'
 
-/** One message of a client; `type` is its letter, or '' for the packets before login, which have none. */
+/** One message of a client. */
 export interface Frame {
-  readonly type: string
+  /** Its first byte. */
+  readonly type: number
   /** Valid until the next call of `push`. */
   readonly body: Buffer
 }
+
+/** As PostgreSQL has it for bytes; no driver sends a tenth of that many parameters. */
+const STARTUP_LIMITS = { bytes: 10_000, parameters: 100 }
+/** Console commands are short; nothing longer has a meaning here. */
+const MAX_MESSAGE_BYTES = 64 * 1024
 
 /**
  * Cuts a byte stream into messages, whatever way it was split. Holds at most one unfinished message plus the last chunk.
  * https://www.postgresql.org/docs/current/protocol-message-formats.html
  */
 export class FrameReader {
-  readonly #maxBytes: number
   #buffer: Buffer = Buffer.alloc(0)
   #start = 0
   #end = 0
-
-  /** @param maxBytes longest message that is taken; a longer one is refused as soon as its header is there. */
-  constructor(maxBytes: number) {
-    this.#maxBytes = maxBytes
-  }
 
   push(chunk: Buffer): void {
     const held = this.#end - this.#start
@@ -34,34 +36,34 @@ export class FrameReader {
     this.#end += chunk.copy(this.#buffer, this.#end)
   }
 
-  /** The next whole message of the session, or null until more bytes come. Throws `08P01` on a length that cannot be. */
+  /** The next packet of the time before login. */
+  nextStartup(): StartupPacket {
+    const packet = parseStartup(this.#buffer, this.#start, this.#end, STARTUP_LIMITS)
+    if (packet.kind !== 'incomplete' && packet.kind !== 'invalid') this.#start += packet.total
+    return packet
+  }
+
+  /**
+   * The next whole message of the session, or null until more bytes come. Throws `08P01` on a length that cannot be,
+   * as soon as its header is there.
+   */
   next(): Frame | null {
-    return this.#take(1)
-  }
-
-  /** The next whole packet of the time before login (no type byte), or null. Throws `08P01` as `next` does. */
-  nextStartup(): Frame | null {
-    return this.#take(0)
-  }
-
-  #take(typeBytes: 0 | 1): Frame | null {
-    const headerBytes = typeBytes + 4
-    if (this.#end - this.#start < headerBytes) return null
-    const length = this.#buffer.readUInt32BE(this.#start + typeBytes)
-    if (length < 4 || length > this.#maxBytes) throw this.#badLength(length)
-    const frameBytes = typeBytes + length
-    if (this.#end - this.#start < frameBytes) return null
-    const type = typeBytes === 1 ? String.fromCharCode(this.#buffer[this.#start]!) : ''
-    const body = this.#buffer.subarray(this.#start + headerBytes, this.#start + frameBytes)
-    this.#start += frameBytes
+    if (this.#end - this.#start < HEADER_BYTES) return null
+    const length = this.#buffer.readUInt32BE(this.#start + 1)
+    if (length < 4 || length > MAX_MESSAGE_BYTES) throw badLength(length)
+    const frameEnd = this.#start + 1 + length
+    if (this.#end < frameEnd) return null
+    const type = this.#buffer[this.#start] as number
+    const body = this.#buffer.subarray(this.#start + HEADER_BYTES, frameEnd)
+    this.#start = frameEnd
     return { type, body }
   }
+}
 
-  #badLength(length: number): RouterError {
-    return new RouterError(
-      '08P01',
-      `The message announces ${length} bytes; the console takes 4 to ${this.#maxBytes} bytes per message.`,
-      { origin: 'client' },
-    )
-  }
+function badLength(length: number): RouterError {
+  return new RouterError(
+    '08P01',
+    `The message announces ${length} bytes; the console takes 4 to ${MAX_MESSAGE_BYTES} bytes per message.`,
+    { origin: 'client' },
+  )
 }

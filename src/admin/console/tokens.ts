@@ -42,13 +42,12 @@ function* tokenize(query: string): Generator<Token> {
   }
 }
 
-function tokenOf(groups: Record<string, string | undefined>): Token | null {
-  if (groups['word'] !== undefined) return { kind: 'word', value: groups['word'].toLowerCase() }
-  if (groups['number'] !== undefined) return { kind: 'number', value: groups['number'] }
-  if (groups['quoted'] !== undefined) return { kind: 'quoted', value: groups['quoted'].replaceAll('""', '"') }
-  if (groups['string'] !== undefined) return { kind: 'string', value: groups['string'].replaceAll("''", "'") }
-  if (groups['symbol'] !== undefined) return { kind: 'symbol', value: groups['symbol'] }
-  return null
+function tokenOf({ word, number, quoted, string, symbol }: Record<string, string | undefined>): Token | null {
+  if (word !== undefined) return { kind: 'word', value: word.toLowerCase() }
+  if (number !== undefined) return { kind: 'number', value: number }
+  if (quoted !== undefined) return { kind: 'quoted', value: quoted.replaceAll('""', '"') }
+  if (string !== undefined) return { kind: 'string', value: string.replaceAll("''", "'") }
+  return symbol === undefined ? null : { kind: 'symbol', value: symbol }
 }
 
 /** Block comments nest, as in PostgreSQL. */
