@@ -13,9 +13,13 @@ export function checkAccess(config: Config, problems: ConfigProblems): void {
 
 function checkUsers({ users }: Config, problems: ConfigProblems): void {
   if (problems.touches('users')) return
+  const firstOf = new Map<string, number>()
   for (const [index, { name }] of users.entries()) {
-    const first = users.findIndex((other) => other.name === name)
-    if (first === index) continue
+    const first = firstOf.get(name)
+    if (first === undefined) {
+      firstOf.set(name, index)
+      continue
+    }
     problems.add(
       `users[${index}].name`,
       `users[${index}].name is ${JSON.stringify(name)}, but users[${first}] has the same name; remove one of them.`,

@@ -149,6 +149,12 @@ test('a secret that is wrong is never shown', () => {
   })
 })
 
+test('a section in the wrong brackets does not show the passwords in it', () => {
+  assert.deepEqual(complaints(`${shard}[[monitor]]\nuser = "watch"\npassword = "hunter2"`), [
+    'monitor is an array of 1, but it must be a table; write [monitor] above its keys.',
+  ])
+})
+
 test('a password stands in the file or in a file of its own, which exists and is not empty', () => {
   assertComplaints({
     [`${minimal}password = "x"\npassword_file = "md5"`]:

@@ -14,9 +14,10 @@ export interface PlaneValuesOptions {
   readonly verifiers: VerifierCache
 }
 
-/** The frozen values that a plane works with. */
+/** The frozen values that a plane works with; the same for the same arguments. */
 export function compilePlaneValues(config: Config, topology: Topology, options: PlaneValuesOptions): PlaneValues {
   const { clientTls, serverTls } = config
+  options.verifiers.keepOnly(config.users.map(({ name }) => name))
   return deepFreeze({
     version: options.version,
     limits: limitValues(config),

@@ -41,6 +41,12 @@ export class VerifierCache {
     return credentials
   }
 
+  /** Drops what is known of everybody but `users`: passwords of removed users are not to stay in memory. */
+  keepOnly(users: readonly string[]): void {
+    const kept = new Set(users)
+    for (const user of this.#entries.keys()) if (!kept.has(user)) this.#entries.delete(user)
+  }
+
   #build(stored: string, digest: Buffer): Credentials {
     const verifier = parseVerifier(stored)
     if (verifier !== null) return { verifier, password: null }

@@ -1,0 +1,63 @@
+import { spawn } from 'node:child_process'
+import { globSync, readFileSync } from 'node:fs'
+import { availableParallelism } from 'node:os'
+import { join } from 'node:path'
+import { startTestCluster } from '../test/support/cluster-start.ts'
+import { CLUSTER_VARIABLE } from '../test/support/postgres-cluster.ts'
+import { isDirect } from '../test/support/testbed.ts'
+
+/**
+ * Runs the tests under `test/` on one PostgreSQL cluster that is started for them and removed behind them.
+ *
+ *   node scripts/run-tests.ts                                     everything
+ *   node scripts/run-tests.ts test/integration/cancel.test.ts     these files
+ *   SWITCHYARD_TEST_TARGET=postgres node scripts/run-tests.ts     against PostgreSQL itself: is what the tests expect true?
+ */
+const ROOT = join(import.meta.dirname, '..')
+const PATTERN = 'test/{integration,compat,chaos}/**/*.test.ts'
+/** Of one file. Every wait in the tests has a shorter deadline of its own; this one is for a test that spins. */
+const FILE_TIMEOUT_MS = 240_000
+
+const given = process.argv.slice(2)
+const files = given.length > 0 ? given : globSync(PATTERN, { cwd: ROOT }).sort()
+process.exitCode = await runOnCluster(isDirect ? files.filter(holdsForPostgres) : files)
+
+function holdsForPostgres(file: string): boolean {
+  return !readFileSync(join(ROOT, file), 'utf8').includes('routerOnly: true')
+}
+
+async function runOnCluster(testFiles: readonly string[]): Promise<number> {
+  const started = performance.now()
+  const cluster = await startTestCluster({ replicas: 0 })
+  try {
+    const seconds = ((performance.now() - started) / 1000).toFixed(1)
+    const version = `PostgreSQL ${cluster.cluster.version}`
+    const target = isDirect ? `${version} itself` : `a router before ${version}`
+    process.stdout.write(`${testFiles.length} test files against ${target} (ready in ${seconds} s)\n`)
+    return await runTests(testFiles, JSON.stringify(cluster.coordinates))
+  } finally {
+    await cluster.stop()
+  }
+}
+
+/** Node's test runner as a process of its own, so that its closing lines are the last; returns its exit code. */
+function runTests(testFiles: readonly string[], coordinates: string): Promise<number> {
+  const options = [
+    '--test',
+    '--test-reporter=spec',
+    `--test-concurrency=${Math.max(2, availableParallelism())}`,
+    `--test-timeout=${FILE_TIMEOUT_MS}`,
+  ]
+  const runner = spawn(process.execPath, [...options, ...testFiles], {
+    cwd: ROOT,
+    stdio: 'inherit',
+    env: { ...process.env, [CLUSTER_VARIABLE]: coordinates },
+  })
+  // A terminal's Ctrl-C reaches the runner by itself; a SIGTERM of this process has to be passed on.
+  process.on('SIGINT', () => {})
+  process.on('SIGTERM', () => runner.kill('SIGTERM'))
+  return new Promise((resolve, reject) => {
+    runner.once('error', reject)
+    runner.once('exit', (code, signal) => resolve(code ?? (signal === null ? 1 : 2)))
+  })
+}
