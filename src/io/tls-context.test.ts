@@ -1,5 +1,8 @@
 import assert from 'node:assert/strict'
 import { createHash, createPrivateKey, generateKeyPairSync, type KeyObject, sign, X509Certificate } from 'node:crypto'
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
 import { test } from 'node:test'
 import { CertificateAuthority } from '../../test/support/certificates.ts'
 import {
@@ -15,6 +18,7 @@ import {
   utf8,
 } from '../../test/support/der-writer.ts'
 import { ConfigError } from '../errors.ts'
+import { NativeBuffer } from './native.ts'
 import { takeErrors } from './openssl.ts'
 import { type TlsClientContextOptions, TlsContext, type TlsServerContextOptions } from './tls-context.ts'
 import { TlsTestPair } from './tls-test-pair.ts'
@@ -85,6 +89,41 @@ test('a freed context makes no more channels, and freeing it twice does nothing'
   context.free()
   context.free()
   assert.throws(() => context.address, /was freed/)
+})
+
+test('a server tells its clients which CAs their certificate may come from', () => {
+  const clients = new CertificateAuthority('CA of the clients')
+  const pair = new TlsTestPair(
+    { certificatePem: server.certificate, keyPem: server.key, verify: 'request', caPem: clients.certificate },
+    {},
+    { version: 'TLSv1.2' },
+  )
+  pair.client.handshake()
+  pair.carry(pair.client, pair.server)
+  pair.server.handshake()
+  const wire = NativeBuffer.allocate(16 * 1024)
+  assert.ok(wire.bytes.subarray(0, pair.server.drain(wire, 0, wire.size)).includes('CA of the clients'))
+  pair.free()
+})
+
+test('verify-full without a ca trusts the CAs of the system', () => {
+  const directory = mkdtempSync(join(tmpdir(), 'switchyard-tls-'))
+  const before = process.env.SSL_CERT_FILE
+  process.env.SSL_CERT_FILE = join(directory, 'system.pem')
+  try {
+    writeFileSync(process.env.SSL_CERT_FILE, authority.certificate)
+    const pair = new TlsTestPair(
+      { certificatePem: server.certificate, keyPem: server.key },
+      { verify: 'full' },
+      { serverName: 'db.example.com' },
+    )
+    assert.deepEqual(pair.handshake(), { server: 'done', client: 'done' }, pair.client.failure ?? '')
+    pair.free()
+  } finally {
+    if (before === undefined) delete process.env.SSL_CERT_FILE
+    else process.env.SSL_CERT_FILE = before
+    rmSync(directory, { recursive: true })
+  }
 })
 
 test('intermediates behind the certificate are sent, so that the root alone is trusted', () => {

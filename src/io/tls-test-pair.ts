@@ -1,7 +1,10 @@
 import { NativeBuffer } from './native.ts'
+import { openssl } from './openssl.ts'
 import { TlsChannel } from './tls-channel.ts'
 import type { TlsClientOptions } from './tls-client.ts'
 import { type TlsClientContextOptions, TlsContext, type TlsServerContextOptions } from './tls-context.ts'
+
+const SSL_CTRL_SET_MAX_PROTO_VERSION = 124
 
 /** For tests: two channels joined by hand, without a socket. Whoever makes one calls `free()`. */
 export class TlsTestPair {
@@ -13,7 +16,7 @@ export class TlsTestPair {
   constructor(
     server: Partial<TlsServerContextOptions> & Pick<TlsServerContextOptions, 'certificatePem' | 'keyPem'>,
     client: Partial<TlsClientContextOptions>,
-    options: TlsClientOptions = {},
+    { version = 'TLSv1.3', ...options }: TlsClientOptions & { readonly version?: 'TLSv1.2' | 'TLSv1.3' } = {},
   ) {
     const serverContext = TlsContext.forServer({
       caPem: null,
@@ -29,6 +32,7 @@ export class TlsTestPair {
       verify: 'none',
       ...client,
     })
+    if (version === 'TLSv1.2') openssl.SSL_CTX_ctrl(clientContext.address, SSL_CTRL_SET_MAX_PROTO_VERSION, 0x303, 0)
     this.server = new TlsChannel(serverContext)
     this.client = new TlsChannel(clientContext, options)
     serverContext.free()
