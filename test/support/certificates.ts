@@ -1,5 +1,5 @@
 import { generateKeyPairSync, type KeyObject, randomBytes, sign } from 'node:crypto'
-import { chmodSync, mkdirSync, writeFileSync } from 'node:fs'
+import { chmodSync, writeFileSync } from 'node:fs'
 import { isIP } from 'node:net'
 import { join } from 'node:path'
 import { bits, boolean, der, integer, octets, oid, sequence, setOf, tagged, time, utf8 } from './der-writer.ts'
@@ -64,19 +64,23 @@ export class CertificateAuthority {
   }
 }
 
-/** Writes `name.crt` and `name.key` (0600) into `directory` and returns their paths. */
+/** Writes `name.crt` into `directory` and returns its path. */
+export function writeCertificate(directory: string, name: string, certificate: string): string {
+  const path = join(directory, `${name}.crt`)
+  writeFileSync(path, certificate)
+  return path
+}
+
+/** Writes `name.crt` and `name.key` (0600) into `directory` and returns their paths, as configuration wants them. */
 export function writeCredentials(
   directory: string,
   name: string,
   credentials: Credentials,
 ): { certificate: string; key: string } {
-  mkdirSync(directory, { recursive: true })
-  const certificate = join(directory, `${name}.crt`)
   const key = join(directory, `${name}.key`)
-  writeFileSync(certificate, credentials.certificate)
   writeFileSync(key, credentials.key, { mode: 0o600 })
   chmodSync(key, 0o600)
-  return { certificate, key }
+  return { certificate: writeCertificate(directory, name, credentials.certificate), key }
 }
 
 function distinguishedName(commonName: string): Buffer {

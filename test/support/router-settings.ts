@@ -8,6 +8,8 @@ export type SettingValue = string | number | boolean | readonly SettingValue[] |
 
 export const CONSOLE_USER = 'console_admin'
 export const CONSOLE_PASSWORD = 'console secret'
+/** Listed in every router's users; has no role on the shards. */
+export const CONSOLE = { user: CONSOLE_USER, password: CONSOLE_PASSWORD }
 
 export interface ShardAddress {
   readonly name: string
@@ -19,16 +21,21 @@ export interface ShardAddress {
 export function baseSettings(
   shards: readonly ShardAddress[],
   monitor: { readonly user: string; readonly password: string },
-  users: readonly { readonly name: string; readonly password: string }[],
+  users: readonly { readonly user: string; readonly password: string }[],
 ): RouterSettings {
   return {
     shards: shards.map((shard) => ({ name: shard.name, host: shard.host, port: shard.port, max_connections: 60 })),
     monitor: { user: monitor.user, password: monitor.password, interval: '200ms' },
-    users: [...users.map((user) => ({ ...user })), { name: CONSOLE_USER, password: CONSOLE_PASSWORD }],
+    users: usersOf([...users, CONSOLE]),
     admin: { users: [CONSOLE_USER] },
     timeouts: { drain: '5s', server_login_retry: '100ms', query_wait: '15s', server_connect: '5s' },
     log: { level: 'debug', format: 'json' },
   }
+}
+
+/** `[[users]]` with these. */
+export function usersOf(roles: readonly { readonly user: string; readonly password: string }[]): SettingValue {
+  return roles.map(({ user, password }) => ({ name: user, password }))
 }
 
 /** `changes` over `settings`: tables are merged, everything else (arrays too) is replaced. */

@@ -17,6 +17,8 @@ export interface TestbedOptions {
   /** Stand the router before these instead of the cluster's primary. */
   readonly shard?: WireAddress | ((cluster: TestCluster) => Promise<WireAddress>)
   readonly router?: RouterOptions
+  /** What the file tests is not in PostgreSQL, so it makes no sense against one. */
+  readonly routerOnly?: true
   /** False: tests that break the router on purpose, or stop it. */
   readonly leakCheck?: boolean
   /** False: the file starts its routers itself, with `bed.startRouter`. */
@@ -65,6 +67,10 @@ export class Testbed {
     return isDirect ? this.cluster.primary : this.router
   }
 
+  get isDirect(): boolean {
+    return isDirect
+  }
+
   /** What the router takes for the primary shard. */
   get shard(): WireAddress {
     return this.#shard
@@ -85,11 +91,11 @@ export class Testbed {
     return { ...this.role, database: this.database }
   }
 
-  /** Settings of a router before `shard` that knows this file's role. */
-  settings(changes: RouterSettings = {}): RouterSettings {
+  /** Settings of a router before `shard` that knows this file's role, and these. */
+  settings(changes: RouterSettings = {}, roles: readonly Credentials[] = []): RouterSettings {
     const { superuser } = this.cluster
-    const users = [{ name: this.role.user, password: this.role.password }]
-    return mergeSettings(baseSettings([{ name: 'one', ...this.#shard }], superuser, users), changes)
+    const base = baseSettings([{ name: 'one', ...this.#shard }], superuser, [this.role, ...roles])
+    return mergeSettings(base, changes)
   }
 
   /** A further router, stopped after the test; it must end in good order. */

@@ -1,0 +1,109 @@
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import { CertificateAuthority, writeCertificate } from '../support/certificates.ts'
+import { FakeServer } from '../support/fake-server.ts'
+import type { RouterSettings } from '../support/router-settings.ts'
+import { temporaryDirectory } from '../support/temporary-directory.ts'
+import { Testbed } from '../support/testbed.ts'
+import { WireClient } from '../support/wire-client.ts'
+import { onlyValue, rowsOf, sqlstatesOf } from '../support/wire-message.ts'
+
+const files = temporaryDirectory()
+const bed = await Testbed.open({ routerOnly: true, start: false })
+const ca = writeCertificate(files, 'shards', bed.cluster.coordinates.authority)
+const foreign = writeCertificate(files, 'foreign', new CertificateAuthority('strangers').certificate)
+
+/** TLS version of the server connection of a fresh client, or null; from PostgreSQL's point of view. */
+async function tlsOfServer(changes: RouterSettings): Promise<string | null> {
+  const router = await bed.startRouter(changes)
+  const client = bed.onClose(await WireClient.open(router, bed.login), (opened) => opened.close())
+  const [row] = rowsOf(await client.query('SELECT ssl, version FROM pg_stat_ssl WHERE pid = pg_backend_pid()'))
+  return row?.[0] === 't' ? (row[1] ?? null) : null
+}
+
+/** SQLSTATE that a client sees whose shard cannot be reached under these settings, at login or at its first query. */
+async function failureOf(changes: RouterSettings): Promise<{ sqlstate: string; log: string }> {
+  const router = await bed.startRouter({ timeouts: { query_wait: '1s', drain: '1s' }, ...changes })
+  const client = await bed.dial(router)
+  try {
+    await client.login(bed.login)
+    const answer = await client.query('SELECT 1')
+    return { sqlstate: sqlstatesOf(answer)[0] ?? 'none', log: router.tail(2000) }
+  } catch (error) {
+    return { sqlstate: (error as { sqlstate?: string }).sqlstate ?? String(error), log: router.tail(2000) }
+  }
+}
+
+function shardAt(host: string): RouterSettings {
+  return { shards: [{ name: 'one', host, port: bed.shard.port }] }
+}
+
+test('prefer: a shard that offers TLS is spoken to over TLS', async () => {
+  assert.match((await tlsOfServer({ server_tls: { mode: 'prefer' } })) ?? 'none', /^TLSv1\.[23]$/)
+})
+
+test('disable: TLS is not asked for', async () => {
+  assert.equal(await tlsOfServer({ server_tls: { mode: 'disable' } }), null)
+})
+
+test('verify-ca: the right authority is enough', async () => {
+  assert.match((await tlsOfServer({ server_tls: { mode: 'verify-ca', ca } })) ?? 'none', /^TLS/)
+})
+
+test('verify-full: the certificate names the host as configured, by address or by name', async () => {
+  assert.match((await tlsOfServer({ server_tls: { mode: 'verify-full', ca } })) ?? 'none', /^TLS/)
+  assert.match(
+    (await tlsOfServer({ ...shardAt('localhost'), server_tls: { mode: 'verify-full', ca } })) ?? 'none',
+    /^TLS/,
+  )
+})
+
+test('verify-full: a certificate for another name is refused, and the log says why', async () => {
+  const { sqlstate, log } = await failureOf({ ...shardAt('127.0.0.2'), server_tls: { mode: 'verify-full', ca } })
+  assert.match(sqlstate, /^(08|57|53)/)
+  assert.match(log, /certificate/i)
+})
+
+test('verify-ca: a certificate of another authority is refused, and the log says why', async () => {
+  const { sqlstate, log } = await failureOf({ server_tls: { mode: 'verify-ca', ca: foreign } })
+  assert.match(sqlstate, /^(08|57|53)/)
+  assert.match(log, /certificate/i)
+})
+
+for (const mode of ['prefer', 'require'] as const) {
+  test(`${mode}: a shard that refuses TLS ${mode === 'prefer' ? 'is spoken to without' : 'is not used'}`, async () => {
+    const { primary, superuser } = bed.cluster
+    const shard = await FakeServer.start({
+      probes: { user: superuser.user, server: primary },
+      serve: async (peer) => {
+        peer.acceptLogin()
+        await peer.answerQueries(() => 'in plain text')
+      },
+    })
+    bed.onClose(shard, () => shard.close())
+    const router = await bed.startRouter({
+      shards: [{ name: 'plain', host: shard.host, port: shard.port }],
+      server_tls: { mode },
+      timeouts: { query_wait: '1s', drain: '1s' },
+    })
+    const attempt = async (): Promise<string | null> => {
+      const client = bed.onClose(await WireClient.open(router, bed.login), (opened) => opened.close())
+      const answer = await client.query('SELECT 1')
+      return sqlstatesOf(answer)[0] ?? onlyValue(answer)
+    }
+    if (mode === 'prefer') assert.equal(await attempt(), 'in plain text')
+    else assert.match((await attempt().catch((error) => String(error.sqlstate))) ?? '', /^(08|57|53)/)
+    if (mode === 'require') assert.equal(shard.peers.length, 0)
+  })
+}
+
+test('large results come through TLS from the shard unharmed', async () => {
+  const router = await bed.startRouter({ server_tls: { mode: 'require' } })
+  const client = bed.onClose(await WireClient.open(router, bed.login), (opened) => opened.close())
+  const answer = await client.query('SELECT repeat(i::text, 1000) FROM generate_series(1000, 4999) i')
+  const rows = rowsOf(answer)
+  assert.equal(rows.length, 4000)
+  rows.forEach(([value], at) => {
+    assert.equal(value, String(1000 + at).repeat(1000))
+  })
+})
