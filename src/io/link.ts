@@ -5,14 +5,20 @@ import type { OwnedFd } from './owned-fd.ts'
 import { HANG_UP, type Poller, type PollTarget, READABLE, WRITABLE } from './poller.ts'
 import { FAILED, lastSocketError, receive, send, WOULD_BLOCK } from './socket.ts'
 
-/** Free bytes kept before what a read delivers, so that a frame header cut by the last read can be put in front. */
-export const READ_HEADROOM = 16
+/**
+ * Free bytes kept before what a read delivers, so that a frame cut by the last read can be put in front of the rest.
+ * A frame that must be seen whole may be this long; longer ones stream through.
+ */
+export const READ_HEADROOM = 65_536
+export const READ_BYTES = 65_536
 
 /** The part of a TLS channel that a link needs once both sides talk; buffers are the reactor's own. */
 export interface SecureChannel {
+  handshake(): 'done' | 'want-read' | 'failed'
   feed(source: NativeBuffer, start: number, end: number): number
+  feedEnd(): void
   read(target: NativeBuffer, offset: number, most: number): number
-  write(source: NativeBuffer, start: number, end: number): number
+  write(source: NativeBuffer, start: number, end: number): void
   drain(target: NativeBuffer, offset: number, most: number): number
   pendingCiphertext(): number
   readonly failure: string | null
@@ -24,10 +30,12 @@ export interface SecureChannel {
 export interface LinkHost {
   readonly poller: Poller
   readonly arena: BufferArena
-  /** One read at a time lands here, at READ_HEADROOM; its bytes are used up before the next descriptor is served. */
+  /** READ_HEADROOM + READ_BYTES. One read at a time lands here and is used up before the next descriptor is served. */
   readonly inbound: NativeBuffer
   /** Ciphertext on its way between socket and TLS channel. */
   readonly ciphertext: NativeBuffer
+  /** Messages of our own on their way to a socket. */
+  readonly outbound: NativeBuffer
 }
 
 /** Indexes of the fields that a link keeps up to date in its slot; client and server slots share them. */
@@ -97,6 +105,10 @@ export class Link implements PollTarget {
     return this.#tls !== null
   }
 
+  get channel(): SecureChannel | null {
+    return this.#tls
+  }
+
   /** Why the last read or write failed, for the log. */
   get failure(): string {
     return this.#failure ?? 'connection lost'
@@ -111,10 +123,36 @@ export class Link implements PollTarget {
     return this.#region.i32[this.#i + this.#fields.outboxBytes] ?? 0
   }
 
-  /** From here on everything goes through TLS. `early`: bytes read so far that belong to it. */
-  secureWith(channel: SecureChannel): void {
+  /**
+   * From here on everything goes through `channel`, which the link frees. `early[start, end)` was read before and
+   * belongs to it. Call `stepHandshake` now and at each `onReadable` until it is done.
+   */
+  secureWith(channel: SecureChannel, early: NativeBuffer, start: number, end: number): void {
     this.#tls = channel
-    this.#watch()
+    if (end > start) channel.feed(early, start, end)
+  }
+
+  /** `failed`: see `failure`; the alert for the peer is on its way. */
+  stepHandshake(): 'done' | 'pending' | 'failed' {
+    const tls = this.#tls
+    if (tls === null) throw new Error('a handshake without a TLS channel')
+    const { ciphertext } = this.#host
+    for (;;) {
+      const result = tls.handshake()
+      if (this.#drainSecure(tls) < 0) return 'failed'
+      this.#watch()
+      if (result === 'done') return 'done'
+      if (result === 'failed') {
+        this.#failure = tls.failure
+        return 'failed'
+      }
+      const count = receive(this.#fd, ciphertext, 0, TLS_RECORD_BYTES)
+      if (count === WOULD_BLOCK) return 'pending'
+      if (count > 0) {
+        this.#count(this.#fields.bytesRead, count)
+        tls.feed(ciphertext, 0, count)
+      } else tls.feedEnd()
+    }
   }
 
   /** While connecting: only writability matters. */
@@ -151,7 +189,7 @@ export class Link implements PollTarget {
    */
   read(): number {
     const { inbound } = this.#host
-    const most = inbound.size - READ_HEADROOM
+    const most = READ_BYTES
     if (this.#tls !== null) return this.#readSecure(this.#tls, inbound, most)
     const count = receive(this.#fd, inbound, READ_HEADROOM, most)
     if (count > 0) this.#count(this.#fields.bytesRead, count)
@@ -170,6 +208,17 @@ export class Link implements PollTarget {
     }
     if (at < end && !this.#park(source, at, end)) return false
     this.#watch()
+    return true
+  }
+
+  /** The same for bytes of our own making, which are copied. */
+  send(bytes: Uint8Array): boolean {
+    const { outbound } = this.#host
+    for (let at = 0; at < bytes.length; at += outbound.size) {
+      const part = bytes.subarray(at, at + outbound.size)
+      outbound.bytes.set(part, 0)
+      if (!this.write(outbound, 0, part.length)) return false
+    }
     return true
   }
 
@@ -222,7 +271,11 @@ export class Link implements PollTarget {
       if (tls.pendingCiphertext() !== 0 && this.#drainSecure(tls) < 0) return LINK_FAILED
       const count = receive(this.#fd, ciphertext, 0, TLS_RECORD_BYTES)
       if (count === FAILED) this.#failure = describeErrno('recv', lastSocketError)
-      if (count <= 0) return count
+      if (count < 0) return count
+      if (count === 0) {
+        // Without a close_notify before it this is a cut connection; the peer has gone either way.
+        return LINK_END
+      }
       this.#count(this.#fields.bytesRead, count)
       tls.feed(ciphertext, 0, count)
     }
@@ -238,6 +291,10 @@ export class Link implements PollTarget {
       }
       if (sent === WOULD_BLOCK) return 0
       this.#failure = describeErrno('send', lastSocketError)
+      return FAILED
+    }
+    if (this.#tls.failure !== null) {
+      this.#failure = this.#tls.failure
       return FAILED
     }
     let at = start
@@ -278,6 +335,7 @@ export class Link implements PollTarget {
   /** Bytes that could not be handed to the kernel: as they are when plain, sealed at once when TLS. */
   #park(source: NativeBuffer, start: number, end: number): boolean {
     if (this.#tls === null) return this.#append(source, start, end)
+    if (this.#tls.failure !== null) return false
     for (let at = start; at < end; at += TLS_RECORD_BYTES) {
       this.#tls.write(source, at, Math.min(end, at + TLS_RECORD_BYTES))
       if (this.#drainSecure(this.#tls) < 0) return false

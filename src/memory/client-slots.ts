@@ -50,16 +50,12 @@ export const CLIENT = {
   cancelKeyBytes: 11,
   /** Requests sent to the server whose ReadyForQuery has not come. */
   outstanding: 12,
-  /** Where bytes wait in the plane's arena: buffer handle (0 = none), first byte, byte count. */
+  /** Where bytes wait in the plane's arena: buffer handle (0 = none), first byte, byte count. Inboxes start at 0. */
   inboxHandle: 13,
-  inboxStart: 14,
   inboxBytes: 15,
   outboxHandle: 16,
   outboxStart: 17,
   outboxBytes: 18,
-  /** Bytes of a frame header that was cut by a read: at most 4. */
-  headBytes: 19,
-  head: 20,
   /** Bytes of the frame body still to be forwarded. */
   bodyRemaining: 22,
   prepared: 23,

@@ -36,11 +36,11 @@ export const SERVER = {
   backendPid: 10,
   cancelKeyBytes: 11,
   outstanding: 12,
+  inboxHandle: 13,
+  inboxBytes: 15,
   outboxHandle: 16,
   outboxStart: 17,
   outboxBytes: 18,
-  headBytes: 19,
-  head: 20,
   bodyRemaining: 22,
   prepared: 23,
 } as const
@@ -61,6 +61,8 @@ export const SERVER_TEXT = {
   address: { offset: 464, capacity: 112 },
   tls: { offset: 576, capacity: 48 },
   serverVersion: { offset: 624, capacity: 64 },
+  /** The answers that the server still owes: a ring of bytes. */
+  replies: { offset: 704, capacity: 256 },
 } as const
 
 /** What `SHOW SERVERS` prints of one slot; user, database and shard are its pool record's. */

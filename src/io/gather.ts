@@ -1,0 +1,99 @@
+import type { Link } from './link.ts'
+import type { NativeBuffer } from './native.ts'
+
+/** A stretch this long goes out by itself rather than being copied behind what was composed before it. */
+const COPY_BYTES = 8192
+
+/**
+ * One outgoing stream put together from stretches of what was read and messages of our own, so that it leaves with as
+ * few `send`s as possible. Without own messages nothing is copied: one stretch, one `send`.
+ *
+ * `begin`, then `forward` and `insert` in order, then `flush`. Shared by all connections of a plane, used by one at a
+ * time.
+ */
+export class Gather {
+  readonly #own: NativeBuffer
+  #length = 0
+  #source: NativeBuffer | null = null
+  #start = 0
+  #end = 0
+  #link: Link | null = null
+  #failed = false
+
+  constructor(own: NativeBuffer) {
+    this.#own = own
+  }
+
+  begin(link: Link): void {
+    this.#link = link
+    this.#length = 0
+    this.#source = null
+    this.#failed = false
+  }
+
+  /** `source[start, end)` comes next. */
+  forward(source: NativeBuffer, start: number, end: number): void {
+    if (start >= end) return
+    if (this.#source === source && this.#end === start) {
+      this.#end = end
+      return
+    }
+    if (this.#source !== null) this.#settle()
+    this.#source = source
+    this.#start = start
+    this.#end = end
+  }
+
+  /** Our own bytes come next; they are copied. */
+  insert(bytes: Uint8Array): void {
+    if (this.#source !== null) this.#settle()
+    for (let at = 0; at < bytes.length; ) {
+      if (this.#length === this.#own.size) this.#sendOwn()
+      const count = Math.min(bytes.length - at, this.#own.size - this.#length)
+      this.#own.bytes.set(bytes.subarray(at, at + count), this.#length)
+      this.#length += count
+      at += count
+    }
+  }
+
+  /** Sends everything; false when the peer is gone. */
+  flush(): boolean {
+    const source = this.#source
+    if (this.#length === 0) {
+      if (source !== null) this.#send(source, this.#start, this.#end)
+    } else {
+      if (source !== null) this.#settle()
+      this.#sendOwn()
+    }
+    this.#source = null
+    this.#link = null
+    return !this.#failed
+  }
+
+  /** The pending stretch is copied, or sent by itself when it is long. */
+  #settle(): void {
+    const source = this.#source
+    if (source === null) return
+    this.#source = null
+    const count = this.#end - this.#start
+    if (count > COPY_BYTES || this.#length + count > this.#own.size) {
+      this.#sendOwn()
+      if (count > COPY_BYTES) {
+        this.#send(source, this.#start, this.#end)
+        return
+      }
+    }
+    source.bytes.copy(this.#own.bytes, this.#length, this.#start, this.#end)
+    this.#length += count
+  }
+
+  #sendOwn(): void {
+    if (this.#length > 0) this.#send(this.#own, 0, this.#length)
+    this.#length = 0
+  }
+
+  #send(source: NativeBuffer, start: number, end: number): void {
+    if (this.#failed || this.#link === null) return
+    if (!this.#link.write(source, start, end)) this.#failed = true
+  }
+}

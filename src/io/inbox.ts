@@ -1,0 +1,72 @@
+import type { Region } from '../memory/region.ts'
+import { type LinkHost, READ_BYTES, READ_HEADROOM } from './link.ts'
+import type { NativeBuffer } from './native.ts'
+
+/** i32 indexes of an inbox in its slot. */
+export interface InboxFields {
+  readonly inboxHandle: number
+  readonly inboxBytes: number
+}
+
+/**
+ * Bytes that a peer sent and nobody has used yet: the first part of a frame, or requests that wait for a server. They
+ * lie in the arena. At most READ_HEADROOM + READ_BYTES, because nothing is read while more than a frame's part waits.
+ */
+export class Inbox {
+  readonly #host: LinkHost
+  readonly #region: Region
+  readonly #fields: InboxFields
+  readonly #i: number
+  /** Where `take` put them. */
+  start = 0
+  end = 0
+
+  constructor(host: LinkHost, region: Region, slot: number, fields: InboxFields) {
+    this.#host = host
+    this.#region = region
+    this.#fields = fields
+    this.#i = slot * (region.recordBytes >> 2)
+  }
+
+  get bytes(): number {
+    return this.#region.i32[this.#i + this.#fields.inboxBytes] ?? 0
+  }
+
+  /** Keeps `source[start, end)`; the inbox must be empty. False when the arena has no buffer. */
+  keep(source: NativeBuffer, start: number, end: number): boolean {
+    if (start === end) return true
+    if (this.bytes !== 0) throw new Error('inbox: bytes kept twice')
+    const { arena } = this.#host
+    const handle = arena.allocate(end - start)
+    if (handle === 0) return false
+    source.bytes.copy(arena.memory.bytes, arena.offset(handle), start, end)
+    this.#region.i32[this.#i + this.#fields.inboxHandle] = handle
+    this.#region.i32[this.#i + this.#fields.inboxBytes] = end - start
+    return true
+  }
+
+  /**
+   * Moves them to `host.inbound[start, end)`. Up to READ_HEADROOM bytes end where the next read begins, so that what it
+   * delivers continues them.
+   */
+  take(): void {
+    const { arena, inbound } = this.#host
+    const { inboxHandle } = this.#fields
+    const count = this.bytes
+    this.start = count <= READ_HEADROOM ? READ_HEADROOM - count : READ_HEADROOM + READ_BYTES - count
+    this.end = this.start + count
+    if (count === 0) return
+    const from = arena.offset(this.#region.i32[this.#i + inboxHandle] ?? 0)
+    arena.memory.bytes.copy(inbound.bytes, this.start, from, from + count)
+    this.release()
+  }
+
+  /** Drops what is kept. */
+  release(): void {
+    const { i32 } = this.#region
+    const handle = i32[this.#i + this.#fields.inboxHandle] ?? 0
+    if (handle !== 0) this.#host.arena.release(handle)
+    i32[this.#i + this.#fields.inboxHandle] = 0
+    i32[this.#i + this.#fields.inboxBytes] = 0
+  }
+}

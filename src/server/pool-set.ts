@@ -1,0 +1,131 @@
+import { POOL, POOL_TEXT } from '../memory/pool-records.ts'
+import type { PoolMode } from '../shard/plane-values.ts'
+import type { ServerHost } from './server-host.ts'
+import { type PoolQuota, type PoolSettings, ServerPool } from './server-pool.ts'
+import type { ServerTarget } from './server-target.ts'
+
+/** What makes two clients share server connections. */
+export interface PoolKey {
+  /** The name clients ask for. */
+  readonly database: string
+  readonly user: string
+  readonly target: ServerTarget
+  readonly mode: PoolMode
+}
+
+export interface QuotaLimits {
+  /** Server connections of one user, and of one database, over all pools; 0 = no limit. */
+  readonly maxUserConnections: number
+  readonly maxDatabaseConnections: number
+}
+
+/** All pools of a plane, and the limits that they share. */
+export class PoolSet implements PoolQuota {
+  readonly #host: ServerHost
+  readonly #pools = new Map<string, ServerPool>()
+  readonly #keys = new Map<ServerPool, PoolKey>()
+  readonly #pausedDatabases = new Set<string>()
+  #allPaused = false
+  #nextRecord = 0
+  limits: QuotaLimits
+
+  constructor(host: ServerHost, limits: QuotaLimits) {
+    this.#host = host
+    this.limits = limits
+  }
+
+  get all(): Iterable<ServerPool> {
+    return this.#pools.values()
+  }
+
+  /** The pool for this key, made when it is new. Throws when shared memory has no record left for one. */
+  get(key: PoolKey, settings: PoolSettings): ServerPool {
+    const { target } = key
+    const name = JSON.stringify([target.shard.id, key.database, key.user, target.user, target.database])
+    let pool = this.#pools.get(name)
+    if (pool === undefined) {
+      pool = new ServerPool(this.#host, this, target, settings, this.#newRecord(key, settings))
+      this.#pools.set(name, pool)
+      this.#keys.set(pool, key)
+      if (this.isPaused(key.database)) pool.pause()
+    }
+    pool.target = target
+    return pool
+  }
+
+  /** Pools of this database, or of all. */
+  *of(database: string | null): Iterable<ServerPool> {
+    for (const [pool, key] of this.#keys) if (database === null || key.database === database) yield pool
+  }
+
+  isPaused(database: string): boolean {
+    return this.#allPaused || this.#pausedDatabases.has(database)
+  }
+
+  pause(database: string | null): void {
+    if (database === null) this.#allPaused = true
+    else this.#pausedDatabases.add(database)
+    for (const pool of this.of(database)) pool.pause()
+  }
+
+  resume(database: string | null): void {
+    if (database === null) {
+      this.#allPaused = false
+      this.#pausedDatabases.clear()
+    } else this.#pausedDatabases.delete(database)
+    for (const pool of this.of(database)) pool.resume()
+  }
+
+  maintain(now: number): void {
+    for (const pool of this.#pools.values()) pool.maintain(now)
+  }
+
+  admit(pool: ServerPool): boolean {
+    const { shard } = pool.target
+    const key = this.#keys.get(pool)
+    const { maxUserConnections, maxDatabaseConnections } = this.limits
+    return (
+      this.#fits(pool, shard.maxConnections, (other) => other.target.shard.id === shard.id) &&
+      this.#fits(pool, maxUserConnections, (other) => this.#keys.get(other)?.user === key?.user) &&
+      this.#fits(pool, maxDatabaseConnections, (other) => this.#keys.get(other)?.database === key?.database)
+    )
+  }
+
+  released(pool: ServerPool): void {
+    for (const other of this.#pools.values()) if (other !== pool && other.waiting > 0) other.reconsider()
+  }
+
+  /** Whether one more fits among the pools that count; an idle connection of another one gives way. */
+  #fits(pool: ServerPool, most: number, counts: (other: ServerPool) => boolean): boolean {
+    if (most === 0) return true
+    let total = 0
+    let idlest: ServerPool | null = null
+    for (const other of this.#pools.values()) {
+      if (!counts(other)) continue
+      total += other.size
+      if (other !== pool && other.oldestIdleSince < (idlest?.oldestIdleSince ?? Number.POSITIVE_INFINITY))
+        idlest = other
+    }
+    return total < most || (idlest?.evictIdle() ?? false)
+  }
+
+  #newRecord(key: PoolKey, settings: PoolSettings): number {
+    const { pools, planeIndex } = this.#host
+    if (this.#nextRecord >= pools.count) throw new Error(`more than ${pools.count} pools`)
+    const record = this.#nextRecord++
+    const i = record * (pools.recordBytes >> 2)
+    pools.clear(record)
+    const texts = { database: key.database, user: key.user, shard: key.target.shard.name }
+    const serverTexts = { serverDatabase: key.target.database, serverUser: key.target.user }
+    for (const [name, text] of Object.entries({ ...texts, ...serverTexts })) {
+      const { offset, capacity } = POOL_TEXT[name as keyof typeof POOL_TEXT]
+      pools.writeText(record, offset, capacity, text)
+    }
+    pools.i32[i + POOL.plane] = planeIndex
+    pools.i32[i + POOL.shard] = key.target.shard.id
+    pools.i32[i + POOL.size] = settings.size
+    pools.i32[i + POOL.mode] = key.mode === 'session' ? 1 : 0
+    pools.i32[i + POOL.state] = 1
+    return record
+  }
+}

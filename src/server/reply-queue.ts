@@ -1,0 +1,121 @@
+/** What a request makes the server answer, in the order of the requests. */
+export const REPLY = {
+  /** Query: anything up to ReadyForQuery. */
+  query: 1,
+  /** Sync: ReadyForQuery. */
+  sync: 2,
+  /** FunctionCall: FunctionCallResponse, then ReadyForQuery. */
+  functionCall: 3,
+  parse: 4,
+  bind: 5,
+  /** ParameterDescription comes before RowDescription or NoData for statements. */
+  describe: 6,
+  /** CommandComplete, EmptyQueryResponse or PortalSuspended. */
+  execute: 7,
+  close: 8,
+} as const
+
+const KIND = 0x0f
+/** The answer is to a request of ours and not for the client. */
+export const SWALLOW = 0x10
+/** No request was sent; the answer is ours to make when its turn comes. */
+export const SYNTHESIZE = 0x20
+
+/** Bytes of ring in a server slot. */
+export const REPLY_RING_BYTES = 256
+/** With so many unanswered the server is told to Flush, and no more is sent until answers come. */
+export const REPLY_RING_FULL = 240
+
+/**
+ * The answers that a server still owes, as a ring of bytes in its slot. Knows what an error skips: after one in an
+ * extended query nothing is answered up to the next Sync.
+ * https://www.postgresql.org/docs/current/protocol-flow.html#PROTOCOL-FLOW-EXT-QUERY
+ */
+export class ReplyQueue {
+  readonly #ring: Uint8Array
+  #first = 0
+  #count = 0
+  #ready = 0
+  #skipping = false
+
+  /** `ring` is REPLY_RING_BYTES long. */
+  constructor(ring: Uint8Array) {
+    this.#ring = ring
+  }
+
+  /** Unanswered requests. */
+  get length(): number {
+    return this.#count
+  }
+
+  /** How many ReadyForQuery are owed. */
+  get outstanding(): number {
+    return this.#ready
+  }
+
+  get full(): boolean {
+    return this.#count >= REPLY_RING_FULL
+  }
+
+  /** After an error, until a Sync is pushed: the server ignores everything else, so it need not be sent. */
+  get skipping(): boolean {
+    return this.#skipping
+  }
+
+  /** Kind and flags of the oldest, 0 when nothing is owed. */
+  get head(): number {
+    return this.#count === 0 ? 0 : (this.#ring[this.#first] as number)
+  }
+
+  get headKind(): number {
+    return this.head & KIND
+  }
+
+  push(entry: number): void {
+    if (this.#count >= REPLY_RING_BYTES) throw new Error('reply queue overflow')
+    this.#ring[(this.#first + this.#count) & (REPLY_RING_BYTES - 1)] = entry
+    this.#count++
+    const kind = entry & KIND
+    if (kind <= REPLY.functionCall) {
+      this.#ready++
+      this.#skipping = false
+    }
+  }
+
+  pop(): number {
+    if (this.#count === 0) throw new Error('a reply that nobody asked for')
+    const entry = this.#ring[this.#first] as number
+    this.#first = (this.#first + 1) & (REPLY_RING_BYTES - 1)
+    this.#count--
+    if ((entry & KIND) <= REPLY.functionCall) this.#ready--
+    return entry
+  }
+
+  /**
+   * An error has come. In an extended query, everything before the next Sync is skipped: `skipped` is told each entry,
+   * oldest first. A failed Query or FunctionCall still ends with its ReadyForQuery.
+   */
+  fail(skipped: (entry: number) => void): void {
+    const kind = this.headKind
+    if (kind === REPLY.query || kind === REPLY.functionCall) return
+    while (this.#count > 0 && this.headKind !== REPLY.sync) skipped(this.pop())
+    if (this.#count === 0) this.#skipping = true
+  }
+
+  /** Syncs behind the Execute at the head were read while copying in, where the server ignores them. */
+  forgetSyncsInCopy(): void {
+    const kept: number[] = []
+    while (this.#count > 0) {
+      const entry = this.pop()
+      if ((entry & KIND) !== REPLY.sync) kept.push(entry)
+    }
+    for (const entry of kept) this.push(entry)
+  }
+
+  clear(): void {
+    this.#first = 0
+    this.#count = 0
+    this.#ready = 0
+    this.#skipping = false
+  }
+}

@@ -1,0 +1,309 @@
+import type { Link } from '../io/link.ts'
+import { READ_HEADROOM } from '../io/link.ts'
+import type { NativeBuffer } from '../io/native.ts'
+import { readErrorFields } from '../protocol/errors.ts'
+import { BACKEND, HEADER_BYTES, lengthAt } from '../protocol/message-type.ts'
+import { CLOSE_COMPLETE, type ErrorFields, PARSE_COMPLETE, writeQuery } from '../protocol/messages.ts'
+import { MalformedMessage, MessageReader } from '../protocol/reader.ts'
+import { MessageWriter } from '../protocol/writer.ts'
+import { REPLY, SWALLOW, SYNTHESIZE } from './reply-queue.ts'
+import type { ServerConnection } from './server-connection.ts'
+import type { ServerHost } from './server-host.ts'
+
+/** How a server connection ended while a client had it. */
+export interface ServerLoss {
+  readonly reason: string
+  /** The server's own FATAL error, if it sent one. */
+  readonly fields: ErrorFields | null
+  /** The client got a part of a message: nothing sensible can be said to it any more. */
+  readonly midMessage: boolean
+}
+
+/** The client that has a server connection, as the server's side sees it. None of these may throw. */
+export interface ReplySink {
+  readonly link: Link
+  /** The server now reports this value; the client has been told. */
+  onParameter(name: string, value: string): void
+  /** A ReadyForQuery has been forwarded. */
+  onReady(status: number): void
+  /** The answer to our own questions ahead of the client's request is complete. */
+  onPrepared(failure: ErrorFields | null): void
+  /** A request was answered: kind as in REPLY. */
+  onAnswered(entry: number): void
+  /** An error skipped a request that will never be answered. */
+  onSkipped(entry: number): void
+  onError(fields: ErrorFields | null): void
+  /** Some of what was owed has come: a client that had to stop may go on. */
+  onProgress(): void
+  /** Bytes could not be delivered; the client is closed when this returns. */
+  onUndeliverable(): void
+  onServerDrained(): void
+  onServerLost(loss: ServerLoss): void
+}
+
+const writer = new MessageWriter()
+
+/**
+ * The way back: walks the headers of what a server sends, keeps the book of what it still owes, and passes everything
+ * that is the client's on in runs as long as possible.
+ */
+export class ReplyRelay {
+  readonly #host: ServerHost
+  readonly #server: ServerConnection
+  /** Bytes of a message body still to come, and whether they are the client's. */
+  #body = 0
+  #bodyIsForClient = false
+  #copyingIn = false
+  /** COPY both ways: a walsender, until its ReadyForQuery. */
+  #copyingBoth = false
+  /** An error in answer to our own questions. */
+  #failure: ErrorFields | null = null
+  /** A FATAL error: the server closes next. */
+  lastWords: ErrorFields | null = null
+
+  constructor(host: ServerHost, server: ServerConnection) {
+    this.#host = host
+    this.#server = server
+  }
+
+  get midMessage(): boolean {
+    return this.#body > 0 && this.#bodyIsForClient
+  }
+
+  get copyingIn(): boolean {
+    return this.#copyingIn || this.#copyingBoth
+  }
+
+  /** Sends a query of our own whose whole answer is swallowed. False when the server is gone. */
+  ask(sql: string): boolean {
+    this.#server.queue.push(REPLY.query | SWALLOW)
+    writeQuery(writer.reset(), sql)
+    return this.#server.link.send(writer.bytes)
+  }
+
+  /** Returns where the first unused byte is; what is left is less than one message. */
+  consume(source: NativeBuffer, start: number, end: number): number {
+    let at = start
+    this.#begin()
+    const { bytes } = source
+    while (at < end) {
+      if (this.#body > 0) {
+        const stop = Math.min(end, at + this.#body)
+        if (this.#bodyIsForClient && this.#server.client) this.#host.toClient.forward(source, at, stop)
+        this.#body -= stop - at
+        at = stop
+        continue
+      }
+      if (end - at < HEADER_BYTES) break
+      const type = bytes[at] as number
+      const length = lengthAt(bytes, at + 1)
+      if (length < 4) {
+        this.#server.lose('the server sent a message of impossible length', null)
+        return end
+      }
+      const stop = at + 1 + length
+      if (isPlain(type)) {
+        this.#pass(source, at, stop, end)
+        at = Math.min(stop, end)
+        continue
+      }
+      if (stop > end && length < READ_HEADROOM - HEADER_BYTES) break
+      if (!this.#notable(type, source, at, Math.min(stop, end), stop - Math.min(stop, end))) return end
+      at = Math.min(stop, end)
+    }
+    this.#finish()
+    return at
+  }
+
+  #begin(): void {
+    const { client } = this.#server
+    if (client) this.#host.toClient.begin(client.link)
+  }
+
+  /** False when the client is gone. */
+  #finish(): void {
+    const { client } = this.#server
+    if (client && !this.#host.toClient.flush()) client.onUndeliverable()
+    else if (client?.link.blocked) this.#server.link.pauseReading()
+  }
+
+  /** A message, or its first part, that only needs forwarding. */
+  #pass(source: NativeBuffer, at: number, stop: number, end: number): void {
+    const forClient = (this.#server.queue.head & SWALLOW) === 0
+    if (stop > end) {
+      this.#body = stop - end
+      this.#bodyIsForClient = forClient
+    }
+    if (forClient && this.#server.client) this.#host.toClient.forward(source, at, Math.min(stop, end))
+  }
+
+  /** A message that changes what we know. False when `consume` must end: the connection is closed. */
+  #notable(type: number, source: NativeBuffer, at: number, stop: number, missing: number): boolean {
+    const server = this.#server
+    const { queue } = server
+    if (missing > 0) {
+      this.#body = missing
+      this.#bodyIsForClient = (queue.head & SWALLOW) === 0
+    }
+    switch (type) {
+      case BACKEND.readyForQuery:
+        return this.#ready(source, at, stop)
+      case BACKEND.errorResponse:
+        return this.#error(source, at, stop, missing)
+      case BACKEND.parameterStatus:
+        return this.#parameter(source, at, stop)
+      case BACKEND.parseComplete:
+        return this.#complete(REPLY.parse, source, at, stop)
+      case BACKEND.bindComplete:
+        return this.#complete(REPLY.bind, source, at, stop)
+      case BACKEND.closeComplete:
+        return this.#complete(REPLY.close, source, at, stop)
+      case BACKEND.noData:
+      case BACKEND.rowDescription:
+        return this.#complete(REPLY.describe, source, at, stop)
+      case BACKEND.commandComplete:
+      case BACKEND.emptyQueryResponse:
+      case BACKEND.portalSuspended:
+        this.#copyingIn = false
+        return this.#complete(REPLY.execute, source, at, stop)
+      case BACKEND.copyInResponse:
+        this.#copyingIn = true
+        if (queue.headKind === REPLY.execute) queue.forgetSyncsInCopy()
+        break
+      case BACKEND.copyBothResponse:
+        this.#copyingBoth = true
+        break
+      case BACKEND.noticeResponse:
+      case BACKEND.notificationResponse:
+        break
+      default:
+        server.lose(`the server sent an unknown message ${type}`, null)
+        return false
+    }
+    if ((queue.head & SWALLOW) === 0 && server.client) this.#host.toClient.forward(source, at, stop)
+    return true
+  }
+
+  /** The answer to an extended-query message; within a simple query these messages end nothing. */
+  #complete(kind: number, source: NativeBuffer, at: number, stop: number): boolean {
+    const server = this.#server
+    const { queue, client } = server
+    const { head } = queue
+    const forward = (head & SWALLOW) === 0 && client !== null
+    if (forward) this.#host.toClient.forward(source, at, stop)
+    if (queue.headKind !== kind) return true
+    queue.pop()
+    client?.onAnswered(head)
+    this.#synthesize()
+    client?.onProgress()
+    return true
+  }
+
+  /** Answers whose turn has come and that the server was never asked for. */
+  #synthesize(): void {
+    const { queue, client } = this.#server
+    while ((queue.head & SYNTHESIZE) !== 0) {
+      const entry = queue.pop()
+      if (!client) continue
+      this.#host.toClient.insert((entry & 0x0f) === REPLY.parse ? PARSE_COMPLETE : CLOSE_COMPLETE)
+      client.onAnswered(entry)
+    }
+  }
+
+  #ready(source: NativeBuffer, at: number, stop: number): boolean {
+    const server = this.#server
+    const { queue } = server
+    if (queue.length === 0) {
+      server.lose('the server is ready for a query that nobody sent', null)
+      return false
+    }
+    this.#copyingIn = false
+    this.#copyingBoth = false
+    const status = source.bytes[at + HEADER_BYTES] as number
+    const entry = queue.pop()
+    this.#synthesize()
+    server.noteStatus(status)
+    const { client } = server
+    if ((entry & SWALLOW) !== 0) {
+      const failure = this.#failure
+      this.#failure = null
+      if (client) client.onPrepared(failure)
+      else server.onAnswered(failure)
+      return server.state !== 'closing'
+    }
+    if (!client) return true
+    this.#host.toClient.forward(source, at, stop)
+    if (!this.#host.toClient.flush()) {
+      client.onUndeliverable()
+      return false
+    }
+    if (client.link.blocked) server.link.pauseReading()
+    client.onReady(status)
+    if (server.state === 'closing') return false
+    client.onProgress()
+    this.#begin()
+    return true
+  }
+
+  #error(source: NativeBuffer, at: number, stop: number, missing: number): boolean {
+    const server = this.#server
+    const { queue, client } = server
+    this.#copyingIn = false
+    const fields = missing > 0 ? null : this.#fields(source, at, stop)
+    if (fields?.severity === 'FATAL') {
+      // Told to the client, if it waits for something, as an error of its request when the connection ends.
+      this.lastWords = fields
+      return true
+    }
+    if ((queue.head & SWALLOW) !== 0) {
+      this.#failure = fields ?? { severity: 'ERROR', sqlstate: 'XX000', message: 'error in answer to the router' }
+    } else if (client) {
+      this.#host.toClient.forward(source, at, stop)
+      client.onError(fields)
+    }
+    queue.fail((entry) => client?.onSkipped(entry))
+    client?.onProgress()
+    return true
+  }
+
+  #fields(source: NativeBuffer, at: number, stop: number): ErrorFields | null {
+    try {
+      return readErrorFields(source.bytes, at + HEADER_BYTES, stop)
+    } catch (error) {
+      if (error instanceof MalformedMessage) return null
+      throw error
+    }
+  }
+
+  #parameter(source: NativeBuffer, at: number, stop: number): boolean {
+    const server = this.#server
+    let name: string
+    let value: string
+    try {
+      const reader = new MessageReader(source.bytes, at + HEADER_BYTES, stop)
+      name = reader.text()
+      value = reader.text()
+    } catch (error) {
+      if (!(error instanceof MalformedMessage)) throw error
+      server.lose('the server sent a malformed ParameterStatus', null)
+      return false
+    }
+    server.parameters = this.#host.parameters.with(server.parameters, name, value)
+    if ((server.queue.head & SWALLOW) !== 0 || !server.client) return true
+    this.#host.toClient.forward(source, at, stop)
+    server.client.onParameter(name, value)
+    return true
+  }
+}
+
+/** Messages that say nothing to us: rows, row descriptions of parameters, copy data. */
+function isPlain(type: number): boolean {
+  return (
+    type === BACKEND.dataRow ||
+    type === BACKEND.copyData ||
+    type === BACKEND.parameterDescription ||
+    type === BACKEND.copyOutResponse ||
+    type === BACKEND.copyDone ||
+    type === BACKEND.functionCallResponse
+  )
+}

@@ -1,0 +1,35 @@
+import type { ScramKeyCache } from '../auth/scram-key-cache.ts'
+import type { Gather } from '../io/gather.ts'
+import type { LinkHost } from '../io/link.ts'
+import type { TlsContext } from '../io/tls-context.ts'
+import type { Region } from '../memory/region.ts'
+import type { ParameterRegistry } from '../session/parameters.ts'
+import type { LimitValues, ServerTlsMode, TimeoutValues } from '../shard/plane-values.ts'
+import type { TimerWheel } from '../util/timer-wheel.ts'
+
+export type LogLevel = 'debug' | 'info' | 'warn' | 'error'
+export type LogFields = Readonly<Record<string, string | number | boolean | null>>
+
+/** What server connections need of the plane they live in. */
+export interface ServerHost extends LinkHost {
+  readonly servers: Region
+  readonly pools: Region
+  readonly timers: TimerWheel
+  readonly parameters: ParameterRegistry
+  readonly scramKeys: ScramKeyCache
+  /** For replies on their way to clients. */
+  readonly toClient: Gather
+  readonly planeIndex: number
+  /** Monotonic milliseconds, read once per wake-up. */
+  readonly now: number
+  readonly timeouts: TimeoutValues
+  readonly limits: LimitValues
+  readonly serverTls: { readonly mode: ServerTlsMode; readonly context: TlsContext | null }
+  randomBytes(count: number): Buffer
+  /** A free server slot, or −1 when all are taken. */
+  takeServerSlot(): number
+  freeServerSlot(slot: number): void
+  log(level: LogLevel, message: string, fields: LogFields): void
+  /** The shard is not what the topology says (refused, read-only …): somebody should probe it now. */
+  suspect(shardId: number, reason: string): void
+}

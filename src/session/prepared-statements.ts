@@ -1,0 +1,127 @@
+/** A statement text with its parameter types, whoever prepared it under whatever name. */
+export class PreparedStatement {
+  readonly id: number
+  /** Everything of the Parse message after its name: text, NUL, parameter types. */
+  readonly tail: Buffer
+  /** The name it has on every server connection. */
+  readonly serverName: string
+  /** Sessions that have it. */
+  users = 0
+
+  constructor(id: number, tail: Buffer) {
+    this.id = id
+    this.tail = tail
+    this.serverName = `switchyard_${id}`
+  }
+}
+
+/** Past this many statements, those that no session has any more are dropped. */
+const SWEEP_AT = 10_000
+
+/** Statements by text, shared by all sessions of a plane. */
+export class StatementRegistry {
+  readonly #byTail = new Map<string, PreparedStatement>()
+  #nextId = 1
+
+  get size(): number {
+    return this.#byTail.size
+  }
+
+  /** The statement with this tail, which is copied if it is new. Counts one user: give it back with `release`. */
+  acquire(tail: Buffer): PreparedStatement {
+    const key = tail.toString('latin1')
+    let statement = this.#byTail.get(key)
+    if (statement === undefined) {
+      if (this.#byTail.size >= SWEEP_AT) this.#sweep()
+      statement = new PreparedStatement(this.#nextId++, Buffer.from(tail))
+      this.#byTail.set(key, statement)
+    }
+    statement.users++
+    return statement
+  }
+
+  /** An unused statement stays for whoever prepares it next, until there are too many. */
+  release(statement: PreparedStatement): void {
+    statement.users--
+  }
+
+  #sweep(): void {
+    for (const [key, statement] of this.#byTail) if (statement.users === 0) this.#byTail.delete(key)
+  }
+}
+
+/** What one client has prepared, by the names it chose. */
+export class SessionStatements {
+  readonly #registry: StatementRegistry
+  readonly #named = new Map<string, PreparedStatement>()
+
+  constructor(registry: StatementRegistry) {
+    this.#registry = registry
+  }
+
+  get size(): number {
+    return this.#named.size
+  }
+
+  get(name: string): PreparedStatement | undefined {
+    return this.#named.get(name)
+  }
+
+  /** False when the name is taken, which PostgreSQL refuses with 42P05. */
+  add(name: string, tail: Buffer): PreparedStatement | null {
+    if (this.#named.has(name)) return null
+    const statement = this.#registry.acquire(tail)
+    this.#named.set(name, statement)
+    return statement
+  }
+
+  delete(name: string): void {
+    const statement = this.#named.get(name)
+    if (statement === undefined) return
+    this.#named.delete(name)
+    this.#registry.release(statement)
+  }
+
+  clear(): void {
+    for (const statement of this.#named.values()) this.#registry.release(statement)
+    this.#named.clear()
+  }
+}
+
+/** What one server connection has parsed, the least recently used first. */
+export class ServerStatements {
+  readonly #known = new Map<PreparedStatement, true>()
+
+  get size(): number {
+    return this.#known.size
+  }
+
+  /** True when it is there; it becomes the most recently used. */
+  use(statement: PreparedStatement): boolean {
+    if (!this.#known.delete(statement)) return false
+    this.#known.set(statement, true)
+    return true
+  }
+
+  add(statement: PreparedStatement): void {
+    this.#known.set(statement, true)
+  }
+
+  delete(statement: PreparedStatement): void {
+    this.#known.delete(statement)
+  }
+
+  /** The one to give up when there are `most` or more; null when there is room. */
+  evict(most: number): PreparedStatement | null {
+    if (this.#known.size < most) return null
+    for (const statement of this.#known.keys()) {
+      this.#known.delete(statement)
+      return statement
+    }
+    return null
+  }
+
+  clear(): void {
+    this.#known.clear()
+  }
+}
