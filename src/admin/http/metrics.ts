@@ -1,0 +1,33 @@
+import { collectDefaultMetrics, Registry } from 'prom-client'
+import type { RouterControl } from '../router-control.ts'
+import { registerPoolMetrics } from './pool-metrics.ts'
+import { registerProcessMetrics } from './process-metrics.ts'
+import { type ScrapeSnapshot, takeScrapeSnapshot } from './scrape-snapshot.ts'
+
+/**
+ * The Prometheus page. Nothing is counted here: each scrape reads shared memory once, so that all figures of a page are
+ * of the same moment and planes know nothing of it. Figures of the control process itself begin with `switchyard_control_`.
+ */
+export class Metrics {
+  readonly #control: RouterControl
+  readonly #registry = new Registry()
+  #snapshot: ScrapeSnapshot
+
+  constructor(control: RouterControl) {
+    this.#control = control
+    this.#snapshot = takeScrapeSnapshot(control)
+    const current = (): ScrapeSnapshot => this.#snapshot
+    registerPoolMetrics(this.#registry, current)
+    registerProcessMetrics(this.#registry, control, current)
+    collectDefaultMetrics({ register: this.#registry, prefix: 'switchyard_control_' })
+  }
+
+  get contentType(): string {
+    return this.#registry.contentType
+  }
+
+  async scrape(): Promise<string> {
+    this.#snapshot = takeScrapeSnapshot(this.#control)
+    return this.#registry.metrics()
+  }
+}
