@@ -1,0 +1,125 @@
+import type { Config, ShardConfig } from '../../config/schema.ts'
+import type { Logger } from '../../log.ts'
+import type { ServerTlsValue } from '../../shard/plane-values.ts'
+import type { Shard, Topology } from '../../shard/topology.ts'
+import { isUsable } from './health-state.ts'
+import type { Resolve } from './shard-addresses.ts'
+import type { ShardIds } from './shard-ids.ts'
+import { ShardWatch } from './shard-watch.ts'
+
+export interface MonitorOptions {
+  readonly ids: ShardIds
+  readonly resolve: Resolve
+  /** The version of the first topology. */
+  readonly firstVersion: number
+  readonly onTopology: (topology: Topology) => void
+  readonly log: Logger
+  /** Monotonic milliseconds. */
+  readonly now: () => number
+}
+
+/** What the last probe of a shard found, for people. */
+export interface ShardReport {
+  readonly shard: number
+  readonly reason: string
+  /** Monotonic milliseconds; 0 = never. */
+  readonly probedAt: number
+}
+
+interface Watched {
+  readonly id: number
+  readonly config: ShardConfig
+  /** What the watch was made from: another one is made when it differs. */
+  readonly key: string
+  readonly watch: ShardWatch
+}
+
+/** Watches all shards and publishes what is known of them, as a new topology whenever that changes. */
+export class Monitor {
+  readonly #options: MonitorOptions
+  readonly #running = new Set<Promise<void>>()
+  #watched: readonly Watched[] = []
+  #topology: Topology
+
+  constructor(options: MonitorOptions) {
+    this.#options = options
+    this.#topology = Object.freeze({ version: options.firstVersion, shards: [] })
+  }
+
+  get topology(): Topology {
+    return this.#topology
+  }
+
+  /** Watches the shards of `config` from now on; those that it does not change are not disturbed. */
+  apply({ shards, monitor, serverTls }: Config): void {
+    const tls: ServerTlsValue = {
+      mode: serverTls.mode,
+      certificate: serverTls.certificate?.text ?? null,
+      key: serverTls.key?.text ?? null,
+      ca: serverTls.ca?.text ?? null,
+    }
+    const { user, password, database, timeoutMs, intervalMs } = monitor
+    const settings = { user, password, database, timeoutMs, tls }
+    const before = new Map(this.#watched.map((each) => [each.key, each]))
+    this.#watched = shards.map((config) => {
+      const shard = { name: config.name, host: config.host, port: config.port }
+      const key = JSON.stringify([shard, settings, intervalMs])
+      const kept = before.get(key)
+      before.delete(key)
+      const watch = kept?.watch ?? this.#start({ shard, settings, intervalMs })
+      return { id: this.#options.ids.idOf(config.name), config, key, watch }
+    })
+    for (const { watch } of before.values()) watch.close()
+    this.#publish()
+  }
+
+  /** A plane had trouble with this shard. */
+  doubt(shard: number, reason: string): void {
+    this.#watched.find(({ id }) => id === shard)?.watch.doubt(reason)
+  }
+
+  reports(): readonly ShardReport[] {
+    return this.#watched.map(({ id, watch }) => ({ shard: id, reason: watch.health.reason, probedAt: watch.probedAt }))
+  }
+
+  /** Whether the router's own connections to this shard use TLS. */
+  usesTls(shard: number): boolean {
+    return this.#watched.find(({ id }) => id === shard)?.watch.usesTls === true
+  }
+
+  /** Settles when no probe runs any more. */
+  async close(): Promise<void> {
+    for (const { watch } of this.#watched) watch.close()
+    await Promise.all(this.#running)
+  }
+
+  #start(what: Pick<ConstructorParameters<typeof ShardWatch>[0], 'shard' | 'settings' | 'intervalMs'>): ShardWatch {
+    const { resolve, log, now } = this.#options
+    const watch = new ShardWatch({ ...what, resolve, log, now, onChange: () => this.#publish() })
+    const run = watch.run().finally(() => this.#running.delete(run))
+    this.#running.add(run)
+    return watch
+  }
+
+  #publish(): void {
+    const shards = this.#watched.map(describe)
+    if (JSON.stringify(shards) === JSON.stringify(this.#topology.shards)) return
+    const version = this.#topology.version + 1
+    this.#topology = Object.freeze({ version, shards: Object.freeze(shards) })
+    this.#options.onTopology(this.#topology)
+  }
+}
+
+function describe({ id, config, watch }: Watched): Shard {
+  return Object.freeze({
+    id,
+    name: config.name,
+    group: config.group,
+    host: config.host,
+    address: watch.address,
+    port: config.port,
+    role: watch.role,
+    up: isUsable(watch.health),
+    maxConnections: config.maxConnections,
+  })
+}

@@ -1,0 +1,170 @@
+import pg from 'pg'
+import type { ServerTlsValue } from '../../shard/plane-values.ts'
+import { shardTls } from '../shard-tls.ts'
+import { describeProbeFailure, type ProbeFailure } from './probe-failure.ts'
+
+export interface ProbeSettings {
+  readonly user: string
+  readonly password: string | null
+  readonly database: string
+  /** For connecting and asking together. */
+  readonly timeoutMs: number
+  readonly tls: ServerTlsValue
+}
+
+export interface ProbeTarget {
+  /** As configured: what a certificate is checked against. */
+  readonly host: string
+  /** Numeric, or the path of a Unix socket. */
+  readonly address: string
+  readonly port: number
+}
+
+/** What a shard says of itself. */
+export interface Observation {
+  readonly isInRecovery: boolean
+  readonly serverVersion: string
+  /** When its postmaster started, as PostgreSQL prints it: a change is a restart. */
+  readonly startedAt: string
+}
+
+export type ProbeResult = { readonly kind: 'answered'; readonly observation: Observation } | ProbeFailure
+
+const QUESTION = `select pg_catalog.pg_is_in_recovery() as recovery,
+  pg_catalog.current_setting('server_version') as version,
+  pg_catalog.pg_postmaster_start_time()::text as started`
+
+interface Answer {
+  readonly recovery: boolean
+  readonly version: string
+  readonly started: string
+}
+
+/** One connection to one shard that is kept open to ask it how it is, again and again. */
+export class ShardProbe {
+  readonly #target: ProbeTarget
+  readonly #settings: ProbeSettings
+  readonly #onBroken: () => void
+  #client: pg.Client | null = null
+  #isTlsRefused = false
+  #isAsking = false
+
+  /** `onBroken`: the idle connection ended, so the shard may have. */
+  constructor(target: ProbeTarget, settings: ProbeSettings, onBroken: () => void) {
+    this.#target = target
+    this.#settings = settings
+    this.#onBroken = onBroken
+  }
+
+  /** Whether connections to this shard use TLS, as far as is known: in mode `prefer` the shard decides. */
+  get usesTls(): boolean {
+    return !this.#isTlsRefused && shardTls(this.#settings.tls, this.#target.host) !== false
+  }
+
+  /** Asks once. A connection that broke while it lay idle proves nothing: a new one is tried before the verdict. */
+  async ask(): Promise<ProbeResult> {
+    const wasConnected = this.#client !== null
+    this.#isAsking = true
+    try {
+      const result = await this.#askOnce()
+      return result.kind === 'answered' || !wasConnected || result.isTimeout ? result : await this.#askOnce()
+    } finally {
+      this.#isAsking = false
+    }
+  }
+
+  /** A probe under way fails. */
+  close(): void {
+    this.#drop()
+  }
+
+  async #askOnce(): Promise<ProbeResult> {
+    const { timeoutMs } = this.#settings
+    let timer: NodeJS.Timeout | undefined
+    const tooLate = new Promise<never>((_, reject) => {
+      timer = setTimeout(() => reject(new ProbeTimeout(timeoutMs)), timeoutMs)
+    })
+    try {
+      const { rows } = await Promise.race([this.#query(), tooLate])
+      const [answer] = rows
+      if (answer === undefined) throw new Error('no row came back')
+      return {
+        kind: 'answered',
+        observation: {
+          isInRecovery: answer.recovery,
+          serverVersion: answer.version,
+          startedAt: answer.started,
+        },
+      }
+    } catch (error) {
+      this.#drop()
+      return describeProbeFailure(error, error instanceof ProbeTimeout)
+    } finally {
+      clearTimeout(timer)
+    }
+  }
+
+  async #query(): Promise<pg.QueryResult<Answer>> {
+    const client = this.#client ?? (await this.#connect())
+    return await client.query<Answer>(QUESTION)
+  }
+
+  async #connect(): Promise<pg.Client> {
+    try {
+      return await this.#connectOnce(this.usesTls)
+    } catch (error) {
+      if (this.#settings.tls.mode !== 'prefer' || !isTlsRefusal(error)) throw error
+      this.#isTlsRefused = true
+      this.#drop()
+      return await this.#connectOnce(false)
+    }
+  }
+
+  async #connectOnce(useTls: boolean): Promise<pg.Client> {
+    const target = this.#target
+    const settings = this.#settings
+    const isUnix = target.address.startsWith('/')
+    const client = new pg.Client({
+      host: isUnix ? target.host : target.address,
+      port: target.port,
+      user: settings.user,
+      // A function, so that an absent password is not looked up in the environment.
+      password: () => settings.password ?? '',
+      database: settings.database,
+      ssl: useTls ? shardTls(settings.tls, target.host) : false,
+      application_name: 'switchyard monitor',
+      keepAlive: true,
+    })
+    this.#client = client
+    // Both come for a connection that breaks, whether or not a question is under way.
+    client.on('error', () => this.#lost(client))
+    client.on('end', () => this.#lost(client))
+    await client.connect()
+    return client
+  }
+
+  #lost(client: pg.Client): void {
+    if (this.#client !== client) return
+    this.#client = null
+    // Else the question under way finds out.
+    if (!this.#isAsking) this.#onBroken()
+  }
+
+  #drop(): void {
+    const client = this.#client
+    this.#client = null
+    // `end` waits for the server to agree, which it may never do.
+    client?.end().catch(() => {})
+    client?.connection.stream.destroy()
+  }
+}
+
+class ProbeTimeout extends Error {
+  constructor(timeoutMs: number) {
+    super(`no answer within ${timeoutMs} ms`)
+  }
+}
+
+function isTlsRefusal(error: unknown): boolean {
+  return error instanceof Error && error.message === 'The server does not support SSL connections'
+}

@@ -1,0 +1,186 @@
+import type { Logger } from '../../log.ts'
+import type { ShardRole } from '../../shard/topology.ts'
+import { type Health, type HealthEvent, healthAfter, unknownHealth } from './health-state.ts'
+import { type Resolve, ShardAddresses } from './shard-addresses.ts'
+import { type Observation, type ProbeResult, type ProbeSettings, ShardProbe } from './shard-probe.ts'
+
+/** Doubts may come in floods, from every client of a shard that went away. */
+const SHORTEST_INTERVAL_MS = 50
+
+export interface WatchedShard {
+  readonly name: string
+  readonly host: string
+  readonly port: number
+}
+
+export interface ShardWatchOptions {
+  readonly shard: WatchedShard
+  readonly settings: ProbeSettings
+  readonly intervalMs: number
+  readonly resolve: Resolve
+  /** Something that the topology says has changed. */
+  readonly onChange: () => void
+  readonly log: Logger
+  /** Monotonic milliseconds. */
+  readonly now: () => number
+}
+
+/** Probes one shard at an interval, and at once when there is a doubt. Runs from `start` to `close`. */
+export class ShardWatch {
+  readonly #options: ShardWatchOptions
+  readonly #addresses: ShardAddresses
+  #probe: ShardProbe | null = null
+  #probedAddress: string | null = null
+  #health: Health
+  #observation: Observation | null = null
+  #role: ShardRole = 'unknown'
+  #probedAt = 0
+  #isClosed = false
+  /** Ends the pause between two probes. */
+  #wake: (() => void) | null = null
+  #isDoubted = false
+
+  constructor(options: ShardWatchOptions) {
+    this.#options = options
+    this.#addresses = new ShardAddresses(options.shard.host, options.shard.port, options.resolve)
+    this.#health = unknownHealth(options.now())
+  }
+
+  get health(): Health {
+    return this.#health
+  }
+
+  /** As last seen; a shard that is down keeps its role, because it may come back with it. */
+  get role(): ShardRole {
+    return this.#role
+  }
+
+  get address(): string | null {
+    return this.#addresses.current
+  }
+
+  /** Monotonic milliseconds of the last finished probe; 0 = never. */
+  get probedAt(): number {
+    return this.#probedAt
+  }
+
+  get usesTls(): boolean {
+    return this.#probe?.usesTls === true
+  }
+
+  /** Probes until `close`; settles then. */
+  async run(): Promise<void> {
+    while (!this.#isClosed) {
+      this.#isDoubted = false
+      await this.#probeOnce()
+      if (this.#isClosed) return
+      await this.#breathe()
+      if (!this.#isClosed && !this.#isDoubted) await this.#pause(this.#options.intervalMs - SHORTEST_INTERVAL_MS)
+    }
+  }
+
+  /** Somebody had trouble with this shard: it is probed now. */
+  doubt(reason: string): void {
+    this.#settle('doubted', reason)
+    this.#isDoubted = true
+    this.#wake?.()
+  }
+
+  close(): void {
+    this.#isClosed = true
+    this.#probe?.close()
+    this.#wake?.()
+  }
+
+  async #probeOnce(): Promise<void> {
+    const failure = await this.#addresses.refresh(this.#options.now())
+    const address = this.#addresses.current
+    if (address === null) {
+      this.#settle('failed', failure ?? 'its host name has no address')
+      return
+    }
+    const result = await this.#probeOf(address).ask()
+    if (this.#isClosed) return
+    this.#probedAt = this.#options.now()
+    this.#judge(result)
+  }
+
+  #probeOf(address: string): ShardProbe {
+    if (this.#probe !== null && this.#probedAddress === address) return this.#probe
+    this.#probe?.close()
+    const { shard, settings } = this.#options
+    const onBroken = (): void => this.doubt('the connection of the monitor broke')
+    this.#probe = new ShardProbe({ host: shard.host, address, port: shard.port }, settings, onBroken)
+    this.#probedAddress = address
+    return this.#probe
+  }
+
+  #judge(result: ProbeResult): void {
+    switch (result.kind) {
+      case 'answered':
+        this.#observe(result.observation)
+        this.#settle('answered', 'accepts connections')
+        return
+      case 'busy':
+        this.#settle('answered', `accepts connections, but none for the monitor: ${result.reason}`)
+        return
+      case 'locked-out':
+        this.#settle('failed', `does not let the monitor in: ${result.reason}; see [monitor] in the configuration`)
+        return
+      case 'failed':
+        this.#addresses.tryNext()
+        this.#settle('failed', result.reason)
+    }
+  }
+
+  #observe(observation: Observation): void {
+    const { shard, log } = this.#options
+    const before = this.#observation
+    this.#observation = observation
+    if (before !== null && before.startedAt !== observation.startedAt) {
+      log.warn({ shard: shard.name, startedAt: observation.startedAt }, `${shard.name} was restarted`)
+    }
+    const role = observation.isInRecovery ? 'replica' : 'primary'
+    if (role === this.#role) return
+    const was = this.#role
+    this.#role = role
+    const message = was === 'unknown' ? `${shard.name} is a ${role}` : `${shard.name} is now a ${role}, it was a ${was}`
+    log.info({ shard: shard.name, role, version: observation.serverVersion }, message)
+    this.#options.onChange()
+  }
+
+  #settle(event: HealthEvent, reason: string): void {
+    const before = this.#health
+    this.#health = healthAfter(before, event, reason, this.#options.now())
+    const { state } = this.#health
+    if (state !== before.state || (state === 'down' && reason !== before.reason)) this.#tell(before)
+    // Also for a new address, which no state tells of: whoever listens compares.
+    this.#options.onChange()
+  }
+
+  #tell(before: Health): void {
+    const { shard, log } = this.#options
+    const { state, reason } = this.#health
+    const fields = { shard: shard.name, health: state, reason }
+    if (state === 'down') log.error(fields, `${shard.name} is down: ${reason}`)
+    else if (state === 'suspect') log.warn(fields, `${shard.name} is suspect: ${reason}`)
+    else log.info(fields, before.state === 'down' ? `${shard.name} is up again` : `${shard.name} is up`)
+  }
+
+  /** Not cut short by a doubt. */
+  async #breathe(): Promise<void> {
+    const until = this.#options.now() + SHORTEST_INTERVAL_MS
+    while (!this.#isClosed && this.#options.now() < until) await this.#pause(until - this.#options.now())
+  }
+
+  async #pause(ms: number): Promise<void> {
+    await new Promise<void>((resolve) => {
+      const timer = setTimeout(resolve, ms)
+      this.#wake = () => {
+        clearTimeout(timer)
+        resolve()
+      }
+    })
+    this.#wake = null
+  }
+}

@@ -1,0 +1,191 @@
+import { rm } from 'node:fs/promises'
+import { createServer, type Server, type Socket } from 'node:net'
+import { RouterError } from '../../errors.ts'
+import type { Logger } from '../../log.ts'
+import type { PlaneCommand, PlaneEvent } from '../../memory/control-protocol.ts'
+import type { PlaneValues } from '../../shard/plane-values.ts'
+import type { Topology } from '../../shard/topology.ts'
+import { PauseLedger } from './pause-ledger.ts'
+import { type AnsweredCommand, PlaneConnection } from './plane-connection.ts'
+
+type Account = Extract<PlaneCommand, { op: 'account' }>
+type Hello = Extract<PlaneEvent, { op: 'hello' }>
+type LogEvent = Extract<PlaneEvent, { op: 'log' }>
+type OtherEvent = Extract<PlaneEvent, { op: 'log' | 'suspect' | 'account' }>
+
+export interface PlaneLinkOptions {
+  /** How many planes there are to be. */
+  readonly planes: number
+  /** Looks a user up; must not reject. */
+  readonly findAccount: (user: string, database: string) => Promise<Account>
+  readonly onSuspect: (shard: number, reason: string) => void
+  readonly onLog: (plane: number, pid: number, event: LogEvent) => void
+  readonly log: Logger
+}
+
+interface Linked {
+  readonly plane: number
+  readonly pid: number
+  readonly connection: PlaneConnection
+}
+
+/**
+ * Control's side of the sockets to the planes. Planes dial in when they start, and again when either side was restarted;
+ * each is brought up to date then: values, topology, what is paused, and whether the router is draining.
+ */
+export class PlaneLink {
+  readonly #options: PlaneLinkOptions
+  readonly #server: Server
+  readonly #sockets = new Set<Socket>()
+  readonly #linked = new Map<number, Linked>()
+  readonly #pauses = new PauseLedger()
+  #values: PlaneValues | null = null
+  #topology: Topology | null = null
+  #drainUntil: { readonly now: () => number; readonly at: number } | 'for-ever' | null = null
+
+  constructor(options: PlaneLinkOptions) {
+    this.#options = options
+    this.#server = createServer((socket) => this.#accept(socket))
+  }
+
+  /** Takes the place of a socket file that an earlier control process left. */
+  async listen(path: string): Promise<void> {
+    await rm(path, { force: true })
+    await new Promise<void>((resolve, reject) => {
+      this.#server.once('error', reject)
+      this.#server.listen(path, resolve)
+    })
+  }
+
+  /** Drops all planes, which go on without us. */
+  async close(): Promise<void> {
+    for (const socket of this.#sockets) socket.destroy()
+    await new Promise((resolve) => this.#server.close(resolve))
+  }
+
+  get pauses(): PauseLedger {
+    return this.#pauses
+  }
+
+  /** One sentence for each plane that is not there. */
+  troubles(): readonly string[] {
+    const planes = Array.from({ length: this.#options.planes }, (_, plane) => plane)
+    return planes.filter((plane) => !this.#linked.has(plane)).map((plane) => `plane ${plane} is not connected`)
+  }
+
+  publishValues(values: PlaneValues): void {
+    this.#values = values
+    this.#topology = values.topology
+    this.#tellAll({ op: 'values', values })
+  }
+
+  publishTopology(topology: Topology): void {
+    this.#topology = topology
+    this.#tellAll({ op: 'topology', topology })
+  }
+
+  /** Settles when every plane has carried it out. Rejects with 57P03 when there is none, with 58000 when one did not. */
+  async askAll(command: AnsweredCommand): Promise<void> {
+    if (this.#linked.size === 0) {
+      throw new RouterError('57P03', 'No plane is connected to the control process; try again in a moment.', {
+        origin: 'router',
+      })
+    }
+    await Promise.all([...this.#linked.values()].map(({ connection }) => connection.ask(command)))
+  }
+
+  /** `deadlineMs` null: as long as it takes. Settles when no plane has clients any more; one that dies has none. */
+  async drainAll(deadlineMs: number | null, now: () => number): Promise<void> {
+    this.#drainUntil = deadlineMs === null ? 'for-ever' : { at: now() + deadlineMs, now }
+    const command = this.#drainCommand()
+    if (command === null) return
+    await Promise.allSettled([...this.#linked.values()].map(({ connection }) => connection.ask(command)))
+  }
+
+  /** Ends all planes. */
+  exitAll(): void {
+    this.#tellAll({ op: 'exit' })
+  }
+
+  #tellAll(command: PlaneCommand): void {
+    for (const { connection } of this.#linked.values()) connection.tell(command)
+  }
+
+  #accept(socket: Socket): void {
+    this.#sockets.add(socket)
+    let linked: Linked | null = null
+    const connection = new PlaneConnection(socket, {
+      onEvent: (event) => {
+        if (event.op === 'hello') linked = this.#greet(event, connection)
+        else if (linked !== null) this.#onEvent(event, linked)
+      },
+      onClosed: (error) => {
+        this.#sockets.delete(socket)
+        if (linked === null || this.#linked.get(linked.plane) !== linked) return
+        this.#linked.delete(linked.plane)
+        this.#options.log.warn({ plane: linked.plane, err: error ?? undefined }, `plane ${linked.plane} disconnected`)
+      },
+    })
+  }
+
+  #greet(hello: Hello, connection: PlaneConnection): Linked {
+    const { plane, pid } = hello
+    connection.name = `plane ${plane}`
+    const linked = { plane, pid, connection }
+    const previous = this.#linked.get(plane)
+    this.#linked.set(plane, linked)
+    previous?.connection.close()
+    this.#options.log.debug({ plane, planePid: pid }, `plane ${plane} connected`)
+    this.#bringUpToDate(hello, connection)
+    return linked
+  }
+
+  #bringUpToDate(hello: Hello, connection: PlaneConnection): void {
+    const values = this.#values
+    const topology = this.#topology
+    if (values !== null && topology !== null && hello.valuesVersion !== values.version) {
+      connection.tell({ op: 'values', values: { ...values, topology } })
+    } else if (topology !== null && hello.topologyVersion !== topology.version) {
+      connection.tell({ op: 'topology', topology })
+    }
+    for (const command of this.#pauses.commands()) this.#askQuietly(connection, command)
+    const drain = this.#drainCommand()
+    if (drain !== null) this.#askQuietly(connection, drain)
+  }
+
+  /** Who goes away instead of answering is brought up to date by its next hello. */
+  #askQuietly(connection: PlaneConnection, command: AnsweredCommand): void {
+    connection.ask(command).catch((error: unknown) => this.#options.log.debug({ err: error }, 'a plane did not answer'))
+  }
+
+  #drainCommand(): Extract<AnsweredCommand, { op: 'drain' }> | null {
+    if (this.#drainUntil === null) return null
+    // Timers count in 32-bit milliseconds.
+    if (this.#drainUntil === 'for-ever') return { op: 'drain', deadlineMs: 2 ** 31 - 1 }
+    return { op: 'drain', deadlineMs: Math.max(0, Math.round(this.#drainUntil.at - this.#drainUntil.now())) }
+  }
+
+  #onEvent(event: OtherEvent, { plane, pid, connection }: Linked): void {
+    switch (event.op) {
+      case 'log':
+        this.#options.onLog(plane, pid, event)
+        return
+      case 'suspect':
+        this.#options.onSuspect(event.shard, event.reason)
+        return
+      case 'account':
+        this.#answerAccount(event.user, event.database, connection)
+    }
+  }
+
+  #answerAccount(user: string, database: string, connection: PlaneConnection): void {
+    this.#options.findAccount(user, database).then(
+      (account) => connection.tell(account),
+      (error: unknown) => {
+        this.#options.log.error({ err: error, user }, 'looking up a user failed')
+        const reason = error instanceof Error ? error.message : String(error)
+        connection.tell({ op: 'account', user, found: false, verifier: null, error: reason })
+      },
+    )
+  }
+}
