@@ -184,7 +184,7 @@ class ClusterLaunch {
     const names = new Set(this.#existing)
     for (let number = 1; number <= this.#options.replicas + 1; number++) names.add(shardName(number))
     names.delete(primary.shard.name)
-    const replicas = [...names]
+    const replicas = [...names].sort((a, b) => a.localeCompare(b, 'en', { numeric: true }))
     if (replicas.length === 0) return []
     for (const name of await lostReplicas(primary.address, replicas)) {
       this.#say(`${name} was away for so long that its primary gave up keeping the log for it.`)

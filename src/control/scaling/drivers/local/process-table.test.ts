@@ -24,19 +24,27 @@ test('this process is alive, and a pid that nobody has is not', () => {
 })
 
 test('a zombie, which kill(pid, 0) still finds, is not alive', async () => {
-  // The shell's background child ends at once, and the program that replaces the shell never reaps it.
-  const parent = spawn('/bin/sh', ['-c', 'true & echo $!; exec sleep 60'], { stdio: ['ignore', 'pipe', 'ignore'] })
+  // The program that replaces the shell never reaps the shell's background child.
+  const script = 'sleep 60 & echo $!; exec sleep 60'
+  const parent = spawn('/bin/sh', ['-c', script], { stdio: ['ignore', 'pipe', 'ignore'] })
   try {
     const [output] = await once(parent.stdout, 'data')
     const pid = Number(String(output))
-    const deadline = performance.now() + 5000
-    while (processStat(pid)?.state !== 'Z') {
-      assert.ok(performance.now() < deadline, 'the child became a zombie')
-      await new Promise((resolve) => setImmediate(resolve))
-    }
+    await until(() => processStat(parent.pid!)?.command === 'sleep')
+    assert.equal(isAlive(pid), true)
+    process.kill(pid, 'SIGKILL')
+    await until(() => processStat(pid)?.state === 'Z')
     assert.equal(process.kill(pid, 0), true)
     assert.equal(isAlive(pid), false)
   } finally {
     parent.kill('SIGKILL')
   }
 })
+
+async function until(condition: () => boolean): Promise<void> {
+  const deadline = performance.now() + 5000
+  while (!condition()) {
+    assert.ok(performance.now() < deadline, 'the condition came true in time')
+    await new Promise((resolve) => setImmediate(resolve))
+  }
+}
