@@ -58,10 +58,9 @@ function ipv6Bytes(text: string): Uint8Array {
 }
 
 function groupBytes(groups: string): number[] {
-  if (groups === '') return []
   return groups.split(':').flatMap((group) => {
     if (group.includes('.')) return group.split('.').map(Number)
-    const value = Number.parseInt(group, 16)
+    const value = Number.parseInt(group || '0', 16)
     return [value >> 8, value & 0xff]
   })
 }

@@ -15,7 +15,6 @@ export function checkCertificateName(certificate: Buffer | null, user: string): 
   const [name, ...others] = names
   if (name === undefined) return mismatch('the client certificate has no common name')
   if (others.length > 0) return mismatch('the client certificate has more than one common name')
-  if (name.includes('\0')) return mismatch('the common name of the client certificate contains a zero byte')
   if (name !== user) {
     return mismatch(`the client certificate is for ${JSON.stringify(name)}, not for user ${JSON.stringify(user)}`)
   }

@@ -6,21 +6,16 @@ import { leftToRight, mappedToNothing, nonAsciiSpaces, prohibited, rightToLeft, 
  *
  * PostgreSQL is the oracle, on the server (`pg_be_scram_build_secret`) and in libpq: it takes ASCII as it is, falls
  * back to the raw password when it cannot be prepared (prohibited, unassigned in Unicode 3.2, wrong bidi, nothing
- * left), and looks for such characters after the mapping but before the normalisation.
+ * left), and looks for such characters after the mapping but before the normalisation. ASCII and half surrogate pairs
+ * need no case of their own: the first is not changed by any step, the second is prohibited.
  * https://github.com/postgres/postgres/blob/master/src/common/saslprep.c
  */
 export function preparePassword(password: string): string {
-  if (isAscii(password) || !password.isWellFormed()) return password
   const mapped = mapCodePoints(password)
   if (mapped.length === 0) return password
   if (mapped.some((codePoint) => prohibited.has(codePoint) || unassigned.has(codePoint))) return password
   if (!isBidiConsistent(mapped)) return password
   return mapped.reduce((text, codePoint) => text + String.fromCodePoint(codePoint), '').normalize('NFKC')
-}
-
-/** Only ASCII takes one byte per UTF-16 unit. */
-function isAscii(text: string): boolean {
-  return Buffer.byteLength(text, 'utf8') === text.length
 }
 
 function mapCodePoints(text: string): number[] {

@@ -39,6 +39,22 @@ for (const [name, options, message] of headers) {
   })
 }
 
+const bindings: readonly (readonly [string, Partial<ScramClientOptions>, string])[] = [
+  ['without TLS', {}, 'n,,'],
+  ['with TLS and PLUS', { channelBinding: hash }, `p=tls-server-end-point,,${hash.toString('latin1')}`],
+  ['with TLS where PLUS was not offered', { channelBinding: hash, offered: ['SCRAM-SHA-256'] }, 'y,,'],
+]
+for (const [name, options, binding] of bindings) {
+  test(`client-final-message repeats the header, with the certificate hash if it is bound: ${name}`, () => {
+    const exchange = client(options)
+    exchange.first()
+    const verdict = exchange.final(Buffer.from(`r=CCCSSS,s=${Buffer.alloc(16).toString('base64')},i=1`))
+    assert.ok(verdict.kind === 'continue')
+    const expected = Buffer.from(binding, 'latin1').toString('base64')
+    assert.ok(verdict.data.toString().startsWith(`c=${expected},r=CCCSSS,p=`), verdict.data.toString())
+  })
+}
+
 test('a server that offers nothing we know is named in the reason', () => {
   const verdict = client({ offered: ['SCRAM-SHA-512', 'PLAIN'] }).first()
   assert.ok(verdict.kind === 'failed')
