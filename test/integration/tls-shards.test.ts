@@ -2,6 +2,7 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { CertificateAuthority, writeCertificate } from '../support/certificates.ts'
 import { FakeServer } from '../support/fake-server.ts'
+import { FaultProxy } from '../support/fault-proxy.ts'
 import type { RouterSettings } from '../support/router-settings.ts'
 import { temporaryDirectory } from '../support/temporary-directory.ts'
 import { Testbed } from '../support/testbed.ts'
@@ -34,8 +35,8 @@ async function failureOf(changes: RouterSettings): Promise<{ sqlstate: string; l
   }
 }
 
-function shardAt(host: string): RouterSettings {
-  return { shards: [{ name: 'one', host, port: bed.shard.port }] }
+function shardAt(host: string, port = bed.shard.port): RouterSettings {
+  return { shards: [{ name: 'one', host, port }] }
 }
 
 test('prefer: a shard that offers TLS is spoken to over TLS', async () => {
@@ -59,7 +60,9 @@ test('verify-full: the certificate names the host as configured, by address or b
 })
 
 test('verify-full: a certificate for another name is refused, and the log says why', async () => {
-  const { sqlstate, log } = await failureOf({ ...shardAt('127.0.0.2'), server_tls: { mode: 'verify-full', ca } })
+  const elsewhere = bed.onClose(await FaultProxy.start(bed.shard, '127.0.0.2'), (proxy) => proxy.close())
+  const settings = shardAt(elsewhere.host, elsewhere.port)
+  const { sqlstate, log } = await failureOf({ ...settings, server_tls: { mode: 'verify-full', ca } })
   assert.match(sqlstate, /^(08|57|53)/)
   assert.match(log, /certificate/i)
 })

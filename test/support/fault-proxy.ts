@@ -27,7 +27,7 @@ interface Pair {
 
 /** A TCP proxy with faults, to stand between the router and a shard. `close` ends it and all that goes through. */
 export class FaultProxy {
-  readonly host = '127.0.0.1'
+  readonly host: string
   /** Connections accepted so far. */
   accepted = 0
   #server: Server
@@ -37,13 +37,15 @@ export class FaultProxy {
   readonly #pairs = new Set<Pair>()
   readonly #silent = new Set<Socket>()
 
-  private constructor(target: WireAddress) {
+  private constructor(target: WireAddress, host: string) {
+    this.host = host
     this.#target = target
     this.#server = this.#newServer()
   }
 
-  static async start(target: WireAddress): Promise<FaultProxy> {
-    const proxy = new FaultProxy(target)
+  /** @param host where it listens; all of 127.0.0.0/8 is there on Linux */
+  static async start(target: WireAddress, host = '127.0.0.1'): Promise<FaultProxy> {
+    const proxy = new FaultProxy(target, host)
     await proxy.#listen()
     return proxy
   }
