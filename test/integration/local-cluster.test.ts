@@ -323,6 +323,18 @@ test('a creation that was killed half-way is done again, and servers outlive a k
   await assert.rejects(start(directory), new RegExp(`managed by process ${third.pid} already`))
   await kill(third)
 
+  if (isRoot && existsSync('/usr/bin/setpriv')) {
+    // Root in a container may not look at the processes of other users.
+    const confined = startInChild(directory, 1, [
+      '/usr/bin/setpriv',
+      '--bounding-set=-sys_ptrace',
+      '--inh-caps=-sys_ptrace',
+    ])
+    const adopted = JSON.parse((await lineOf(confined, /^started/)).slice('started '.length)) as LocalCluster['shards']
+    assert.ok(adopted.every((shard) => shard.adopted))
+    await kill(confined)
+  }
+
   const cluster = await start(directory, { replicas: 1 })
   assert.deepEqual(
     pids(cluster),

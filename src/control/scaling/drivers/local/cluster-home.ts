@@ -2,7 +2,7 @@ import { chmod, chown, lstat, mkdir, mkdtemp, rmdir, stat, writeFile } from 'nod
 import { dirname, join } from 'node:path'
 import { ConfigError } from '../../../../errors.ts'
 import { makeAccountDirectory } from './account-files.ts'
-import { reasonOf } from './local-cluster-error.ts'
+import { reasonOf, systemErrorCode } from './local-cluster-error.ts'
 import { runProgram } from './run-program.ts'
 import type { ServerAccount } from './server-account.ts'
 
@@ -26,7 +26,7 @@ export async function chooseClusterHome(
   account: ServerAccount,
   onProgress: (message: string) => void,
 ): Promise<string> {
-  await makeAccountDirectory(shardsDirectory(directory), account)
+  await makeShardsDirectory(directory, account)
   if (!account.switched || (await isReachable(directory, account))) return directory
   if (await letGroupEnter(directory, account)) return directory
   await rmdir(shardsDirectory(directory))
@@ -83,6 +83,19 @@ async function letGroupEnter(directory: string, account: ServerAccount): Promise
   return false
 }
 
+async function makeShardsDirectory(home: string, account: ServerAccount): Promise<void> {
+  try {
+    await makeAccountDirectory(shardsDirectory(home), account)
+  } catch (error) {
+    const code = systemErrorCode(error)
+    if (!account.switched || (code !== 'EPERM' && code !== 'EINVAL')) throw error
+    throw new ConfigError(
+      `PostgreSQL does not run as root, and this process, though root, may not give files to ${account.name} (${code}), ` +
+        'as in a container without the capabilities CHOWN, SETUID and SETGID. Run the container as an ordinary user.',
+    )
+  }
+}
+
 async function makeHome(prefix: string, directory: string, account: ServerAccount): Promise<string> {
   const parent = dirname(prefix)
   await mkdir(parent, { recursive: true })
@@ -92,6 +105,6 @@ async function makeHome(prefix: string, directory: string, account: ServerAccoun
   const home = await mkdtemp(prefix)
   await writeFile(join(home, 'README'), `Data of the Switchyard cluster that is managed from ${directory}.\n`)
   await chmod(home, 0o711)
-  await makeAccountDirectory(shardsDirectory(home), account)
+  await makeShardsDirectory(home, account)
   return home
 }

@@ -5,7 +5,7 @@ import { BackupDirectoryWriter } from './backup-directory-writer.ts'
 import { takeBaseBackup } from './base-backup.ts'
 import { pointAtPrimary } from './replication.ts'
 import type { ServerAccount } from './server-account.ts'
-import type { ServerAddress } from './server-client.ts'
+import type { PrimaryAddress } from './server-client.ts'
 import { buildingPrefix, type ShardDirectory } from './shard-directory.ts'
 
 /**
@@ -16,7 +16,7 @@ import { buildingPrefix, type ShardDirectory } from './shard-directory.ts'
  */
 export async function createReplica(
   shard: ShardDirectory,
-  options: { primary: ServerAddress; account: ServerAccount; signal?: AbortSignal | undefined },
+  options: { primary: PrimaryAddress; account: ServerAccount; signal?: AbortSignal | undefined },
 ): Promise<void> {
   const building = await mkdtemp(join(shard.root, buildingPrefix))
   await makeAccountDirectory(building, options.account)

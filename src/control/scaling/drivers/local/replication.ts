@@ -2,7 +2,7 @@ import { join } from 'node:path'
 import { setTimeout as delay } from 'node:timers/promises'
 import { readTextIfExists, writePrivateFile } from './account-files.ts'
 import type { ServerAccount } from './server-account.ts'
-import { type ServerAddress, withServer } from './server-client.ts'
+import { type PrimaryAddress, type ServerAddress, withServer } from './server-client.ts'
 import { primaryConnInfo, replaceAutoSettings, slotName } from './server-settings.ts'
 
 const pollMs = 5
@@ -34,21 +34,25 @@ export async function lostReplicas(primary: ServerAddress, replicas: readonly st
 export async function pointAtPrimary(
   dataDirectory: string,
   shardName: string,
-  primary: ServerAddress,
+  primary: PrimaryAddress,
   account: ServerAccount,
 ): Promise<void> {
   const path = join(dataDirectory, 'postgresql.auto.conf')
   const text = replaceAutoSettings((await readTextIfExists(path)) ?? '', {
-    primary_conninfo: primaryConnInfo(primary.port, primary.user),
+    primary_conninfo: primaryConnInfo(primary),
     primary_slot_name: slotName(shardName),
   })
   await writePrivateFile(path, text, account)
 }
 
 /** Makes a running replica follow `primary`, if it does not yet; it reconnects by itself. */
-export async function repointReplica(replica: ServerAddress, shardName: string, primary: ServerAddress): Promise<void> {
+export async function repointReplica(
+  replica: ServerAddress,
+  shardName: string,
+  primary: PrimaryAddress,
+): Promise<void> {
   const wanted = {
-    primary_conninfo: primaryConnInfo(primary.port, primary.user),
+    primary_conninfo: primaryConnInfo(primary),
     primary_slot_name: slotName(shardName),
   }
   await withServer(replica, async (client) => {

@@ -8,6 +8,12 @@ export interface ServerAddress {
   readonly password: string
 }
 
+/** A server that replicas follow. */
+export interface PrimaryAddress extends ServerAddress {
+  /** Major version of its PostgreSQL, and so of its replicas'. */
+  readonly major: number
+}
+
 /**
  * A connected client for Switchyard's own queries on one server. The caller ends it.
  *

@@ -91,8 +91,13 @@ host    replication  all   127.0.0.1/32  scram-sha-256
  * `primary_conninfo` of a replica. The walreceiver runs in the data directory, so the passfile needs no path, and no
  * password is ever seen in `SHOW` or a log. Its application_name is the shard's `cluster_name`.
  */
-export function primaryConnInfo(primaryPort: number, user: string): string {
-  return `host=127.0.0.1 port=${primaryPort} user=${user} dbname=postgres passfile=${passFileName} sslmode=disable gssencmode=disable`
+export function primaryConnInfo(primary: { port: number; user: string; major: number }): string {
+  // Whoever takes the primary's port while that is down could else ask for the password in clear text (libpq 16 and up).
+  const scramOnly = primary.major >= 16 ? ' require_auth=scram-sha-256' : ''
+  return (
+    `host=127.0.0.1 port=${primary.port} user=${primary.user} dbname=postgres passfile=${passFileName} ` +
+    `sslmode=disable gssencmode=disable${scramOnly}`
+  )
 }
 
 /** The line of a passfile for any server: https://www.postgresql.org/docs/current/libpq-pgpass.html */

@@ -6,7 +6,7 @@ import { isPortFree, type PortBook } from './port-book.ts'
 import { findPostmaster, type RunningServer, startPostmaster, stopPostmaster, waitUntilReady } from './postmaster.ts'
 import { isAlive } from './process-table.ts'
 import type { ServerAccount } from './server-account.ts'
-import { type ServerAddress, withServer } from './server-client.ts'
+import { type PrimaryAddress, withServer } from './server-client.ts'
 import { logSize } from './server-log.ts'
 import { renderSettings, settingsFileName } from './server-settings.ts'
 import type { ShardDirectory } from './shard-directory.ts'
@@ -15,7 +15,7 @@ export interface LaunchedShard extends RunningServer {
   readonly shard: ShardDirectory
   /** It ran already. */
   readonly adopted: boolean
-  readonly address: ServerAddress
+  readonly address: PrimaryAddress
   /** As `SHOW server_version` says. */
   readonly version: string
 }
@@ -133,6 +133,8 @@ export class ShardLauncher {
       throw new LocalClusterError(`${what} answers for another directory, ${answer?.directory}, not for ${shard.data}.`)
     }
     this.#ports.note(shard.name, server.port)
-    return { ...server, shard, adopted, address, version: answer.version.split(' ')[0] ?? answer.version }
+    const version = answer.version.split(' ')[0] ?? answer.version
+    const major = Number.parseInt(version, 10)
+    return { ...server, shard, adopted, version, address: { ...address, major } }
   }
 }
