@@ -82,15 +82,15 @@ function setOf(name: string, value: readonly string[]): Statement | null {
 
 function showSetting(words: readonly string[]): Statement | null {
   const asked = words.join(' ')
-  const name = settingName(SETTING_ALIASES[asked] ?? asked)
+  const name = settingName(SETTING_ALIASES.get(asked) ?? asked)
   if (name === null) return null
   return oneValue('SHOW', { name, type: 'text' }, ({ settings }) => settings.get(name))
 }
 
-const SETTING_ALIASES: Readonly<Record<string, string>> = {
-  'transaction isolation level': 'transaction_isolation',
-  'time zone': 'TimeZone',
-}
+const SETTING_ALIASES: ReadonlyMap<string, string> = new Map([
+  ['transaction isolation level', 'transaction_isolation'],
+  ['time zone', 'TimeZone'],
+])
 
 const bool = (name: string): Column => ({ name, type: 'bool' })
 const text = (name: string): Column => ({ name, type: 'text' })

@@ -2,11 +2,11 @@ import type { ShutdownMode } from '../../router-control.ts'
 import { badArgument } from '../arguments.ts'
 import type { ActionCommand } from '../command.ts'
 
-const MODES: Readonly<Record<string, ShutdownMode>> = {
-  immediate: 'immediate',
-  wait_for_clients: 'wait-for-clients',
-  wait_for_servers: 'drain',
-}
+const MODES: ReadonlyMap<string, ShutdownMode> = new Map([
+  ['immediate', 'immediate'],
+  ['wait_for_clients', 'wait-for-clients'],
+  ['wait_for_servers', 'drain'],
+])
 
 export const shutdown: ActionCommand = {
   kind: 'action',
@@ -16,7 +16,7 @@ export const shutdown: ActionCommand = {
     'Stop. Alone or WAIT_FOR_SERVERS: finish transactions, like SIGTERM. WAIT_FOR_CLIENTS: let clients leave by themselves.',
   prepare(argument) {
     const [word, ...rest] = argument
-    const mode = word === undefined ? 'drain' : word.kind === 'word' ? MODES[word.value] : undefined
+    const mode = word === undefined ? 'drain' : word.kind === 'word' ? MODES.get(word.value) : undefined
     if (mode === undefined || rest.length > 0) {
       throw badArgument('SHUTDOWN', 'SHUTDOWN takes WAIT_FOR_SERVERS, WAIT_FOR_CLIENTS, IMMEDIATE or nothing.')
     }

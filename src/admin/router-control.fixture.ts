@@ -1,0 +1,305 @@
+import { CLIENT, CLIENT_F64, CLIENT_FLAG, CLIENT_STATE, CLIENT_TEXT, type ClientState } from '../memory/client-slots.ts'
+import { regionsOf } from '../memory/layout.ts'
+import { PLANE, PLANE_F64 } from '../memory/plane-records.ts'
+import { HISTOGRAM_BUCKETS, POOL, POOL_F64, POOL_HISTOGRAM, POOL_TEXT } from '../memory/pool-records.ts'
+import type { Region } from '../memory/region.ts'
+import { SERVER, SERVER_F64, SERVER_FLAG, SERVER_STATE, SERVER_TEXT, type ServerState } from '../memory/server-slots.ts'
+import { formatSharedState, type SharedState } from '../memory/shared-state.ts'
+import type { DatabaseValue, PlaneValues, UserValue } from '../shard/plane-values.ts'
+import type { Shard, Topology } from '../shard/topology.ts'
+import type { ReportContext, ShowCommand } from './console/command.ts'
+import type { Value } from './console/table.ts'
+import type { Pauses, ReloadReport, RouterControl, Setting, ShardHealth, ShutdownMode } from './router-control.ts'
+import { StatsSampler } from './stats/stats-sampler.ts'
+
+/** For tests: real shared memory that nobody but the test writes, a clock it sets, and a record of the commands given. */
+export class TestRouter implements RouterControl {
+  readonly version = '1.2.3'
+  startedAt = 1_000
+  readonly memory: SharedState
+  now = 100_000
+  readonly calls: string[] = []
+  shards: Shard[] = [testShard(0, 'alpha', 'primary'), testShard(1, 'beta', 'replica')]
+  shardHealth: ShardHealth[] = [{ shard: 0, reason: 'accepts connections', probedAt: 99_000 }]
+  databases: DatabaseValue[] = [testDatabase('app')]
+  users: UserValue[] = [testUser('alice')]
+  paused: Pauses = { all: false, databases: [] }
+  settingRows: Setting[] = [{ key: 'pool.size', value: '30', default: '20', changeable: true }]
+  troubleList: string[] = []
+  /** What the next commands do instead of succeeding at once. */
+  outcome: () => Promise<void> = async () => undefined
+  reloadOutcome: () => Promise<ReloadReport> = async () => ({ applied: [], needsRestart: [] })
+
+  constructor(clientSlots = 16, planes = 1) {
+    const geometry = {
+      clientSlots,
+      ordinaryClientSlots: clientSlots - 2,
+      serverSlots: 8,
+      poolRecords: 8,
+      planes,
+      arenaBytesPerPlane: 65_536,
+    }
+    // The wall clock is 2026-01-01 00:00:00 UTC when the monotonic one is 0.
+    this.memory = formatSharedState(new ArrayBuffer(regionsOf(geometry).totalBytes), geometry, Date.UTC(2026, 0, 1))
+  }
+
+  nowMonotonic(): number {
+    return this.now
+  }
+
+  values(): PlaneValues {
+    return testValues(this.databases, this.users, this.topology())
+  }
+
+  topology(): Topology {
+    return { version: 1, shards: this.shards }
+  }
+
+  health(): readonly ShardHealth[] {
+    return this.shardHealth
+  }
+
+  settings(): readonly Setting[] {
+    return this.settingRows
+  }
+
+  pauses(): Pauses {
+    return this.paused
+  }
+
+  troubles(): readonly string[] {
+    return this.troubleList
+  }
+
+  pause(database: string | null): Promise<void> {
+    return this.#call(`pause ${database}`)
+  }
+
+  async resume(database: string | null): Promise<void> {
+    this.calls.push(`resume ${database}`)
+  }
+
+  reconnect(database: string | null): Promise<void> {
+    return this.#call(`reconnect ${database}`)
+  }
+
+  kill(database: string | null): Promise<void> {
+    return this.#call(`kill ${database}`)
+  }
+
+  killClient(slot: number, generation: number): Promise<void> {
+    return this.#call(`kill client ${slot}/${generation}`)
+  }
+
+  reload(): Promise<ReloadReport> {
+    this.calls.push('reload')
+    return this.reloadOutcome()
+  }
+
+  shutdown(mode: ShutdownMode): void {
+    this.calls.push(`shutdown ${mode}`)
+  }
+
+  #call(name: string): Promise<void> {
+    this.calls.push(name)
+    return this.outcome()
+  }
+}
+
+export function reportContextOf(router: TestRouter): ReportContext {
+  return { control: router, stats: new StatsSampler(router) }
+}
+
+type Fields = Readonly<Record<string, number>>
+type Texts = Readonly<Record<string, { offset: number; capacity: number }>>
+
+function write(
+  region: Region,
+  record: number,
+  layout: { i32: Fields; f64: Fields; text: Texts },
+  values: object,
+): void {
+  for (const [name, value] of Object.entries(values)) {
+    const text = layout.text[name]
+    if (typeof value === 'string' && text !== undefined) region.writeText(record, text.offset, text.capacity, value)
+    else if (typeof value === 'number' && layout.f64[name] !== undefined) {
+      region.f64[record * (region.recordBytes >> 3) + layout.f64[name]] = value
+    } else if (typeof value === 'number' && layout.i32[name] !== undefined) {
+      region.i32[record * (region.recordBytes >> 2) + layout.i32[name]] = value
+    } else throw new Error(`test: there is no field ${name} for ${String(value)}`)
+  }
+}
+
+type Numbers<F> = Partial<Record<keyof F, number>>
+type Strings<F> = Partial<Record<keyof F, string>>
+
+export function writeClient(
+  { memory }: TestRouter,
+  slot: number,
+  state: ClientState,
+  values: Numbers<Omit<typeof CLIENT, 'state'>> & Numbers<typeof CLIENT_F64> & Strings<typeof CLIENT_TEXT> = {},
+): void {
+  write(
+    memory.clients,
+    slot,
+    { i32: CLIENT, f64: CLIENT_F64, text: CLIENT_TEXT },
+    {
+      user: 'alice',
+      database: 'app',
+      generation: 1,
+      ...values,
+      state: CLIENT_STATE[state],
+    },
+  )
+}
+
+export function writeServer(
+  { memory }: TestRouter,
+  slot: number,
+  state: ServerState,
+  values: Numbers<Omit<typeof SERVER, 'state'>> & Numbers<typeof SERVER_F64> & Strings<typeof SERVER_TEXT> = {},
+): void {
+  write(
+    memory.servers,
+    slot,
+    { i32: SERVER, f64: SERVER_F64, text: SERVER_TEXT },
+    {
+      pool: 1,
+      generation: 1,
+      ...values,
+      state: SERVER_STATE[state],
+    },
+  )
+}
+
+/** The shard's id and its name have the same key in the layout. */
+const POOL_I32 = { ...POOL, shard: -1, shardId: POOL.shard }
+
+export function writePool(
+  { memory }: TestRouter,
+  record: number,
+  values: Numbers<Omit<typeof POOL, 'state' | 'shard'>> & { shardId?: number } & Numbers<typeof POOL_F64> &
+    Strings<typeof POOL_TEXT> = {},
+): void {
+  write(
+    memory.pools,
+    record,
+    { i32: POOL_I32, f64: POOL_F64, text: POOL_TEXT },
+    {
+      database: 'app',
+      user: 'alice',
+      shard: 'alpha',
+      serverDatabase: 'app_prod',
+      serverUser: 'app_role',
+      size: 20,
+      ...values,
+      state: 1,
+    },
+  )
+}
+
+/** Sets counts by bucket. */
+export function writeHistogram(
+  { memory }: TestRouter,
+  record: number,
+  name: keyof typeof POOL_HISTOGRAM,
+  counts: Readonly<Record<number, number>>,
+): void {
+  for (let bucket = 0; bucket < HISTOGRAM_BUCKETS; bucket++) {
+    const at = record * (memory.pools.recordBytes >> 3) + POOL_HISTOGRAM[name] + bucket
+    memory.pools.f64[at] = counts[bucket] ?? 0
+  }
+}
+
+export function writePlane(
+  { memory }: TestRouter,
+  plane: number,
+  values: Numbers<typeof PLANE> & Numbers<typeof PLANE_F64> = {},
+): void {
+  write(memory.planes, plane, { i32: PLANE, f64: PLANE_F64, text: {} }, { pid: 4711, turnedAt: 99_900, ...values })
+}
+
+export { CLIENT_FLAG, SERVER_FLAG }
+
+export function testShard(id: number, name: string, role: Shard['role'], group = 'main'): Shard {
+  return {
+    id,
+    name,
+    group,
+    host: `${name}.example`,
+    address: '10.0.0.1',
+    port: 5432,
+    role,
+    up: true,
+    maxConnections: 50,
+  }
+}
+
+export function testDatabase(name: string): DatabaseValue {
+  return {
+    name,
+    group: 'main',
+    serverDatabase: null,
+    serverUser: null,
+    serverPassword: null,
+    poolMode: null,
+    poolSize: null,
+    minPoolSize: null,
+    maxClients: null,
+  }
+}
+
+export function testUser(name: string): UserValue {
+  return { name, verifier: null, password: null, console: 'none', poolMode: null, poolSize: null, maxClients: null }
+}
+
+function testValues(databases: DatabaseValue[], users: UserValue[], topology: Topology): PlaneValues {
+  return {
+    version: 1,
+    limits: {
+      maxClients: 1000,
+      maxClientsPerUser: 100,
+      maxClientsPerDatabase: 200,
+      startupPacketBytes: 10_000,
+      startupParameters: 64,
+      connectionBufferBytes: 65_536,
+      preparedStatements: 100,
+    },
+    timeouts: {
+      clientLoginMs: 60_000,
+      clientIdleMs: 0,
+      idleTransactionMs: 0,
+      queryMs: 0,
+      queryWaitMs: 120_000,
+      serverConnectMs: 15_000,
+      serverLoginRetryMs: 15_000,
+      serverIdleMs: 600_000,
+      serverLifetimeMs: 3_600_000,
+      serverCheckMs: 30_000,
+      cancelMs: 10_000,
+      drainMs: 30_000,
+    },
+    pool: { mode: 'transaction', size: 20, minSize: 0, maxUserConnections: 0, maxDatabaseConnections: 0 },
+    databases,
+    users,
+    hba: [],
+    authQuery: false,
+    clientTls: { mode: 'disable', certificate: null, key: null, ca: null, minVersion: 'TLSv1.2' },
+    serverTls: { mode: 'disable', certificate: null, key: null, ca: null },
+    consoleDatabases: ['switchyard', 'pgbouncer'],
+    consoleSocket: '/run/switchyard/console.sock',
+    topology,
+  }
+}
+
+/** A command's table as objects by column name. */
+export function recordsOf(
+  command: ShowCommand,
+  router: TestRouter,
+  stats?: StatsSampler,
+): readonly Record<string, Value>[] {
+  const context = { control: router, stats: stats ?? new StatsSampler(router) }
+  return [...command.rows(context)].map((row) =>
+    Object.fromEntries(command.columns.map(({ name }, index) => [name, row[index] ?? null])),
+  )
+}
