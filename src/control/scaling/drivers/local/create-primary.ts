@@ -1,6 +1,6 @@
-import { appendFile, mkdtemp, rename, rm } from 'node:fs/promises'
+import { appendFile, mkdtemp, rename } from 'node:fs/promises'
 import { join } from 'node:path'
-import { makeAccountDirectory, writePrivateFile } from './account-files.ts'
+import { makeAccountDirectory, removeTree, writePrivateFile } from './account-files.ts'
 import type { PostgresBinaries } from './choose-binaries.ts'
 import { LocalClusterError } from './local-cluster-error.ts'
 import { runProgram } from './run-program.ts'
@@ -10,6 +10,14 @@ import { buildingPrefix, type ShardDirectory } from './shard-directory.ts'
 
 const initdbTimeoutMs = 120_000
 
+export interface PrimaryOptions {
+  readonly binaries: PostgresBinaries
+  readonly account: ServerAccount
+  readonly superuser: string
+  readonly password: string
+  readonly signal?: AbortSignal | undefined
+}
+
 /**
  * Creates the data directory of a cluster's first shard. It appears under its name when it is complete.
  *
@@ -18,22 +26,27 @@ const initdbTimeoutMs = 120_000
  *
  * @throws LocalClusterError with what initdb says
  */
-export async function createPrimary(
-  shard: ShardDirectory,
-  options: {
-    binaries: PostgresBinaries
-    account: ServerAccount
-    superuser: string
-    password: string
-    signal?: AbortSignal | undefined
-  },
-): Promise<void> {
-  const { account } = options
+export async function createPrimary(shard: ShardDirectory, options: PrimaryOptions): Promise<void> {
   const building = await mkdtemp(join(shard.root, buildingPrefix))
-  await makeAccountDirectory(building, account)
-  const data = join(building, 'data')
+  try {
+    await makeAccountDirectory(building, options.account)
+    const data = join(building, 'data')
+    await runInitdb(shard, building, data, options)
+    await configure(data, options)
+    await rename(data, shard.data)
+  } finally {
+    await removeTree(building)
+  }
+}
+
+async function runInitdb(
+  shard: ShardDirectory,
+  building: string,
+  data: string,
+  options: PrimaryOptions,
+): Promise<void> {
   const passwordFile = join(building, 'password')
-  await writePrivateFile(passwordFile, options.password, account)
+  await writePrivateFile(passwordFile, options.password, options.account)
   const answer = await runProgram(
     join(options.binaries.directory, 'initdb'),
     [
@@ -46,19 +59,19 @@ export async function createPrimary(
       '--no-sync',
       '--no-instructions',
     ],
-    { account, timeoutMs: initdbTimeoutMs, signal: options.signal },
+    { account: options.account, timeoutMs: initdbTimeoutMs, signal: options.signal },
   )
-  await rm(passwordFile)
-  if (answer.status !== 0) {
-    const said = (answer.stderr.trim() || answer.stdout.trim()).split('\n').slice(-6).join('\n  ')
-    throw new LocalClusterError(`initdb could not create ${shard.name} in ${shard.root}:\n  ${said}`)
-  }
+  if (answer.status === 0) return
+  const said = (answer.stderr.trim() || answer.stdout.trim()).split('\n').slice(-6).join('\n  ')
+  throw new LocalClusterError(`initdb could not create ${shard.name} in ${shard.root}:\n  ${said}`)
+}
+
+async function configure(data: string, options: PrimaryOptions): Promise<void> {
+  const { account } = options
   await writePrivateFile(join(data, 'pg_hba.conf'), hbaText, account)
   await writePrivateFile(join(data, passFileName), passFileText(options.superuser, options.password), account)
   await writePrivateFile(join(data, settingsFileName), '', account)
   await appendFile(join(data, 'postgresql.conf'), `\ninclude = '${settingsFileName}'\n`)
-  await rename(data, shard.data)
-  await rm(building, { recursive: true })
 }
 
 /** The same text order and character classes everywhere, whatever locales the machine has. */

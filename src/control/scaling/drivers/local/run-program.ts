@@ -38,11 +38,15 @@ export function runProgram(
       cwd: '/',
       env: { ...cleanEnvironment },
       stdio: ['ignore', 'pipe', 'pipe'],
-      timeout: options.timeoutMs,
       killSignal: 'SIGKILL',
       ...(options.signal === undefined ? {} : { signal: options.signal }),
       ...spawnIdentity(options.account),
     })
+    // Not spawn's own timeout: its timer goes on, and keeps this process alive, when the program cannot be executed.
+    let timedOut = false
+    const timer = setTimeout(() => {
+      timedOut = child.kill('SIGKILL')
+    }, options.timeoutMs)
     let stdout = ''
     let stderr = ''
     child.stdout.setEncoding('utf8').on('data', (text: string) => {
@@ -52,11 +56,13 @@ export function runProgram(
       if (stderr.length < outputLimit) stderr += text
     })
     child.once('error', (error) => {
+      clearTimeout(timer)
       const message = `${path} cannot be run as ${options.account.name}: ${reasonOf(error)}.`
       reject(options.signal?.aborted === true ? error : new LocalClusterError(message, { cause: error }))
     })
     child.once('close', (status, signal) => {
-      if (signal === 'SIGKILL' && child.killed) {
+      clearTimeout(timer)
+      if (timedOut) {
         reject(new LocalClusterError(`${path} did not end within ${options.timeoutMs / 1000} s and was killed.`))
       } else {
         resolve({ status, signal, stdout, stderr })
