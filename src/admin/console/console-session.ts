@@ -21,12 +21,16 @@ import type { Row } from './table.ts'
 import { splitStatements } from './tokens.ts'
 import { type TransactionStatus, transactionAfter } from './transaction.ts'
 
-/** Told of every admin command and how it ended; `error` is null when it was done. */
-export type Audit = (entry: {
+/** An admin command and how it ended. */
+export interface AuditEntry {
   readonly login: ConsoleLogin
   readonly command: string
+  /** Null: it was done. */
   readonly error: Error | null
-}) => void
+}
+
+/** Told of every admin command, so that the log can say who did what. */
+export type Audit = (entry: AuditEntry) => void
 
 export interface SessionOptions {
   readonly login: ConsoleLogin
