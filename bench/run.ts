@@ -5,7 +5,7 @@ import { parseArgs } from 'node:util'
 import { Bench, type BenchOptions } from './macro/bench-environment.ts'
 import { Interrupted } from './macro/cleanup.ts'
 import { idle } from './macro/idle.ts'
-import { modes, peerNames } from './macro/peer.ts'
+import { type Mode, modes, peerNames } from './macro/peer.ts'
 import { throughput } from './macro/throughput.ts'
 
 const usage = `npm run bench -- <name> [options]
@@ -15,7 +15,7 @@ const usage = `npm run bench -- <name> [options]
 
   --quick         about one minute instead of about nine
   --peers LIST    of direct,pgbouncer,switchyard (all)
-  --clients LIST  throughput: clients per cell (1,16,64,256); idle: how many (5000)
+  --clients LIST  throughput: clients per cell (1,16,64,256; paced 16,64); idle: how many (5000)
   --seconds N     length of one run (3)
   --scale N       scale factor of pgbench's tables (20)
   --modes LIST    throughput: of simple,paced,extended,prepared,tpcb (all)
@@ -78,6 +78,13 @@ function directory(path: string | undefined): string | null {
   return resolve(path)
 }
 
+/** By mode: a fixed rate tells nothing more with one client, or with so many that few of them are busy. */
+function clientsOf(text: string | undefined, quick: boolean): Record<Mode, number[]> {
+  const goals = wholeNumbers('clients', text ?? '16,64')
+  const all = wholeNumbers('clients', text ?? (quick ? '16,64' : '1,16,64,256'))
+  return { simple: all, paced: goals, extended: all, prepared: all, tpcb: all }
+}
+
 /** The chosen benchmark with its options, ready to run. */
 function plan(argv: string[]): { name: string; options: BenchOptions; run: (bench: Bench) => Promise<object> } | null {
   const { values, positionals } = parse(argv)
@@ -95,7 +102,7 @@ function plan(argv: string[]): { name: string; options: BenchOptions; run: (benc
   if (name === 'throughput') {
     const cells = {
       modes: chosen('modes', values.modes ?? (quick ? 'simple' : modes.join()), modes),
-      clients: wholeNumbers('clients', values.clients ?? (quick ? '16,64' : '1,16,64,256')),
+      clients: clientsOf(values.clients, quick),
       rounds: wholeNumber('rounds', values.rounds ?? (quick ? '1' : '2')),
       rate: wholeNumber('rate', values.rate ?? '4000'),
     }

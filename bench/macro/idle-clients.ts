@@ -1,4 +1,5 @@
 import type { Socket } from 'node:net'
+import { ScramKeyCache } from '../../src/auth/scram-key-cache.ts'
 import type { Address } from './peer.ts'
 import { openRawClient } from './raw-client.ts'
 
@@ -20,7 +21,8 @@ export type Answer =
 const concurrency = 32
 
 const sockets = new Set<Socket>()
-const saltedPasswords = new Map<string, Buffer>()
+/** One password and one salt: derived once. */
+const keyCache = new ScramKeyCache(4)
 let lost = 0
 
 async function open(address: Address, total: number): Promise<Answer> {
@@ -29,7 +31,7 @@ async function open(address: Address, total: number): Promise<Answer> {
   const worker = async (): Promise<void> => {
     while (started < total) {
       started++
-      keep(await openRawClient(address, saltedPasswords))
+      keep(await openRawClient(address, keyCache))
     }
   }
   await Promise.all(Array.from({ length: concurrency }, worker))

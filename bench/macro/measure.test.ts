@@ -39,7 +39,7 @@ test('CPU time before the first and after the last transaction does not count', 
 })
 
 test('a run without a transaction, or too short for a window, has no figures', () => {
-  const empty = { tps: 0, p50Ms: null, p99Ms: null, cpuUsPerTx: null }
+  const empty = { windowMs: 0, tps: null, p50Ms: null, p99Ms: null, cpuUsPerTx: null }
   assert.deepEqual(reduceWindow(steadyLog(1000, 1010, 500), readings(0, 4000)), empty)
   assert.deepEqual(
     reduceWindow({ finishedMs: new Float64Array(), latencyUs: new Float64Array() }, readings(0, 400)),

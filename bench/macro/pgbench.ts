@@ -24,6 +24,8 @@ export interface PgbenchResult {
   readonly log: TransactionLog
   /** Transactions that ended with an error, plus one for each client that gave up. */
   readonly failed: number
+  /** How long it took until all clients were logged in. */
+  readonly loginMs: number
   /** pgbench's own words when something failed; empty otherwise. */
   readonly complaint: string
 }
@@ -78,7 +80,8 @@ export async function runPgbench(options: {
   const texts = takeLogs(options.directory, prefix)
   const failed = countFailures(stdout, stderr)
   if (code !== 0 && failed === 0) throw new Error(`pgbench at port ${address.port} failed:\n${stderr.trim()}`)
-  return { log: parseLogs(texts), failed, complaint: failed === 0 ? '' : firstErrors(stderr) }
+  const loginMs = Number(/^initial connection time = ([\d.]+) ms/m.exec(stdout)?.[1] ?? 0)
+  return { log: parseLogs(texts), failed, loginMs, complaint: failed === 0 ? '' : firstErrors(stderr) }
 }
 
 /**

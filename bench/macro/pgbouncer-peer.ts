@@ -40,13 +40,9 @@ export async function startPgbouncer(options: {
   const directory = join(options.directory, 'pgbouncer')
   const port = await freePort()
   const user = serviceUser()
-  const verifier = await query(
-    server.address,
-    `select rolpassword from pg_authid where rolname = '${server.address.user}'`,
-  )
   mkdirSync(directory, { mode: 0o700 })
   const files = {
-    'userlist.txt': `"${server.address.user}" "${verifier}"\n`,
+    'userlist.txt': `"${server.address.user}" "${server.verifier}"\n`,
     'pgbouncer.ini': configuration({ ...options, port, directory, followsPrepared: follows(options.version) }),
   }
   for (const [name, text] of Object.entries(files)) writeFileSync(join(directory, name), text, { mode: 0o600 })

@@ -1,5 +1,7 @@
+import { randomBytes } from 'node:crypto'
 import { join } from 'node:path'
 import { Client } from 'pg'
+import { buildScramVerifier, formatScramVerifier, scramSaltBytes } from '../../src/auth/scram-verifier.ts'
 import { startLocalCluster } from '../../src/control/scaling/drivers/local/local-cluster.ts'
 import { type Cleanup, signalProcess } from './cleanup.ts'
 import { type Address, benchName } from './peer.ts'
@@ -16,8 +18,16 @@ const settings = {
   checkpoint_timeout: '30min',
 }
 
+/**
+ * Rounds of PBKDF2 for a login: PostgreSQL's 4096 cost pgbench and the server milliseconds for each of its clients, and logging in is
+ * not measured. The proxies check the proof with the verifier, which takes no rounds at all.
+ */
+const scramIterations = 64
+
 export interface PostgresServer {
   readonly version: string
+  /** The role's verifier, as PostgreSQL stores it: what both proxies check logins against. */
+  readonly verifier: string
   /** Of the role and database `bench`. */
   readonly address: Address
 }
@@ -43,9 +53,12 @@ export async function startPostgresServer(directory: string, cleanup: Cleanup): 
   const { host, port } = shard
   const superuser = { host, port, user: cluster.superuser, database: 'postgres', password: cluster.password }
   const address = { host, port, user: benchName, database: benchName, password: 'correct-horse' }
-  await query(superuser, `create role ${benchName} login superuser password '${address.password}'`)
+  const verifier = formatScramVerifier(
+    buildScramVerifier(address.password, randomBytes(scramSaltBytes), scramIterations),
+  )
+  await query(superuser, `create role ${benchName} login superuser password '${verifier}'`)
   await query(superuser, `create database ${benchName} owner ${benchName}`)
-  return { version: cluster.version, address }
+  return { version: cluster.version, verifier, address }
 }
 
 /** Runs one statement on a connection of its own; returns the first column of the first row. */

@@ -2,6 +2,7 @@ import assert from 'node:assert/strict'
 import { once } from 'node:events'
 import { createServer, type Server, type Socket } from 'node:net'
 import { test } from 'node:test'
+import { ScramKeyCache } from '../../src/auth/scram-key-cache.ts'
 import { openRawClient } from './raw-client.ts'
 
 async function withServer(onClient: (socket: Socket) => void, run: (port: number) => Promise<void>): Promise<void> {
@@ -20,7 +21,7 @@ async function withServer(onClient: (socket: Socket) => void, run: (port: number
 }
 
 function open(port: number): Promise<Socket> {
-  return openRawClient({ host: '127.0.0.1', port, user: 'u', database: 'd', password: 'p' }, new Map())
+  return openRawClient({ host: '127.0.0.1', port, user: 'u', database: 'd', password: 'p' }, new ScramKeyCache(1))
 }
 
 const authenticationOk = Buffer.from([0x52, 0, 0, 0, 8, 0, 0, 0, 0])

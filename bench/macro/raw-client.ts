@@ -1,18 +1,28 @@
+import { randomBytes } from 'node:crypto'
 import { once } from 'node:events'
 import { connect, type Socket } from 'node:net'
+import { ScramClient, type ScramClientVerdict } from '../../src/auth/scram-client.ts'
+import type { ScramKeyCache } from '../../src/auth/scram-key-cache.ts'
 import type { Address } from './peer.ts'
-import { ScramLogin } from './scram-login.ts'
 
 const protocolVersion = 3 << 16
+const mechanism = 'SCRAM-SHA-256'
 const authentication = { ok: 0, sasl: 10, saslContinue: 11, saslFinal: 12 }
 
 /**
  * Logs in over SCRAM-SHA-256 and returns the socket once the server is ready for a query; nothing but the socket is kept.
  * Rejects with the server's message when it refuses. https://www.postgresql.org/docs/current/protocol-flow.html
  */
-export async function openRawClient(address: Address, saltedPasswords: Map<string, Buffer>): Promise<Socket> {
+export async function openRawClient(address: Address, keyCache: ScramKeyCache): Promise<Socket> {
   const socket = connect({ host: address.host, port: address.port, noDelay: true })
-  const login = new RawLogin(socket, new ScramLogin(address.password, saltedPasswords))
+  const scram = new ScramClient({
+    credential: { kind: 'password', password: address.password },
+    clientNonce: randomBytes(18).toString('base64'),
+    offered: [mechanism],
+    channelBinding: null,
+    keyCache,
+  })
+  const login = new RawLogin(socket, scram)
   await once(socket, 'connect')
   socket.write(startupMessage({ user: address.user, database: address.database, application_name: 'idle-clients' }))
   await login.done
@@ -23,10 +33,10 @@ export async function openRawClient(address: Address, saltedPasswords: Map<strin
 class RawLogin {
   readonly done: Promise<void>
   readonly #socket: Socket
-  readonly #scram: ScramLogin
+  readonly #scram: ScramClient
   #pending: Buffer = Buffer.alloc(0)
 
-  constructor(socket: Socket, scram: ScramLogin) {
+  constructor(socket: Socket, scram: ScramClient) {
     this.#socket = socket
     this.#scram = scram
     const { promise, resolve, reject } = Promise.withResolvers<void>()
@@ -54,26 +64,31 @@ class RawLogin {
       this.#pending = this.#pending.subarray(end)
       if (type === 'Z') return true
       if (type === 'E') throw new Error(`the server refused the login: ${errorText(body)}`)
-      if (type === 'R') this.#authenticate(body.readInt32BE(0), body.toString('utf8', 4))
+      if (type === 'R') this.#authenticate(body.readInt32BE(0), body.subarray(4))
     }
     return false
   }
 
-  #authenticate(request: number, data: string): void {
+  #authenticate(request: number, data: Buffer): void {
     if (request === authentication.ok) return
     if (request === authentication.sasl) {
-      const first = Buffer.from(this.#scram.clientFirst)
+      const first = dataOf(this.#scram.first())
       const length = Buffer.alloc(4)
       length.writeInt32BE(first.length)
-      this.#socket.write(message('p', Buffer.from('SCRAM-SHA-256\0'), length, first))
+      this.#socket.write(message('p', Buffer.from(`${mechanism}\0`), length, first))
     } else if (request === authentication.saslContinue) {
-      this.#socket.write(message('p', Buffer.from(this.#scram.clientFinal(data))))
+      this.#socket.write(message('p', dataOf(this.#scram.final(data))))
     } else if (request === authentication.saslFinal) {
-      this.#scram.verify(data)
+      dataOf(this.#scram.verify(data))
     } else {
       throw new Error(`the server asks for authentication method ${request}; this client only knows SCRAM-SHA-256`)
     }
   }
+}
+
+function dataOf(verdict: ScramClientVerdict): Buffer {
+  if (verdict.kind === 'failed') throw new Error(`SCRAM login failed: ${verdict.reason}`)
+  return verdict.kind === 'continue' ? verdict.data : Buffer.alloc(0)
 }
 
 function message(type: string, ...parts: readonly Buffer[]): Buffer {

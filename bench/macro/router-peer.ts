@@ -57,7 +57,7 @@ function packageVersion(checkout: string): string {
 }
 
 function configuration(options: { readonly server: PostgresServer; readonly maxClients: number }): string {
-  const { address } = options.server
+  const { address, verifier } = options.server
   const password = `password = "${address.password}"`
   return `[[shards]]
 name = "bench"
@@ -72,6 +72,10 @@ database = "${benchName}"
 
 [[users]]
 name = "${address.user}"
+password = "${verifier}"
+
+[databases.${benchName}]
+user = "${address.user}"
 ${password}
 
 [pool]

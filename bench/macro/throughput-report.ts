@@ -27,7 +27,7 @@ export function roundLine(round: Round): string {
     const result = round[name]
     if (result === undefined) return ''
     const cpu = result.cpuUsPerTx === null ? '' : `, ${result.cpuUsPerTx.toFixed(1)} µs`
-    return `${name} ${result.tps.toFixed(0)} tps${cpu}`
+    return `${name} ${result.tps?.toFixed(0) ?? '?'} tps${cpu}`
   })
   return parts.filter((part) => part !== '').join(' | ')
 }

@@ -6,7 +6,7 @@ import { type Cell, isGoal, type Round, roundLine, throughputFigures, throughput
 
 export interface ThroughputOptions extends BenchOptions {
   readonly modes: readonly Mode[]
-  readonly clients: readonly number[]
+  readonly clients: Readonly<Record<Mode, readonly number[]>>
   /** Length of one run. */
   readonly seconds: number
   readonly rounds: number
@@ -25,11 +25,11 @@ export async function throughput(bench: Bench, options: ThroughputOptions): Prom
   const { seconds, rate } = options
   const startedMs = Date.now()
   const common = { seconds, rate, directory: bench.directory, signal: bench.signal }
-  const peers = await bench.startPeers(Math.max(...options.clients))
+  const peers = await bench.startPeers(Math.max(...Object.values(options.clients).flat()))
   for (const peer of peers) await measure(peer, { ...common, mode: 'simple', clients: 20, seconds: 1 })
   const cells: Cell[] = []
   for (const mode of options.modes) {
-    for (const clients of options.clients) {
+    for (const clients of options.clients[mode]) {
       const rounds = options.rounds + (isGoal(mode, clients) ? extraRounds : 0)
       cells.push(await runCell(peers, { ...common, mode, clients }, rounds))
     }
@@ -50,7 +50,7 @@ async function runCell(peers: readonly Peer[], run: Run, rounds: number): Promis
       const measured = await measure(peer, run)
       result[peer.name] = measured
       if (measured.failed > 0) console.error(`${peer.name}: ${measured.failed} failed\n${measured.complaint}`)
-      if (run.mode === 'paced' && measured.tps < run.rate * 0.9) {
+      if (run.mode === 'paced' && (measured.tps ?? 0) < run.rate * 0.9) {
         console.error(`${peer.name} does not keep up with ${run.rate}/s: choose a lower --rate`)
       }
     }
