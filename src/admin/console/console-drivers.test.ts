@@ -33,7 +33,7 @@ test('node-postgres reads tables as rows with typed values', async (t) => {
   const client = new pg.Client({ host, port, user: 'alice', database: 'switchyard' })
   await client.connect()
   const clients = await client.query('SHOW CLIENTS')
-  assert.equal(clients.rows.length, 1)
+  assert.equal(clients.rowCount, 1)
   assert.equal(clients.rows[0]?.application_name, 'billing')
   assert.equal(clients.rows[0]?.wait, 0)
   const shards = await client.query({ name: 'shards', text: 'SHOW SHARDS' })

@@ -230,7 +230,7 @@ export class ConsoleSession {
     const failed = this.#transaction === 'E'
     if (statement.effect !== null) this.#apply(statement.effect)
     const tag = statement.tag === 'COMMIT' && failed ? 'ROLLBACK' : statement.tag
-    writeCommandComplete(this.#options.replies, tag === 'SELECT' ? `SELECT ${rows}` : tag)
+    writeCommandComplete(this.#options.replies, statement.columns === null ? tag : `${tag} ${rows}`)
   }
 
   #apply(effect: SessionEffect): void {

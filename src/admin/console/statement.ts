@@ -32,7 +32,10 @@ export interface Outcome {
 export interface Statement {
   /** For the log: the command in one line. */
   readonly text: string
-  /** CommandComplete's tag; `SELECT` gets the number of rows. */
+  /**
+   * CommandComplete's tag. One with columns gets the number of rows, also SHOW, unlike PostgreSQL's: postgres.js drops
+   * the last rows of a cursor whose tag has no number.
+   */
   readonly tag: string
   /** Null: it returns no rows. */
   readonly columns: readonly Column[] | null
