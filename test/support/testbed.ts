@@ -38,6 +38,7 @@ export class Testbed {
   #console: pg.Client | null = null
   #leaks: LeakCheck | null = null
   readonly #closers: (() => unknown)[] = []
+  readonly #endings: (() => unknown)[] = []
 
   private constructor(cluster: TestCluster, database: string, role: Credentials) {
     this.cluster = cluster
@@ -158,6 +159,11 @@ export class Testbed {
     return value
   }
 
+  /** Has `work` done after the file's last test, while the cluster is still there. */
+  onEnd(work: () => unknown): void {
+    this.#endings.push(work)
+  }
+
   async #begin(options: TestbedOptions): Promise<void> {
     const { shard } = options
     if (shard !== undefined) this.#shard = typeof shard === 'function' ? await shard(this.cluster) : shard
@@ -182,6 +188,7 @@ export class Testbed {
       if (exit === undefined || exit.code === 0) return
       throw new Error(`the router ended with ${JSON.stringify(exit)}:\n${this.router.tail(60)}`)
     } finally {
+      for (const work of this.#endings) await work()
       await this.cluster.close()
     }
   }

@@ -1,0 +1,216 @@
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import { isDirect, Testbed } from '../support/testbed.ts'
+import type { WireClient } from '../support/wire-client.ts'
+import * as wire from '../support/wire-frames.ts'
+import { onlyValue, rowsOf, shapeOf, sqlstatesOf } from '../support/wire-message.ts'
+
+const SERVERS = 3
+const bed = await Testbed.open({ settings: { pool: { size: SERVERS }, limits: { prepared_statements: 50 } } })
+
+function run(name: string, values: readonly string[] = []): Buffer {
+  return Buffer.concat([wire.bind('', name, values), wire.execute(''), wire.sync()])
+}
+
+async function prepare(client: WireClient, name: string, sql: string): Promise<void> {
+  const answer = await client.exchange(Buffer.concat([wire.parse(name, sql), wire.sync()]))
+  assert.equal(shapeOf(answer), '1Z')
+}
+
+/** Makes every server connection of the pool serve somebody, so that the next query may land on any of them. */
+async function shuffle(clients: readonly WireClient[]): Promise<void> {
+  await Promise.all(clients.map((client) => client.query('SELECT pg_sleep(0.01)')))
+}
+
+test('a named statement works on whichever server connection its session gets', async () => {
+  const clients = await bed.openMany(2 * SERVERS)
+  await Promise.all(clients.map((client, at) => prepare(client, 'mine', `SELECT '${at}:' || $1::text`)))
+  const pids = new Set<string | null>()
+  for (let round = 0; round < 10; round += 1) {
+    const answers = await Promise.all(clients.map((client) => client.exchange(run('mine', [String(round)]))))
+    for (const [at, answer] of answers.entries()) assert.equal(onlyValue(answer), `${at}:${round}`)
+    for (const client of clients) pids.add(onlyValue(await client.query('SELECT pg_backend_pid()')))
+    await shuffle(clients)
+  }
+  if (!isDirect) assert.ok(pids.size <= SERVERS)
+})
+
+test('the same name means another statement to each client', async () => {
+  const [first, second] = await bed.openMany(2)
+  await prepare(first!, 'same', 'SELECT 1')
+  await prepare(second!, 'same', 'SELECT 2')
+  for (let round = 0; round < 5; round += 1) {
+    assert.equal(onlyValue(await first!.exchange(run('same'))), '1')
+    assert.equal(onlyValue(await second!.exchange(run('same'))), '2')
+  }
+})
+
+test('a name that is taken is refused with 42P05, and the first statement stays', async () => {
+  const client = await bed.open()
+  await prepare(client, 'taken', 'SELECT 1')
+  assert.deepEqual(sqlstatesOf(await client.exchange(Buffer.concat([wire.parse('taken', 'SELECT 2'), wire.sync()]))), [
+    '42P05',
+  ])
+  assert.equal(onlyValue(await client.exchange(run('taken'))), '1')
+})
+
+test('the unnamed statement is replaced by each Parse, and is no one else’s', async () => {
+  const [first, second] = await bed.openMany(2)
+  await first!.exchange(Buffer.concat([wire.parse('', 'SELECT 1'), wire.sync()]))
+  await second!.exchange(Buffer.concat([wire.parse('', 'SELECT 2'), wire.sync()]))
+  assert.equal(onlyValue(await first!.exchange(run(''))), '1')
+  assert.equal(onlyValue(await second!.exchange(run(''))), '2')
+  await first!.exchange(Buffer.concat([wire.parse('', 'SELECT 3'), wire.sync()]))
+  assert.equal(onlyValue(await first!.exchange(run(''))), '3')
+})
+
+test('a closed statement is gone, and its name is free again', async () => {
+  const client = await bed.open()
+  await prepare(client, 'short', 'SELECT 1')
+  assert.equal(shapeOf(await client.exchange(Buffer.concat([wire.close('S', 'short'), wire.sync()]))), '3Z')
+  assert.deepEqual(sqlstatesOf(await client.exchange(run('short'))), ['26000'])
+  await prepare(client, 'short', 'SELECT 2')
+  assert.equal(onlyValue(await client.exchange(run('short'))), '2')
+})
+
+test('a statement that does not parse is not there afterwards', async () => {
+  const client = await bed.open()
+  const failed = await client.exchange(Buffer.concat([wire.parse('broken', 'SELEKT 1'), wire.sync()]))
+  assert.deepEqual(sqlstatesOf(failed), ['42601'])
+  assert.deepEqual(sqlstatesOf(await client.exchange(run('broken'))), ['26000'])
+  await prepare(client, 'broken', 'SELECT 1')
+  assert.equal(onlyValue(await client.exchange(run('broken'))), '1')
+})
+
+test('a Parse that was skipped behind an error did not happen', async () => {
+  const client = await bed.open()
+  const answer = await client.exchange(
+    Buffer.concat([
+      wire.parse('', 'SELECT 1/0'),
+      wire.bind('', ''),
+      wire.execute(''),
+      wire.parse('skipped', 'SELECT 1'),
+      wire.sync(),
+    ]),
+  )
+  assert.deepEqual(sqlstatesOf(answer), ['22012'])
+  assert.deepEqual(sqlstatesOf(await client.exchange(run('skipped'))), ['26000'])
+  await prepare(client, 'skipped', 'SELECT 5')
+  assert.equal(onlyValue(await client.exchange(run('skipped'))), '5')
+})
+
+test('a Close that was skipped behind an error did not happen', async () => {
+  const client = await bed.open()
+  await prepare(client, 'kept', 'SELECT 6')
+  const answer = await client.exchange(
+    Buffer.concat([
+      wire.parse('', 'SELECT 1/0'),
+      wire.bind('', ''),
+      wire.execute(''),
+      wire.close('S', 'kept'),
+      wire.sync(),
+    ]),
+  )
+  assert.deepEqual(sqlstatesOf(answer), ['22012'])
+  assert.equal(onlyValue(await client.exchange(run('kept'))), '6')
+})
+
+test('a statement prepared in a transaction that is rolled back stays, as in PostgreSQL', async () => {
+  const client = await bed.open()
+  await client.query('BEGIN')
+  await prepare(client, 'outlives', 'SELECT 1')
+  await client.query('ROLLBACK')
+  assert.equal(onlyValue(await client.exchange(run('outlives'))), '1')
+})
+
+for (const sql of ['DEALLOCATE ALL', 'DEALLOCATE victim', 'DEALLOCATE PREPARE "victim"', 'DISCARD ALL']) {
+  test(`${sql} takes away statements of the protocol, too`, async () => {
+    const client = await bed.open()
+    await prepare(client, 'victim', 'SELECT 1')
+    assert.equal(onlyValue(await client.exchange(run('victim'))), '1')
+    assert.deepEqual(sqlstatesOf(await client.query(sql)), [])
+    assert.deepEqual(sqlstatesOf(await client.exchange(run('victim'))), ['26000'])
+    await prepare(client, 'victim', 'SELECT 2')
+    assert.equal(onlyValue(await client.exchange(run('victim'))), '2')
+  })
+}
+
+test('EXECUTE in SQL finds a statement of the protocol', async () => {
+  const client = await bed.open()
+  await prepare(client, 'by_sql', 'SELECT 7')
+  await shuffle(await bed.openMany(SERVERS))
+  assert.equal(onlyValue(await client.query('EXECUTE by_sql')), '7')
+})
+
+test('Describe tells parameters and columns of a statement prepared long ago', async () => {
+  const client = await bed.open()
+  await prepare(client, 'described', 'SELECT $1::int8 AS a, $2::text AS b')
+  await shuffle(await bed.openMany(SERVERS))
+  const answer = await client.exchange(Buffer.concat([wire.describe('S', 'described'), wire.sync()]))
+  assert.equal(shapeOf(answer), 'tTZ')
+  assert.equal(answer[0]?.body.readInt32BE(2), 20)
+})
+
+test('declared parameter types are kept', async () => {
+  const client = await bed.open()
+  await client.exchange(Buffer.concat([wire.parse('typed', 'SELECT pg_typeof($1)::text', [20]), wire.sync()]))
+  await shuffle(await bed.openMany(SERVERS))
+  assert.equal(onlyValue(await client.exchange(run('typed', ['1']))), 'bigint')
+})
+
+test('many statements and executions in one pipeline are answered in order', async () => {
+  const client = await bed.open()
+  const frames: Buffer[] = []
+  for (let n = 0; n < 30; n += 1)
+    frames.push(wire.parse(`p${n}`, `SELECT ${n}`), wire.bind('', `p${n}`), wire.execute(''))
+  const answer = await client.exchange(Buffer.concat([...frames, wire.sync()]))
+  assert.equal(shapeOf(answer), `${'12DC'.repeat(30)}Z`)
+  assert.deepEqual(
+    rowsOf(answer).map(([value]) => Number(value)),
+    Array.from({ length: 30 }, (_, n) => n),
+  )
+  await shuffle(await bed.openMany(SERVERS))
+  const again = Array.from({ length: 30 }, (_, n) => Buffer.concat([wire.bind('', `p${29 - n}`), wire.execute('')]))
+  const answers = await client.exchange(Buffer.concat([...again, wire.sync()]))
+  assert.deepEqual(
+    rowsOf(answers).map(([value]) => Number(value)),
+    Array.from({ length: 30 }, (_, n) => 29 - n),
+  )
+})
+
+test('a changed table is noticed as PostgreSQL notices it', async () => {
+  const client = await bed.open()
+  await client.query('CREATE TABLE changing (x int)')
+  await client.query('INSERT INTO changing VALUES (1)')
+  await prepare(client, 'star', 'SELECT * FROM changing')
+  assert.equal(onlyValue(await client.exchange(run('star'))), '1')
+  await client.query('ALTER TABLE changing ADD COLUMN y int')
+  assert.deepEqual(sqlstatesOf(await client.exchange(run('star'))), ['0A000'])
+  await client.exchange(Buffer.concat([wire.close('S', 'star'), wire.sync()]))
+  await prepare(client, 'star', 'SELECT * FROM changing')
+  assert.equal(rowsOf(await client.exchange(run('star')))[0]?.length, 2)
+})
+
+test('statements outlive the server connections', { skip: isDirect && 'of the pool' }, async () => {
+  const client = await bed.open()
+  await prepare(client, 'survivor', 'SELECT $1::int + 1')
+  assert.equal(onlyValue(await client.exchange(run('survivor', ['1']))), '2')
+  await bed.console.query('RECONNECT')
+  assert.equal(onlyValue(await client.exchange(run('survivor', ['2']))), '3')
+})
+
+test('more statements than allowed are refused with an error, and the session goes on', {
+  skip: isDirect && 'a limit of the router',
+}, async () => {
+  const client = await bed.open()
+  const refused: string[] = []
+  for (let n = 0; n < 60; n += 1) {
+    refused.push(
+      ...sqlstatesOf(await client.exchange(Buffer.concat([wire.parse(`n${n}`, `SELECT ${n}`), wire.sync()]))),
+    )
+  }
+  assert.equal(refused.length, 10)
+  assert.equal(onlyValue(await client.exchange(run('n49'))), '49')
+  await client.exchange(Buffer.concat([wire.close('S', 'n0'), wire.sync()]))
+  await prepare(client, 'fits', 'SELECT 1')
+})
