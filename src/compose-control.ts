@@ -1,4 +1,189 @@
-export async function runControl(_: unknown): Promise<number> {
-  await new Promise((r) => setTimeout(r, 1e6))
-  return 0
+import { randomBytes } from 'node:crypto'
+import { join } from 'node:path'
+import { ConsoleServer } from './admin/console/console-server.ts'
+import { HttpServer } from './admin/http/http-server.ts'
+import type { RouterControl } from './admin/router-control.ts'
+import { StatsSampler } from './admin/stats/stats-sampler.ts'
+import { configWarnings } from './config/config-warnings.ts'
+import type { Environment } from './config/environment.ts'
+import { loadConfig } from './config/load-config.ts'
+import type { Config } from './config/schema.ts'
+import { AccountFinder } from './control/account-finder.ts'
+import { localConfig } from './control/local-settings.ts'
+import { Monitor } from './control/monitor/monitor.ts'
+import { resolveHost } from './control/monitor/shard-addresses.ts'
+import { ShardIds } from './control/monitor/shard-ids.ts'
+import { PlaneLink } from './control/plane-link/plane-link.ts'
+import { PlaneLoggers } from './control/plane-loggers.ts'
+import { VerifierCache } from './control/policy/verifier-cache.ts'
+import { knownShards, lastVersions, pausedDatabases } from './control/recovered-state.ts'
+import { Router } from './control/router.ts'
+import { openShardSource, type ShardSource } from './control/shard-source.ts'
+import { hostPort } from './control/welcome.ts'
+import { OwnedFd } from './io/owned-fd.ts'
+import { SharedMapping } from './io/shared-memory.ts'
+import { createLogger, type Logger } from './log.ts'
+import type { KeeperOrder, StopMode } from './memory/keeper-control-protocol.ts'
+import { PAGE_BYTES, regionsOf } from './memory/layout.ts'
+import { openSharedState, readGeometry, type SharedState } from './memory/shared-state.ts'
+import { monotonicMs } from './util/monotonic-clock.ts'
+import { VERSION } from './version.ts'
+
+/** What a control process is given. */
+export interface ControlOptions {
+  readonly environment: Environment
+  readonly order: Extract<KeeperOrder, { op: 'start' }>
+  readonly memoryFd: number
+  readonly pid: number
+  readonly logDestination: number
+  /** The console asks for a shutdown; `stop` follows if the keeper agrees. */
+  readonly requestStop: (mode: StopMode, reason: string) => void
+}
+
+/** A control process that serves. */
+export interface Control {
+  readonly router: Router
+  readonly source: ShardSource
+  readonly httpUrl: string
+  readonly log: Logger
+  /** Once clients are drained: closes everything in the reverse order of the start, planes included. */
+  close(keepShards: boolean): Promise<void>
+}
+
+const PLANES_EXIT_MS = 1_000
+
+/**
+ * Builds and starts everything that is not on the way of a query. Rejects with `ConfigError` or `LocalClusterError` when
+ * the operator has to do something, and with the reason of `signal` when it was aborted; nothing is left open then that
+ * the end of this process would not close.
+ */
+export async function composeControl(options: ControlOptions, signal: AbortSignal): Promise<Control> {
+  const { order, environment } = options
+  const logs = composeLogs(options)
+  const { log } = logs
+  const memory = openMemory(options.memoryFd)
+  const last = lastVersions(memory)
+  const monitor: Monitor = new Monitor({
+    ids: new ShardIds(order.first ? [] : knownShards(memory)),
+    resolve: resolveHost,
+    firstVersion: last.topology + 1,
+    onTopology: (topology) => link.publishTopology(topology),
+    log,
+    now: monotonicMs,
+  })
+  const accounts = new AccountFinder({
+    topology: () => monitor.topology,
+    usesTls: (shard) => monitor.usesTls(shard),
+    now: monotonicMs,
+  })
+  const link: PlaneLink = new PlaneLink({
+    planes: memory.geometry.planes,
+    findAccount: (user, database) => accounts.find(user, database),
+    onSuspect: (shard, reason) => monitor.doubt(shard, reason),
+    onLog: (plane, pid, event) => logs.planes.write(plane, pid, event),
+    log,
+  })
+  // Before all that takes time: planes that know us do not have to dial again and again.
+  await link.listen(join(order.runDirectory, 'control.sock'))
+  const { configFile, dataDirectory } = order
+  const source = await openShardSource({ configFile, dataDirectory, environment, signal, log })
+  const config = source.readConfig()
+  for (const warning of configWarnings(config, Date.now())) log.warn(warning)
+  const router = new Router({
+    version: VERSION,
+    startedAt: order.startedAt,
+    now: monotonicMs,
+    memory,
+    config,
+    readConfig: source.readConfig,
+    consoleSocket: join(order.runDirectory, 'console.sock'),
+    verifiers: new VerifierCache(randomBytes(32)),
+    firstValuesVersion: last.values + 1,
+    link,
+    monitor,
+    accounts,
+    onLogLevel: logs.setLevel,
+    requestStop: options.requestStop,
+    log,
+  })
+  await router.start(order.first ? [] : pausedDatabases(memory))
+  const admin = await openAdministration(router, config, join(order.runDirectory, 'console.sock'), log)
+  return {
+    router,
+    source,
+    log,
+    httpUrl: admin.httpUrl,
+    async close(keepShards) {
+      await admin.close()
+      await link.exitAll(PLANES_EXIT_MS)
+      await link.close()
+      await monitor.close()
+      await accounts.close()
+      await source.end(keepShards)
+    },
+  }
+}
+
+interface Logs {
+  readonly log: Logger
+  readonly planes: PlaneLoggers
+  readonly setLevel: (level: string) => void
+}
+
+function composeLogs({ order, environment, pid, logDestination }: ControlOptions): Logs {
+  const { log: settings } =
+    order.configFile === null ? localConfig(environment) : loadConfig(order.configFile, environment)
+  const create = (process: string, processId: number): Logger =>
+    createLogger({ ...settings, process, pid: processId, destination: logDestination })
+  const log = create('control', pid)
+  const planes = new PlaneLoggers(create, settings.level)
+  const setLevel = (level: string): void => {
+    log.level = level
+    planes.level = level
+  }
+  return { log, planes, setLevel }
+}
+
+/** The segment that the keeper made: its first page says how long it is. */
+function openMemory(fd: number): SharedState {
+  const owned = new OwnedFd(fd)
+  const { totalBytes } = regionsOf(readGeometry(new SharedMapping(owned, PAGE_BYTES).memory))
+  return openSharedState(new SharedMapping(owned, totalBytes).memory)
+}
+
+interface Administration {
+  readonly httpUrl: string
+  close(): Promise<void>
+}
+
+async function openAdministration(
+  control: RouterControl,
+  config: Config,
+  consoleSocket: string,
+  log: Logger,
+): Promise<Administration> {
+  const stats = new StatsSampler(control)
+  const report = { control, stats }
+  const failed = (error: unknown): void => log.error({ err: error }, 'administration failed')
+  const console = new ConsoleServer({
+    report,
+    randomBytes,
+    failed,
+    audit: ({ login, command, error }) => {
+      const fields = { user: login.user, application: login.applicationName, client: login.client, command }
+      if (error === null) log.info(fields, `${login.user} at the console: ${command}`)
+      else log.warn({ ...fields, reason: error.message }, `${login.user} at the console: ${command}: ${error.message}`)
+    },
+  })
+  await console.listen(consoleSocket)
+  const http = new HttpServer(report, failed)
+  const { address, port } = await http.listen(config.http.address, config.http.port)
+  stats.start()
+  return {
+    httpUrl: `http://${hostPort({ address, port })}`,
+    async close() {
+      stats.stop()
+      await Promise.all([http.close(), console.close()])
+    },
+  }
 }

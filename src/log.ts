@@ -11,6 +11,7 @@ export interface LogOptions {
   readonly format: 'auto' | 'json' | 'pretty'
   /** Which process speaks: `keeper`, `control`, `plane 0`. */
   readonly process: string
+  readonly pid: number
   /** File descriptor to write to. */
   readonly destination: number
 }
@@ -22,7 +23,7 @@ export interface LogOptions {
 export function createLogger(options: LogOptions): Logger {
   const settings: LoggerOptions = {
     level: options.level,
-    base: { process: options.process, pid: process.pid },
+    base: { process: options.process, pid: options.pid },
     timestamp: pino.stdTimeFunctions.isoTime,
     formatters: { level: (label) => ({ level: label }) },
   }

@@ -20,7 +20,11 @@ try {
 async function run(name: string, rest: readonly string[]): Promise<number> {
   // Not for people: how the keeper starts its children.
   if (name === 'plane') return (await import('./commands/plane.ts')).plane(rest, childContext())
-  if (name === 'control') return (await import('./commands/control.ts')).control(childContext())
+  if (name === 'control') {
+    const code = await (await import('./commands/control.ts')).control(childContext())
+    // Without waiting for sockets that others may keep open.
+    process.exit(code)
+  }
   const { runCommandLine } = await import('./commands/command-line.ts')
   return runCommandLine(process.argv.slice(2), {
     environment: process.env,
@@ -39,11 +43,13 @@ function childContext() {
   for (const signal of ['SIGTERM', 'SIGINT', 'SIGHUP'] as const) process.on(signal, () => {})
   return {
     environment: process.env,
+    pid: process.pid,
     parentPid: process.ppid,
     architecture: process.arch,
     setTitle,
     logDestination: STANDARD_ERROR,
     write: (text: string) => process.stdout.write(text),
+    complain: (text: string) => process.stderr.write(text),
     exit: (code: number) => process.exit(code),
   }
 }

@@ -37,7 +37,7 @@ export interface StartFlags {
 export async function start(flags: StartFlags, context: StartContext): Promise<number> {
   const environment = withDataFlag(context.environment, flags.data)
   const config = flags.config === null ? localConfig(environment) : loadConfig(flags.config, environment)
-  const log = createLogger({ ...config.log, process: 'keeper', destination: context.logDestination })
+  const log = createLogger({ ...config.log, process: 'keeper', pid: context.pid, destination: context.logDestination })
   const openFiles = raiseOpenFileLimit()
   const capacity = planCapacity({
     maxClients: config.limits.maxClients,

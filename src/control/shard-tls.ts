@@ -1,4 +1,5 @@
 import { type ConnectionOptions, checkServerIdentity, type PeerCertificate } from 'node:tls'
+import type { Config } from '../config/schema.ts'
 import type { ServerTlsValue } from '../shard/plane-values.ts'
 
 /**
@@ -18,4 +19,9 @@ export function shardTls(tls: ServerTlsValue, host: string): ConnectionOptions |
     checkServerIdentity: (_: string, certificate: PeerCertificate) =>
       tls.mode === 'verify-full' ? checkServerIdentity(host, certificate) : undefined,
   }
+}
+
+/** The configured files as their contents. */
+export function serverTlsValue({ mode, certificate, key, ca }: Config['serverTls']): ServerTlsValue {
+  return { mode, certificate: certificate?.text ?? null, key: key?.text ?? null, ca: ca?.text ?? null }
 }

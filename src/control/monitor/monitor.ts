@@ -1,7 +1,7 @@
 import type { Config, ShardConfig } from '../../config/schema.ts'
 import type { Logger } from '../../log.ts'
-import type { ServerTlsValue } from '../../shard/plane-values.ts'
 import type { Shard, Topology } from '../../shard/topology.ts'
+import { serverTlsValue } from '../shard-tls.ts'
 import { isUsable } from './health-state.ts'
 import type { Resolve } from './shard-addresses.ts'
 import type { ShardIds } from './shard-ids.ts'
@@ -52,14 +52,8 @@ export class Monitor {
 
   /** Watches the shards of `config` from now on; those that it does not change are not disturbed. */
   apply({ shards, monitor, serverTls }: Config): void {
-    const tls: ServerTlsValue = {
-      mode: serverTls.mode,
-      certificate: serverTls.certificate?.text ?? null,
-      key: serverTls.key?.text ?? null,
-      ca: serverTls.ca?.text ?? null,
-    }
     const { user, password, database, timeoutMs, intervalMs } = monitor
-    const settings = { user, password, database, timeoutMs, tls }
+    const settings = { user, password, database, timeoutMs, tls: serverTlsValue(serverTls) }
     const before = new Map(this.#watched.map((each) => [each.key, each]))
     this.#watched = shards.map((config) => {
       const shard = { name: config.name, host: config.host, port: config.port }

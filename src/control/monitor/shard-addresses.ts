@@ -1,7 +1,14 @@
+import { lookup } from 'node:dns/promises'
 import { isIP } from 'node:net'
 
 /** All numeric addresses of a host name, the preferred first; rejects when there are none. */
 export type Resolve = (host: string) => Promise<readonly string[]>
+
+/** Like every program of this machine does (getaddrinfo), IPv4 first. */
+export const resolveHost: Resolve = async (host) => {
+  const found = await lookup(host, { all: true, order: 'ipv4first' })
+  return found.map(({ address }) => address)
+}
 
 /** A name may lead elsewhere after a while. */
 const RESOLVE_EVERY_MS = 60_000

@@ -25,6 +25,7 @@ interface Pending {
 export class PlaneConnection {
   readonly #socket: Socket
   readonly #pending = new Map<number, Pending>()
+  readonly #closed = Promise.withResolvers<void>()
   #name = 'a plane'
   #nextId = 1
 
@@ -45,8 +46,14 @@ export class PlaneConnection {
     socket.on('end', () => socket.end())
     socket.on('close', () => {
       this.#failPending()
+      this.#closed.resolve()
       hooks.onClosed(failure)
     })
+  }
+
+  /** Settles when the socket is closed. */
+  get closed(): Promise<void> {
+    return this.#closed.promise
   }
 
   /** For messages; known after its hello. */

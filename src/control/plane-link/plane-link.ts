@@ -41,6 +41,7 @@ export class PlaneLink {
   readonly #pauses = new PauseLedger()
   #values: PlaneValues | null = null
   #topology: Topology | null = null
+  #isEnding = false
   #drainUntil: { readonly now: () => number; readonly at: number } | 'for-ever' | null = null
 
   constructor(options: PlaneLinkOptions) {
@@ -81,16 +82,32 @@ export class PlaneLink {
 
   publishTopology(topology: Topology): void {
     this.#topology = topology
-    this.#tellAll({ op: 'topology', topology })
+    // The values that come first bring their topology along.
+    if (this.#values !== null) this.#tellAll({ op: 'topology', topology })
+  }
+
+  /** Throws a RouterError (57P03) when no plane is connected. */
+  requirePlanes(): void {
+    if (this.#linked.size > 0) return
+    throw new RouterError('57P03', 'No plane is connected to the control process; try again in a moment.', {
+      origin: 'router',
+    })
+  }
+
+  /** Settles when the plane has carried it out. Rejects with 57P03 when it is not there, with 58000 when it did not. */
+  async ask(plane: number, command: AnsweredCommand): Promise<void> {
+    const linked = this.#linked.get(plane)
+    if (linked === undefined) {
+      throw new RouterError('57P03', `Plane ${plane} is not connected to the control process; try again in a moment.`, {
+        origin: 'router',
+      })
+    }
+    await linked.connection.ask(command)
   }
 
   /** Settles when every plane has carried it out. Rejects with 57P03 when there is none, with 58000 when one did not. */
   async askAll(command: AnsweredCommand): Promise<void> {
-    if (this.#linked.size === 0) {
-      throw new RouterError('57P03', 'No plane is connected to the control process; try again in a moment.', {
-        origin: 'router',
-      })
-    }
+    this.requirePlanes()
     await Promise.all([...this.#linked.values()].map(({ connection }) => connection.ask(command)))
   }
 
@@ -102,9 +119,17 @@ export class PlaneLink {
     await Promise.allSettled([...this.#linked.values()].map(({ connection }) => connection.ask(command)))
   }
 
-  /** Ends all planes. */
-  exitAll(): void {
+  /** Ends all planes; settles when they have gone, or after `patienceMs`. */
+  async exitAll(patienceMs: number): Promise<void> {
+    this.#isEnding = true
+    const gone = [...this.#linked.values()].map(({ connection }) => connection.closed)
     this.#tellAll({ op: 'exit' })
+    let timer: NodeJS.Timeout | undefined
+    const enough = new Promise<void>((resolve) => {
+      timer = setTimeout(resolve, patienceMs)
+    })
+    await Promise.race([Promise.all(gone), enough])
+    clearTimeout(timer)
   }
 
   #tellAll(command: PlaneCommand): void {
@@ -123,7 +148,8 @@ export class PlaneLink {
         this.#sockets.delete(socket)
         if (linked === null || this.#linked.get(linked.plane) !== linked) return
         this.#linked.delete(linked.plane)
-        this.#options.log.warn({ plane: linked.plane, err: error ?? undefined }, `plane ${linked.plane} disconnected`)
+        const fields = { plane: linked.plane, ...(error === null ? {} : { err: error }) }
+        this.#options.log[this.#isEnding ? 'debug' : 'warn'](fields, `plane ${linked.plane} disconnected`)
       },
     })
   }
@@ -166,16 +192,9 @@ export class PlaneLink {
   }
 
   #onEvent(event: OtherEvent, { plane, pid, connection }: Linked): void {
-    switch (event.op) {
-      case 'log':
-        this.#options.onLog(plane, pid, event)
-        return
-      case 'suspect':
-        this.#options.onSuspect(event.shard, event.reason)
-        return
-      case 'account':
-        this.#answerAccount(event.user, event.database, connection)
-    }
+    if (event.op === 'log') this.#options.onLog(plane, pid, event)
+    else if (event.op === 'suspect') this.#options.onSuspect(event.shard, event.reason)
+    else this.#answerAccount(event.user, event.database, connection)
   }
 
   #answerAccount(user: string, database: string, connection: PlaneConnection): void {

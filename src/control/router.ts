@@ -1,0 +1,168 @@
+import { describeConfig } from '../config/describe-config.ts'
+import { diffConfig } from '../config/diff-config.ts'
+import type { Config } from '../config/schema.ts'
+import { RouterError } from '../errors.ts'
+import type { Logger } from '../log.ts'
+import { CLIENT, readClient } from '../memory/client-slots.ts'
+import type { StopMode } from '../memory/keeper-control-protocol.ts'
+import type { SharedState } from '../memory/shared-state.ts'
+import type { PlaneValues } from '../shard/plane-values.ts'
+import type { Topology } from '../shard/topology.ts'
+import type { AccountFinder } from './account-finder.ts'
+import { keepRestartSettings } from './keep-restart-settings.ts'
+import type { Monitor, ShardReport } from './monitor/monitor.ts'
+import { topologyTroubles } from './monitor/topology-troubles.ts'
+import type { PlaneLink } from './plane-link/plane-link.ts'
+import { compilePlaneValues } from './policy/plane-values.ts'
+import type { VerifierCache } from './policy/verifier-cache.ts'
+
+export interface RouterOptions {
+  readonly version: string
+  /** Monotonic milliseconds. */
+  readonly startedAt: number
+  readonly now: () => number
+  readonly memory: SharedState
+  readonly config: Config
+  /** Reads the configuration again; throws ConfigError. */
+  readonly readConfig: () => Config
+  readonly consoleSocket: string
+  readonly verifiers: VerifierCache
+  readonly firstValuesVersion: number
+  readonly link: PlaneLink
+  readonly monitor: Monitor
+  readonly accounts: AccountFinder
+  readonly onLogLevel: (level: string) => void
+  readonly requestStop: (mode: StopMode, reason: string) => void
+  readonly log: Logger
+}
+
+/** The router as control sees and steers it: what administration is given, and what the keeper's orders act on. */
+export class Router {
+  readonly version: string
+  readonly startedAt: number
+  readonly memory: SharedState
+  readonly #options: RouterOptions
+  #config: Config
+  #values: PlaneValues
+
+  constructor(options: RouterOptions) {
+    this.#options = options
+    this.version = options.version
+    this.startedAt = options.startedAt
+    this.memory = options.memory
+    this.#config = options.config
+    this.#values = this.#compile(options.config, options.firstValuesVersion)
+  }
+
+  /** Puts the configuration it was made with into effect. `paused`: databases that were before. */
+  async start(paused: Iterable<string>): Promise<void> {
+    for (const database of paused) this.#options.link.pauses.hold('pause', database)
+    await this.#apply(this.#config, this.#values.version)
+  }
+
+  get config(): Config {
+    return this.#config
+  }
+
+  nowMonotonic(): number {
+    return this.#options.now()
+  }
+
+  values(): PlaneValues {
+    return this.#values
+  }
+
+  topology(): Topology {
+    return this.#options.monitor.topology
+  }
+
+  health(): readonly ShardReport[] {
+    return this.#options.monitor.reports()
+  }
+
+  settings() {
+    return describeConfig(this.#config).map((row) => ({ ...row, changeable: row.changeable === 'yes' }))
+  }
+
+  pauses() {
+    const { all, databases } = this.#options.link.pauses
+    return { all, databases }
+  }
+
+  troubles(): readonly string[] {
+    return [...this.#options.link.troubles(), ...topologyTroubles(this.topology())]
+  }
+
+  async pause(database: string | null): Promise<void> {
+    const { link } = this.#options
+    link.requirePlanes()
+    link.pauses.hold('pause', database)
+    await link.askAll({ op: 'pause', database })
+  }
+
+  async resume(database: string | null): Promise<void> {
+    const { link } = this.#options
+    link.pauses.resume(database)
+    await link.askAll({ op: 'resume', database })
+  }
+
+  async reconnect(database: string | null): Promise<void> {
+    await this.#options.link.askAll({ op: 'reconnect', database })
+  }
+
+  async kill(database: string | null): Promise<void> {
+    const { link } = this.#options
+    link.requirePlanes()
+    link.pauses.hold('kill', database)
+    await link.askAll({ op: 'kill', database })
+  }
+
+  async killClient(slot: number, generation: number): Promise<void> {
+    const client = readClient(this.memory.clients, slot)
+    const at = slot * (this.memory.clients.recordBytes >> 2) + CLIENT.generation
+    if (client === null || (this.memory.clients.i32[at] ?? 0) >>> 0 !== generation) {
+      throw new RouterError('22023', 'That client is not connected any more.', { origin: 'client' })
+    }
+    await this.#options.link.ask(client.plane, { op: 'kill-client', client: slot, generation })
+  }
+
+  /** Reads the configuration again and applies what can change while running. Throws ConfigError and changes nothing. */
+  async reload(): Promise<{ readonly applied: readonly string[]; readonly needsRestart: readonly string[] }> {
+    const { readConfig, log } = this.#options
+    const after = readConfig()
+    const diff = diffConfig(this.#config, after)
+    this.#config = keepRestartSettings(this.#config, after)
+    await this.#apply(this.#config, this.#values.version + 1)
+    log.info(diff, diff.applied.length === 0 ? 'reloaded: nothing to apply' : `reloaded: ${diff.applied.join(', ')}`)
+    if (diff.needsRestart.length > 0) log.warn(diff, `these wait for a restart: ${diff.needsRestart.join(', ')}`)
+    return diff
+  }
+
+  /** Lets clients finish and refuses new ones. `deadlineMs` null: as long as they take. Settles when all are gone. */
+  async drain(deadlineMs: number | null): Promise<void> {
+    await this.#options.link.drainAll(deadlineMs, this.#options.now)
+  }
+
+  /** Returns at once and begins on a later turn of the event loop, so that the answer to the console can leave first. */
+  shutdown(mode: StopMode): void {
+    setImmediate(() => this.#options.requestStop(mode, 'SHUTDOWN at the console'))
+  }
+
+  async #apply(config: Config, version: number): Promise<void> {
+    const { monitor, link, accounts, onLogLevel } = this.#options
+    onLogLevel(config.log.level)
+    // First, so that the values that planes get name the shards that they mention.
+    monitor.apply(config)
+    this.#values = this.#compile(config, version)
+    link.publishValues(this.#values)
+    await accounts.configure(config)
+  }
+
+  #compile(config: Config, version: number): PlaneValues {
+    const { memory, consoleSocket, verifiers, monitor } = this.#options
+    // The memory was laid out for so many when the router started.
+    const maxClients = Math.min(config.limits.maxClients, memory.geometry.ordinaryClientSlots)
+    const clamped = { ...config, limits: { ...config.limits, maxClients } }
+    return compilePlaneValues(clamped, monitor.topology, { version, consoleSocket, verifiers })
+  }
+}

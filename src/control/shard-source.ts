@@ -1,0 +1,46 @@
+import type { Environment } from '../config/environment.ts'
+import { loadConfig } from '../config/load-config.ts'
+import type { Config } from '../config/schema.ts'
+import type { Logger } from '../log.ts'
+import { LOCAL_REPLICAS, localConfig } from './local-settings.ts'
+import { type LocalCluster, startLocalCluster } from './scaling/drivers/local/local-cluster.ts'
+
+export interface ShardSourceOptions {
+  /** Null: the embedded cluster. */
+  readonly configFile: string | null
+  readonly dataDirectory: string
+  readonly environment: Environment
+  /** Gives up a start that is under way. */
+  readonly signal: AbortSignal
+  readonly log: Logger
+}
+
+/** Where the shards come from: a configuration file names them, or we run them ourselves. */
+export interface ShardSource {
+  /** Null when they are somebody else's. */
+  readonly cluster: LocalCluster | null
+  /** Reads the configuration, again. Throws ConfigError. */
+  readonly readConfig: () => Config
+  /** Stops our own servers, or leaves them for the next start to find. */
+  end(keepShards: boolean): Promise<void>
+}
+
+/** Creates, starts or adopts the embedded cluster, if that is what is wanted. Rejects like `startLocalCluster`. */
+export async function openShardSource(options: ShardSourceOptions): Promise<ShardSource> {
+  const { configFile, dataDirectory, environment, signal, log } = options
+  if (configFile !== null) {
+    return { cluster: null, readConfig: () => loadConfig(configFile, environment), end: async () => {} }
+  }
+  const cluster = await startLocalCluster({
+    directory: dataDirectory,
+    environment,
+    signal,
+    replicas: LOCAL_REPLICAS,
+    onProgress: (message) => log.info(message),
+  })
+  return {
+    cluster,
+    readConfig: () => localConfig(environment, cluster),
+    end: (keepShards) => (keepShards ? cluster.release() : cluster.stop()),
+  }
+}
