@@ -18,6 +18,7 @@ import { join } from 'node:path'
 import { after, test } from 'node:test'
 import { setTimeout as delay } from 'node:timers/promises'
 import pg from 'pg'
+import { takeBaseBackup } from '../../src/control/scaling/drivers/local/base-backup.ts'
 import {
   embeddedPackageName,
   findEmbeddedPackage,
@@ -358,6 +359,67 @@ test('an aborted start stops what it started and gives the directory free', asyn
   await assert.rejects(start(directory, { onProgress, signal: abort.signal }), /enough/)
   assert.ok(pid > 0 && !isAlive(pid))
   assert.ok(!existsSync(join(directory, 'lock')))
+})
+
+test('a lone primary gets a replica later, and replaces one that was away for too long', async () => {
+  const directory = join(root, 'growing')
+  let cluster = await start(directory, { replicas: 0 })
+  await cluster.release()
+  running.delete(cluster)
+  cluster = await start(directory, { replicas: 1 })
+  assert.deepEqual(
+    cluster.shards.map((shard) => shard.adopted),
+    [true, false],
+  )
+  assert.deepEqual(await streaming(cluster), ['shard-2'])
+
+  const replica = cluster.shards[1]!
+  process.kill(replica.pid, 'SIGINT')
+  await until('the replica is down', async () => !isAlive(replica.pid))
+  for (const setting of ['max_slot_wal_keep_size', 'max_wal_size', 'min_wal_size']) {
+    await query(cluster, 0, `alter system set ${setting} = '32MB'`)
+  }
+  await query(cluster, 0, 'select pg_reload_conf()')
+  await until('its slot is lost', async () => {
+    await query(cluster, 0, 'create table if not exists filler (t text)')
+    await query(cluster, 0, `insert into filler select 'x'`)
+    await query(cluster, 0, 'select pg_switch_wal()')
+    await query(cluster, 0, 'checkpoint')
+    return (await value(cluster, 0, '(select wal_status from pg_replication_slots)')) === 'lost'
+  })
+  await query(cluster, 0, 'alter system reset all')
+  await query(cluster, 0, 'select pg_reload_conf()')
+  await cluster.release()
+  running.delete(cluster)
+  const said: string[] = []
+  cluster = await start(directory, { replicas: 1, said })
+  assert.ok(said.some((message) => message.startsWith('shard-2 was away for so long')))
+  assert.ok(said.includes('Cloning shard-2 from shard-1.'))
+  assert.deepEqual(await streaming(cluster), ['shard-2'])
+
+  const source = { host: '127.0.0.1', port: cluster.shards[0]!.port, user: 'postgres', password: cluster.password }
+  const sink = { entry: () => {}, data: () => {}, fileEnd: () => {} }
+  const broken = {
+    ...sink,
+    data: () => {
+      throw new Error('ENOSPC: no space left')
+    },
+  }
+  await assert.rejects(
+    takeBaseBackup(source, { label: 'test', sink: broken }),
+    /could not be cloned: ENOSPC: no space left/,
+  )
+  await assert.rejects(takeBaseBackup({ ...source, password: 'x' }, { label: 'test', sink }), /password authentication/)
+  assert.match((await takeBaseBackup(source, { label: "it's", sink })).endLsn, /^[0-9A-F]+\/[0-9A-F]+$/)
+  await query(cluster, 0, `alter system set allow_in_place_tablespaces = on`)
+  await query(cluster, 0, 'select pg_reload_conf()')
+  await until(
+    'the setting is known',
+    async () => (await value(cluster, 0, `current_setting('allow_in_place_tablespaces')`)) === 'on',
+  )
+  await query(cluster, 0, `create tablespace outside location ''`)
+  await assert.rejects(takeBaseBackup(source, { label: 'test', sink }), /has a tablespace outside .* cannot be cloned/)
+  await stop(cluster)
 })
 
 test('root below a home that only root may enter puts the data elsewhere, and finds it again', {

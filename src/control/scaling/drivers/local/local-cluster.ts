@@ -83,6 +83,7 @@ export async function startLocalCluster(options: LocalClusterOptions): Promise<L
     return await launchCluster(await openCluster(directory, options.onProgress), options, lock)
   } catch (error) {
     await lock.release()
+    options.signal?.throwIfAborted()
     throw error
   }
 }

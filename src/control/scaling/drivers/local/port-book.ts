@@ -37,6 +37,11 @@ export class PortBook {
     return Object.fromEntries(this.#ports)
   }
 
+  /** The port that the operator chose for a shard. */
+  wanted(name: string): number | undefined {
+    return this.#wanted.get(name)
+  }
+
   /** Notes the port that a running shard listens on. */
   note(name: string, port: number): void {
     this.#ports.set(name, port)

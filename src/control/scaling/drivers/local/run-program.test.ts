@@ -33,5 +33,5 @@ test('an abort ends the program with the reason of the abort', async () => {
   const abort = new AbortController()
   const run = runProgram('/bin/sleep', ['60'], { account, timeoutMs: 60_000, signal: abort.signal })
   abort.abort(new Error('enough'))
-  await assert.rejects(run, /aborted|enough/)
+  await assert.rejects(run, /enough/)
 })

@@ -27,6 +27,7 @@ const outputLimit = 64 * 1024
  * status other than 0 is a result, not an error.
  *
  * @throws LocalClusterError when it cannot be executed at all (missing, no permission) or outlives `timeoutMs`
+ * @throws the reason of `signal` when it is aborted; the program is killed
  */
 export function runProgram(
   path: string,
@@ -58,7 +59,9 @@ export function runProgram(
     child.once('error', (error) => {
       clearTimeout(timer)
       const message = `${path} cannot be run as ${options.account.name}: ${reasonOf(error)}.`
-      reject(options.signal?.aborted === true ? error : new LocalClusterError(message, { cause: error }))
+      reject(
+        options.signal?.aborted === true ? options.signal.reason : new LocalClusterError(message, { cause: error }),
+      )
     })
     child.once('close', (status, signal) => {
       clearTimeout(timer)

@@ -70,6 +70,10 @@ export class ShardLauncher {
         onProgress: this.#onProgress,
         signal: this.#signal,
       })
+      const wanted = this.#ports.wanted(shard.name) ?? server.port
+      if (wanted !== server.port) {
+        this.#onProgress(`${shard.name} runs on port ${server.port} and keeps it; ${wanted} is for its next start.`)
+      }
       return await this.#confirm(shard, server, true)
     } catch (error) {
       // It ended while we waited: then it can be started.
