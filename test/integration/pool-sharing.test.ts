@@ -31,8 +31,7 @@ async function backends(): Promise<number> {
 }
 
 async function waiting(database: string): Promise<number> {
-  const pool = (await bed.show('POOLS')).find((row) => row.database === database)
-  return Number(pool?.cl_waiting ?? 0)
+  return (await bed.pool(database)).cl_waiting ?? 0
 }
 
 /** Leaves no server connection behind, so that each test starts with empty pools. */
@@ -183,8 +182,8 @@ test('a pool in use keeps its least number of server connections open', async ()
   const client = await bed.open({ database: 'warm' })
   await client.query('SELECT 1')
   await waitUntil('two server connections', async () => {
-    const pool = (await bed.show('POOLS')).find((row) => row.database === 'warm')
-    return Number(pool?.sv_idle) + Number(pool?.sv_active) >= 2
+    const { sv_idle = 0, sv_active = 0 } = await bed.pool('warm')
+    return sv_idle + sv_active >= 2
   })
 })
 

@@ -73,6 +73,12 @@ export class TestCluster {
     return this.coordinates.superuser
   }
 
+  /** Process ids of the servers, the primary's first; only a cluster of one's own may be killed. */
+  get postmasters(): readonly number[] {
+    if (this.#own === null) throw new Error('the cluster is shared with other test files: start one of your own')
+    return this.#own.cluster.shards.map((shard) => shard.pid)
+  }
+
   /** Runs SQL as superuser in the database `postgres`. */
   async sql(text: string, values: readonly unknown[] = []): Promise<Record<string, unknown>[]> {
     return (await this.#admin.query(text, [...values])).rows

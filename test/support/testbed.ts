@@ -146,11 +146,16 @@ export class Testbed {
     return (await this.console.query(`SHOW ${command}`)).rows
   }
 
-  /** The row of this file's database and role in SHOW POOLS. */
-  async pool(): Promise<Record<string, number>> {
-    const rows = await this.show('POOLS')
-    const row = rows.find((pool) => pool.database === this.database && pool.user === this.role.user)
-    return Object.fromEntries(Object.entries(row ?? {}).map(([name, value]) => [name, Number(value)]))
+  /** Numbers of SHOW POOLS, summed over all users and shards of a database. */
+  async pool(database: string = this.database): Promise<Record<string, number>> {
+    const sums: Record<string, number> = {}
+    for (const row of await this.show('POOLS')) {
+      if (row.database !== database) continue
+      for (const [name, value] of Object.entries(row)) {
+        if (typeof value === 'number') sums[name] = (sums[name] ?? 0) + value
+      }
+    }
+    return sums
   }
 
   /** Has `close` called with `value` after the test, last opened first. */
