@@ -15,7 +15,7 @@ import { StatsSampler } from './stats/stats-sampler.ts'
 /** For tests: real shared memory that nobody but the test writes, a clock it sets, and a record of the commands given. */
 export class TestRouter implements RouterControl {
   readonly version = '1.2.3'
-  startedAt = 1_000
+  startedAt = 90_000
   readonly memory: SharedState
   now = 100_000
   readonly calls: string[] = []

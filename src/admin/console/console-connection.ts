@@ -12,6 +12,7 @@ import {
 } from '../../protocol/messages.ts'
 import type { StartupPacket } from '../../protocol/startup.ts'
 import { MessageWriter } from '../../protocol/writer.ts'
+import { writableAgain } from '../writable-again.ts'
 import type { ReportContext } from './command.ts'
 import { consoleLogin } from './console-login.ts'
 import { type Audit, ConsoleSession } from './console-session.ts'
@@ -149,16 +150,7 @@ export class ConsoleConnection {
     if (this.#replies.length === 0) return
     if (!this.#socket.writable) throw peerGone()
     if (this.#socket.write(this.#takeReplies())) return
-    await new Promise<void>((resolve, reject) => {
-      const settle = (): void => {
-        this.#socket.off('drain', settle)
-        this.#socket.off('close', settle)
-        if (this.#socket.destroyed) reject(peerGone())
-        else resolve()
-      }
-      this.#socket.on('drain', settle)
-      this.#socket.on('close', settle)
-    })
+    if (!(await writableAgain(this.#socket))) throw peerGone()
   }
 
   #takeReplies(): Buffer {

@@ -1,7 +1,5 @@
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http'
 import type { AddressInfo } from 'node:net'
-import { Readable } from 'node:stream'
-import { pipeline } from 'node:stream/promises'
 import type { ReportContext, ShowCommand } from '../console/command.ts'
 import { showClients } from '../console/command-set/show-clients.ts'
 import { showDatabases } from '../console/command-set/show-databases.ts'
@@ -10,6 +8,7 @@ import { showPools } from '../console/command-set/show-pools.ts'
 import { showServers } from '../console/command-set/show-servers.ts'
 import { showShards } from '../console/command-set/show-shards.ts'
 import { showStats } from '../console/command-set/show-stats.ts'
+import { writableAgain } from '../writable-again.ts'
 import { type HealthVerdict, liveness, readiness } from './health.ts'
 import { jsonReport } from './json-report.ts'
 import { Metrics } from './metrics.ts'
@@ -87,7 +86,6 @@ export class HttpServer {
       }
       await respond(response)
     } catch (error) {
-      if (response.destroyed) return
       this.#failed(error)
       if (response.headersSent) response.destroy()
       else sendJson(response, 500, { error: 'The page could not be made; the log of the control process says why.' })
@@ -119,8 +117,14 @@ export class HttpServer {
 
   async #stream(response: ServerResponse, report: ShowCommand): Promise<void> {
     response.setHeader('Content-Type', 'application/json; charset=utf-8')
-    if (response.req.method === 'HEAD') response.end()
-    else await pipeline(Readable.from(jsonReport(report, this.#context), { highWaterMark: 1 }), response)
+    if (response.req.method === 'HEAD') {
+      response.end()
+      return
+    }
+    for (const text of jsonReport(report, this.#context)) {
+      if (!response.write(text) && !(await writableAgain(response))) return
+    }
+    response.end()
   }
 }
 

@@ -68,7 +68,7 @@ test('SHOW STATE tells pauses and troubles', () => {
     paused: 'yes',
     suspended: 'no',
     paused_databases: 'app, shop',
-    started: '2026-01-01 00:00:01 UTC',
+    started: '2026-01-01 00:01:30 UTC',
     troubles: 'Plane 0 is not connected.',
   })
 })

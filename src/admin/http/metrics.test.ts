@@ -1,0 +1,158 @@
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import { HISTOGRAM_BUCKETS } from '../../memory/pool-records.ts'
+import {
+  TestRouter,
+  writeClient,
+  writeHistogram,
+  writePlane,
+  writePool,
+  writeServer,
+} from '../router-control.fixture.ts'
+import { Metrics } from './metrics.ts'
+
+interface Sample {
+  readonly name: string
+  readonly labels: Readonly<Record<string, string>>
+  readonly value: number
+}
+
+/** Reads the text format strictly: a line that is not of it fails the test. */
+function parseExposition(page: string): { samples: readonly Sample[]; types: ReadonlyMap<string, string> } {
+  const samples: Sample[] = []
+  const types = new Map<string, string>()
+  for (const line of page.split('\n')) {
+    const type = /^# TYPE ([a-zA-Z_:][\w:]*) (counter|gauge|histogram|summary)$/.exec(line)
+    if (type !== null) types.set(type[1] ?? '', type[2] ?? '')
+    if (line === '' || line.startsWith('# ')) continue
+    const sample = /^([a-zA-Z_:][\w:]*)(?:\{(.*)\})? (-?[\d.e+-]+|N[aA][nN]|[+-]?Inf)$/.exec(line)
+    assert.ok(sample !== null, `not a sample: ${line}`)
+    const label = /([a-zA-Z_]\w*)="((?:[^"\\\n]|\\["\\n])*)"(?:,|$)/y
+    const labels: Record<string, string> = {}
+    const text = sample[2] ?? ''
+    while (label.lastIndex < text.length) {
+      const match = label.exec(text)
+      assert.ok(match !== null, `not labels: ${text}`)
+      labels[match[1] ?? ''] = (match[2] ?? '').replace(/\\(.)/g, (_, char) => (char === 'n' ? '\n' : char))
+    }
+    samples.push({ name: sample[1] ?? '', labels, value: Number((sample[3] ?? '').replace('Inf', 'Infinity')) })
+  }
+  return { samples, types }
+}
+
+async function scrape(router: TestRouter) {
+  const { samples, types } = parseExposition(await new Metrics(router).scrape())
+  const find = (name: string, labels: Record<string, string> = {}): readonly Sample[] =>
+    samples.filter(
+      (sample) => sample.name === name && Object.entries(labels).every(([key, value]) => sample.labels[key] === value),
+    )
+  return { samples, types, find, value: (...wanted: Parameters<typeof find>) => find(...wanted)[0]?.value }
+}
+
+test('histograms are cumulative, end at infinity, and agree with their count and sum', async () => {
+  const router = new TestRouter()
+  writePool(router, 0, { queryMs: 2_500 })
+  writeHistogram(router, 0, 'query', { 0: 5, 4: 3, 23: 2 })
+  const { find, value, types } = await scrape(router)
+  assert.equal(types.get('switchyard_query_seconds'), 'histogram')
+  const buckets = find('switchyard_query_seconds_bucket', { database: 'app', user: 'alice', shard: 'alpha' })
+  assert.equal(buckets.length, HISTOGRAM_BUCKETS)
+  const bounds = buckets.map(({ labels }) => Number(labels.le?.replace('+Inf', 'Infinity')))
+  assert.deepEqual(
+    bounds,
+    [...bounds].sort((a, b) => a - b),
+  )
+  assert.equal(bounds[0], 0.000064)
+  assert.equal(bounds.at(-1), Number.POSITIVE_INFINITY)
+  const counts = buckets.map((bucket) => bucket.value)
+  assert.deepEqual(counts.slice(0, 6), [5, 5, 5, 5, 8, 8])
+  assert.deepEqual(counts.slice(-2), [8, 10])
+  assert.equal(value('switchyard_query_seconds_count'), 10)
+  assert.equal(value('switchyard_query_seconds_sum'), 2.5)
+})
+
+test('each of the three distributions comes from its own buckets', async () => {
+  const router = new TestRouter()
+  writePool(router, 0, { waitMs: 1_000, transactionMs: 2_000 })
+  writeHistogram(router, 0, 'wait', { 1: 1 })
+  writeHistogram(router, 0, 'transaction', { 1: 2 })
+  const { value } = await scrape(router)
+  assert.deepEqual([value('switchyard_wait_seconds_count'), value('switchyard_wait_seconds_sum')], [1, 1])
+  assert.deepEqual([value('switchyard_transaction_seconds_count'), value('switchyard_transaction_seconds_sum')], [2, 2])
+})
+
+test('records of several planes are one series', async () => {
+  const router = new TestRouter()
+  writePool(router, 0, { transactions: 3 })
+  writePool(router, 1, { transactions: 4, plane: 1 })
+  writeHistogram(router, 0, 'wait', { 2: 1 })
+  writeHistogram(router, 1, 'wait', { 2: 1 })
+  const { find } = await scrape(router)
+  assert.deepEqual(
+    find('switchyard_transactions_total').map((sample) => sample.value),
+    [7],
+  )
+  assert.deepEqual(
+    find('switchyard_wait_seconds_count').map((sample) => sample.value),
+    [2],
+  )
+})
+
+test('no series appears twice, whatever the names are', async () => {
+  const router = new TestRouter()
+  const names = ['a"b', 'a\\b', 'a\nb', 'a,b="c', 'größe']
+  names.forEach((name, record) => {
+    writePool(router, record, { user: name })
+    writeClient(router, record, 'idle', { user: name })
+  })
+  const { samples, find } = await scrape(router)
+  const keys = samples.map(({ name, labels }) => `${name} ${JSON.stringify(labels)}`)
+  assert.equal(new Set(keys).size, keys.length)
+  assert.deepEqual(
+    find('switchyard_queries_total').map(({ labels }) => labels.user),
+    names,
+  )
+})
+
+test('connections are counted by state, and names of clients that are logging in never become labels', async () => {
+  const router = new TestRouter()
+  writePool(router, 0)
+  writeClient(router, 0, 'active', { pool: 1 })
+  writeClient(router, 1, 'waiting', { pool: 1, waitingSince: router.now - 3_000 })
+  writeClient(router, 2, 'login', { user: 'guess' })
+  writeServer(router, 0, 'idle')
+  const { value, samples } = await scrape(router)
+  assert.equal(value('switchyard_clients', { state: 'active', shard: 'alpha' }), 1)
+  assert.equal(value('switchyard_clients', { state: 'idle', shard: 'alpha' }), 0)
+  assert.equal(value('switchyard_servers', { state: 'idle' }), 1)
+  assert.equal(value('switchyard_longest_wait_seconds'), 3)
+  assert.equal(value('switchyard_clients_logging_in'), 1)
+  assert.equal(value('switchyard_client_slots_used'), 3)
+  assert.ok(samples.every(({ labels }) => labels.user !== 'guess'))
+})
+
+test('planes, shards, build and the control process are there', async () => {
+  const router = new TestRouter()
+  writePlane(router, 0, { turns: 12, accepted: 3, bufferBytesInUse: 99 })
+  const { value, types, samples } = await scrape(router)
+  assert.equal(value('switchyard_plane_turns_total', { plane: '0' }), 12)
+  assert.equal(value('switchyard_plane_clients_accepted_total'), 3)
+  assert.equal(value('switchyard_plane_buffer_bytes_in_use'), 99)
+  assert.equal(value('switchyard_plane_heartbeat_age_seconds'), 0.1)
+  assert.equal(value('switchyard_shard_up', { shard: 'alpha', role: 'primary', group: 'main' }), 1)
+  assert.equal(value('switchyard_build_info', { version: '1.2.3' }), 1)
+  assert.equal(value('switchyard_uptime_seconds'), 10)
+  assert.equal(value('switchyard_ready'), 1)
+  assert.ok((value('switchyard_control_process_resident_memory_bytes') ?? 0) > 0)
+  assert.ok(samples.every(({ name }) => name.startsWith('switchyard_')))
+  for (const [name, type] of types) if (type === 'counter') assert.match(name, /_total$/)
+})
+
+test('what is gone since the last scrape is gone from the page', async () => {
+  const router = new TestRouter()
+  const metrics = new Metrics(router)
+  writePool(router, 0, { queries: 5 })
+  assert.match(await metrics.scrape(), /switchyard_queries_total\{.*\} 5/)
+  router.memory.pools.clear(0)
+  assert.doesNotMatch(await metrics.scrape(), /switchyard_queries_total\{/)
+})
