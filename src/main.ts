@@ -28,7 +28,7 @@ async function run(name: string, rest: readonly string[]): Promise<number> {
   const { runCommandLine } = await import('./commands/command-line.ts')
   return runCommandLine(process.argv.slice(2), {
     environment: process.env,
-    self: [process.execPath, fileURLToPath(import.meta.url)],
+    self: [process.execPath, fileURLToPath(new URL('../bin/switchyard.js', import.meta.url))],
     pid: process.pid,
     architecture: process.arch,
     onSignal: (signal, handler) => process.on(signal, handler),

@@ -99,6 +99,7 @@ class ControlLife {
       const drained = running.router.drain(deadlineMs)
       if (!isFirst) return
       await drained
+      this.#line.report({ op: 'planes-exit' })
       await running.close(this.#order.keepShards)
       await this.#end(0)
     })

@@ -10,6 +10,7 @@ import { Keeper } from '../keeper/keeper.ts'
 import { createLogger } from '../log.ts'
 import type { ListeningPlace } from '../memory/keeper-control-protocol.ts'
 import { monotonicMs, wallClockOffsetMs } from '../util/monotonic-clock.ts'
+import { requireFreeHttpPort } from './http-port.ts'
 
 /** What `start` needs of the process it runs in. */
 export interface StartContext {
@@ -45,6 +46,7 @@ export async function start(flags: StartFlags, context: StartContext): Promise<n
     openFiles,
   })
   if (capacity.warning !== null) log.warn(capacity.warning)
+  await requireFreeHttpPort(config.http)
   const directory = claimDataDirectory(resolve(config.data.directory), context.pid)
   try {
     const listeners = await openClientListeners(config.listen)

@@ -143,6 +143,10 @@ export class Keeper {
           this.#setDeadline(report.deadlineMs === null ? null : report.deadlineMs + PATIENCE_MS)
         }
         return
+      case 'planes-exit':
+        this.#intake.close()
+        for (const plane of this.#planes) plane.expectEnd()
+        return
       case 'exit':
         this.#exitCode = report.code
         if (this.#state === 'running' || this.#state === 'stopping') this.#end()

@@ -42,6 +42,8 @@ export type ControlReport =
   | { readonly op: 'stop-please'; readonly mode: StopMode; readonly reason: string }
   /** Stopping takes at most so long; null: nobody knows. */
   | { readonly op: 'stopping'; readonly deadlineMs: number | null }
+  /** Clients are drained, and planes are told to exit: their ends are wanted from now on. */
+  | { readonly op: 'planes-exit' }
   /** Everything is drained and stopped, or cannot start at all: the keeper may end the planes and exit with this code. */
   | { readonly op: 'exit'; readonly code: number }
 
