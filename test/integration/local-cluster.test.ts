@@ -110,7 +110,7 @@ async function streaming(cluster: LocalCluster): Promise<string[]> {
 const pids = (cluster: LocalCluster) => cluster.shards.map((shard) => shard.pid)
 
 test('a cluster lives through cold start, adoption, kills, stops, port thefts, broken copies and a failover', async (t) => {
-  const directory = join(root, 'main')
+  const directory = join(root, 'made', 'on', 'the', 'way', 'main')
   let cluster: LocalCluster
 
   await t.test('an empty directory becomes a primary and two streaming replicas, whatever LANG says', async () => {
@@ -145,6 +145,9 @@ test('a cluster lives through cold start, adoption, kills, stops, port thefts, b
   await t.test('only the owner can read the password and the data, and a wrong password is refused', async () => {
     const mode = (path: string) => statSync(path).mode & 0o777
     assert.equal(mode(join(directory, 'password')), 0o600)
+    // As root it is the servers' group that may pass through, nobody else.
+    assert.equal(mode(directory), isRoot ? 0o710 : 0o700)
+    assert.ok(cluster.shards[0]!.dataDirectory.startsWith(`${directory}/`))
     assert.equal(readFileSync(join(directory, 'password'), 'utf8').trim(), cluster.password)
     for (const shard of cluster.shards) {
       assert.equal(mode(shard.dataDirectory), 0o700)

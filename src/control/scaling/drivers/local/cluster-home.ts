@@ -98,7 +98,7 @@ async function makeShardsDirectory(home: string, account: ServerAccount): Promis
 
 async function makeHome(prefix: string, directory: string, account: ServerAccount): Promise<string> {
   const parent = dirname(prefix)
-  await mkdir(parent, { recursive: true })
+  if ((await mkdir(parent, { recursive: true })) !== undefined) await chmod(parent, 0o755)
   const { uid, mode } = await lstat(parent)
   // In a directory that others write to, only the sticky bit keeps them from swapping ours.
   if (uid !== 0 || ((mode & 0o022) !== 0 && (mode & 0o1000) === 0)) throw new Error(`${parent} is not safe to use`)

@@ -84,7 +84,7 @@ async function whyNotInPlace(source: EmbeddedPackage, account: ServerAccount): P
     return `${source.native} cannot be written to`
   }
   const problem = await whyNotRunning(join(source.native, 'bin'), account)
-  return problem === null ? null : `they do not run as ${account.name} from ${source.native} (${problem})`
+  return problem === null ? null : `${account.name} cannot run them in ${source.native} (${problem})`
 }
 
 async function whyNotRunning(bin: string, account: ServerAccount): Promise<string | null> {
@@ -92,7 +92,7 @@ async function whyNotRunning(bin: string, account: ServerAccount): Promise<strin
     const answer = await runProgram(join(bin, 'postgres'), ['--version'], { account, timeoutMs: 10_000 })
     if (answer.status !== 0) return answer.stderr.trim() || `exit status ${answer.status ?? answer.signal}`
   } catch (error) {
-    return reasonOf(error).replace(/\.$/, '')
+    return (error instanceof Error ? systemErrorCode(error.cause) : undefined) ?? reasonOf(error).replace(/\.$/, '')
   }
   return (await isReadable(join(bin, '..', 'share', 'postgresql', 'postgres.bki'), account))
     ? null

@@ -1,4 +1,5 @@
-import { access, chmod, constants, mkdir, readFile, realpath, stat } from 'node:fs/promises'
+import { access, constants, mkdir, readFile, realpath, stat } from 'node:fs/promises'
+import { dirname, resolve } from 'node:path'
 import { ConfigError } from '../../../../errors.ts'
 import type { FileOwner } from './account-files.ts'
 import { checkClusterHome, chooseClusterHome, shardsDirectory } from './cluster-home.ts'
@@ -26,8 +27,9 @@ export interface OpenedCluster {
  */
 export async function makeClusterDirectory(path: string): Promise<string> {
   try {
-    const created = await mkdir(path, { recursive: true, mode: 0o700 })
-    if (created !== undefined) await chmod(path, 0o700)
+    // Only the last one is private: those above stay passable for the servers' account.
+    await mkdir(dirname(resolve(path)), { recursive: true })
+    await mkdir(path, { recursive: true, mode: 0o700 })
     await access(path, constants.R_OK | constants.W_OK | constants.X_OK)
     return await realpath(path)
   } catch (error) {
