@@ -33,6 +33,8 @@ import { isAlive, processStat } from '../../src/control/scaling/drivers/local/pr
 import { chooseServerAccount } from '../../src/control/scaling/drivers/local/server-account.ts'
 
 const isRoot = process.getuid?.() === 0
+// What the tests lay out must be passable for the servers' account; the driver itself copes with any umask.
+process.umask(0o022)
 const root = mkdtempSync(join(tmpdir(), 'switchyard-local-'))
 chmodSync(root, 0o755)
 const running = new Set<LocalCluster>()

@@ -8,6 +8,8 @@ import { type BinaryRequest, chooseBinaries } from './choose-binaries.ts'
 import { LocalClusterError } from './local-cluster-error.ts'
 import { chooseServerAccount } from './server-account.ts'
 
+// What the tests lay out must be passable for the servers' account; the driver itself copes with any umask.
+process.umask(0o022)
 const root = mkdtempSync(join(tmpdir(), 'switchyard-binaries-'))
 chmodSync(root, 0o755)
 after(() => rmSync(root, { recursive: true }))
