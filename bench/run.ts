@@ -106,11 +106,13 @@ function plan(argv: string[]): { name: string; options: BenchOptions; run: (benc
       rounds: wholeNumber('rounds', values.rounds ?? (quick ? '1' : '2')),
       rate: wholeNumber('rate', values.rate ?? '4000'),
     }
-    return { name, options, run: (bench) => throughput(bench, { ...options, ...cells }) }
+    const all = { ...options, ...cells }
+    return { name, options: all, run: (bench) => throughput(bench, all) }
   }
   if (name === 'idle') {
     const clients = wholeNumber('clients', values.clients ?? (quick ? '1000' : '5000'))
-    return { name, options, run: (bench) => idle(bench, { ...options, clients }) }
+    const all = { ...options, clients }
+    return { name, options: all, run: (bench) => idle(bench, all) }
   }
   throw new UsageError(`there is no benchmark ${name}: throughput or idle`)
 }

@@ -81,6 +81,7 @@ export class Daemon {
       await until(`${this.#options.name} answering`, attempt, { timeoutMs, everyMs: 50, signal })
     } catch (error) {
       signal.throwIfAborted()
+      if (this.#exited) throw error
       throw new Error(`${error instanceof Error ? error.message : error}; last answer: ${last}\n${this.logTail()}`)
     }
   }
