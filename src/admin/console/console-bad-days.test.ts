@@ -49,15 +49,23 @@ test('a whole session fed one byte at a time is answered as if it came at once',
   assert.match(typesOf(await client.until('Z', 3)), /^RS+KZTDCZ12DCZ$/)
 })
 
-test('a thousand pipelined queries are answered in order', async (t) => {
+test('a thousand pipelined queries are answered in order, and others have their turn meanwhile', async (t) => {
   const { path } = await consoleFor(t)
   const client = await RawClient.login(path)
+  let turns = 0
+  const count = (): void => {
+    turns++
+    turning = setImmediate(count)
+  }
+  let turning = setImmediate(count)
   client.send(Buffer.concat(Array.from({ length: 1000 }, (_, n) => query(`SELECT ${n}`))))
   const answers = rowsOfMessages(await client.until('Z', 1000)).map(([value]) => Number(value?.toString()))
   assert.deepEqual(
     answers,
     Array.from({ length: 1000 }, (_, n) => n),
   )
+  clearImmediate(turning)
+  assert.ok(turns >= 1000)
 })
 
 test('a message longer than 64 KB is refused at its header, before it is there', async (t) => {

@@ -20,7 +20,6 @@ import { describeError, isBug } from './error-report.ts'
 import { FrameReader } from './frame-reader.ts'
 
 const FLUSH_BYTES = 32 * 1024
-const LOGIN_TIMEOUT_MS = 10_000
 /** How long a peer may take to read our last words. */
 const LINGER_MS = 5_000
 
@@ -35,6 +34,7 @@ export interface ConnectionOptions {
   /** What this connection tells its client to cancel with. */
   readonly key: CancelKey
   readonly audit: Audit
+  readonly loginTimeoutMs: number
   /** Called for a cancel request that came on this connection. */
   readonly cancel: (key: CancelKey) => void
   /** Called with an exception that is a bug here; the connection ends, the others go on. */
@@ -67,7 +67,7 @@ export class ConsoleConnection {
     const closed = new Promise<void>((resolve) => this.#socket.once('close', () => resolve()))
     // The read loop and `#flush` see the failure themselves; without a listener it would end the process.
     this.#socket.on('error', () => undefined)
-    this.#socket.setTimeout(LOGIN_TIMEOUT_MS, () => this.#socket.destroy())
+    this.#socket.setTimeout(this.#options.loginTimeoutMs, () => this.#socket.destroy())
     try {
       await this.#readLoop()
       this.#leave()
@@ -172,7 +172,7 @@ export class ConsoleConnection {
   #leave(): void {
     if (this.#socket.destroyed) return
     this.#socket.end(this.#takeReplies())
-    // Reads and drops what still comes, so that the peer's unread bytes do not turn our last words into a reset.
+    // What still comes is read and dropped: unread, it would hide that the peer has closed.
     this.#socket.resume()
     this.#socket.setTimeout(LINGER_MS, () => this.#socket.destroy())
   }

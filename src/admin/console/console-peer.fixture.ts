@@ -7,7 +7,7 @@ import { writeQuery, writeStartup } from '../../protocol/messages.ts'
 import { parseStartup } from '../../protocol/startup.ts'
 import { MessageWriter } from '../../protocol/writer.ts'
 import { reportContextOf, TestRouter } from '../router-control.fixture.ts'
-import { ConsoleServer } from './console-server.ts'
+import { ConsoleServer, type ConsoleServerOptions } from './console-server.ts'
 import type { AuditEntry } from './console-session.ts'
 
 /** A console on a socket of its own, for one test. `close` stops it and removes the directory. */
@@ -19,7 +19,7 @@ export class TestConsole {
   readonly bugs: unknown[] = []
   readonly server: ConsoleServer
 
-  private constructor(router: TestRouter, directory: string) {
+  private constructor(router: TestRouter, directory: string, options: Partial<ConsoleServerOptions>) {
     this.router = router
     this.directory = directory
     this.path = join(directory, 'console.sock')
@@ -29,11 +29,15 @@ export class TestConsole {
       randomBytes: (count) => Buffer.alloc(count, ++secret),
       audit: (entry) => this.audit.push(entry),
       failed: (error) => this.bugs.push(error),
+      ...options,
     })
   }
 
-  static async start(router: TestRouter = new TestRouter()): Promise<TestConsole> {
-    const console = new TestConsole(router, await mkdtemp(join(tmpdir(), 'switchyard-console-')))
+  static async start(
+    router: TestRouter = new TestRouter(),
+    options: Partial<ConsoleServerOptions> = {},
+  ): Promise<TestConsole> {
+    const console = new TestConsole(router, await mkdtemp(join(tmpdir(), 'switchyard-console-')), options)
     await console.server.listen(console.path)
     return console
   }

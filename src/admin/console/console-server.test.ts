@@ -16,10 +16,14 @@ import {
   TestConsole,
   typesOf,
 } from './console-peer.fixture.ts'
-import { ConsoleServer } from './console-server.ts'
+import { ConsoleServer, type ConsoleServerOptions } from './console-server.ts'
 
-async function consoleFor(t: TestContext, router?: TestRouter): Promise<TestConsole> {
-  const console = await TestConsole.start(router)
+async function consoleFor(
+  t: TestContext,
+  router?: TestRouter,
+  options?: Partial<ConsoleServerOptions>,
+): Promise<TestConsole> {
+  const console = await TestConsole.start(router, options)
   t.after(() => console.close())
   return console
 }
@@ -223,6 +227,17 @@ test('the hundred-and-first connection is refused, and there is room again when 
   }
 })
 
+test('a client that says nothing is closed, one that has logged in may be silent', async (t) => {
+  const { path } = await consoleFor(t, new TestRouter(), { loginTimeoutMs: 50 })
+  const quiet = await RawClient.login(path)
+  const started = performance.now()
+  const mute = new RawClient(path)
+  assert.deepEqual(await mute.until('Z'), [])
+  assert.ok(mute.closed)
+  assert.ok(performance.now() - started >= 49)
+  assert.equal(typesOf(await quiet.query('SHOW VERSION')), 'TDCZ')
+})
+
 test('the extended protocol describes, executes with a row limit, and closes portals at Sync', async (t) => {
   const { path } = await consoleFor(t)
   const client = await RawClient.login(path)
@@ -267,7 +282,18 @@ test('numbers and booleans come in binary when asked, texts look the same', asyn
 test('after an error everything is passed over until Sync', async (t) => {
   const console = await consoleFor(t)
   const client = await RawClient.login(console.path)
-  client.send(Buffer.concat([parse('NONSENSE'), bind(), execute(), parse('SHUTDOWN'), bind(), execute(), sync()]))
+  client.send(
+    Buffer.concat([
+      parse('NONSENSE'),
+      bind(),
+      execute(),
+      parse('SHUTDOWN'),
+      bind(),
+      execute(),
+      query('SHUTDOWN'),
+      sync(),
+    ]),
+  )
   assert.equal(typesOf(await client.until('Z')), 'EZ')
   assert.deepEqual(console.router.calls, [])
 })

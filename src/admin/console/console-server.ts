@@ -6,6 +6,7 @@ import type { Audit } from './console-session.ts'
 
 /** Far more than people at consoles; a loop that forgets to close is told. */
 const MAX_CONNECTIONS = 100
+const LOGIN_TIMEOUT_MS = 10_000
 
 export interface ConsoleServerOptions {
   readonly report: ReportContext
@@ -14,6 +15,8 @@ export interface ConsoleServerOptions {
   readonly audit: Audit
   /** Called with exceptions that are bugs in the console. */
   readonly failed: (error: unknown) => void
+  /** How long a connection may take to log in; 10 s when not given. */
+  readonly loginTimeoutMs?: number
 }
 
 /**
@@ -60,6 +63,7 @@ export class ConsoleServer {
       report: this.#options.report,
       key: { processId: ++this.#served & 0x7fffffff, secret: this.#options.randomBytes(4) },
       audit: this.#options.audit,
+      loginTimeoutMs: this.#options.loginTimeoutMs ?? LOGIN_TIMEOUT_MS,
       cancel: (key) => this.#cancel(key),
       failed: this.#options.failed,
     })

@@ -76,14 +76,13 @@ export class ConsoleSession {
   async handle({ type, body }: Frame): Promise<boolean> {
     if (type === FRONTEND.terminate) return true
     if (type === FRONTEND.sync) this.#sync()
+    else if (this.#skipping) return false
     else if (type === FRONTEND.query) await this.#simpleQuery(parseQuery(body))
-    else if (!this.#skipping) await this.#extended(type, body)
+    else await this.#extended(type, body)
     return false
   }
 
   async #simpleQuery(query: string): Promise<void> {
-    // Query is a synchronisation point of its own.
-    this.#skipping = false
     this.#prepared.closePortal('')
     try {
       const statements = splitStatements(query)
@@ -134,7 +133,7 @@ export class ConsoleSession {
       }
     } catch (error) {
       this.#fail(error)
-      // FunctionCall is a synchronisation point of its own, as Query is.
+      // Like Query, FunctionCall is a synchronisation point of its own.
       if (type === FRONTEND.functionCall) this.#sync()
       else this.#skipping = true
       return
