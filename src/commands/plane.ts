@@ -1,11 +1,14 @@
 import { dieWithParent } from '../io/process-limits.ts'
+import { cheapMonotonicClock } from '../util/monotonic-clock.ts'
 
 /** Where the keeper puts a child's inheritance. */
 const CHANNEL_FD = 3
 const MEMORY_FD = 4
 
 export interface PlaneContext {
+  readonly pid: number
   readonly parentPid: number
+  readonly architecture: string
   readonly setTitle: (title: string) => void
 }
 
@@ -23,5 +26,8 @@ export async function plane(parameters: readonly string[], context: PlaneContext
     channelFd: CHANNEL_FD,
     memoryFd: MEMORY_FD,
     runDirectory,
+    architecture: context.architecture,
+    pid: context.pid,
+    clock: cheapMonotonicClock(),
   })
 }

@@ -49,7 +49,7 @@ export async function start(flags: StartFlags, context: StartContext): Promise<n
   await requireFreeHttpPort(config.http)
   const directory = claimDataDirectory(resolve(config.data.directory), context.pid)
   try {
-    const listeners = await openClientListeners(config.listen)
+    const listeners = await openClientListeners({ ...config.listen, pid: context.pid })
     try {
       context.setTitle('switchyard: keeper')
       const { geometry } = capacity

@@ -2,6 +2,7 @@ import type { Config, DatabaseConfig } from '../config/schema.ts'
 import type { PlaneCommand } from '../memory/control-protocol.ts'
 import type { Shard, Topology } from '../shard/topology.ts'
 import { AuthQuery, type AuthQueryVerdict } from './accounts/auth-query.ts'
+import { consoleAccess } from './policy/plane-values.ts'
 import { serverTlsValue, shardTls } from './shard-tls.ts'
 
 type Account = Extract<PlaneCommand, { op: 'account' }>
@@ -46,11 +47,12 @@ export class AccountFinder {
   /** For a plane's question. Failures are in the answer. */
   async find(user: string, database: string): Promise<Account> {
     const config = this.#config
-    if (config === null || config.auth.query === null) return answer(user, { kind: 'not-found' })
+    if (config === null || config.auth.query === null) return answer(user, { kind: 'not-found' }, config)
     const asked = config.auth.queryDatabase ?? database
     const entry = findDatabase(config, asked)
-    if (entry === null) return answer(user, { kind: 'error', reason: `there is no database ${JSON.stringify(asked)}` })
-    return answer(user, await this.#queryFor(config, entry, entry.name ?? asked).lookup(user))
+    if (entry === null)
+      return answer(user, { kind: 'error', reason: `there is no database ${JSON.stringify(asked)}` }, config)
+    return answer(user, await this.#queryFor(config, entry, entry.name ?? asked).lookup(user), config)
   }
 
   async close(): Promise<void> {
@@ -104,13 +106,19 @@ function findDatabase({ databases }: Config, name: string): DatabaseConfig | nul
   return databases.find(({ entry }) => entry === name) ?? databases.find(({ entry }) => entry === '*') ?? null
 }
 
-function answer(user: string, verdict: AuthQueryVerdict): Account {
-  const found = verdict.kind === 'found'
-  return {
-    op: 'account',
-    user,
-    found,
-    verifier: found ? verdict.verifier : null,
-    error: verdict.kind === 'error' ? verdict.reason : null,
+/** What the configuration says of the user holds; only its secret comes from the shard. */
+function answer(user: string, verdict: AuthQueryVerdict, config: Config | null): Account {
+  const error = verdict.kind === 'error' ? verdict.reason : null
+  if (verdict.kind !== 'found' || config === null) return { op: 'account', user, account: null, error }
+  const listed = config.users.find(({ name }) => name === user)
+  const account = {
+    name: user,
+    verifier: verdict.verifier,
+    password: null,
+    console: consoleAccess(config, user),
+    poolMode: listed?.poolMode ?? null,
+    poolSize: listed?.poolSize ?? null,
+    maxClients: listed?.maxClients ?? null,
   }
+  return { op: 'account', user, account, error }
 }

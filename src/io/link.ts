@@ -3,7 +3,7 @@ import type { BufferArena } from './buffer-arena.ts'
 import { describeErrno, type NativeBuffer } from './native.ts'
 import type { OwnedFd } from './owned-fd.ts'
 import { HANG_UP, type Poller, type PollTarget, READABLE, WRITABLE } from './poller.ts'
-import { FAILED, lastSocketError, receive, send, WOULD_BLOCK } from './socket.ts'
+import { FAILED, lastSocketError, receive, send, shutdownWrite, WOULD_BLOCK } from './socket.ts'
 
 /**
  * Free bytes kept before what a read delivers, so that a frame cut by the last read can be put in front of the rest.
@@ -47,11 +47,13 @@ export interface LinkFields {
   readonly bytesWritten: number
 }
 
-/** Who is told. None of these may throw. */
+/** Who is told. */
 export interface LinkOwner {
   onReadable(): void
   /** All waiting bytes have left: whoever feeds this link may go on. */
   onDrained(): void
+  /** One of the others threw: end this connection, with a reason, and leave the rest alone. */
+  onFault(error: unknown): void
 }
 
 /** `read` results besides a byte count. */
@@ -229,7 +231,21 @@ export class Link implements PollTarget {
     this.#drainSecure(this.#tls)
   }
 
+  /** No more will be written: the peer sees the end after what is on its way. It may still be read from. */
+  hangUp(): void {
+    this.farewell()
+    shutdownWrite(this.#fd)
+  }
+
   onReady(events: number): void {
+    try {
+      this.#serve(events)
+    } catch (error) {
+      this.#owner.onFault(error)
+    }
+  }
+
+  #serve(events: number): void {
     if ((events & WRITABLE) !== 0 && this.#interest & WRITABLE) {
       if (!this.#flush()) {
         // The owner's next read reports the failure.

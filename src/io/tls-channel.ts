@@ -83,8 +83,6 @@ export class TlsChannel {
     this.#pipe.mayHaveWritten()
     if (result === 1) {
       this.#enter('established')
-      // Whatever came with the peer's last handshake message is application data.
-      this.#starved = this.#pipe.inboundIsEmpty()
       return 'done'
     }
     const error = openssl.SSL_get_error(ssl, result)

@@ -2,7 +2,7 @@
  * What control and plane say to each other: JSON frames behind a four-byte big-endian length, over a Unix stream that
  * the plane dials (`<run directory>/control.sock`). A plane that has lost control goes on with the values it has and dials again.
  */
-import type { PlaneValues, Verifier } from '../shard/plane-values.ts'
+import type { PlaneValues, UserValue } from '../shard/plane-values.ts'
 import type { Topology } from '../shard/topology.ts'
 
 /** Control → plane. Every command with an `id` is answered with one `done`. */
@@ -12,8 +12,8 @@ export type PlaneCommand =
   | {
       readonly op: 'account'
       readonly user: string
-      readonly found: boolean
-      readonly verifier: Verifier | null
+      /** Null: no such user, or an error. */
+      readonly account: UserValue | null
       readonly error: string | null
     }
   /** Answered when no server connection of the database (null: of any) is in use. */

@@ -1,5 +1,6 @@
 import { POOL, POOL_TEXT } from '../memory/pool-records.ts'
 import type { PoolMode } from '../shard/plane-values.ts'
+import type { Shard } from '../shard/topology.ts'
 import type { ServerHost } from './server-host.ts'
 import { type PoolQuota, type PoolSettings, ServerPool } from './server-pool.ts'
 import type { ServerTarget } from './server-target.ts'
@@ -76,6 +77,13 @@ export class PoolSet implements PoolQuota {
     for (const pool of this.of(database)) pool.resume()
   }
 
+  /** Idle connections to servers where nobody is sent any more are of no use. */
+  abandonMisplaced(isMisplaced: (shard: Shard) => boolean): void {
+    for (const pool of this.#pools.values()) {
+      if (pool.size > 0 && isMisplaced(pool.target.shard)) pool.retire('the shard is no longer where transactions go')
+    }
+  }
+
   maintain(now: number): void {
     for (const pool of this.#pools.values()) pool.maintain(now)
   }
@@ -97,16 +105,20 @@ export class PoolSet implements PoolQuota {
 
   /** Whether one more fits among the pools that count; an idle connection of another one gives way. */
   #fits(pool: ServerPool, most: number, counts: (other: ServerPool) => boolean): boolean {
-    if (most === 0) return true
-    let total = 0
+    if (most === 0 || this.#total(counts) < most) return true
     let idlest: ServerPool | null = null
     for (const other of this.#pools.values()) {
-      if (!counts(other)) continue
-      total += other.size
-      if (other !== pool && other.oldestIdleSince < (idlest?.oldestIdleSince ?? Number.POSITIVE_INFINITY))
-        idlest = other
+      if (other === pool || !counts(other)) continue
+      if (other.oldestIdleSince < (idlest?.oldestIdleSince ?? Number.POSITIVE_INFINITY)) idlest = other
     }
-    return total < most || (idlest?.evictIdle() ?? false)
+    // Whoever waits elsewhere is told of the room first, so it has to be counted again.
+    return (idlest?.evictIdle() ?? false) && this.#total(counts) < most
+  }
+
+  #total(counts: (other: ServerPool) => boolean): number {
+    let total = 0
+    for (const pool of this.#pools.values()) if (counts(pool)) total += pool.size
+    return total
   }
 
   #newRecord(key: PoolKey, settings: PoolSettings): number {

@@ -1,3 +1,4 @@
+import type { Gather } from '../io/gather.ts'
 import type { Link } from '../io/link.ts'
 import { READ_HEADROOM } from '../io/link.ts'
 import type { NativeBuffer } from '../io/native.ts'
@@ -32,7 +33,7 @@ export interface ReplySink {
   onAnswered(entry: number): void
   /** An error skipped a request that will never be answered. */
   onSkipped(entry: number): void
-  onError(fields: ErrorFields | null): void
+  onError(): void
   /** Some of what was owed has come: a client that had to stop may go on. */
   onProgress(): void
   /** Bytes could not be delivered; the client is closed when this returns. */
@@ -81,6 +82,14 @@ export class ReplyRelay {
     return this.#server.link.send(writer.bytes)
   }
 
+  /** The same ahead of a client's request, on the way out together with it. */
+  prepare(sql: string, toServer: Gather): void {
+    this.#server.queue.push(REPLY.query | SWALLOW)
+    writeQuery(writer.reset(), sql)
+    toServer.insert(writer.bytes)
+    this.#server.unnamedOwner = 0
+  }
+
   /** Returns where the first unused byte is; what is left is less than one message. */
   consume(source: NativeBuffer, start: number, end: number): number {
     let at = start
@@ -102,6 +111,7 @@ export class ReplyRelay {
         return end
       }
       const stop = at + 1 + length
+      if ((this.#server.queue.head & SYNTHESIZE) !== 0) this.synthesize()
       if (isPlain(type)) {
         this.#pass(source, at, stop, end)
         at = Math.min(stop, end)
@@ -194,13 +204,12 @@ export class ReplyRelay {
     if (queue.headKind !== kind) return true
     queue.pop()
     client?.onAnswered(head)
-    this.#synthesize()
     client?.onProgress()
     return true
   }
 
-  /** Answers whose turn has come and that the server was never asked for. */
-  #synthesize(): void {
+  /** Makes the answers whose turn has come and that the server was never asked for, on `host.toClient`. */
+  synthesize(): void {
     const { queue, client } = this.#server
     while ((queue.head & SYNTHESIZE) !== 0) {
       const entry = queue.pop()
@@ -221,7 +230,6 @@ export class ReplyRelay {
     this.#copyingBoth = false
     const status = source.bytes[at + HEADER_BYTES] as number
     const entry = queue.pop()
-    this.#synthesize()
     server.noteStatus(status)
     const { client } = server
     if ((entry & SWALLOW) !== 0) {
@@ -259,7 +267,7 @@ export class ReplyRelay {
       this.#failure = fields ?? { severity: 'ERROR', sqlstate: 'XX000', message: 'error in answer to the router' }
     } else if (client) {
       this.#host.toClient.forward(source, at, stop)
-      client.onError(fields)
+      client.onError()
     }
     queue.fail((entry) => client?.onSkipped(entry))
     client?.onProgress()

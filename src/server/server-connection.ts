@@ -67,6 +67,8 @@ export class ServerConnection {
   retired: string | null = null
   backendPid = 0
   cancelKey: Buffer = Buffer.alloc(0)
+  /** Whose unnamed prepared statement it has: the session's serial number, 0 for none. */
+  unnamedOwner = 0
 
   /** Dials at once. Throws SystemError when the kernel refuses a socket (out of descriptors, no route). */
   constructor(host: ServerHost, owner: ServerOwner, target: ServerTarget, slot: number, poolRecord: number) {
@@ -188,12 +190,12 @@ export class ServerConnection {
       this.#login === null && this.#state !== 'connecting' ? null : (fields ?? connectFailure(this, reason))
     const midMessage = this.relay.midMessage
     this.#enter('closing')
-    this.#client = null
     this.#host.timers.disarm(this.#deadline)
     this.#inbox.release()
     this.#link.close()
     this.#host.servers.clear(this.slot)
     this.#host.freeServerSlot(this.slot)
+    this.#client = null
     this.#owner.onServerClosed(this, reason, loginFailure)
     client?.onServerLost({ reason, fields, midMessage })
   }
@@ -223,6 +225,12 @@ export class ServerConnection {
       // A plain socket that has more says so again; TLS keeps what it decrypted.
       if (this.#link.closed || !this.#link.reading || !this.#link.secure) return
     }
+  }
+
+  onFault(error: unknown): void {
+    const reason = error instanceof Error ? (error.stack ?? error.message) : String(error)
+    this.#host.log('error', 'internal error while serving a server connection', { server: this.slot, reason })
+    this.lose('internal error in the router', null)
   }
 
   onDrained(): void {
@@ -353,6 +361,7 @@ export class ServerConnection {
     if (this.#state === 'resetting') {
       this.parameters = this.baseline
       this.statements.clear()
+      this.unnamedOwner = 0
     }
     if (this.#cancels > 0) this.#enter('cancelling')
     else this.#becomeIdle()

@@ -54,15 +54,10 @@ export class ServerLogin {
     this.#context = context
   }
 
-  /** The startup message. Only our own parameters: nothing of a client's packet gets here. */
+  /** The startup message. Nothing of a client's packet gets into a connection that others will use (CVE-2025-12819). */
   start(): Buffer {
-    const { user, database, replication } = this.#target
-    const parameters: [string, string][] = [
-      ['user', user],
-      ['database', database],
-    ]
-    if (replication !== null) parameters.push(['replication', replication])
-    writeStartup(this.#writer.reset(), PROTOCOL_MINOR, parameters)
+    const { user, database, startup } = this.#target
+    writeStartup(this.#writer.reset(), PROTOCOL_MINOR, [['user', user], ['database', database], ...startup])
     return this.#writer.bytes
   }
 

@@ -1,5 +1,6 @@
 import { POOL, POOL_F64 } from '../memory/pool-records.ts'
 import type { ErrorFields } from '../protocol/messages.ts'
+import type { ParameterSet } from '../session/parameters.ts'
 import { Fifo, type FifoNode } from '../util/fifo.ts'
 import { Timer } from '../util/timer-wheel.ts'
 import { ServerConnection, type ServerOwner } from './server-connection.ts'
@@ -20,6 +21,12 @@ export interface PoolQuota {
   admit(pool: ServerPool): boolean
   /** A server connection is gone: other pools may have waited for the room. */
   released(pool: ServerPool): void
+}
+
+/** What a fresh session finds. */
+export interface PoolWelcome {
+  readonly reported: ReadonlyMap<string, string>
+  readonly baseline: ParameterSet
 }
 
 export interface PoolSettings {
@@ -44,11 +51,11 @@ export class ServerPool implements ServerOwner {
   readonly #waiters = new Fifo<PoolWaiter>()
   readonly #retry: Timer
   readonly #f: number
-  /** Being opened, reset or tested: they will serve somebody soon. */
-  #coming = 0
   #paused = false
   target: ServerTarget
   settings: PoolSettings
+  /** What the last server connection reported at login: the welcome for clients. Null before the first. */
+  welcome: PoolWelcome | null = null
 
   constructor(host: ServerHost, quota: PoolQuota, target: ServerTarget, settings: PoolSettings, record: number) {
     this.#host = host
@@ -159,11 +166,12 @@ export class ServerPool implements ServerOwner {
   }
 
   onServerReady(server: ServerConnection): void {
-    if (this.#coming > 0) this.#coming--
     if (server.retired !== null || !this.#all.has(server)) {
       server.close(server.retired ?? 'not of this pool')
       return
     }
+    if (this.welcome?.baseline !== server.baseline)
+      this.welcome = { reported: server.reported, baseline: server.baseline }
     this.#idle.push(server)
     this.#serve()
   }
@@ -172,18 +180,12 @@ export class ServerPool implements ServerOwner {
     this.#all.delete(server)
     const at = this.#idle.indexOf(server)
     if (at >= 0) this.#idle.splice(at, 1)
-    else if (server.client === null && this.#coming > 0) this.#coming--
     if (login !== null) this.#failed(login, reason)
     else {
       this.#host.log('debug', 'server connection closed', { shard: this.target.shard.name, reason })
       this.#grow()
     }
     this.#quota.released(this)
-  }
-
-  /** A client gives back a connection that needs a reset first; `detachAndReset` has been called. */
-  expect(): void {
-    this.#coming++
   }
 
   #serve(): void {
@@ -198,7 +200,6 @@ export class ServerPool implements ServerOwner {
     const { serverCheckMs } = this.#host.timeouts
     for (let server = this.#idle.pop(); server; server = this.#idle.pop()) {
       if (serverCheckMs === 0 || this.#host.now - server.idleSince < serverCheckMs) return server
-      this.#coming++
       server.test()
     }
     return null
@@ -207,9 +208,18 @@ export class ServerPool implements ServerOwner {
   /** Opens as many as there are clients to serve, within all bounds. */
   #grow(): void {
     if (this.#retry.armed || this.#paused) return
-    while (this.#waiters.length > this.#coming && this.#all.size < this.settings.size) {
+    let coming = this.#coming()
+    while (this.#waiters.length > coming && this.#all.size < this.settings.size) {
       if (!this.#open()) return
+      coming++
     }
+  }
+
+  /** Being opened, reset or tested: they will serve somebody soon. */
+  #coming(): number {
+    let coming = 0
+    for (const server of this.#all) if (server.state !== 'active' && server.state !== 'idle') coming++
+    return coming
   }
 
   #open(): boolean {
@@ -219,7 +229,6 @@ export class ServerPool implements ServerOwner {
     try {
       const server = new ServerConnection(this.#host, this, this.target, slot, this.record)
       this.#all.add(server)
-      this.#coming++
       this.#add(POOL_F64.serverConnects)
       return true
     } catch (error) {

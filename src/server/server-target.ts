@@ -16,6 +16,6 @@ export interface ServerTarget {
   readonly user: string
   readonly database: string
   readonly credential: ServerCredential
-  /** Set for walsender connections, which are never shared. */
-  readonly replication: string | null
+  /** More startup parameters. Only connections that are one client's for life have any. */
+  readonly startup: readonly (readonly [string, string])[]
 }

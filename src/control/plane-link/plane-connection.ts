@@ -1,7 +1,7 @@
 import type { Socket } from 'node:net'
 import { RouterError } from '../../errors.ts'
 import type { PlaneCommand, PlaneEvent } from '../../memory/control-protocol.ts'
-import { encodeFrame, FrameDecoder } from './frame-codec.ts'
+import { encodeFrame, FrameDecoder } from '../../memory/frame-codec.ts'
 
 /** Removes the member that the connection adds. */
 type WithoutId<C> = C extends { readonly id: number } ? Omit<C, 'id'> : never

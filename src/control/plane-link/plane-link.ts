@@ -203,7 +203,7 @@ export class PlaneLink {
       (error: unknown) => {
         this.#options.log.error({ err: error, user }, 'looking up a user failed')
         const reason = error instanceof Error ? error.message : String(error)
-        connection.tell({ op: 'account', user, found: false, verifier: null, error: reason })
+        connection.tell({ op: 'account', user, account: null, error: reason })
       },
     )
   }

@@ -1,11 +1,11 @@
-import type { PlaneCommand } from '../../memory/control-protocol.ts'
+import type { PlaneCommand, PlaneEvent } from './control-protocol.ts'
 
 const LENGTH_BYTES = 4
 /** Far above the largest values; a longer frame is garbage. */
 const MAX_FRAME_BYTES = 64 * 1024 * 1024
 
 /** One frame: four bytes of big-endian length, then JSON. */
-export function encodeFrame(message: PlaneCommand): Buffer {
+export function encodeFrame(message: PlaneCommand | PlaneEvent): Buffer {
   const json = JSON.stringify(message)
   const bytes = Buffer.byteLength(json)
   const frame = Buffer.allocUnsafe(LENGTH_BYTES + bytes)

@@ -1,0 +1,69 @@
+import type { CompiledHba } from '../auth/hba.ts'
+import type { Gather } from '../io/gather.ts'
+import type { TlsContext } from '../io/tls-context.ts'
+import type { Region } from '../memory/region.ts'
+import type { ErrorFields } from '../protocol/messages.ts'
+import type { Route } from '../router/route.ts'
+import type { PoolSet } from '../server/pool-set.ts'
+import type { ServerConnection } from '../server/server-connection.ts'
+import type { ServerHost } from '../server/server-host.ts'
+import type { ParameterSet } from '../session/parameters.ts'
+import type { StatementRegistry } from '../session/prepared-statements.ts'
+import type { ClientTlsMode, DatabaseValue, PlaneValues, UserValue } from '../shard/plane-values.ts'
+import type { Shard } from '../shard/topology.ts'
+import type { StatementFacts } from '../sql/statement-facts.ts'
+import type { ClientSession } from './client-session.ts'
+
+/** What the control process found out about a user that the configuration does not list. */
+export interface AccountAnswer {
+  readonly user: UserValue | null
+  /** The lookup itself failed: a sentence for the log. */
+  readonly error: string | null
+}
+
+/** What client sessions need of the plane they live in. */
+export interface ClientHost extends ServerHost {
+  readonly clients: Region
+  /** For requests on their way to servers. */
+  readonly toServer: Gather
+  readonly facts: StatementFacts
+  readonly statements: StatementRegistry
+  readonly poolSet: PoolSet
+  readonly values: PlaneValues
+  readonly hba: CompiledHba
+  readonly clientTls: { readonly mode: ClientTlsMode; readonly context: TlsContext | null }
+  /** For mock verifiers: constant for the life of the process, unknown to anybody. */
+  readonly mockSecret: Buffer
+  /** Startup settings that a server has accepted, and what became of them. */
+  readonly acceptedSettings: Map<string, ParameterSet>
+  readonly draining: boolean
+  /** Changes with every topology and configuration. */
+  readonly epoch: number
+  /** The admin console, as a shard. */
+  readonly consoleShard: Shard
+  user(name: string): UserValue | null
+  /** The entry of its own, else `*`. */
+  database(name: string): DatabaseValue | null
+  route(group: string): Route
+  /** Asks the control process; `answer` is called later, unless `cancel` was called before. Null: nobody to ask. */
+  lookUpAccount(user: string, database: string, answer: (account: AccountAnswer) => void): { cancel(): void } | null
+  /** Sessions of this user, or in this database, that have logged in. */
+  countClients(field: 'user' | 'database', name: string): number
+  countLogin(session: ClientSession, delta: 1 | -1): void
+  /** Waits for a topology in which `route` may have an answer. */
+  holdForRoute(session: ClientSession): void
+  unhold(session: ClientSession): void
+  /** A cancel request from a client: key as we issued it. */
+  cancelByKey(processId: number, key: Buffer): void
+  /** Asks the shard to cancel what this server connection does. */
+  cancelServer(server: ServerConnection): void
+  /** The session is over: its slot may be used again. */
+  clientGone(session: ClientSession): void
+  countPlane(field: 'refused' | 'loginFailures' | 'protocolErrors' | 'internalErrors' | 'cancels'): void
+}
+
+export const FATAL = (sqlstate: string, message: string, hint?: string): ErrorFields =>
+  hint === undefined ? { severity: 'FATAL', sqlstate, message } : { severity: 'FATAL', sqlstate, message, hint }
+
+export const ERROR = (sqlstate: string, message: string, hint?: string): ErrorFields =>
+  hint === undefined ? { severity: 'ERROR', sqlstate, message } : { severity: 'ERROR', sqlstate, message, hint }

@@ -1,0 +1,302 @@
+import { chooseHbaRule, type HbaConnection, hbaRejection } from '../auth/hba.ts'
+import { passwordFailure } from '../auth/password-failure.ts'
+import type { NativeBuffer } from '../io/native.ts'
+import { TlsChannel } from '../io/tls-channel.ts'
+import { FRONTEND, HEADER_BYTES, lengthAt } from '../protocol/message-type.ts'
+import { type ErrorFields, writeAuthenticationOk, writeNegotiateProtocolVersion } from '../protocol/messages.ts'
+import { parseStartup, type StartupPacket, TLS_HANDSHAKE_BYTE } from '../protocol/startup.ts'
+import { MessageWriter } from '../protocol/writer.ts'
+import type { ServerCredential } from '../server/server-target.ts'
+import type { HbaMethod, UserValue } from '../shard/plane-values.ts'
+import { Authentication, type AuthenticationVerdict } from './authentication.ts'
+import { type ClientHost, FATAL } from './client-host.ts'
+import type { ClientSession } from './client-session.ts'
+import { interpretStartup, PROTOCOL_MINOR, type StartupRequest } from './startup.ts'
+
+/** Longest answer to an authentication request: PostgreSQL's PG_MAX_AUTH_TOKEN_LENGTH. */
+const MAX_ANSWER_BYTES = 65_000
+const writer = new MessageWriter()
+
+/**
+ * A client from its first byte to "authenticated".
+ *
+ * - startup: waits for a startup packet; SSLRequest and GSSENCRequest may come before it.
+ * - handshake: TLS.
+ * - account: the control process looks the user up.
+ * - proof: waits for an answer to our authentication request.
+ * - done: over, one way or the other.
+ */
+type Step = 'startup' | 'handshake' | 'account' | 'proof' | 'done'
+
+export class ClientLogin {
+  readonly #host: ClientHost
+  readonly #session: ClientSession
+  #step: Step = 'startup'
+  #encryptionAsked = false
+  #directTls = false
+  #channel: TlsChannel | null = null
+  #certificateName: string | null = null
+  #authentication: Authentication | null = null
+  #lookup: { cancel(): void } | null = null
+  request: StartupRequest | null = null
+
+  constructor(host: ClientHost, session: ClientSession) {
+    this.#host = host
+    this.#session = session
+  }
+
+  get handshaking(): boolean {
+    return this.#step === 'handshake'
+  }
+
+  /** The session is over: nobody may call back. */
+  abandon(): void {
+    this.#step = 'done'
+    this.#lookup?.cancel()
+    this.#lookup = null
+  }
+
+  /** Returns where the first unused byte is. */
+  consume(source: NativeBuffer, start: number, end: number): number {
+    let at = start
+    while (at < end) {
+      const before = at
+      if (this.#step === 'startup') at = this.#startup(source, at, end)
+      else if (this.#step === 'proof') at = this.#proof(source.bytes, at, end)
+      else return at
+      if (at === before) return at
+    }
+    return at
+  }
+
+  /** True when bytes may have been decrypted already. */
+  handshake(): boolean {
+    const step = this.#session.link.stepHandshake()
+    if (step === 'pending') return false
+    if (step === 'failed') {
+      this.#session.close(`TLS handshake failed: ${this.#session.link.failure}`, null)
+      return false
+    }
+    const channel = this.#channel as TlsChannel
+    if (this.#directTls && channel.alpnSelected !== 'postgresql') {
+      this.#session.close(
+        'direct TLS connection without ALPN',
+        FATAL('08P01', 'direct SSL connection without ALPN protocol "postgresql"'),
+      )
+      return false
+    }
+    this.#certificateName = channel.verified ? (channel.peerCertificate()?.commonName ?? null) : null
+    this.#session.noteTls(`${channel.version}/${channel.cipher}`)
+    this.#step = 'startup'
+    return true
+  }
+
+  #startup(source: NativeBuffer, start: number, end: number): number {
+    const { limits } = this.#host.values
+    const { bytes } = source
+    if (bytes[start] === TLS_HANDSHAKE_BYTE && !this.#session.link.secure && !this.#encryptionAsked) {
+      this.#directTls = true
+      this.#startTls(source, start, end)
+      return end
+    }
+    const packet = parseStartup(bytes, start, end, {
+      bytes: limits.startupPacketBytes,
+      parameters: limits.startupParameters,
+    })
+    const stop = start + packet.total
+    switch (packet.kind) {
+      case 'incomplete':
+        return start
+      case 'invalid':
+        this.#host.countPlane('protocolErrors')
+        this.#session.close(
+          packet.message ?? 'not a PostgreSQL client',
+          packet.message === null ? null : FATAL(packet.sqlstate, packet.message),
+        )
+        return end
+      case 'ssl-request':
+        return this.#sslRequest(source, stop, end)
+      case 'gss-request':
+        this.#session.link.send(Buffer.from('N'))
+        return stop
+      case 'cancel':
+        this.#host.cancelByKey(packet.processId, packet.key)
+        this.#session.close('cancel request', null)
+        return end
+      case 'startup':
+        this.#request(packet)
+        return stop
+    }
+  }
+
+  #sslRequest(source: NativeBuffer, stop: number, end: number): number {
+    const { mode, context } = this.#host.clientTls
+    const unencryptable = mode === 'disable' || context === null || this.#session.isUnix
+    if (this.#encryptionAsked || this.#session.link.secure) {
+      this.#session.close('second TLS request', FATAL('08P01', 'received a second SSL request'))
+      return end
+    }
+    this.#encryptionAsked = true
+    if (unencryptable) {
+      this.#session.link.send(Buffer.from('N'))
+      return stop
+    }
+    if (stop < end) {
+      // Somebody on the way may have put these in (CVE-2021-23214).
+      this.#session.close(
+        'unencrypted bytes after the TLS request',
+        FATAL('08P01', 'received unencrypted data after SSL request'),
+      )
+      return end
+    }
+    this.#session.link.send(Buffer.from('S'))
+    this.#startTls(source, end, end)
+    return end
+  }
+
+  #startTls(source: NativeBuffer, start: number, end: number): void {
+    const { mode, context } = this.#host.clientTls
+    if (mode === 'disable' || context === null || this.#session.isUnix) {
+      this.#session.close('TLS is not configured', null)
+      return
+    }
+    this.#channel = new TlsChannel(context)
+    this.#session.link.secureWith(this.#channel, source, start, end)
+    this.#step = 'handshake'
+  }
+
+  #request(packet: StartupPacket & { kind: 'startup' }): void {
+    const session = this.#session
+    const verdict = interpretStartup(packet)
+    if (verdict.kind === 'refused') {
+      session.close(verdict.message, FATAL(verdict.sqlstate, verdict.message))
+      return
+    }
+    const { request } = verdict
+    this.request = request
+    session.introduce(request)
+    if (request.negotiate) {
+      writeNegotiateProtocolVersion(writer.reset(), PROTOCOL_MINOR, request.unknownOptions)
+      session.link.send(writer.bytes)
+    }
+    if (this.#host.draining) {
+      this.#refuse(FATAL('57P03', 'the router is shutting down'))
+      return
+    }
+    const listed = this.#host.user(request.user)
+    if (session.isReserve && listed?.console !== 'admin') {
+      this.#refuse(FATAL('53300', 'sorry, too many clients already', 'limits.max_clients is reached'))
+      return
+    }
+    const connection = this.#connection(request)
+    const rule = chooseHbaRule(this.#host.hba, connection)
+    if (rule === null || rule.method === 'reject') {
+      const refusal = hbaRejection(rule, connection)
+      this.#refuse(FATAL(refusal.sqlstate, refusal.message))
+      return
+    }
+    this.#identify(rule.method, request, listed)
+  }
+
+  #connection(request: StartupRequest): HbaConnection {
+    const { link, isUnix, address } = this.#session
+    return {
+      tls: link.secure,
+      unix: isUnix,
+      address: isUnix ? null : address,
+      database: request.database,
+      user: request.user,
+      replication: request.replication !== null && request.replication !== 'database',
+    }
+  }
+
+  /** A user that is not listed, or listed without a secret, is looked up when there is somebody to ask. */
+  #identify(method: Exclude<HbaMethod, 'reject'>, request: StartupRequest, listed: UserValue | null): void {
+    const needsSecret = method !== 'trust' && method !== 'cert'
+    const known = listed !== null && (!needsSecret || listed.verifier !== null || listed.password !== null)
+    if (known || !this.#host.values.authQuery || !needsSecret) {
+      this.#begin(method, request, listed)
+      return
+    }
+    this.#step = 'account'
+    this.#lookup = this.#host.lookUpAccount(request.user, request.database, (account) => {
+      this.#lookup = null
+      if (this.#step !== 'account') return
+      if (account.error !== null) {
+        this.#refuse(
+          FATAL('08006', 'the user cannot be looked up at the moment', 'auth.query failed: see the log'),
+          account.error,
+        )
+        return
+      }
+      this.#begin(method, request, account.user)
+      this.#session.resume()
+    })
+    if (this.#lookup === null) this.#refuse(FATAL('08006', 'the user cannot be looked up at the moment'))
+  }
+
+  #begin(method: Exclude<HbaMethod, 'reject'>, request: StartupRequest, user: UserValue | null): void {
+    const channelBinding = this.#session.link.secure ? (this.#host.clientTls.context?.certificateHash ?? null) : null
+    this.#authentication = new Authentication({
+      method,
+      userName: request.user,
+      user,
+      mockSecret: this.#host.mockSecret,
+      channelBinding,
+      certificateName: this.#certificateName,
+      randomBytes: (count) => this.#host.randomBytes(count),
+    })
+    this.#step = 'proof'
+    this.#verdict(this.#authentication.start())
+  }
+
+  #proof(bytes: Buffer, start: number, end: number): number {
+    if (end - start < HEADER_BYTES) return start
+    const length = lengthAt(bytes, start + 1)
+    if (bytes[start] !== FRONTEND.password || length < 4 || length > MAX_ANSWER_BYTES) {
+      const type = bytes[start] as number
+      this.#host.countPlane('protocolErrors')
+      if (type === FRONTEND.terminate) this.#session.close('client left during login', null)
+      else this.#refuse(FATAL('08P01', `expected password response, got message type ${type}`))
+      return end
+    }
+    const stop = start + 1 + length
+    if (stop > end) return start
+    const authentication = this.#authentication as Authentication
+    this.#verdict(authentication.answer(bytes, start + HEADER_BYTES, stop))
+    return stop
+  }
+
+  #verdict(verdict: AuthenticationVerdict): void {
+    const session = this.#session
+    switch (verdict.kind) {
+      case 'send':
+        session.link.send(verdict.bytes)
+        break
+      case 'failed': {
+        const refusal = passwordFailure(this.request?.user ?? '')
+        this.#refuse(FATAL(refusal.sqlstate, refusal.message), verdict.reason)
+        break
+      }
+      case 'done':
+        this.#passed(verdict.bytes, verdict.credential)
+        break
+    }
+  }
+
+  #passed(bytes: Buffer | null, credential: ServerCredential): void {
+    const request = this.request as StartupRequest
+    this.#step = 'done'
+    writer.reset()
+    if (bytes !== null) writer.raw(bytes)
+    writeAuthenticationOk(writer)
+    this.#session.link.send(writer.bytes)
+    this.#session.authenticated(request, credential)
+  }
+
+  #refuse(fields: ErrorFields, reason: string = fields.message): void {
+    this.#step = 'done'
+    this.#host.countPlane(fields.sqlstate.startsWith('53') || fields.sqlstate === '57P03' ? 'refused' : 'loginFailures')
+    this.#session.close(reason, fields)
+  }
+}

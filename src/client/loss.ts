@@ -1,0 +1,90 @@
+import { PIN, pinReasons } from '../memory/client-slots.ts'
+import { STATUS } from '../protocol/message-type.ts'
+import { type ErrorFields, writeError, writeReady } from '../protocol/messages.ts'
+import type { MessageWriter } from '../protocol/writer.ts'
+import type { ServerLoss } from '../server/reply-relay.ts'
+import { FATAL } from './client-host.ts'
+
+/** A session at the moment its server connection was lost. */
+export interface LossSituation {
+  readonly welcoming: boolean
+  /** PIN bits. */
+  readonly pins: number
+  /** Transaction status of the last ReadyForQuery. */
+  readonly status: number
+  /** ReadyForQuery owed to the client. */
+  readonly outstanding: number
+  /** Requests of an extended query were sent, and its Sync was not. */
+  readonly unfinished: boolean
+  /** The last request was to end the transaction. */
+  readonly endsTransaction: boolean
+}
+
+export type LossVerdict =
+  /** The session cannot go on. `fields` null: not even an error can be said. */
+  | { readonly kind: 'close'; readonly fields: ErrorFields | null }
+  | {
+      readonly kind: 'continue'
+      readonly fields: ErrorFields
+      /** How many times the error and ReadyForQuery are owed. 0: nothing was asked, so it is only a warning. */
+      readonly answers: number
+      readonly unfinished: boolean
+      /** The client believes in a transaction that no longer exists. */
+      readonly transactionLost: boolean
+    }
+
+/**
+ * What a client is told when its server connection dies, and whether its session can go on. Pure.
+ *
+ * It goes on whenever the protocol has a place for an error and the connection held nothing of the session: an open
+ * transaction becomes a failed one, exactly as after an error in it.
+ */
+export function describeLoss(loss: ServerLoss, situation: LossSituation): LossVerdict {
+  const { pins, status, outstanding, unfinished, endsTransaction } = situation
+  const cause = loss.fields?.message ?? loss.reason
+  if (loss.midMessage) return { kind: 'close', fields: null }
+  if (situation.welcoming || (pins & PIN.console) !== 0) {
+    return { kind: 'close', fields: FATAL('08006', `the server connection was lost: ${cause}`) }
+  }
+  if (pins !== 0) {
+    const state = pinReasons(pins).join(', ')
+    return {
+      kind: 'close',
+      fields: FATAL('08006', `the server connection was lost, and with it session state (${state}): ${cause}`),
+    }
+  }
+  const inTransaction = status === STATUS.inTransaction || status === STATUS.failed
+  const asked = outstanding > 0 || unfinished
+  if (asked && endsTransaction && inTransaction) {
+    const fields = lossError(
+      '08007',
+      'the server connection was lost while the transaction was ending: its outcome is unknown',
+      cause,
+    )
+    return { kind: 'continue', fields, answers: outstanding, unfinished, transactionLost: false }
+  }
+  const fields = inTransaction
+    ? lossError('08006', 'the server connection was lost: the transaction is rolled back', cause)
+    : lossError('08006', 'the server connection was lost while it worked on the query: its outcome is unknown', cause)
+  return {
+    kind: 'continue',
+    fields: asked ? fields : { ...fields, severity: 'WARNING' },
+    answers: outstanding,
+    unfinished,
+    transactionLost: inTransaction,
+  }
+}
+
+function lossError(sqlstate: string, message: string, cause: string): ErrorFields {
+  return { severity: 'ERROR', sqlstate, message, detail: cause, hint: 'the client connection is kept; try again' }
+}
+
+/** The messages for a verdict that goes on. */
+export function explainLoss(writer: MessageWriter, verdict: LossVerdict & { kind: 'continue' }): void {
+  const status = verdict.transactionLost ? STATUS.failed : STATUS.idle
+  for (let answer = 0; answer < verdict.answers; answer++) {
+    writeError(writer, verdict.fields)
+    writeReady(writer, status)
+  }
+  if (verdict.answers === 0 && (verdict.unfinished || verdict.transactionLost)) writeError(writer, verdict.fields)
+}

@@ -1,0 +1,65 @@
+import type { ServerPool } from '../server/server-pool.ts'
+import type { ServerCredential } from '../server/server-target.ts'
+import type { DatabaseValue, PoolMode, UserValue } from '../shard/plane-values.ts'
+import type { ClientHost } from './client-host.ts'
+
+/** Whose server connections a session uses. */
+export interface PoolIdentity {
+  /** The name the client asked for. */
+  readonly database: string
+  readonly entry: DatabaseValue
+  readonly user: string
+  readonly userValue: UserValue | null
+  /** What the client's own login left us. */
+  readonly credential: ServerCredential
+}
+
+/** The pool for a session's next transaction; asked anew only when topology or configuration have changed. */
+export class PoolChoice {
+  readonly #host: ClientHost
+  readonly #identity: PoolIdentity
+  readonly mode: PoolMode
+  #pool: ServerPool | null = null
+  #epoch = -1
+
+  constructor(host: ClientHost, identity: PoolIdentity) {
+    this.#host = host
+    this.#identity = identity
+    this.mode = identity.userValue?.poolMode ?? identity.entry.poolMode ?? host.values.pool.mode
+  }
+
+  /** Null: the group has no primary at the moment. */
+  current(): ServerPool | null {
+    if (this.#epoch !== this.#host.epoch) {
+      this.#epoch = this.#host.epoch
+      this.#pool = this.#choose()
+    }
+    return this.#pool
+  }
+
+  #choose(): ServerPool | null {
+    const { database, user, userValue, credential } = this.#identity
+    const entry = this.#host.database(database) ?? this.#identity.entry
+    const route = this.#host.route(entry.group)
+    if (route.kind === 'hold') return null
+    const { pool } = this.#host.values
+    const target = {
+      shard: route.shard,
+      user: entry.serverUser ?? user,
+      database: entry.serverDatabase ?? database,
+      credential: entry.serverUser === null ? credential : forcedCredential(entry.serverPassword),
+      startup: [],
+    }
+    return this.#host.poolSet.get(
+      { database, user, target, mode: this.mode },
+      {
+        size: userValue?.poolSize ?? entry.poolSize ?? pool.size,
+        minSize: entry.minPoolSize ?? pool.minSize,
+      },
+    )
+  }
+}
+
+function forcedCredential(password: string | null): ServerCredential {
+  return { scram: password === null ? null : { kind: 'password', password }, password, md5Hash: null }
+}

@@ -1,0 +1,268 @@
+import { type Link, READ_HEADROOM } from '../io/link.ts'
+import type { NativeBuffer } from '../io/native.ts'
+import { PIN } from '../memory/client-slots.ts'
+import { FRONTEND, HEADER_BYTES, lengthAt, MAX_MESSAGE_BYTES } from '../protocol/message-type.ts'
+import { type ErrorFields, FLUSH, writeError, writeReady } from '../protocol/messages.ts'
+import { MessageWriter } from '../protocol/writer.ts'
+import { REPLY } from '../server/reply-queue.ts'
+import type { ServerConnection } from '../server/server-connection.ts'
+import type { StatementFacts } from '../sql/statement-facts.ts'
+import type { ClientHost } from './client-host.ts'
+import { StatementRelay } from './statement-relay.ts'
+
+/** What the walk through a client's requests needs of its session. */
+export interface RequestSession {
+  readonly link: Link
+  readonly server: ServerConnection | null
+  /** Serial number, unique in the plane. */
+  readonly serial: number
+  /** Attaches a server connection; false: wait, and keep the rest of the bytes. */
+  acquire(facts: StatementFacts | null): boolean
+  /** The facts of a Query or Parse that is about to be sent. */
+  noteFacts(facts: StatementFacts): void
+  pin(bits: number): void
+  /** A request that is answered with ReadyForQuery is on its way. */
+  noteRequest(): void
+  violate(message: string): void
+  terminate(): void
+  send(bytes: Uint8Array): void
+  /** The transaction status the client believes in while it has no server. */
+  readonly idleStatus: number
+}
+
+const writer = new MessageWriter()
+/** A message that must be seen whole may be this long; longer ones stream through unseen, which pins. */
+const SEEN_BYTES = READ_HEADROOM - HEADER_BYTES
+
+/**
+ * The way there: walks the headers of what a client sends, decides by them, and passes runs of messages on to the
+ * session's server connection. One per client; holds only what must survive from one read to the next.
+ */
+export class RequestRelay {
+  readonly #host: ClientHost
+  readonly #session: RequestSession
+  readonly statements: StatementRelay
+  /** Bytes of a message body still to come, and whether they go to the server. */
+  #body = 0
+  #bodyGoesOn = false
+  /** Answers the next request instead of a server. */
+  #rejection: ErrorFields | null = null
+  /** An extended query was rejected: everything up to its Sync is ignored. */
+  #ignoringToSync = false
+
+  constructor(host: ClientHost, session: RequestSession) {
+    this.#host = host
+    this.#session = session
+    this.statements = new StatementRelay(host, session)
+  }
+
+  /** A message has been sent in part: its server connection can serve nobody else. */
+  get midMessage(): boolean {
+    return this.#body > 0 && this.#bodyGoesOn
+  }
+
+  /** The next request gets this error; the client stays. */
+  reject(fields: ErrorFields): void {
+    this.#rejection = fields
+  }
+
+  /** The server is gone: what is left of a message goes nowhere. `toSync`: so does the rest of an extended query. */
+  abort(toSync: boolean): void {
+    this.#bodyGoesOn = false
+    this.#ignoringToSync = toSync
+  }
+
+  /** Returns where the first unused byte is: a part of a message, or requests that have to wait. */
+  consume(source: NativeBuffer, start: number, end: number): number {
+    const { toServer } = this.#host
+    const session = this.#session
+    if (session.server) toServer.begin(session.server.link)
+    let at = start
+    while (at < end) {
+      if (this.#body > 0) {
+        const stop = Math.min(end, at + this.#body)
+        if (this.#bodyGoesOn) toServer.forward(source, at, stop)
+        this.#body -= stop - at
+        at = stop
+        continue
+      }
+      if (end - at < HEADER_BYTES) break
+      const length = lengthAt(source.bytes, at + 1)
+      if (length < 4 || length > MAX_MESSAGE_BYTES) {
+        session.violate('invalid message length')
+        return end
+      }
+      const stop = this.#message(source, at, at + 1 + length, end)
+      if (stop < 0) break
+      if (stop > end) this.#body = stop - end
+      at = Math.min(stop, end)
+    }
+    const { server } = session
+    if (server && !toServer.flush()) server.lose(server.link.failure, null)
+    return at
+  }
+
+  /** One message whose header is at `at`. Returns its end, which may be past `end`; −1: keep it for later. */
+  #message(source: NativeBuffer, at: number, stop: number, end: number): number {
+    const type = source.bytes[at] as number
+    this.#bodyGoesOn = false
+    if (this.#rejection !== null || this.#ignoringToSync) return this.#refuse(type, stop)
+    if (this.#session.server?.queue.full) return this.#wait()
+    switch (type) {
+      case FRONTEND.query:
+        return this.#query(source, at, stop, end)
+      case FRONTEND.parse:
+      case FRONTEND.bind:
+      case FRONTEND.describe:
+      case FRONTEND.close:
+        return this.#named(type, source, at, stop, end)
+      case FRONTEND.execute:
+        return this.#request(source, at, stop, end, REPLY.execute)
+      case FRONTEND.sync:
+        return this.#sync(source, at, stop, end)
+      case FRONTEND.flush:
+        return this.#flush(source, at, stop, end)
+      case FRONTEND.copyData:
+      case FRONTEND.copyDone:
+      case FRONTEND.copyFail:
+        // Without a server these are the rest of a COPY that has failed; PostgreSQL ignores them too.
+        return this.#session.server ? this.#forward(source, at, stop, end) : stop
+      case FRONTEND.functionCall:
+        return this.#functionCall(source, at, stop, end)
+      case FRONTEND.terminate:
+        this.#session.terminate()
+        return stop
+      default:
+        this.#session.violate(`invalid frontend message type ${type}`)
+        return stop
+    }
+  }
+
+  #query(source: NativeBuffer, at: number, stop: number, end: number): number {
+    const facts = this.#facts(source, at + HEADER_BYTES, stop, end)
+    if (facts === undefined) return -1
+    if (!this.#session.server && !this.#session.acquire(facts)) return -1
+    if (this.#skipped()) return stop
+    if (facts) this.#session.noteFacts(facts)
+    this.statements.forgetUnnamed()
+    this.#push(REPLY.query)
+    this.#session.noteRequest()
+    return this.#forward(source, at, stop, end)
+  }
+
+  /** Undefined: not all there yet. Null: too long to be looked at, which pins. */
+  #facts(source: NativeBuffer, start: number, stop: number, end: number): StatementFacts | null | undefined {
+    if (stop > end) {
+      if (stop - start <= SEEN_BYTES) return undefined
+      this.#session.pin(PIN.undecidedStatement)
+      return null
+    }
+    this.#host.facts.read(source.bytes, start, stop - 1)
+    return this.#host.facts
+  }
+
+  /** Messages that name a statement or portal. */
+  #named(type: number, source: NativeBuffer, at: number, stop: number, end: number): number {
+    if (stop > end && (type !== FRONTEND.bind || stop - at <= SEEN_BYTES) && stop - at <= SEEN_BYTES) return -1
+    let facts: StatementFacts | null = null
+    if (type === FRONTEND.parse) {
+      const name = source.bytes.indexOf(0, at + HEADER_BYTES)
+      const found = this.#facts(source, name + 1, stop, end)
+      if (found === undefined) return -1
+      facts = found
+    }
+    if (!this.#session.server && !this.#session.acquire(facts)) return -1
+    if (this.#skipped()) return stop
+    if (facts) this.#session.noteFacts(facts)
+    this.#bodyGoesOn = true
+    return this.statements.message(type, source, at, stop, end) ? stop : end
+  }
+
+  #sync(source: NativeBuffer, at: number, stop: number, end: number): number {
+    const { server } = this.#session
+    if (!server) {
+      // Nothing is open, so nothing needs a server to be closed.
+      writeReady(writer.reset(), this.#session.idleStatus)
+      this.#session.send(writer.bytes)
+      return stop
+    }
+    // While copying in, the server reads and ignores it.
+    if (!(server.relay.copyingIn && server.queue.headKind === REPLY.execute)) {
+      this.#push(REPLY.sync)
+      this.#session.noteRequest()
+    }
+    return this.#forward(source, at, stop, end)
+  }
+
+  #flush(source: NativeBuffer, at: number, stop: number, end: number): number {
+    const { server } = this.#session
+    if (!server) return stop
+    // Answers of ours that nothing of the server's will come before.
+    this.#host.toClient.begin(this.#session.link)
+    server.relay.synthesize()
+    this.#host.toClient.flush()
+    return this.#forward(source, at, stop, end)
+  }
+
+  /** By object id: what it calls is anybody's guess. */
+  #functionCall(source: NativeBuffer, at: number, stop: number, end: number): number {
+    if (!this.#session.server && !this.#session.acquire(null)) return -1
+    if (this.#skipped()) return stop
+    this.#session.pin(PIN.unknownFunction)
+    this.#push(REPLY.functionCall)
+    this.#session.noteRequest()
+    return this.#forward(source, at, stop, end)
+  }
+
+  #request(source: NativeBuffer, at: number, stop: number, end: number, kind: number): number {
+    if (!this.#session.server && !this.#session.acquire(null)) return -1
+    if (this.#skipped()) return stop
+    this.#push(kind)
+    return this.#forward(source, at, stop, end)
+  }
+
+  /** After an error in an extended query the server ignores everything up to the Sync. */
+  #skipped(): boolean {
+    return this.#session.server?.queue.skipping ?? true
+  }
+
+  #push(kind: number): void {
+    this.#session.server?.queue.push(kind)
+  }
+
+  #forward(source: NativeBuffer, at: number, stop: number, end: number): number {
+    this.#bodyGoesOn = true
+    this.#host.toServer.forward(source, at, Math.min(stop, end))
+    return stop
+  }
+
+  /** So many answers are owed that the server must be made to give some. */
+  #wait(): number {
+    this.#host.toServer.insert(FLUSH)
+    return -1
+  }
+
+  /** Answers in place of a server: an error for a whole query, silence for the rest of an extended one. */
+  #refuse(type: number, stop: number): number {
+    const session = this.#session
+    if (type === FRONTEND.terminate) {
+      session.terminate()
+      return stop
+    }
+    if (this.#ignoringToSync) {
+      if (type !== FRONTEND.sync) return stop
+      this.#ignoringToSync = false
+      writeReady(writer.reset(), session.idleStatus)
+      session.send(writer.bytes)
+      return stop
+    }
+    const fields = this.#rejection as ErrorFields
+    this.#rejection = null
+    writeError(writer.reset(), fields)
+    if (type === FRONTEND.query || type === FRONTEND.functionCall || type === FRONTEND.sync) {
+      writeReady(writer, session.idleStatus)
+    } else this.#ignoringToSync = true
+    session.send(writer.bytes)
+    return stop
+  }
+}

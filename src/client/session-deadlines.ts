@@ -1,0 +1,85 @@
+import { Timer } from '../util/timer-wheel.ts'
+import { type ClientHost, ERROR, FATAL } from './client-host.ts'
+import type { ClientSession } from './client-session.ts'
+
+/** How long last words may take. */
+const LAST_WORDS_MS = 5000
+
+/**
+ * The one deadline a session has at any moment: what it is for follows from what the session does. Arming is skipped
+ * where the limit is off, which is the usual case on the forward path.
+ */
+export class SessionDeadlines {
+  readonly #host: ClientHost
+  readonly #session: ClientSession
+  #timer: Timer | null = null
+  #expired: (() => void) | null = null
+
+  constructor(host: ClientHost, session: ClientSession) {
+    this.#host = host
+    this.#session = session
+  }
+
+  login(): void {
+    this.#arm(this.#host.timeouts.clientLoginMs, () => {
+      this.#host.countPlane('loginFailures')
+      this.#session.close(
+        'client_login timeout',
+        FATAL('08P01', 'the login was not completed in time', 'timeouts.client_login'),
+      )
+    })
+  }
+
+  idle(): void {
+    this.#arm(this.#host.timeouts.clientIdleMs, () => {
+      this.#session.close('client_idle timeout', FATAL('57P05', 'terminating connection due to idle-session timeout'))
+    })
+  }
+
+  waiting(): void {
+    this.#arm(this.#host.timeouts.queryWaitMs, () => {
+      this.#session.meter.waitTimedOut()
+      const message = 'no server connection became free in time (query_wait timeout)'
+      this.#session.rejectRequest(ERROR('53300', message, 'raise pool.size or timeouts.query_wait, or lower the load'))
+    })
+  }
+
+  querying(): void {
+    this.#arm(this.#host.timeouts.queryMs, () => {
+      const { server } = this.#session
+      if (server) this.#host.cancelServer(server)
+    })
+  }
+
+  inTransaction(): void {
+    this.#arm(this.#host.timeouts.idleTransactionMs, () => {
+      this.#session.close(
+        'idle_transaction timeout',
+        FATAL('25P03', 'terminating connection due to idle-in-transaction timeout'),
+      )
+    })
+  }
+
+  lastWords(finish: () => void): void {
+    this.#arm(LAST_WORDS_MS, finish)
+  }
+
+  stop(): void {
+    if (this.#timer) this.#host.timers.disarm(this.#timer)
+    this.#expired = null
+  }
+
+  #arm(milliseconds: number, expired: () => void): void {
+    if (milliseconds === 0) {
+      if (this.#expired !== null) this.stop()
+      return
+    }
+    this.#timer ??= new Timer(() => {
+      const act = this.#expired
+      this.#expired = null
+      act?.()
+    })
+    this.#expired = expired
+    this.#host.timers.arm(this.#timer, this.#host.now + milliseconds)
+  }
+}

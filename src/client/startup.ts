@@ -1,0 +1,75 @@
+import { parseStartupOptions, type StartupPacket } from '../protocol/startup.ts'
+import { STARTUP_KEYWORDS } from '../session/parameters.ts'
+
+/** The newest minor version of protocol 3 that we speak. */
+export const PROTOCOL_MINOR = 2
+/** NAMEDATALEN − 1: PostgreSQL cuts longer names. */
+const NAME_BYTES = 63
+
+/** What a client asked for in its startup packet. */
+export interface StartupRequest {
+  readonly user: string
+  readonly database: string
+  /** The version to speak: never above ours. */
+  readonly minor: number
+  /** Names of `_pq_.` options that we do not know; not empty or a newer version: NegotiateProtocolVersion. */
+  readonly unknownOptions: readonly string[]
+  readonly negotiate: boolean
+  readonly replication: string | null
+  /** Settings from the packet and its `options`, names in lower case. */
+  readonly settings: ReadonlyMap<string, string>
+}
+
+export type StartupVerdict =
+  | { readonly kind: 'request'; readonly request: StartupRequest }
+  | { readonly kind: 'refused'; readonly sqlstate: string; readonly message: string }
+
+/** What a startup packet means. Pure; PostgreSQL's words and codes (ProcessStartupPacket). */
+export function interpretStartup(packet: StartupPacket & { kind: 'startup' }): StartupVerdict {
+  const { parameters, minor } = packet
+  const user = cutName(parameters.get('user') ?? '')
+  if (user === '') return refused('28000', 'no PostgreSQL user name specified in startup packet')
+  const unknownOptions: string[] = []
+  const settings = new Map<string, string>()
+  for (const [name, value] of parameters) {
+    if (name.startsWith('_pq_.')) unknownOptions.push(name)
+    else if (!STARTUP_KEYWORDS.has(name)) settings.set(name.toLowerCase(), value)
+  }
+  const options = parseStartupOptions(parameters.get('options') ?? '')
+  if (options === null) {
+    return refused('0A000', 'the startup parameter "options" may hold only -c name=value and --name=value')
+  }
+  for (const [name, value] of options) settings.set(name.toLowerCase(), value)
+  for (const name of settings.keys()) {
+    // These would reach parts of us that clients must not reach.
+    if (name.startsWith('switchyard.')) settings.delete(name)
+    else if (!/^[a-z_][a-z0-9_$]*(\.[a-z_][a-z0-9_$]*)?$/.test(name)) {
+      return refused('42602', `invalid configuration parameter name "${name}"`)
+    }
+  }
+  const replication = parameters.get('replication') ?? 'false'
+  return {
+    kind: 'request',
+    request: {
+      user,
+      database: cutName(parameters.get('database') || user),
+      minor: Math.min(minor, PROTOCOL_MINOR),
+      unknownOptions,
+      negotiate: minor > PROTOCOL_MINOR || unknownOptions.length > 0,
+      replication: /^(false|off|no|0)$/i.test(replication) ? null : replication,
+      settings,
+    },
+  }
+}
+
+function refused(sqlstate: string, message: string): StartupVerdict {
+  return { kind: 'refused', sqlstate, message }
+}
+
+/** Cuts at a character's border, as PostgreSQL does. */
+function cutName(name: string): string {
+  if (Buffer.byteLength(name) <= NAME_BYTES) return name
+  let cut = name
+  while (Buffer.byteLength(cut) > NAME_BYTES) cut = cut.slice(0, -1)
+  return cut
+}

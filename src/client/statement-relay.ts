@@ -1,0 +1,269 @@
+import type { NativeBuffer } from '../io/native.ts'
+import { FRONTEND, HEADER_BYTES } from '../protocol/message-type.ts'
+import { writeCloseStatement, writeParse } from '../protocol/messages.ts'
+import { MessageWriter } from '../protocol/writer.ts'
+import { REPLY, SWALLOW, SYNTHESIZE } from '../server/reply-queue.ts'
+import type { ServerConnection } from '../server/server-connection.ts'
+import { type PreparedStatement, SessionStatements } from '../session/prepared-statements.ts'
+import type { ClientHost } from './client-host.ts'
+import type { RequestSession } from './request-relay.ts'
+
+const writer = new MessageWriter()
+const STATEMENT = 0x53
+
+/** What to take back when an error skips a Parse or Close that was noted when it was sent. */
+interface Undo {
+  readonly what: 'parse' | 'close' | 'server-parse' | 'server-close' | 'unnamed'
+  readonly name: string
+  readonly statement: PreparedStatement | null
+}
+
+/**
+ * Prepared statements over shared server connections: clients' names become ours, by text; a server connection that
+ * lacks a statement gets its Parse ahead of the first message that needs it. The unnamed statement lives where it was
+ * parsed and is parsed again where it is missed.
+ */
+export class StatementRelay {
+  readonly #host: ClientHost
+  readonly #session: RequestSession
+  #named: SessionStatements | null = null
+  #unnamed: Buffer | null = null
+  readonly #undo: Undo[] = []
+
+  constructor(host: ClientHost, session: RequestSession) {
+    this.#host = host
+    this.#session = session
+  }
+
+  get count(): number {
+    return this.#named?.size ?? 0
+  }
+
+  /** DEALLOCATE ALL or DISCARD ALL has happened, or the session is over. */
+  clear(): void {
+    this.#named?.clear()
+    this.#unnamed = null
+  }
+
+  /** A simple query drops the unnamed statement. */
+  forgetUnnamed(): void {
+    this.#unnamed = null
+    const { server } = this.#session
+    if (server) server.unnamedOwner = 0
+  }
+
+  /** Parse, Bind, Describe or Close at `at`. False when the client was found to be wrong and is closed. */
+  message(type: number, source: NativeBuffer, at: number, stop: number, end: number): boolean {
+    switch (type) {
+      case FRONTEND.parse:
+        return this.#parse(source, at, stop, end)
+      case FRONTEND.bind:
+        return this.#bind(source, at, stop, end)
+      case FRONTEND.describe:
+        return this.#describe(source, at, stop)
+      default:
+        return this.#close(source, at, stop)
+    }
+  }
+
+  /** A Parse or Close was answered; others are none of ours. */
+  answered(entry: number): void {
+    const kind = entry & 0x0f
+    if (kind === REPLY.parse || kind === REPLY.close) this.#undo.shift()
+  }
+
+  /** An error skipped it: as if it had never been sent. */
+  skipped(entry: number): void {
+    const kind = entry & 0x0f
+    if (kind !== REPLY.parse && kind !== REPLY.close) return
+    const undo = this.#undo.shift()
+    const { server } = this.#session
+    if (undo === undefined || server === null) return
+    const { what, name, statement } = undo
+    if (what === 'unnamed') this.forgetUnnamed()
+    if (statement === null) return
+    if (what === 'parse') {
+      this.#named?.delete(name)
+      if ((entry & SYNTHESIZE) === 0) server.statements.delete(statement)
+    } else if (what === 'server-parse') server.statements.delete(statement)
+    else if (what === 'server-close') server.statements.add(statement)
+    else if (what === 'close') this.#named?.add(name, statement.tail)
+  }
+
+  /** The server connection is gone with whatever was on its way. */
+  abandon(): void {
+    for (const { what, name } of this.#undo.splice(0)) if (what === 'parse') this.#named?.delete(name)
+  }
+
+  #parse(source: NativeBuffer, at: number, stop: number, end: number): boolean {
+    const server = this.#session.server as ServerConnection
+    const nameEnd = source.bytes.indexOf(0, at + HEADER_BYTES)
+    if (nameEnd < 0 || nameEnd >= Math.min(stop, end)) return this.#malformed('Parse')
+    if (stop > end) {
+      // Too long to keep, so it cannot be parsed again elsewhere; the session is pinned by now.
+      this.#host.toServer.forward(source, at, end)
+      this.#note(REPLY.parse, 'unnamed', '', null)
+      return true
+    }
+    const tail = source.bytes.subarray(nameEnd + 1, stop)
+    if (nameEnd === at + HEADER_BYTES) {
+      this.#unnamed = keepUnnamed(this.#unnamed, tail)
+      server.unnamedOwner = this.#session.serial
+      this.#note(REPLY.parse, 'unnamed', '', null)
+      this.#host.toServer.forward(source, at, stop)
+      return true
+    }
+    const name = source.bytes.toString('utf8', at + HEADER_BYTES, nameEnd)
+    this.#named ??= new SessionStatements(this.#host.statements)
+    const statement = this.#named.add(name, tail)
+    if (statement === null) {
+      this.#duplicate(server, name)
+      return true
+    }
+    if (server.statements.use(statement)) {
+      this.#note(REPLY.parse | SYNTHESIZE, 'parse', name, statement)
+      return true
+    }
+    this.#makeRoom(server)
+    server.statements.add(statement)
+    this.#note(REPLY.parse, 'parse', name, statement)
+    writeParse(writer.reset(), statement.serverName, tail)
+    this.#host.toServer.insert(writer.bytes)
+    return true
+  }
+
+  /** The server is made to say it: 42P05, at the right place among its other answers. */
+  #duplicate(server: ServerConnection, name: string): void {
+    const text = Buffer.from('\0\0\0')
+    writeCloseStatement(writer.reset(), name)
+    writeParse(writer, name, text)
+    writeParse(writer, name, text)
+    this.#note(REPLY.close | SWALLOW, 'server-close', '', null)
+    this.#note(REPLY.parse | SWALLOW, 'server-parse', '', null)
+    this.#note(REPLY.parse, 'server-parse', '', null)
+    this.#host.toServer.insert(writer.bytes)
+    // The name stays behind in it, where nobody else may find it.
+    server.retired = "it has a statement under a client's own name"
+  }
+
+  #bind(source: NativeBuffer, at: number, stop: number, end: number): boolean {
+    const { bytes } = source
+    const portalEnd = bytes.indexOf(0, at + HEADER_BYTES)
+    const nameEnd = portalEnd < 0 ? -1 : bytes.indexOf(0, portalEnd + 1)
+    if (nameEnd < 0 || nameEnd >= Math.min(stop, end)) return this.#malformed('Bind')
+    const { toServer } = this.#host
+    const statement = this.#prepare(source, portalEnd + 1, nameEnd)
+    if (statement === null) toServer.forward(source, at, Math.min(stop, end))
+    else {
+      const portal = bytes.subarray(at + HEADER_BYTES, portalEnd + 1)
+      const shift = statement.serverName.length - (nameEnd - portalEnd - 1)
+      writer
+        .reset()
+        .byte(FRONTEND.bind)
+        .int32(stop - at - 1 + shift)
+        .raw(portal)
+        .text(statement.serverName)
+      toServer.insert(writer.bytes)
+      toServer.forward(source, nameEnd + 1, Math.min(stop, end))
+    }
+    this.#session.server?.queue.push(REPLY.bind)
+    return true
+  }
+
+  #describe(source: NativeBuffer, at: number, stop: number): boolean {
+    const { bytes } = source
+    const nameAt = at + HEADER_BYTES + 1
+    if (stop <= nameAt || bytes[stop - 1] !== 0) return this.#malformed('Describe')
+    const statement = bytes[at + HEADER_BYTES] === STATEMENT ? this.#prepare(source, nameAt, stop - 1) : null
+    if (statement === null) this.#host.toServer.forward(source, at, stop)
+    else {
+      writer.reset().begin(FRONTEND.describe).byte(STATEMENT).text(statement.serverName).end()
+      this.#host.toServer.insert(writer.bytes)
+    }
+    this.#session.server?.queue.push(REPLY.describe)
+    return true
+  }
+
+  #close(source: NativeBuffer, at: number, stop: number): boolean {
+    const { bytes } = source
+    const nameAt = at + HEADER_BYTES + 1
+    if (stop <= nameAt || bytes[stop - 1] !== 0) return this.#malformed('Close')
+    const name = bytes.toString('utf8', nameAt, stop - 1)
+    if (bytes[at + HEADER_BYTES] === STATEMENT) {
+      const statement = this.#named?.get(name)
+      if (statement !== undefined) {
+        // It stays on the server connection, for whoever has the same text.
+        this.#named?.delete(name)
+        this.#note(REPLY.close | SYNTHESIZE, 'close', name, statement)
+        return true
+      }
+      if (name === '') this.forgetUnnamed()
+    }
+    this.#note(REPLY.close, 'server-close', '', null)
+    this.#host.toServer.forward(source, at, stop)
+    return true
+  }
+
+  /** Makes sure that the server has the statement named here; null: send the message with the name it has. */
+  #prepare(source: NativeBuffer, nameStart: number, nameEnd: number): PreparedStatement | null {
+    const server = this.#session.server as ServerConnection
+    if (nameStart === nameEnd) {
+      this.#prepareUnnamed(server)
+      return null
+    }
+    const statement = this.#named?.get(source.bytes.toString('utf8', nameStart, nameEnd))
+    if (statement === undefined) return null
+    if (!server.statements.use(statement)) {
+      this.#makeRoom(server)
+      server.statements.add(statement)
+      this.#note(REPLY.parse | SWALLOW, 'server-parse', '', statement)
+      writeParse(writer.reset(), statement.serverName, statement.tail)
+      this.#host.toServer.insert(writer.bytes)
+    }
+    return statement
+  }
+
+  /** Whoever had the server connection before may have left an unnamed statement in it, which is not ours to bind. */
+  #prepareUnnamed(server: ServerConnection): void {
+    const { serial } = this.#session
+    if (server.unnamedOwner === serial) return
+    if (this.#unnamed === null) {
+      if (server.unnamedOwner === 0) return
+      server.unnamedOwner = 0
+      this.#note(REPLY.close | SWALLOW, 'server-close', '', null)
+      writeCloseStatement(writer.reset(), '')
+    } else {
+      server.unnamedOwner = serial
+      this.#note(REPLY.parse | SWALLOW, 'unnamed', '', null)
+      writeParse(writer.reset(), '', this.#unnamed)
+    }
+    this.#host.toServer.insert(writer.bytes)
+  }
+
+  #makeRoom(server: ServerConnection): void {
+    const evicted = server.statements.evict(this.#host.limits.preparedStatements)
+    if (evicted === null) return
+    this.#note(REPLY.close | SWALLOW, 'server-close', '', evicted)
+    writeCloseStatement(writer.reset(), evicted.serverName)
+    this.#host.toServer.insert(writer.bytes)
+  }
+
+  #note(entry: number, what: Undo['what'], name: string, statement: PreparedStatement | null): void {
+    this.#session.server?.queue.push(entry)
+    this.#undo.push({ what, name, statement })
+  }
+
+  #malformed(what: string): boolean {
+    this.#session.violate(`malformed ${what} message`)
+    return false
+  }
+}
+
+/** Kept in the same buffer where it fits: most clients prepare the same few texts again and again. */
+function keepUnnamed(buffer: Buffer | null, tail: Buffer): Buffer {
+  if (buffer !== null && buffer.length === tail.length) {
+    tail.copy(buffer)
+    return buffer
+  }
+  return Buffer.from(tail)
+}

@@ -1,0 +1,223 @@
+import { PIN } from '../memory/client-slots.ts'
+import { STATUS } from '../protocol/message-type.ts'
+import { type ErrorFields, writeBackendKeyData, writeParameterStatus, writeReady } from '../protocol/messages.ts'
+import { MessageWriter } from '../protocol/writer.ts'
+import { DedicatedServer } from '../server/dedicated-server.ts'
+import type { ServerConnection } from '../server/server-connection.ts'
+import type { PoolWelcome, ServerPool } from '../server/server-pool.ts'
+import type { ServerCredential, ServerTarget } from '../server/server-target.ts'
+import { isSettable, type ParameterSet } from '../session/parameters.ts'
+import { type ClientHost, FATAL } from './client-host.ts'
+import type { ClientSession } from './client-session.ts'
+import { PoolChoice } from './pool-choice.ts'
+import type { StartupRequest } from './startup.ts'
+
+const NO_CREDENTIAL: ServerCredential = { scram: null, password: null, md5Hash: null }
+/** Cancel keys are as long as the protocol allows: 4 bytes in 3.0, and in 3.2 what PostgreSQL 18 uses. */
+const KEY_BYTES = { old: 4, new: 32 } as const
+/** Combinations of startup settings that are remembered as accepted. */
+const REMEMBERED_SETTINGS = 1000
+const writer = new MessageWriter()
+
+/**
+ * From "authenticated" to the client's first ReadyForQuery: is there room, is there such a database, what does a session
+ * there find, and does a server accept the settings of the startup packet.
+ */
+export class Welcome {
+  readonly #host: ClientHost
+  readonly #session: ClientSession
+  readonly #request: StartupRequest
+  readonly #credential: ServerCredential
+  #choice: PoolChoice | null = null
+  /** What must be true of settings that a server is asked about. */
+  #asked: PoolWelcome | null = null
+
+  constructor(host: ClientHost, session: ClientSession, request: StartupRequest, credential: ServerCredential) {
+    this.#host = host
+    this.#session = session
+    this.#request = request
+    this.#credential = credential
+  }
+
+  /** Also called again when the topology has changed while it waited for a route. */
+  begin(): void {
+    const { database } = this.#request
+    if (this.#host.values.consoleDatabases.includes(database)) this.#console()
+    else if (this.#choice !== null || this.#admit()) this.#seekPool()
+  }
+
+  onServer(server: ServerConnection): void {
+    const session = this.#session
+    session.adopt(server)
+    if (this.#choice === null) {
+      // A connection of its own: ready as it is.
+      this.#greet(server.reported, server.baseline)
+      session.welcomed(null, server.baseline)
+      return
+    }
+    const welcome = { reported: server.reported, baseline: server.baseline }
+    if (this.#request.settings.size === 0) {
+      this.#done(welcome, server.baseline)
+      return
+    }
+    this.#asked = welcome
+    const wanted = this.#host.parameters.merge(server.baseline, this.#request.settings)
+    this.#host.toServer.begin(server.link)
+    server.relay.prepare(this.#host.parameters.difference(server.parameters, wanted) || 'SELECT', this.#host.toServer)
+    if (!this.#host.toServer.flush()) server.lose(server.link.failure, null)
+  }
+
+  /** The server has answered the settings. */
+  onPrepared(failure: ErrorFields | null): void {
+    const { server } = this.#session
+    const welcome = this.#asked
+    if (server === null || welcome === null) return
+    if (failure !== null) {
+      this.#session.close(failure.message, { ...failure, severity: 'FATAL' })
+      return
+    }
+    // Reported settings as the server spells them, the others as the client did.
+    const { settings } = this.#request
+    const unreported = [...settings].filter(([name]) => !welcome.baseline.values.has(name))
+    const parameters = this.#host.parameters.merge(server.parameters, new Map(unreported))
+    server.parameters = parameters
+    const { acceptedSettings } = this.#host
+    if (acceptedSettings.size >= REMEMBERED_SETTINGS) acceptedSettings.clear()
+    acceptedSettings.set(this.#settingsKey(welcome), parameters)
+    this.#done(welcome, parameters)
+  }
+
+  #admit(): boolean {
+    const { user, database, replication } = this.#request
+    const entry = this.#host.database(database)
+    if (entry === null) {
+      this.#session.close('no such database', FATAL('3D000', `database "${database}" does not exist`))
+      return false
+    }
+    const userValue = this.#host.user(user)
+    const { limits } = this.#host.values
+    const room =
+      this.#fits('user', user, userValue?.maxClients ?? limits.maxClientsPerUser) &&
+      this.#fits('database', database, entry.maxClients ?? limits.maxClientsPerDatabase)
+    if (!room) return false
+    this.#session.countIn()
+    const choice = new PoolChoice(this.#host, { database, entry, user, userValue, credential: this.#credential })
+    if (replication !== null) {
+      this.#dedicate(choice, replication)
+      return false
+    }
+    this.#choice = choice
+    if (choice.mode === 'session') this.#session.pin(PIN.sessionMode)
+    return true
+  }
+
+  #fits(field: 'user' | 'database', name: string, most: number): boolean {
+    if (most === 0 || this.#host.countClients(field, name) < most) return true
+    this.#host.countPlane('refused')
+    this.#session.close(
+      `too many clients of one ${field}`,
+      FATAL('53300', `too many connections for ${field} "${name}"`),
+    )
+    return false
+  }
+
+  #seekPool(): void {
+    const choice = this.#choice as PoolChoice
+    const pool = choice.current()
+    if (pool === null) {
+      this.#session.awaitRoute()
+      return
+    }
+    if (pool.welcome !== null) {
+      const { welcome } = pool
+      const known =
+        this.#request.settings.size === 0
+          ? welcome.baseline
+          : this.#host.acceptedSettings.get(this.#settingsKey(welcome))
+      if (known !== undefined) {
+        this.#done(welcome, known)
+        return
+      }
+    }
+    const server = pool.checkout()
+    if (server === null) this.#session.awaitServer(pool)
+    else this.onServer(server)
+  }
+
+  #settingsKey(welcome: PoolWelcome): string {
+    return `${welcome.baseline.id}\0${this.#request.user}\0${JSON.stringify([...this.#request.settings])}`
+  }
+
+  #done(welcome: PoolWelcome, parameters: ParameterSet): void {
+    const session = this.#session
+    const choice = this.#choice as PoolChoice
+    session.giveBack()
+    if (session.state === 'closing') return
+    this.#greet(welcome.reported, parameters)
+    session.welcomed(choice, parameters)
+  }
+
+  /** A walsender or console connection: one client's for life. */
+  #dedicate(choice: PoolChoice, replication: string): void {
+    const pool: ServerPool | null = choice.current()
+    if (pool === null) {
+      this.#session.close('no primary', FATAL('57P03', 'the group has no primary at the moment'))
+      return
+    }
+    this.#session.pin(PIN.replication)
+    this.#open({ ...pool.target, startup: [['replication', replication], ...this.#request.settings] })
+  }
+
+  #console(): void {
+    const { user, settings } = this.#request
+    const access = this.#host.user(user)?.console ?? 'none'
+    if (access === 'none') {
+      this.#host.countPlane('loginFailures')
+      const hint = 'list the user in admin.users or admin.stats_users'
+      this.#session.close('no console access', FATAL('42501', `user "${user}" may not use the admin console`, hint))
+      return
+    }
+    this.#session.noteConsole()
+    this.#session.pin(PIN.console)
+    const startup: [string, string][] = [
+      ['switchyard.console', access],
+      ['switchyard.client', String(this.#session.slot)],
+      ['application_name', settings.get('application_name') ?? ''],
+    ]
+    this.#open({
+      shard: this.#host.consoleShard,
+      user,
+      database: this.#request.database,
+      credential: NO_CREDENTIAL,
+      startup,
+    })
+  }
+
+  #open(target: ServerTarget): void {
+    const dedicated = new DedicatedServer(
+      this.#host,
+      target,
+      (server) => this.#session.onServer(server),
+      (fields) => this.#session.onPoolFailed(fields),
+    )
+    this.#session.awaitDedicated(dedicated)
+    dedicated.open()
+  }
+
+  /** What PostgreSQL says at the end of its startup. */
+  #greet(reported: ReadonlyMap<string, string>, parameters: ParameterSet): void {
+    const session = this.#session
+    writer.reset()
+    for (const [name, value] of reported) {
+      writeParameterStatus(
+        writer,
+        name,
+        isSettable(name) ? (parameters.values.get(name.toLowerCase()) ?? value) : value,
+      )
+    }
+    const key = this.#host.randomBytes(this.#request.minor >= 2 ? KEY_BYTES.new : KEY_BYTES.old)
+    writeBackendKeyData(writer, session.issueCancelKey(key), key)
+    writeReady(writer, STATUS.idle)
+    session.send(writer.bytes)
+  }
+}

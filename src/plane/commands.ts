@@ -1,0 +1,116 @@
+import type { PlaneCommand, PlaneEvent } from '../memory/control-protocol.ts'
+import { PLANE_F64 } from '../memory/plane-records.ts'
+import { Timer } from '../util/timer-wheel.ts'
+import type { Plane } from './plane.ts'
+
+const POLL_MS = 20
+
+/** Carries out what the control process orders. Long ones are looked after once per `POLL_MS` until they are done. */
+export class PlaneCommands {
+  readonly #plane: Plane
+  readonly #tell: (event: PlaneEvent) => void
+  readonly #exit: () => void
+  readonly #unfinished = new Map<number, { done(): boolean; deadline: number }>()
+  readonly #poll: Timer
+
+  constructor(plane: Plane, tell: (event: PlaneEvent) => void, exit: () => void) {
+    this.#plane = plane
+    this.#tell = tell
+    this.#exit = exit
+    this.#poll = new Timer(() => this.#look())
+  }
+
+  run(command: PlaneCommand): void {
+    switch (command.op) {
+      case 'values':
+        this.#plane.setValues(command.values)
+        return
+      case 'topology':
+        this.#plane.setTopology(command.topology)
+        return
+      case 'account':
+        this.#plane.accountFound(command.user, command.account, command.error)
+        return
+      case 'pause':
+        this.#plane.poolSet.pause(command.database)
+        this.#until(command.id, () => this.#isQuiet(command.database), Number.POSITIVE_INFINITY)
+        return
+      case 'resume':
+        this.#plane.poolSet.resume(command.database)
+        this.#done(command.id, null)
+        return
+      case 'reconnect':
+        for (const pool of this.#plane.poolSet.of(command.database)) pool.retire('RECONNECT')
+        this.#done(command.id, null)
+        return
+      case 'kill':
+        this.#kill(command.id, command.database)
+        return
+      case 'kill-client':
+        this.#killClient(command.id, command.client, command.generation)
+        return
+      case 'drain':
+        this.#plane.drain()
+        this.#until(command.id, () => this.#plane.openClients === 0, this.#plane.now + command.deadlineMs)
+        return
+      case 'exit':
+        this.#exit()
+        return
+    }
+  }
+
+  #kill(id: number, database: string | null): void {
+    this.#plane.poolSet.pause(database)
+    for (const session of this.#plane.sessions) {
+      const isConsole = this.#plane.values.consoleDatabases.includes(session.database)
+      if (isConsole || (database !== null && session.database !== database)) continue
+      session.close('KILL', {
+        severity: 'FATAL',
+        sqlstate: '57P01',
+        message: 'terminating connection due to administrator command',
+      })
+    }
+    for (const pool of this.#plane.poolSet.of(database)) pool.kill('KILL')
+    this.#done(id, null)
+  }
+
+  #killClient(id: number, slot: number, generation: number): void {
+    const session = this.#plane.session(slot, generation)
+    session?.close('KILL_CLIENT', {
+      severity: 'FATAL',
+      sqlstate: '57P01',
+      message: 'terminating connection due to administrator command',
+    })
+    this.#done(id, session === null ? 'that client is gone already' : null)
+  }
+
+  /** No server connection of the database is in use; the idle ones are closed, as PgBouncer does. */
+  #isQuiet(database: string | null): boolean {
+    let quiet = true
+    for (const pool of this.#plane.poolSet.of(database)) {
+      for (const server of [...pool.servers]) if (server.state === 'idle') server.close('PAUSE')
+      if (pool.size > 0) quiet = false
+    }
+    return quiet
+  }
+
+  #until(id: number, done: () => boolean, deadline: number): void {
+    this.#unfinished.set(id, { done, deadline })
+    this.#look()
+  }
+
+  #look(): void {
+    for (const [id, { done, deadline }] of this.#unfinished) {
+      const finished = done()
+      if (!finished && this.#plane.now < deadline) continue
+      this.#unfinished.delete(id)
+      this.#done(id, finished ? null : 'the deadline has passed')
+    }
+    if (this.#unfinished.size > 0) this.#plane.timers.arm(this.#poll, this.#plane.now + POLL_MS)
+  }
+
+  #done(id: number, error: string | null): void {
+    this.#tell({ op: 'done', id, error })
+    this.#plane.set(PLANE_F64.turnedAt, this.#plane.now)
+  }
+}

@@ -1,0 +1,97 @@
+import { LINK_EMPTY, Link, type LinkHost, READ_HEADROOM } from '../io/link.ts'
+import { startConnect } from '../io/socket.ts'
+import { parseSocketAddress } from '../io/socket-address.ts'
+import type { PlaneCommand, PlaneEvent } from '../memory/control-protocol.ts'
+import { encodeFrame, FrameDecoder } from '../memory/frame-codec.ts'
+import { Region } from '../memory/region.ts'
+import { Timer, type TimerWheel } from '../util/timer-wheel.ts'
+
+const REDIAL_MS = 100
+/** Events beyond this are dropped and counted: a control process that does not read costs the plane nothing. */
+const MOST_WAITING_BYTES = 262_144
+/** The link's fields, in memory of its own. */
+const FIELDS = { outboxHandle: 0, outboxStart: 1, outboxBytes: 2, bytesRead: 8, bytesWritten: 9 }
+
+export interface ControlLinkOwner {
+  readonly now: number
+  readonly timers: TimerWheel
+  /** What to say first. */
+  hello(): PlaneEvent
+  onCommand(command: PlaneCommand): void
+  onEventDropped(): void
+  onLost(): void
+}
+
+/** The plane's line to the control process. It dials, and dials again for ever; nothing waits for it. */
+export class ControlLink {
+  readonly #host: LinkHost
+  readonly #owner: ControlLinkOwner
+  readonly #path: string
+  readonly #redial: Timer
+  #link: Link | null = null
+  #decoder = new FrameDecoder<PlaneCommand>()
+
+  constructor(host: LinkHost, owner: ControlLinkOwner, path: string) {
+    this.#host = host
+    this.#owner = owner
+    this.#path = path
+    this.#redial = new Timer(() => this.dial())
+  }
+
+  get connected(): boolean {
+    return this.#link !== null
+  }
+
+  dial(): void {
+    try {
+      const fd = startConnect(parseSocketAddress(this.#path, 0))
+      const region = new Region(new ArrayBuffer(128), 0, 128, 1)
+      this.#decoder = new FrameDecoder()
+      this.#link = new Link(this.#host, this, region, 0, FIELDS, fd)
+    } catch {
+      // Not there yet, or restarting: the next attempt comes soon, and nothing depends on it.
+      this.#lost()
+      return
+    }
+    this.send(this.#owner.hello())
+  }
+
+  send(event: PlaneEvent): void {
+    const link = this.#link
+    if (link === null || link.waitingBytes > MOST_WAITING_BYTES) {
+      this.#owner.onEventDropped()
+      return
+    }
+    if (!link.send(encodeFrame(event)) && this.#link === link) this.#lost()
+  }
+
+  onReadable(): void {
+    const link = this.#link
+    if (link === null) return
+    const count = link.read()
+    if (count === LINK_EMPTY) return
+    if (count <= 0) {
+      this.#lost()
+      return
+    }
+    const chunk = Buffer.from(this.#host.inbound.bytes.subarray(READ_HEADROOM, READ_HEADROOM + count))
+    for (const command of this.#decoder.push(chunk)) this.#owner.onCommand(command)
+  }
+
+  onDrained(): void {
+    // Events wait for nobody, so nobody waits for this.
+  }
+
+  onFault(error: unknown): void {
+    this.#lost()
+    throw error
+  }
+
+  #lost(): void {
+    const was = this.#link
+    this.#link = null
+    was?.close()
+    if (was) this.#owner.onLost()
+    this.#owner.timers.arm(this.#redial, this.#owner.now + REDIAL_MS)
+  }
+}

@@ -1,0 +1,57 @@
+import type { Poller } from '../io/poller.ts'
+import type { TimerWheel } from '../util/timer-wheel.ts'
+
+const TICK_MS = 1000
+
+export interface ReactorHooks {
+  /** The time of this wake-up, monotonic milliseconds: said before anything else. */
+  wake(now: number): void
+  /** After all events and timers of a wake-up. */
+  settle(): void
+  /** Once a second. */
+  tick(now: number): void
+  /** A timer threw. */
+  fault(error: unknown): void
+}
+
+/** Waits, serves what is ready, fires what is due; for ever, or until `stop`. Nothing in it waits for anything else. */
+export class Reactor {
+  readonly #poller: Poller
+  readonly #timers: TimerWheel
+  readonly #clock: () => number
+  readonly #hooks: ReactorHooks
+  #stopped = false
+
+  constructor(poller: Poller, timers: TimerWheel, clock: () => number, hooks: ReactorHooks) {
+    this.#poller = poller
+    this.#timers = timers
+    this.#clock = clock
+    this.#hooks = hooks
+  }
+
+  stop(): void {
+    this.#stopped = true
+  }
+
+  run(): void {
+    let now = this.#clock()
+    let tickAt = now
+    this.#hooks.wake(now)
+    while (!this.#stopped) {
+      const ready = this.#poller.wait(this.#timers.sleepMs(now, Math.max(0, tickAt - now)))
+      now = this.#clock()
+      this.#hooks.wake(now)
+      this.#poller.dispatch(ready)
+      try {
+        this.#timers.advance(now)
+        if (now >= tickAt) {
+          tickAt = now + TICK_MS
+          this.#hooks.tick(now)
+        }
+      } catch (error) {
+        this.#hooks.fault(error)
+      }
+      this.#hooks.settle()
+    }
+  }
+}
