@@ -2,6 +2,7 @@ import { mkdirSync } from 'node:fs'
 import { resolve } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { parseArgs } from 'node:util'
+import { ConfigError } from '../src/errors.ts'
 import { Bench, type BenchOptions } from './macro/bench-environment.ts'
 import { Interrupted } from './macro/cleanup.ts'
 import { idle } from './macro/idle.ts'
@@ -79,14 +80,22 @@ function directory(path: string | undefined): string | null {
 }
 
 /** By mode: a fixed rate tells nothing more with one client, or with so many that few of them are busy. */
-function clientsOf(text: string | undefined, quick: boolean): Record<Mode, number[]> {
-  const goals = wholeNumbers('clients', text ?? '16,64')
+function clientsOf(text: string | undefined, quick: boolean, chosenModes: readonly Mode[]): Map<Mode, number[]> {
+  const few = wholeNumbers('clients', text ?? '16,64')
   const all = wholeNumbers('clients', text ?? (quick ? '16,64' : '1,16,64,256'))
-  return { simple: all, paced: goals, extended: all, prepared: all, tpcb: all }
+  return new Map(chosenModes.map((mode) => [mode, mode === 'paced' ? few : all]))
 }
 
-/** The chosen benchmark with its options, ready to run. */
-function plan(argv: string[]): { name: string; options: BenchOptions; run: (bench: Bench) => Promise<object> } | null {
+interface Plan {
+  readonly name: string
+  readonly options: BenchOptions
+  /** The options as the JSON line shows them. */
+  readonly shown: object
+  readonly run: (bench: Bench) => Promise<object>
+}
+
+/** The chosen benchmark with its options, ready to run; null: only help is wanted. */
+function plan(argv: string[]): Plan | null {
   const { values, positionals } = parse(argv)
   const [name, ...rest] = positionals
   if (values.help) return null
@@ -100,19 +109,20 @@ function plan(argv: string[]): { name: string; options: BenchOptions; run: (benc
     cpuProfileDirectory: directory(values['cpu-prof']),
   }
   if (name === 'throughput') {
+    const chosenModes = chosen('modes', values.modes ?? (quick ? 'simple' : modes.join()), modes)
     const cells = {
-      modes: chosen('modes', values.modes ?? (quick ? 'simple' : modes.join()), modes),
-      clients: clientsOf(values.clients, quick),
+      clients: clientsOf(values.clients, quick, chosenModes),
       rounds: wholeNumber('rounds', values.rounds ?? (quick ? '1' : '2')),
       rate: wholeNumber('rate', values.rate ?? '4000'),
     }
     const all = { ...options, ...cells }
-    return { name, options: all, run: (bench) => throughput(bench, all) }
+    const shown = { ...all, clients: Object.fromEntries(all.clients) }
+    return { name, options: all, shown, run: (bench) => throughput(bench, all) }
   }
   if (name === 'idle') {
     const clients = wholeNumber('clients', values.clients ?? (quick ? '1000' : '5000'))
     const all = { ...options, clients }
-    return { name, options: all, run: (bench) => idle(bench, all) }
+    return { name, options: all, shown: all, run: (bench) => idle(bench, all) }
   }
   throw new UsageError(`there is no benchmark ${name}: throughput or idle`)
 }
@@ -125,7 +135,7 @@ async function main(argv: string[]): Promise<void> {
   }
   const result = await Bench.use(planned.options, async (bench) => {
     const figures = await planned.run(bench)
-    return { bench: planned.name, ...figures, ...bench.description(), options: planned.options }
+    return { bench: planned.name, ...figures, ...bench.description(), options: planned.shown }
   })
   process.stdout.write(`${JSON.stringify(result)}\n`)
 }
@@ -136,6 +146,9 @@ try {
   if (error instanceof UsageError) {
     process.stderr.write(`${error.message}\n\n${usage}`)
     process.exitCode = 2
+  } else if (error instanceof ConfigError) {
+    process.stderr.write(`${error.message}\n`)
+    process.exitCode = 1
   } else if (error instanceof Interrupted) {
     process.stderr.write(`${error.message}\n`)
     process.exitCode = 130

@@ -1,5 +1,6 @@
 import { readFileSync } from 'node:fs'
 import { setTimeout as delay } from 'node:timers/promises'
+import { ConfigError } from '../../src/errors.ts'
 import type { Bench, BenchOptions } from './bench-environment.ts'
 import { IdleClients } from './idle-client-process.ts'
 import { measure } from './measure.ts'
@@ -61,12 +62,14 @@ function checkLimits(clients: number): void {
     .map(Number)
   const needed = clients + warmUpClients
   if (Number(soft) < needed + 100) {
-    throw new Error(
+    throw new ConfigError(
       `${clients} idle clients need ulimit -n of at least ${needed + 100}, it is ${soft}: run ulimit -n ${needed + 100}`,
     )
   }
   if (high - low < needed) {
-    throw new Error(`${clients} idle clients need as many local ports, net.ipv4.ip_local_port_range has ${high - low}`)
+    throw new ConfigError(
+      `${clients} idle clients need as many local ports, net.ipv4.ip_local_port_range has ${high - low}`,
+    )
   }
 }
 

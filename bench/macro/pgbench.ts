@@ -3,6 +3,7 @@ import { once } from 'node:events'
 import { readdirSync, readFileSync, rmSync } from 'node:fs'
 import { availableParallelism } from 'node:os'
 import { join } from 'node:path'
+import { ConfigError } from '../../src/errors.ts'
 import type { Address, Mode } from './peer.ts'
 
 const modeArguments: Record<Mode, readonly string[]> = {
@@ -33,9 +34,10 @@ export interface PgbenchResult {
 /** pgbench's version, or an error that says where to get it. */
 export async function pgbenchVersion(): Promise<string> {
   const { code, stdout } = await execute('pgbench', ['--version'], {}).catch((error: unknown) => {
-    throw new Error('pgbench is needed for this benchmark and is not installed: apt-get install postgresql-contrib', {
-      cause: error,
-    })
+    if (!(error instanceof Error && 'code' in error && error.code === 'ENOENT')) throw error
+    throw new ConfigError(
+      'pgbench is needed for this benchmark and is not installed: apt-get install postgresql-contrib',
+    )
   })
   const version = /\(PostgreSQL\) (\S+)/.exec(stdout)?.[1]
   if (code !== 0 || version === undefined) throw new Error(`pgbench --version answered: ${stdout}`)

@@ -68,6 +68,9 @@ test('a peer that was left out leaves nulls, not zeros', () => {
   const rounds = whole.rounds.map(({ direct, switchyard }) => ({ direct, switchyard }) as Cell['rounds'][number])
   const figures = throughputFigures([{ ...whole, rounds }], [peers[0], peers[2]])
   assert.equal(figures.cpu_ratio_16, null)
+  // Not run at all.
+  assert.equal(figures.cpu_ratio_64, null)
+  assert.equal(figures.added_p50_ratio_paced_16, null)
   assert.deepEqual(figures.cpu_us_per_tx, { direct: { simple: { 16: null } }, switchyard: { simple: { 16: 11 } } })
 })
 

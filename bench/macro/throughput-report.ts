@@ -16,9 +16,17 @@ export interface Cell {
 type Figure = 'tps' | 'p50Ms' | 'p99Ms' | 'cpuUsPerTx'
 export type ReportedPeer = Pick<Peer, 'name' | 'pooling'>
 
+const goals: readonly { readonly mode: Mode; readonly clients: number }[] = [
+  { mode: 'simple', clients: 1 },
+  { mode: 'simple', clients: 16 },
+  { mode: 'simple', clients: 64 },
+  { mode: 'paced', clients: 16 },
+  { mode: 'paced', clients: 64 },
+]
+
 /** Whether a cell's ratios get keys of their own in the JSON line, such as `cpu_ratio_16`. */
 export function isGoal(mode: Mode, clients: number): boolean {
-  return (mode === 'simple' && [1, 16, 64].includes(clients)) || (mode === 'paced' && [16, 64].includes(clients))
+  return goals.some((goal) => goal.mode === mode && goal.clients === clients)
 }
 
 /** A round on one line, for whoever watches. */
@@ -75,14 +83,16 @@ export function throughputFigures(cells: readonly Cell[], peers: readonly Report
   }
 }
 
-/** `cpu_ratio_16`, `cpu_ratio_16_rounds`, `added_p50_ratio_16` … of mode simple, and the same with `_paced` of mode paced. */
+/** `cpu_ratio_16`, `cpu_ratio_16_rounds`, `added_p50_ratio_16` … of mode simple, and the same with `_paced` of mode paced; null when not run. */
 function goalFigures(cells: readonly Cell[]): Record<string, unknown> {
   const figures: Record<string, unknown> = {}
-  for (const cell of cells.filter(({ mode, clients }) => isGoal(mode, clients))) {
-    const suffix = `${cell.mode === 'paced' ? '_paced' : ''}_${cell.clients}`
-    figures[`cpu_ratio${suffix}`] = significant(median(cpuRatios(cell)))
-    figures[`cpu_ratio${suffix}_rounds`] = cpuRatios(cell).map((value) => significant(value))
-    figures[`added_p50_ratio${suffix}`] = significant(addedRatio(cell))
+  for (const { mode, clients } of goals) {
+    const cell = cells.find((candidate) => candidate.mode === mode && candidate.clients === clients)
+    const cpu = cell === undefined ? [] : cpuRatios(cell)
+    const suffix = `${mode === 'paced' ? '_paced' : ''}_${clients}`
+    figures[`cpu_ratio${suffix}`] = significant(median(cpu))
+    figures[`cpu_ratio${suffix}_rounds`] = cpu.map((value) => significant(value))
+    figures[`added_p50_ratio${suffix}`] = cell === undefined ? null : significant(addedRatio(cell))
   }
   return figures
 }

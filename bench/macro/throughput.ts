@@ -5,8 +5,7 @@ import type { Mode, Peer } from './peer.ts'
 import { type Cell, isGoal, type Round, roundLine, throughputFigures, throughputTable } from './throughput-report.ts'
 
 export interface ThroughputOptions extends BenchOptions {
-  readonly modes: readonly Mode[]
-  readonly clients: Readonly<Record<Mode, readonly number[]>>
+  readonly clients: ReadonlyMap<Mode, readonly number[]>
   /** Length of one run. */
   readonly seconds: number
   readonly rounds: number
@@ -25,11 +24,11 @@ export async function throughput(bench: Bench, options: ThroughputOptions): Prom
   const { seconds, rate } = options
   const startedMs = Date.now()
   const common = { seconds, rate, directory: bench.directory, signal: bench.signal }
-  const peers = await bench.startPeers(Math.max(...Object.values(options.clients).flat()))
+  const peers = await bench.startPeers(Math.max(...[...options.clients.values()].flat()))
   for (const peer of peers) await measure(peer, { ...common, mode: 'simple', clients: 20, seconds: 1 })
   const cells: Cell[] = []
-  for (const mode of options.modes) {
-    for (const clients of options.clients[mode]) {
+  for (const [mode, counts] of options.clients) {
+    for (const clients of counts) {
       const rounds = options.rounds + (isGoal(mode, clients) ? extraRounds : 0)
       cells.push(await runCell(peers, { ...common, mode, clients }, rounds))
     }
