@@ -63,7 +63,7 @@ export interface RouterControl {
   health(): readonly ShardHealth[]
   settings(): readonly Setting[]
   pauses(): Pauses
-  /** Why control itself is not well, one sentence each ("plane 0 is not connected"); empty when it is. */
+  /** What an operator should know, one sentence each ("plane 0 is not connected"); empty on a good day. */
   troubles(): readonly string[]
 
   /**

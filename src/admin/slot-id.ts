@@ -25,7 +25,12 @@ export function parseSlotId(id: number): SlotId | null {
 }
 
 export function clientId(clients: Region, slot: number): number {
-  return formatSlotId({ slot, generation: clients.i32[slot * (clients.recordBytes >> 2) + CLIENT.generation] ?? 0 })
+  return formatSlotId({ slot, generation: clientGeneration(clients, slot) })
+}
+
+/** How often the slot has been used; wraps at 2³². */
+export function clientGeneration(clients: Region, slot: number): number {
+  return (clients.i32[slot * (clients.recordBytes >> 2) + CLIENT.generation] ?? 0) >>> 0
 }
 
 export function serverId(servers: Region, slot: number): number {

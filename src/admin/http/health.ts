@@ -10,20 +10,26 @@ export interface HealthVerdict {
   readonly ok: boolean
   /** Why not, one sentence each. */
   readonly reasons: readonly string[]
+  /** What an operator should know all the same. */
+  readonly troubles: readonly string[]
 }
 
 /** Whether new work should be sent here: every plane turns and takes clients, every group has a primary that is up. */
 export function readiness(control: RouterControl): HealthVerdict {
-  return verdict([...planeReasons(control, HEARTBEAT_LIMIT_MS), ...drainReasons(control), ...groupReasons(control)])
+  return verdict(control, [
+    ...planeReasons(control, HEARTBEAT_LIMIT_MS),
+    ...drainReasons(control),
+    ...groupReasons(control),
+  ])
 }
 
 /**
- * Whether the router works as far as it can by itself: control has no troubles and no plane is gone for good.
- * Shards that are down say nothing about it, so that nobody restarts a router because of its servers.
+ * Whether only a restart of the router can help: a plane is gone for good. Nothing else is a reason to take clients'
+ * connections away, least of all shards that are down.
  */
 export function liveness(control: RouterControl): HealthVerdict {
   const starting = control.nowMonotonic() - control.startedAt < GIVE_UP_MS
-  return verdict([...control.troubles(), ...(starting ? [] : planeReasons(control, GIVE_UP_MS))])
+  return verdict(control, starting ? [] : planeReasons(control, GIVE_UP_MS))
 }
 
 /** How long ago the plane turned, in milliseconds; null when there has never been one. */
@@ -32,8 +38,8 @@ export function heartbeatAge(control: RouterControl, plane: number): number | nu
   return view === null ? null : Math.max(0, control.nowMonotonic() - view.totals.turnedAt)
 }
 
-function verdict(reasons: readonly string[]): HealthVerdict {
-  return { ok: reasons.length === 0, reasons }
+function verdict(control: RouterControl, reasons: readonly string[]): HealthVerdict {
+  return { ok: reasons.length === 0, reasons, troubles: control.troubles() }
 }
 
 function planeReasons(control: RouterControl, limitMs: number): readonly string[] {

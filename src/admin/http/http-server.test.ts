@@ -30,13 +30,14 @@ test('health answers 200 or 503 with reasons', async (t) => {
   const { router, url } = await serve(t)
   const unready = await fetch(url('/readyz'))
   assert.equal(unready.status, 503)
-  assert.deepEqual(await unready.json(), { status: 'unavailable', reasons: ['Plane 0 has not started.'] })
+  assert.deepEqual(await unready.json(), { status: 'unavailable', reasons: ['Plane 0 has not started.'], troubles: [] })
   writePlane(router, 0)
   const ready = await fetch(url('/readyz?verbose=1'))
   assert.equal(ready.status, 200)
-  assert.deepEqual(await ready.json(), { status: 'ok', reasons: [] })
+  assert.deepEqual(await ready.json(), { status: 'ok', reasons: [], troubles: [] })
   assert.equal((await fetch(url('/healthz'))).status, 200)
-  router.troubleList = ['The keeper is not connected.']
+  router.startedAt = 0
+  writePlane(router, 0, { turnedAt: 1 })
   assert.equal((await fetch(url('/healthz'))).status, 503)
 })
 
@@ -107,7 +108,7 @@ test('HEAD has the headers of GET and no body', async (t) => {
     assert.equal(await response.text(), '')
   }
   const answer = await rawRequest(port, 'HEAD /healthz HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n')
-  assert.match(answer, /content-length: 29\r\n/i)
+  assert.match(answer, /content-length: 43\r\n/i)
   assert.ok(answer.endsWith('\r\n\r\n'))
 })
 

@@ -128,8 +128,8 @@ export class HttpServer {
   }
 }
 
-function sendHealth(response: ServerResponse, { ok, reasons }: HealthVerdict): void {
-  sendJson(response, ok ? 200 : 503, { status: ok ? 'ok' : 'unavailable', reasons })
+function sendHealth(response: ServerResponse, { ok, reasons, troubles }: HealthVerdict): void {
+  sendJson(response, ok ? 200 : 503, { status: ok ? 'ok' : 'unavailable', reasons, troubles })
 }
 
 function sendJson(response: ServerResponse, status: number, body: unknown): void {

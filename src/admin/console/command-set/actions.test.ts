@@ -97,7 +97,9 @@ test('KILL_CLIENT closes the client that has the id', async () => {
   const router = new TestRouter()
   writeClient(router, 5, 'idle', { generation: 9 })
   await give(killClient, String(clientId(router.memory.clients, 5)), router)
-  assert.deepEqual(router.calls, ['kill client 5/9'])
+  writeClient(router, 5, 'idle', { generation: -3 })
+  await give(killClient, String(clientId(router.memory.clients, 5)), router)
+  assert.deepEqual(router.calls, ['kill client 5/9', `kill client 5/${2 ** 32 - 3}`])
 })
 
 test('KILL_CLIENT does not hit the next client in the slot, nor an empty slot, nor one outside', async () => {

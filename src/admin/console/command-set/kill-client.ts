@@ -1,6 +1,6 @@
 import { RouterError } from '../../../errors.ts'
 import { readClient } from '../../../memory/client-slots.ts'
-import { clientId, parseSlotId } from '../../slot-id.ts'
+import { clientGeneration, clientId, parseSlotId } from '../../slot-id.ts'
 import { badArgument } from '../arguments.ts'
 import type { ActionCommand } from '../command.ts'
 
@@ -20,7 +20,7 @@ export const killClient: ActionCommand = {
       const id = parseSlotId(wanted)
       if (id === null || id.slot >= clients.count || readClient(clients, id.slot) === null) throw noClient(number.value)
       if (clientId(clients, id.slot) !== wanted) throw noClient(number.value)
-      await control.killClient(id.slot, id.generation)
+      await control.killClient(id.slot, clientGeneration(clients, id.slot))
       return []
     }
   },
