@@ -5,7 +5,7 @@ import { Testbed } from '../support/testbed.ts'
 import { waitUntil } from '../support/wait-until.ts'
 import type { WireClient } from '../support/wire-client.ts'
 import * as wire from '../support/wire-frames.ts'
-import { onlyValue, sqlstatesOf } from '../support/wire-message.ts'
+import { onlyValue } from '../support/wire-message.ts'
 
 /** The same database under a second name, to see that an operation on one leaves the other alone. */
 const bed = await Testbed.open({

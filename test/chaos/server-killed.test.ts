@@ -1,0 +1,159 @@
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import { Testbed } from '../support/testbed.ts'
+import { waitUntil } from '../support/wait-until.ts'
+import type { WireClient } from '../support/wire-client.ts'
+import * as wire from '../support/wire-frames.ts'
+import { onlyValue, sqlstatesOf } from '../support/wire-message.ts'
+
+const bed = await Testbed.open({ routerOnly: true, settings: { pool: { size: 3 } } })
+
+async function pidOf(client: WireClient): Promise<string | null> {
+  return onlyValue(await client.query('SELECT pg_backend_pid()'))
+}
+
+/** Ends backends of this file's database as an operator would, and waits until they are gone. */
+async function terminate(pid?: string | null): Promise<void> {
+  const which = pid === undefined ? '' : `AND pid = ${pid}`
+  await bed.cluster.sql(`SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = $1 ${which}`, [
+    bed.database,
+  ])
+  await waitUntil('the backends to be gone', async () => {
+    const left = await bed.cluster.backends(bed.database)
+    return pid === undefined ? left.length === 0 : left.every((backend) => String(backend.pid) !== pid)
+  })
+}
+
+test('killed while idle: the client does not notice', async () => {
+  const clients = await bed.openMany(5)
+  for (let round = 0; round < 15; round += 1) {
+    await Promise.all(clients.map((client) => client.query('SELECT pg_sleep(0.005)')))
+    await terminate()
+    const answers = await Promise.all(clients.map((client) => client.query('SELECT 1')))
+    for (const answer of answers) assert.deepEqual(sqlstatesOf(answer), [], `round ${round}`)
+  }
+})
+
+test('killed while idle, at the very moment of a query: the client does not notice', async () => {
+  const client = await bed.open()
+  for (let round = 0; round < 40; round += 1) {
+    const pid = await pidOf(client)
+    const killing = bed.cluster.sql('SELECT pg_terminate_backend($1)', [pid])
+    const answer = await client.query('SELECT 1')
+    // A query that reached the dying backend may be lost; it must be told then, and the client must stay.
+    assert.match(sqlstatesOf(answer)[0] ?? '57P01', /^(57P01|08\w\w\w)$/)
+    await killing
+    assert.equal(onlyValue(await client.query('SELECT 2')), '2', `round ${round}`)
+  }
+})
+
+test('killed while working: the client is told the reason, stays connected, and works again', async () => {
+  const client = await bed.open()
+  const pid = await pidOf(client)
+  client.send(wire.query('SELECT pg_sleep(60)'))
+  await waitUntil('the query to run', async () => (await bed.pool()).sv_active === 1)
+  await terminate(pid)
+  const answer = await client.until('Z')
+  assert.equal(sqlstatesOf(answer).length, 1)
+  assert.match(sqlstatesOf(answer)[0]!, /^(57P01|08\w\w\w)$/)
+  assert.equal(answer[0]?.fields.S, 'ERROR', 'FATAL would tell the driver that its connection is lost')
+  assert.equal(answer.at(-1)?.body.toString(), 'I')
+  assert.equal(onlyValue(await client.query('SELECT 1')), '1')
+})
+
+test('killed while working in the extended protocol: one error, then Sync is answered', async () => {
+  const client = await bed.open()
+  const pid = await pidOf(client)
+  client.send(wire.extendedQuery('SELECT pg_sleep(60)'), wire.extendedQuery('SELECT 1'))
+  await waitUntil('the query to run', async () => (await bed.pool()).sv_active === 1)
+  await terminate(pid)
+  const first = await client.until('Z')
+  assert.equal(sqlstatesOf(first).length, 1)
+  await client.until('Z')
+  assert.equal(onlyValue(await client.query('SELECT 3')), '3')
+})
+
+test('killed between the statements of a transaction: the next one is told, and nothing of it is done', async () => {
+  await bed.sql(`CREATE TABLE halves (x text); GRANT ALL ON halves TO PUBLIC`)
+  const client = await bed.open()
+  await client.query(`BEGIN; INSERT INTO halves VALUES ('before')`)
+  const pid = await pidOf(client)
+  await terminate(pid)
+  const answer = await client.query(`INSERT INTO halves VALUES ('after')`)
+  assert.equal(sqlstatesOf(answer).length, 1, answer.join(' '))
+  await client.query('ROLLBACK')
+  assert.equal(onlyValue(await client.query('SELECT count(*) FROM halves')), '0')
+})
+
+test('killed in a transaction: statements that were sent ahead are not run on their own', async () => {
+  await bed.sql(`CREATE TABLE ahead (x text); GRANT ALL ON ahead TO PUBLIC`)
+  const client = await bed.open()
+  await client.query('BEGIN')
+  const pid = await pidOf(client)
+  await terminate(pid)
+  client.send(
+    wire.query(`INSERT INTO ahead VALUES ('one')`),
+    wire.query(`INSERT INTO ahead VALUES ('two')`),
+    wire.query('COMMIT'),
+  )
+  // It was sent as one transaction: either all of it or nothing. The session may end here, too.
+  await client.until('Z').catch(() => {})
+  await client.until('Z').catch(() => {})
+  await client.until('Z').catch(() => {})
+  const [row] = await bed.sql('SELECT count(*)::int AS rows FROM ahead')
+  assert.equal(row?.rows, 0)
+})
+
+test('killed while pinned: the client is told, and its lost state is not pretended to be there', async () => {
+  const client = await bed.open()
+  await client.query('CREATE TEMP TABLE mine (x int)')
+  await terminate(await pidOf(client))
+  const first = await client.query('SELECT * FROM mine').catch(() => null)
+  if (first === null) return
+  assert.equal(sqlstatesOf(first).length, 1)
+  assert.deepEqual(sqlstatesOf(await client.query('SELECT * FROM mine')), ['42P01'])
+})
+
+test('killed in the middle of COPY in: the client is told and stays or is closed, nothing hangs', async () => {
+  await bed.sql('CREATE TABLE poured (x text); GRANT ALL ON poured TO PUBLIC')
+  const client = await bed.open()
+  const pid = await pidOf(client)
+  client.send(wire.query('COPY poured FROM STDIN'))
+  await client.until('G')
+  client.send(wire.copyData('one\n'))
+  await terminate(pid)
+  for (let n = 0; n < 100; n += 1) client.send(wire.copyData(`${'x'.repeat(1000)}\n`))
+  client.send(wire.copyDone())
+  const told = await client.until('Z').catch(() => null)
+  if (told !== null) {
+    assert.equal(sqlstatesOf(told).length, 1)
+    assert.equal(onlyValue(await client.query('SELECT 1')), '1')
+  }
+  const [row] = await bed.sql('SELECT count(*)::int AS rows FROM poured')
+  assert.equal(row?.rows, 0)
+})
+
+test('killed again and again under load: every query is answered or told, and all clients stay', async () => {
+  const clients = await bed.openMany(8)
+  let running = true
+  const killer = (async () => {
+    while (running) {
+      await bed.cluster.sql('SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = $1', [bed.database])
+      await new Promise((resolve) => setTimeout(resolve, 40))
+    }
+  })()
+  let answered = 0
+  await Promise.all(
+    clients.map(async (client, at) => {
+      for (let n = 0; n < 80; n += 1) {
+        const answer = await client.query(`SELECT '${at}:${n}' FROM pg_sleep(0.002)`)
+        if (sqlstatesOf(answer).length > 0) continue
+        assert.equal(onlyValue(answer), `${at}:${n}`)
+        answered += 1
+      }
+    }),
+  )
+  running = false
+  await killer
+  assert.ok(answered > 0)
+})
