@@ -1,4 +1,4 @@
-import { chmodSync, rmSync, statSync } from 'node:fs'
+import { chmodSync, ftruncateSync, rmSync, statSync, writeSync } from 'node:fs'
 import { createConnection } from 'node:net'
 import { dirname, join } from 'node:path'
 import { ConfigError } from '../errors.ts'
@@ -18,6 +18,8 @@ export interface ListenRequest {
   readonly unixSocketDirectory: string | null
   readonly unixSocketMode: number
   readonly backlog: number
+  /** Of this process, for others to find in the lock file of the Unix socket. */
+  readonly pid: number
 }
 
 /** A place where clients connect, bound and listening. Whoever opened it closes it. */
@@ -100,6 +102,8 @@ async function openUnix(path: string, request: ListenRequest): Promise<ClientLis
     rmSync(path, { force: true })
     const fd = openListener(parseSocketAddress(path, 0), { backlog: request.backlog, ipv6Only: false })
     chmodSync(path, request.unixSocketMode)
+    ftruncateSync(lock.fd)
+    writeSync(lock.fd, `${request.pid}\n`)
     return ownedUnixListener(fd, path, lock)
   } catch (error) {
     lock?.release()

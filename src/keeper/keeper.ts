@@ -178,7 +178,7 @@ export class Keeper {
     this.#intake.close()
     this.#setDeadline(LAST_MOMENTS_MS)
     this.#control.expectEnd()
-    for (const plane of this.#planes) plane.expectEnd()
+    for (const plane of this.#planes) plane.hangUp()
     this.#onChildEnded()
   }
 

@@ -96,6 +96,14 @@ export class PlaneChild implements PollTarget, ClientTaker {
     this.#child.stop()
   }
 
+  /** The same, and it is told by the end of its channel. Its connections live until it is gone. */
+  hangUp(): void {
+    this.#child.stop()
+    this.#stopWatching()
+    this.#channel?.close()
+    this.#channel = null
+  }
+
   kill(): void {
     this.#child.kill()
   }

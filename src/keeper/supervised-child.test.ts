@@ -1,0 +1,95 @@
+import assert from 'node:assert/strict'
+import { type ChildProcess, spawn } from 'node:child_process'
+import { once } from 'node:events'
+import { test } from 'node:test'
+import { pino } from 'pino'
+import { type ChildHooks, SupervisedChild } from './supervised-child.ts'
+
+const log = pino({ level: 'silent' })
+
+/** A supervised `sh -c` with one script per life (the last one repeats), and a diary of what it told. */
+function supervise(...scripts: readonly string[]) {
+  const diary: string[] = []
+  const processes: ChildProcess[] = []
+  const ended = Promise.withResolvers<void>()
+  const hooks: ChildHooks = {
+    spawn() {
+      const script = scripts[Math.min(processes.length, scripts.length - 1)] ?? ''
+      const child = spawn('/bin/sh', ['-c', script], { stdio: 'ignore' })
+      processes.push(child)
+      return child
+    },
+    died: (description) => diary.push(description),
+    gaveUp: (description) => diary.push(`gave up: ${description}`),
+    ended() {
+      diary.push('ended')
+      ended.resolve()
+    },
+  }
+  const child = new SupervisedChild({ name: 'test', hooks, log, now: () => performance.now() })
+  return { child, diary, processes, ended: ended.promise }
+}
+
+async function lives(processes: readonly ChildProcess[], count: number): Promise<void> {
+  while (processes.length < count) await new Promise((resolve) => setTimeout(resolve, 5))
+}
+
+test('a child that dies has a successor, and its death is described', async () => {
+  const { child, diary, processes, ended } = supervise('exit 3', 'exec sleep 60')
+  child.start()
+  await lives(processes, 2)
+  assert.deepEqual(diary, ['exited with code 3'])
+  child.stop()
+  child.kill()
+  await ended
+  assert.deepEqual(diary, ['exited with code 3', 'was killed by SIGKILL', 'ended'])
+  assert.equal(processes.length, 2)
+})
+
+test('a child that never comes up is given up after five lives', async () => {
+  const { child, diary, processes, ended } = supervise('exit 1')
+  child.start()
+  await ended
+  assert.equal(processes.length, 5)
+  assert.deepEqual(diary.slice(-2), ['gave up: exited with code 1', 'ended'])
+})
+
+test('a wanted end has no successor', async () => {
+  const { child, diary, processes, ended } = supervise('exec sleep 60')
+  child.start()
+  child.ready()
+  assert.equal(child.state, 'running')
+  child.stop()
+  processes[0]?.kill('SIGTERM')
+  await ended
+  assert.deepEqual(diary, ['was killed by SIGTERM', 'ended'])
+  assert.equal(child.state, 'ended')
+  assert.equal(child.pid, null)
+})
+
+test('a stop between two lives cancels the next one', async () => {
+  const { child, processes, ended } = supervise('exit 1')
+  child.start()
+  await lives(processes, 2)
+  const second = processes[1]
+  assert.ok(second)
+  await once(second, 'exit')
+  assert.equal(child.state, 'waiting')
+  child.stop()
+  await ended
+  assert.equal(processes.length, 2)
+})
+
+test('a program that cannot be started counts as a death', async () => {
+  const deaths: string[] = []
+  const gaveUp = Promise.withResolvers<string>()
+  const hooks: ChildHooks = {
+    spawn: () => spawn('/nonexistent/program'),
+    died: (description) => deaths.push(description),
+    gaveUp: gaveUp.resolve,
+    ended: () => {},
+  }
+  new SupervisedChild({ name: 'test', hooks, log, now: () => performance.now() }).start()
+  assert.match(await gaveUp.promise, /could not be started: spawn \/nonexistent\/program ENOENT/)
+  assert.equal(deaths.length, 5)
+})
