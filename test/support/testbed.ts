@@ -59,7 +59,13 @@ export class Testbed {
       await bed.#closeClients()
       if (passed) await bed.#leaks?.check()
     })
-    if (options.start !== false) await bed.#begin(options)
+    try {
+      if (options.start !== false) await bed.#begin(options)
+    } catch (error) {
+      // The file fails before its first test, so that no hook of it runs.
+      await bed.#tearDown().catch(() => {})
+      throw error
+    }
     return bed
   }
 

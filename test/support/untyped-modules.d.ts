@@ -11,6 +11,7 @@ declare module 'pg-cursor' {
     close(): Promise<void>
   }
 
+  // biome-ignore lint/style/noDefaultExport: it is what the package exports.
   export { Cursor as default }
 }
 
