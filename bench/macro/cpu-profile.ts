@@ -18,8 +18,13 @@ export interface FunctionTime {
   /** `file:line`, or empty for the engine's own entries such as `(garbage collector)`. */
   readonly place: string
   readonly selfMs: number
-  /** Of the time that was not idle. */
-  readonly percent: number
+  /** Of the time of all functions but the one that sleeps, which has null. */
+  readonly percent: number | null
+}
+
+/** The plane sleeps in this function, in a system call of its own that the profiler takes for work. */
+function sleeps(entry: { readonly name: string; readonly place: string }): boolean {
+  return entry.name === 'wait' && entry.place.startsWith('src/io/poller.ts:')
 }
 
 /** Functions by the time spent in their own code, most first. Idle time is left out. */
@@ -38,12 +43,12 @@ export function selfTimes(profile: CpuProfile): FunctionTime[] {
     const name = frame.functionName === '' ? '(anonymous)' : frame.functionName
     const entry = times.get(`${name} ${place}`) ?? { name, place, selfMs: 0 }
     entry.selfMs += ms
-    total += ms
+    if (!sleeps(entry)) total += ms
     times.set(`${name} ${place}`, entry)
   })
   return [...times.values()]
     .sort((a, b) => b.selfMs - a.selfMs)
-    .map((entry) => ({ ...entry, percent: total === 0 ? 0 : (entry.selfMs / total) * 100 }))
+    .map((entry) => ({ ...entry, percent: sleeps(entry) || total === 0 ? null : (entry.selfMs / total) * 100 }))
 }
 
 /** Prints the `top` functions of every profile in a directory that is not older than `sinceMs` (since the epoch). */
@@ -55,7 +60,7 @@ export function printProfiles(directory: string, sinceMs: number, top = 30): voi
     const profile: CpuProfile = JSON.parse(readFileSync(join(directory, name), 'utf8'))
     const rows = selfTimes(profile)
       .slice(0, top)
-      .map((entry) => [entry.name, entry.place, entry.selfMs.toFixed(0), entry.percent.toFixed(1)])
+      .map((entry) => [entry.name, entry.place, entry.selfMs.toFixed(0), entry.percent?.toFixed(1) ?? 'sleeps'])
     console.log(`\n${join(directory, name)}: where the time went, without idle time`)
     console.log(formatTable(['function', 'place', 'self ms', '%'], rows, { leftColumns: 2 }))
   }
