@@ -68,7 +68,7 @@ export interface RouterControl {
 
   /**
    * New transactions of the database (null: of any) wait from now on; settles when no server connection of it is in use.
-   * A RESUME meanwhile settles it too.
+   * After a `resume` meanwhile it may settle or not: nobody waits for it any more.
    */
   pause(database: string | null): Promise<void>
   /** Ends PAUSE and KILL. */

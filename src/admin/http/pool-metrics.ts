@@ -6,6 +6,9 @@ import type { Totals } from '../stats/database-totals.ts'
 import { type HistogramSeries, MemoryHistogram } from './memory-histogram.ts'
 import type { HistogramName, ScrapeSnapshot } from './scrape-snapshot.ts'
 
+/** Without those that have no pool yet. */
+const CLIENT_STATES = CLIENT_STATE_NAMES.filter((state) => state !== 'free' && state !== 'login')
+
 const POOL_LABELS = ['database', 'user', 'shard'] as const
 
 const COUNTERS: readonly (readonly [name: string, total: keyof Totals, help: string])[] = [
@@ -70,7 +73,7 @@ function registerGauges(registry: Registry, current: () => ScrapeSnapshot): void
     collect() {
       this.reset()
       for (const pool of current().census) {
-        for (const state of CLIENT_STATE_NAMES.slice(1)) this.set({ ...labelsOf(pool), state }, pool.clients[state])
+        for (const state of CLIENT_STATES) this.set({ ...labelsOf(pool), state }, pool.clients[state])
       }
     },
   })

@@ -64,13 +64,22 @@ test('any database is known where the star is configured', async () => {
 
 test('a cancelled PAUSE resumes what it held and fails with 57014', async () => {
   const router = new TestRouter()
-  router.outcome = () => new Promise((resolve) => cancel.signal.addEventListener('abort', () => setImmediate(resolve)))
+  router.outcome = () => new Promise(() => undefined)
   const cancel = new AbortController()
   const paused = give(pause, 'app', router, cancel.signal)
   await new Promise((resolve) => setImmediate(resolve))
   cancel.abort()
   await assert.rejects(paused, sqlstate('57014'))
   assert.deepEqual(router.calls, ['pause app', 'resume app'])
+})
+
+test('a pause that fails after it was cancelled disturbs nobody', async () => {
+  const router = new TestRouter()
+  let fail: (error: Error) => void = () => undefined
+  router.outcome = () => new Promise((_, reject) => (fail = reject))
+  await assert.rejects(give(pause, 'app', router, AbortSignal.abort()), sqlstate('57014'))
+  fail(new Error('plane 0 went away'))
+  await new Promise((resolve) => setImmediate(resolve))
 })
 
 test('what control refuses reaches the caller', async () => {

@@ -12,16 +12,22 @@ export const pause: ActionCommand = {
     return async ({ control, signal }) => {
       requireDatabase(control.values(), database)
       const paused = control.pause(database)
-      // The resume below settles it; what it settles with is no news to anybody.
-      const aborted = new Promise<'aborted'>((resolve) => {
-        if (signal.aborted) resolve('aborted')
-        signal.addEventListener('abort', () => resolve('aborted'), { once: true })
-      })
-      if ((await Promise.race([paused, aborted])) === 'aborted') {
-        await Promise.allSettled([control.resume(database), paused])
+      if (!(await settledBefore(paused, signal))) {
+        // Nobody waits for it any more; that it fails now is no news.
+        paused.catch(() => undefined)
+        await control.resume(database)
         throw new RouterError('57014', 'PAUSE was cancelled, and what it held has been resumed.', { origin: 'client' })
       }
       return []
     }
   },
+}
+
+/** False: the signal came first. Rejects as the promise does. */
+async function settledBefore(promise: Promise<void>, signal: AbortSignal): Promise<boolean> {
+  const aborted = new Promise<false>((resolve) => {
+    signal.addEventListener('abort', () => resolve(false), { once: true })
+    if (signal.aborted) resolve(false)
+  })
+  return Promise.race([promise.then(() => true), aborted])
 }

@@ -47,3 +47,15 @@ test("states carry PgBouncer's words, the column step carries ours", () => {
     steps,
   )
 })
+
+test('a connection of no pool has the names of the client it serves', () => {
+  const router = new TestRouter()
+  writeClient(router, 0, 'active', { user: 'root', database: 'switchyard' })
+  writeServer(router, 0, 'active', { pool: 0, client: 1 })
+  writeServer(router, 1, 'login', { pool: 0 })
+  const rows = recordsOf(showServers, router).map((row) => [row.user, row.database, row.shard])
+  assert.deepEqual(rows, [
+    ['root', 'switchyard', null],
+    [null, null, null],
+  ])
+})

@@ -30,8 +30,9 @@ const PGBOUNCER_STATE: Readonly<Record<ServerState, string>> = {
 
 const FIELDS: readonly Field<Item>[] = [
   text('type', () => 'S'),
-  text('user', ({ pool }) => pool?.serverUser ?? null),
-  text('database', ({ pool }) => pool?.database ?? null),
+  // A connection of no pool serves one client for good: its console, or replication.
+  text('user', ({ pool, client }) => pool?.serverUser ?? client?.user ?? null),
+  text('database', ({ pool, client }) => pool?.database ?? client?.database ?? null),
   text('replication', ({ client }) => (client?.pins.includes('replication') ? 'yes' : 'none')),
   text('state', ({ server }) => PGBOUNCER_STATE[server.state]),
   text('addr', ({ server }) => server.address),
