@@ -174,8 +174,7 @@ export function clearErrors(): void {
 export function takeErrors(): string[] {
   const reasons: string[] = []
   for (let code = openssl.ERR_get_error(); code !== 0; code = openssl.ERR_get_error()) {
-    const reason = openssl.ERR_reason_error_string(code) ?? `error 0x${code.toString(16)}`
-    if (!reasons.includes(reason)) reasons.push(reason)
+    reasons.push(openssl.ERR_reason_error_string(code) ?? `error 0x${code.toString(16)}`)
   }
   return reasons
 }

@@ -1,12 +1,12 @@
 import assert from 'node:assert/strict'
 import { once } from 'node:events'
 import net, { type AddressInfo } from 'node:net'
-import { after, test } from 'node:test'
+import { after, afterEach, test } from 'node:test'
 import tls from 'node:tls'
 import { CertificateAuthority } from '../../test/support/certificates.ts'
-import { NativeBuffer } from './native.ts'
 import { TLS_CLOSED, TLS_FAILED, TlsChannel } from './tls-channel.ts'
 import { TlsContext } from './tls-context.ts'
+import { TlsTestSocket } from './tls-test-socket.ts'
 
 // The channel against Node's own TLS, over real sockets.
 
@@ -31,97 +31,50 @@ const clientContext = TlsContext.forClient({
   keyPem: null,
   verify: 'full',
 })
+/** What the running test has opened. */
+const cleanups: (() => void)[] = []
+afterEach(() => {
+  // A test that fails must not leave a socket open, or the run never ends.
+  for (const cleanup of cleanups.splice(0).reverse()) cleanup()
+})
 after(() => {
   for (const context of [clientContext, ...serverContexts.values()]) context.free()
 })
 
-/** A channel on a socket of Node's: what it decrypts goes to `receive`. */
-class ChannelSocket {
-  readonly channel: TlsChannel
-  readonly closed: Promise<unknown>
-  readonly #socket: net.Socket
-  readonly #receive: (bytes: Buffer, self: ChannelSocket) => void
-  readonly #wire = NativeBuffer.allocate(64 * 1024)
-  readonly #plain = NativeBuffer.allocate(16 * 1024)
-  ended = 0
-
-  constructor(channel: TlsChannel, socket: net.Socket, receive: (bytes: Buffer, self: ChannelSocket) => void) {
-    this.channel = channel
-    this.#socket = socket
-    this.#receive = receive
-    this.closed = once(socket, 'close')
-    socket.on('error', () => {})
-    socket.on('data', (bytes) => {
-      bytes.copy(this.#wire.bytes)
-      assert.equal(channel.feed(this.#wire, 0, bytes.length), bytes.length)
-      this.step()
-    })
-    socket.on('end', () => {
-      channel.feedEnd()
-      this.step()
-      socket.end()
-    })
-  }
-
-  step(): void {
-    if (this.channel.handshake() === 'done') this.#readAll()
-    this.flush()
-    if (this.channel.failure !== null) this.#socket.end()
-  }
-
-  #readAll(): void {
-    for (;;) {
-      const bytes = this.channel.read(this.#plain, 0, this.#plain.size)
-      if (bytes > 0) {
-        this.#receive(Buffer.from(this.#plain.bytes.subarray(0, bytes)), this)
-        continue
-      }
-      this.ended = bytes
-      return
-    }
-  }
-
-  send(bytes: Buffer): void {
-    bytes.copy(this.#plain.bytes)
-    this.channel.write(this.#plain, 0, bytes.length)
-    this.flush()
-  }
-
-  flush(): void {
-    for (let bytes = 1; bytes > 0; ) {
-      bytes = this.channel.drain(this.#wire, 0, this.#wire.size)
-      if (bytes > 0) this.#socket.write(Buffer.from(this.#wire.bytes.subarray(0, bytes)))
-    }
-  }
+function attach(...args: ConstructorParameters<typeof TlsTestSocket>): TlsTestSocket {
+  const peer = new TlsTestSocket(...args)
+  cleanups.push(() => peer.destroy())
+  return peer
 }
 
-interface Echo extends AsyncDisposable {
+interface Echo {
   readonly port: number
   /** The channel of the only connection. */
-  readonly peer: Promise<ChannelSocket>
+  readonly peer: Promise<TlsTestSocket>
 }
 
 /** Sends back what it gets, decrypted and encrypted by a channel. */
 async function listenEcho(minVersion: 'TLSv1.2' | 'TLSv1.3' = 'TLSv1.2'): Promise<Echo> {
-  const { promise, resolve } = Promise.withResolvers<ChannelSocket>()
+  const { promise, resolve } = Promise.withResolvers<TlsTestSocket>()
   const server = net.createServer((socket) => {
     const channel = new TlsChannel(serverContexts.get(minVersion)!)
-    resolve(new ChannelSocket(channel, socket, (bytes, self) => self.send(bytes)))
+    resolve(attach(channel, socket, (bytes, self) => self.send(bytes)))
   })
+  cleanups.push(() => server.close())
   await once(server.listen(0, '127.0.0.1'), 'listening')
   return {
     port: (server.address() as AddressInfo).port,
     peer: promise,
-    async [Symbol.asyncDispose]() {
-      const { channel, closed } = await promise
-      await closed
-      channel.free()
-      server.close()
-    },
   }
 }
 
 const clientOptions = { host: '127.0.0.1', ca: authority.certificate, servername: 'db.example.com' }
+
+function connectNode(options: tls.ConnectionOptions): tls.TLSSocket {
+  const socket = tls.connect(options)
+  cleanups.push(() => socket.destroy())
+  return socket
+}
 
 async function receiveBytes(socket: NodeJS.ReadableStream, length: number): Promise<Buffer> {
   const chunks: Buffer[] = []
@@ -137,9 +90,9 @@ const megabyte = Buffer.from(Array.from({ length: 1_000_000 }, (_, index) => ind
 
 for (const version of ['TLSv1.2', 'TLSv1.3'] as const) {
   test(`${version}: Node's client gets a megabyte back from a channel and closes in good order`, async () => {
-    await using echo = await listenEcho()
+    const echo = await listenEcho()
     const options = { ...clientOptions, port: echo.port, minVersion: version, maxVersion: version }
-    const socket = tls.connect({ ...options, ALPNProtocols: ['other', 'postgresql'] })
+    const socket = connectNode({ ...options, ALPNProtocols: ['other', 'postgresql'] })
     let sessions = 0
     socket.on('session', () => sessions++)
     await once(socket, 'secureConnect')
@@ -169,18 +122,19 @@ for (const version of ['TLSv1.2', 'TLSv1.3'] as const) {
       askedFor = socket.servername
       socket.pipe(socket)
     })
+    cleanups.push(() => server.close())
     await once(server.listen(0, '127.0.0.1'), 'listening')
     const channel = new TlsChannel(clientContext, { serverName: 'db.example.com', alpn: ['postgresql'] })
     const socket = net.connect((server.address() as AddressInfo).port, '127.0.0.1')
     const chunks: Buffer[] = []
     let sent = 0
     let got = 0
-    const pump = (self: ChannelSocket): void => {
+    const pump = (self: TlsTestSocket): void => {
       for (; sent < megabyte.length && sent - got < 100_000; sent += 10_000) {
         self.send(megabyte.subarray(sent, sent + 10_000))
       }
     }
-    const peer = new ChannelSocket(channel, socket, (bytes, self) => {
+    const peer = attach(channel, socket, (bytes, self) => {
       chunks.push(bytes)
       got += bytes.length
       pump(self)
@@ -198,14 +152,12 @@ for (const version of ['TLSv1.2', 'TLSv1.3'] as const) {
     assert.ok(megabyte.equals(Buffer.concat(chunks)))
     assert.equal(askedFor, 'db.example.com')
     assert.equal(peer.ended, TLS_CLOSED, channel.failure ?? '')
-    channel.free()
-    server.close()
   })
 }
 
 test('a client that renegotiates is refused, and no second handshake takes place', async () => {
-  await using echo = await listenEcho()
-  const socket = tls.connect({ ...clientOptions, port: echo.port, maxVersion: 'TLSv1.2' })
+  const echo = await listenEcho()
+  const socket = connectNode({ ...clientOptions, port: echo.port, maxVersion: 'TLSv1.2' })
   await once(socket, 'secureConnect')
   const refused = once(socket, 'error')
   socket.renegotiate({ rejectUnauthorized: false }, () => assert.fail('It was granted.'))
@@ -220,24 +172,23 @@ test('a server that asks for a renegotiation is refused', async () => {
     socket.on('error', refused.resolve)
     socket.renegotiate({}, () => refused.reject(new Error('It was granted.')))
   })
+  cleanups.push(() => server.close())
   await once(server.listen(0, '127.0.0.1'), 'listening')
   const channel = new TlsChannel(clientContext, { serverName: 'db.example.com' })
   const socket = net.connect((server.address() as AddressInfo).port, '127.0.0.1')
-  const peer = new ChannelSocket(channel, socket, () => {})
+  const peer = attach(channel, socket, () => {})
   await once(socket, 'connect')
   peer.step()
   assert.match((await refused.promise).message, /no renegotiation/)
   await peer.closed
-  channel.free()
-  server.close()
 })
 
 test('a session is not resumed, not even over TLS 1.2', async () => {
   let session: Buffer | undefined
   for (let connection = 0; connection < 2; connection++) {
-    await using echo = await listenEcho()
+    const echo = await listenEcho()
     const resume = session === undefined ? {} : { session }
-    const socket = tls.connect({ ...clientOptions, port: echo.port, maxVersion: 'TLSv1.2', ...resume })
+    const socket = connectNode({ ...clientOptions, port: echo.port, maxVersion: 'TLSv1.2', ...resume })
     await once(socket, 'secureConnect')
     assert.equal(socket.isSessionReused(), false)
     session = socket.getSession()
@@ -271,8 +222,8 @@ const refusals: readonly (readonly [string, 'TLSv1.2' | 'TLSv1.3', tls.Connectio
 
 for (const [title, minVersion, options, failure, told] of refusals) {
   test(`a client that offers ${title} is refused, and told so by an alert`, async () => {
-    await using echo = await listenEcho(minVersion)
-    const socket = tls.connect({ ...clientOptions, port: echo.port, ...options })
+    const echo = await listenEcho(minVersion)
+    const socket = connectNode({ ...clientOptions, port: echo.port, ...options })
     const [error] = (await once(socket, 'error')) as [Error]
     assert.match(error.message, told)
     assert.match((await echo.peer).channel.failure ?? '', failure)
@@ -280,8 +231,8 @@ for (const [title, minVersion, options, failure, told] of refusals) {
 }
 
 test('a client without ALPN is served, and the caller can see that it offered none', async () => {
-  await using echo = await listenEcho()
-  const socket = tls.connect({ ...clientOptions, port: echo.port })
+  const echo = await listenEcho()
+  const socket = connectNode({ ...clientOptions, port: echo.port })
   await once(socket, 'secureConnect')
   socket.write('hello')
   assert.equal((await receiveBytes(socket, 5)).toString(), 'hello')
@@ -290,9 +241,9 @@ test('a client without ALPN is served, and the caller can see that it offered no
 })
 
 test('a client that cuts the connection without a word is a truncation, not an end', async () => {
-  await using echo = await listenEcho()
+  const echo = await listenEcho()
   const raw = net.connect(echo.port, '127.0.0.1')
-  const socket = tls.connect({ ...clientOptions, socket: raw })
+  const socket = connectNode({ ...clientOptions, socket: raw })
   await once(socket, 'secureConnect')
   socket.write('hello')
   await receiveBytes(socket, 5)
@@ -301,5 +252,4 @@ test('a client that cuts the connection without a word is a truncation, not an e
   await peer.closed
   assert.equal(peer.ended, TLS_FAILED)
   assert.match(peer.channel.failure ?? '', /no close_notify/)
-  socket.destroy()
 })
