@@ -3,12 +3,13 @@ import { regionsOf } from '../memory/layout.ts'
 import { PLANE, PLANE_F64 } from '../memory/plane-records.ts'
 import { HISTOGRAM_BUCKETS, POOL, POOL_F64, POOL_HISTOGRAM, POOL_TEXT } from '../memory/pool-records.ts'
 import type { Region } from '../memory/region.ts'
-import { SERVER, SERVER_F64, SERVER_FLAG, SERVER_STATE, SERVER_TEXT, type ServerState } from '../memory/server-slots.ts'
+import { SERVER, SERVER_F64, SERVER_STATE, SERVER_TEXT, type ServerState } from '../memory/server-slots.ts'
 import { formatSharedState, type SharedState } from '../memory/shared-state.ts'
 import type { DatabaseValue, PlaneValues, UserValue } from '../shard/plane-values.ts'
 import type { Shard, Topology } from '../shard/topology.ts'
 import type { ReportContext, ShowCommand } from './console/command.ts'
 import type { Value } from './console/table.ts'
+import { testDatabase, testShard, testUser, testValues } from './plane-values.fixture.ts'
 import type { Pauses, ReloadReport, RouterControl, Setting, ShardHealth, ShutdownMode } from './router-control.ts'
 import { StatsSampler } from './stats/stats-sampler.ts'
 
@@ -219,78 +220,7 @@ export function writePlane(
   write(memory.planes, plane, { i32: PLANE, f64: PLANE_F64, text: {} }, { pid: 4711, turnedAt: 99_900, ...values })
 }
 
-export { CLIENT_FLAG, SERVER_FLAG }
-
-export function testShard(id: number, name: string, role: Shard['role'], group = 'main'): Shard {
-  return {
-    id,
-    name,
-    group,
-    host: `${name}.example`,
-    address: '10.0.0.1',
-    port: 5432,
-    role,
-    up: true,
-    maxConnections: 50,
-  }
-}
-
-export function testDatabase(name: string): DatabaseValue {
-  return {
-    name,
-    group: 'main',
-    serverDatabase: null,
-    serverUser: null,
-    serverPassword: null,
-    poolMode: null,
-    poolSize: null,
-    minPoolSize: null,
-    maxClients: null,
-  }
-}
-
-export function testUser(name: string): UserValue {
-  return { name, verifier: null, password: null, console: 'none', poolMode: null, poolSize: null, maxClients: null }
-}
-
-function testValues(databases: DatabaseValue[], users: UserValue[], topology: Topology): PlaneValues {
-  return {
-    version: 1,
-    limits: {
-      maxClients: 1000,
-      maxClientsPerUser: 100,
-      maxClientsPerDatabase: 200,
-      startupPacketBytes: 10_000,
-      startupParameters: 64,
-      connectionBufferBytes: 65_536,
-      preparedStatements: 100,
-    },
-    timeouts: {
-      clientLoginMs: 60_000,
-      clientIdleMs: 0,
-      idleTransactionMs: 0,
-      queryMs: 0,
-      queryWaitMs: 120_000,
-      serverConnectMs: 15_000,
-      serverLoginRetryMs: 15_000,
-      serverIdleMs: 600_000,
-      serverLifetimeMs: 3_600_000,
-      serverCheckMs: 30_000,
-      cancelMs: 10_000,
-      drainMs: 30_000,
-    },
-    pool: { mode: 'transaction', size: 20, minSize: 0, maxUserConnections: 0, maxDatabaseConnections: 0 },
-    databases,
-    users,
-    hba: [],
-    authQuery: false,
-    clientTls: { mode: 'disable', certificate: null, key: null, ca: null, minVersion: 'TLSv1.2' },
-    serverTls: { mode: 'disable', certificate: null, key: null, ca: null },
-    consoleDatabases: ['switchyard', 'pgbouncer'],
-    consoleSocket: '/run/switchyard/console.sock',
-    topology,
-  }
-}
+export { CLIENT_FLAG, testDatabase, testShard, testUser }
 
 /** A command's table as objects by column name. */
 export function recordsOf(

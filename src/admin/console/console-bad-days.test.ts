@@ -1,9 +1,10 @@
 import assert from 'node:assert/strict'
 import { randomBytes } from 'node:crypto'
-import { type TestContext, test } from 'node:test'
+import { test } from 'node:test'
 import fc from 'fast-check'
 import {
   bind,
+  consoleFor,
   errorField,
   execute,
   parse,
@@ -12,15 +13,9 @@ import {
   rowsOfMessages,
   startup,
   sync,
-  TestConsole,
+  type TestConsole,
   typesOf,
 } from './console-peer.fixture.ts'
-
-async function consoleFor(t: TestContext): Promise<TestConsole> {
-  const console = await TestConsole.start()
-  t.after(() => console.close())
-  return console
-}
 
 /** The console still serves others, and nothing in it went wrong. */
 async function assertWell(console: TestConsole): Promise<void> {

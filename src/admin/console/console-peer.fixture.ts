@@ -2,6 +2,7 @@ import { mkdtemp, rm } from 'node:fs/promises'
 import { connect, createServer, type Socket } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import type { TestContext } from 'node:test'
 import { FRONTEND } from '../../protocol/message-type.ts'
 import { writeQuery, writeStartup } from '../../protocol/messages.ts'
 import { parseStartup } from '../../protocol/startup.ts'
@@ -46,6 +47,17 @@ export class TestConsole {
     await this.server.close()
     await rm(this.directory, { recursive: true })
   }
+}
+
+/** A console that stops with the test. */
+export async function consoleFor(
+  t: TestContext,
+  router?: TestRouter,
+  options?: Partial<ConsoleServerOptions>,
+): Promise<TestConsole> {
+  const console = await TestConsole.start(router, options)
+  t.after(() => console.close())
+  return console
 }
 
 export interface BackendMessage {
