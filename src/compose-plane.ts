@@ -65,6 +65,8 @@ export function runPlane(options: PlaneOptions): number {
       return control.connected
     },
     gone: (client) => keeper.gone(client),
+    keep: (server, fd) => keeper.keep(server, fd),
+    drop: (server) => keeper.drop(server),
   })
   const record = planeIndex * (shared.planes.recordBytes >> 2)
   shared.planes.clear(planeIndex)

@@ -11,7 +11,7 @@ import type { HbaMethod, UserValue } from '../shard/plane-values.ts'
 import { Authentication, type AuthenticationVerdict } from './authentication.ts'
 import { type ClientHost, FATAL } from './client-host.ts'
 import type { ClientSession } from './client-session.ts'
-import { interpretStartup, PROTOCOL_MINOR, type StartupRequest } from './startup.ts'
+import { interpretStartup, type StartupRequest } from './startup.ts'
 
 /** Longest answer to an authentication request: PostgreSQL's PG_MAX_AUTH_TOKEN_LENGTH. */
 const MAX_ANSWER_BYTES = 65_000
@@ -176,7 +176,7 @@ export class ClientLogin {
     this.request = request
     session.introduce(request)
     if (request.negotiate) {
-      writeNegotiateProtocolVersion(writer.reset(), PROTOCOL_MINOR, request.unknownOptions)
+      writeNegotiateProtocolVersion(writer.reset(), request.minor, request.unknownOptions)
       session.link.send(writer.bytes)
     }
     if (this.#host.draining) {

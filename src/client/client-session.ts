@@ -296,19 +296,16 @@ export class ClientSession implements ReplySink, PoolWaiter, RequestSession, Fif
   }
 
   #ended(reason: string, orderly: boolean): void {
-    const server = this.#server
-    // PostgreSQL too finishes what it was asked before it looks for more, and then finds nobody there.
-    if (
-      orderly &&
-      this.#login === null &&
-      !this.#requests.midMessage &&
-      (this.#state === 'waiting' || owesAnswers(server))
-    ) {
-      this.#peerEnded = true
-      this.#link.pauseReading()
-      return
-    }
+    if (orderly && this.#login === null && !this.#requests.midMessage && this.#outlives(this.#server)) return
     this.close(reason, null)
+  }
+
+  /** PostgreSQL too finishes what it was asked before it looks for more, and then finds nobody there. */
+  #outlives(server: ServerConnection | null): boolean {
+    if (this.#state !== 'waiting' && !owesAnswers(server)) return false
+    this.#peerEnded = true
+    this.#link.pauseReading()
+    return true
   }
 
   /** After last words, reads and forgets what still comes, so that closing does not reset the connection under them. */
@@ -337,7 +334,7 @@ export class ClientSession implements ReplySink, PoolWaiter, RequestSession, Fif
   }
 
   onProgress(): void {
-    if (this.#link.reading || this.#inbox.bytes === 0 || this.#server?.queue.full !== false) return
+    if (this.#link.reading || this.#server?.queue.full !== false) return
     this.resume()
   }
 
@@ -595,7 +592,7 @@ export class ClientSession implements ReplySink, PoolWaiter, RequestSession, Fif
   }
 
   terminate(): void {
-    this.close('client said goodbye', null)
+    if (!this.#outlives(this.#server)) this.close('client said goodbye', null)
   }
 
   send(bytes: Uint8Array): void {

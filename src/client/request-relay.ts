@@ -122,16 +122,18 @@ export class RequestRelay {
         return this.#sync(source, at, stop, end)
       case FRONTEND.flush:
         return this.#flush(source, at, stop, end)
-      case FRONTEND.copyData:
       case FRONTEND.copyDone:
       case FRONTEND.copyFail:
+        this.#session.server?.relay.endCopyIn()
+        return this.#session.server ? this.#forward(source, at, stop, end) : stop
+      case FRONTEND.copyData:
         // Without a server these are the rest of a COPY that has failed; PostgreSQL ignores them too.
         return this.#session.server ? this.#forward(source, at, stop, end) : stop
       case FRONTEND.functionCall:
         return this.#functionCall(source, at, stop, end)
       case FRONTEND.terminate:
         this.#session.terminate()
-        return stop
+        return end
       default:
         this.#session.violate(`invalid frontend message type ${type}`)
         return stop

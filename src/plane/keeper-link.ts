@@ -7,6 +7,7 @@ import {
   MAX_PACKET_BYTES,
   MAX_PACKET_REFERENCES,
   type NewClient,
+  type PlaneMessage,
   type SlotReference,
 } from '../memory/keeper-protocol.ts'
 
@@ -23,6 +24,7 @@ export class KeeperLink implements PollTarget {
   readonly #owner: KeeperLinkOwner
   readonly #packet = Buffer.alloc(MAX_PACKET_BYTES)
   #gone: SlotReference[] = []
+  #dropped: SlotReference[] = []
 
   constructor(poller: Poller, channel: FdChannel, fd: OwnedFd, owner: KeeperLinkOwner) {
     this.#channel = channel
@@ -37,6 +39,18 @@ export class KeeperLink implements PollTarget {
 
   gone(client: SlotReference): void {
     this.#gone.push(client)
+  }
+
+  /** Sent at once, because it carries the descriptor. A keeper too busy to take it will not have this one. */
+  keep(server: SlotReference, fd: OwnedFd): void {
+    this.flush()
+    const length = encodePlaneMessage({ op: 'put', servers: [server] }, this.#packet)
+    this.#channel.send(this.#packet, length, [fd.fd])
+  }
+
+  /** Harmless for one that the keeper does not have. */
+  drop(server: SlotReference): void {
+    this.#dropped.push(server)
   }
 
   onReady(): void {
@@ -57,13 +71,21 @@ export class KeeperLink implements PollTarget {
     }
   }
 
+  /** What a full channel does not take is tried again at the next wake-up, of which there is one a second at least. */
   flush(): void {
     while (this.#gone.length > 0) {
       const clients = this.#gone.slice(0, MAX_PACKET_REFERENCES)
-      const result = this.#channel.send(this.#packet, encodePlaneMessage({ op: 'gone', clients }, this.#packet), [])
-      // A full channel is tried again at the next wake-up, which the keeper's reading does not cause: the tick does.
-      if (result !== 'sent') return
+      if (!this.#send({ op: 'gone', clients })) return
       this.#gone = this.#gone.slice(clients.length)
     }
+    while (this.#dropped.length > 0) {
+      const servers = this.#dropped.slice(0, MAX_PACKET_REFERENCES)
+      if (!this.#send({ op: 'drop', servers })) return
+      this.#dropped = this.#dropped.slice(servers.length)
+    }
+  }
+
+  #send(message: PlaneMessage): boolean {
+    return this.#channel.send(this.#packet, encodePlaneMessage(message, this.#packet), []) === 'sent'
   }
 }

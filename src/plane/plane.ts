@@ -12,9 +12,10 @@ import type { Poller } from '../io/poller.ts'
 import { TlsContext } from '../io/tls-context.ts'
 import { CLIENT, CLIENT_TEXT } from '../memory/client-slots.ts'
 import type { PlaneEvent } from '../memory/control-protocol.ts'
-import type { NewClient } from '../memory/keeper-protocol.ts'
+import type { NewClient, SlotReference } from '../memory/keeper-protocol.ts'
 import { PLANE, PLANE_F64 } from '../memory/plane-records.ts'
 import type { Region } from '../memory/region.ts'
+import { SERVER } from '../memory/server-slots.ts'
 import type { SharedState } from '../memory/shared-state.ts'
 import { type Route, routeToPrimary } from '../router/route.ts'
 import { PoolSet } from '../server/pool-set.ts'
@@ -48,7 +49,10 @@ export interface PlaneParts {
   /** Says it to the control process, if that listens. */
   tell(event: PlaneEvent): boolean
   /** The keeper may give the slot to somebody else. */
-  gone(client: { slot: number; generation: number }): void
+  gone(client: SlotReference): void
+  /** The keeper holds a duplicate of a server connection's descriptor, until `drop`. */
+  keep(server: SlotReference, fd: OwnedFd): void
+  drop(server: SlotReference): void
 }
 
 /** Everything that the sessions of one plane share: what `ClientHost` says, and the tables behind it. */
@@ -80,6 +84,7 @@ export class Plane implements ClientHost {
   readonly #counts = { user: new Map<string, number>(), database: new Map<string, number>() }
   readonly #lookups = new Map<string, Set<(account: AccountAnswer) => void>>()
   readonly #accounts = new Map<string, UserValue>()
+  readonly #serverGenerations: Int32Array
   #users = new Map<string, UserValue>()
   #databases = new Map<string, DatabaseValue>()
   #values: PlaneValues
@@ -106,6 +111,7 @@ export class Plane implements ClientHost {
     this.#record = parts.shared.planes
     this.#sessions = new Array<ClientSession | null>(this.clients.count).fill(null)
     for (let slot = this.servers.count - 1; slot >= 0; slot--) this.#freeServerSlots.push(slot)
+    this.#serverGenerations = new Int32Array(this.servers.count)
     this.mockSecret = parts.randomBytes(32)
     this.poolSet = new PoolSet(this, { maxUserConnections: 0, maxDatabaseConnections: 0 })
     this.#values = parts.values
@@ -227,9 +233,17 @@ export class Plane implements ClientHost {
     return this.#freeServerSlots.pop() ?? -1
   }
 
+  serverOpened(slot: number, fd: OwnedFd): void {
+    const generation = ((this.#serverGenerations[slot] ?? 0) + 1) | 0
+    this.#serverGenerations[slot] = generation
+    this.servers.i32[slot * (this.servers.recordBytes >> 2) + SERVER.generation] = generation
+    this.#parts.keep({ slot, generation }, fd)
+  }
+
   freeServerSlot(slot: number): void {
     this.#freeServerSlots.push(slot)
     this.add(PLANE_F64.serversClosed)
+    this.#parts.drop({ slot, generation: this.#serverGenerations[slot] ?? 0 })
   }
 
   user(name: string): UserValue | null {

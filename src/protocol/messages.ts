@@ -59,7 +59,7 @@ export function writeBackendKeyData(writer: MessageWriter, processId: number, ke
   writer.begin(BACKEND.backendKeyData).int32(processId).raw(key).end()
 }
 
-/** The newest minor version we speak, and the `_pq_.` options we do not know. */
+/** The minor version to speak from now on, and the `_pq_.` options we do not know. */
 export function writeNegotiateProtocolVersion(writer: MessageWriter, minor: number, unknown: readonly string[]): void {
   // The whole version number since PostgreSQL 18; older texts of the manual say "minor".
   writer

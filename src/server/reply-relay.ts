@@ -75,6 +75,11 @@ export class ReplyRelay {
     return this.#copyingIn || this.#copyingBoth
   }
 
+  /** The client has sent all of its data: from here on a Sync counts again. */
+  endCopyIn(): void {
+    this.#copyingIn = false
+  }
+
   /** Sends a query of our own whose whole answer is swallowed. False when the server is gone. */
   ask(sql: string): boolean {
     this.#server.queue.push(REPLY.query | SWALLOW)

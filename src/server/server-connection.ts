@@ -95,6 +95,7 @@ export class ServerConnection {
     this.#link = new Link(host, this, host.servers, slot, { ...SERVER, ...SERVER_F64 }, fd)
     this.relay = new ReplyRelay(host, this)
     this.#enter('connecting')
+    host.serverOpened(slot, fd)
     this.#link.watchConnect()
     if (host.timeouts.serverConnectMs > 0) host.timers.arm(this.#deadline, host.now + host.timeouts.serverConnectMs)
   }

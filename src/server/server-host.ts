@@ -1,6 +1,7 @@
 import type { ScramKeyCache } from '../auth/scram-key-cache.ts'
 import type { Gather } from '../io/gather.ts'
 import type { LinkHost } from '../io/link.ts'
+import type { OwnedFd } from '../io/owned-fd.ts'
 import type { TlsContext } from '../io/tls-context.ts'
 import type { Region } from '../memory/region.ts'
 import type { ParameterRegistry } from '../session/parameters.ts'
@@ -29,6 +30,8 @@ export interface ServerHost extends LinkHost {
   /** A free server slot, or −1 when all are taken. */
   takeServerSlot(): number
   freeServerSlot(slot: number): void
+  /** A connection is open in this slot: somebody else keeps a duplicate of its descriptor until the slot is freed. */
+  serverOpened(slot: number, fd: OwnedFd): void
   log(level: LogLevel, message: string, fields: LogFields): void
   /** The shard is not what the topology says (refused, read-only …): somebody should probe it now. */
   suspect(shardId: number, reason: string): void
