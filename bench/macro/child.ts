@@ -46,6 +46,8 @@ export class Daemon {
     try {
       const child = spawn(options.command, options.args, {
         stdio: ['ignore', log, log],
+        // Ctrl-C is for the benchmark, which stops its children in order: a group of their own does not get it.
+        detached: true,
         ...(options.env === undefined ? {} : { env: options.env }),
         ...(options.cwd === undefined ? {} : { cwd: options.cwd }),
         ...(options.uid === undefined ? {} : { uid: options.uid }),

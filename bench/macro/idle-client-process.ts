@@ -14,7 +14,7 @@ export class IdleClients {
   readonly #signal: AbortSignal
 
   constructor(cleanup: Cleanup) {
-    const child = fork(entry, [], { execArgv: [] })
+    const child = fork(entry, [], { execArgv: [], detached: true })
     this.#child = child
     this.#signal = cleanup.signal
     const kill = (): void => {

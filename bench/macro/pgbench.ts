@@ -25,7 +25,7 @@ export interface PgbenchResult {
   readonly log: TransactionLog
   /** Transactions that ended with an error, plus one for each client that gave up. */
   readonly failed: number
-  /** How long it took until all clients were logged in. */
+  /** How long it took until all clients were logged in; the whole run, where pgbench does not say because it ended before. */
   readonly loginMs: number
   /** pgbench's own words when something failed; empty otherwise. */
   readonly complaint: string
@@ -66,6 +66,7 @@ export async function runPgbench(options: {
   readonly signal: AbortSignal
 }): Promise<PgbenchResult> {
   const { address, clients, mode } = options
+  const startedMs = performance.now()
   const prefix = `run-${process.pid}`
   const threads = Math.min(clients, availableParallelism())
   const { code, stdout, stderr } = await execute(
@@ -82,7 +83,7 @@ export async function runPgbench(options: {
   const texts = takeLogs(options.directory, prefix)
   const failed = countFailures(stdout, stderr)
   if (code !== 0 && failed === 0) throw new Error(`pgbench at port ${address.port} failed:\n${stderr.trim()}`)
-  const loginMs = Number(/^initial connection time = ([\d.]+) ms/m.exec(stdout)?.[1] ?? 0)
+  const loginMs = Number(/^initial connection time = ([\d.]+) ms/m.exec(stdout)?.[1] ?? performance.now() - startedMs)
   return { log: parseLogs(texts), failed, loginMs, complaint: failed === 0 ? '' : firstErrors(stderr) }
 }
 
@@ -144,6 +145,7 @@ async function execute(
   const child = spawn(command, args, {
     env: { ...process.env, PGPASSWORD: options.address?.password, PGSSLMODE: 'disable', PGGSSENCMODE: 'disable' },
     stdio: ['ignore', 'pipe', 'pipe'],
+    detached: true,
     ...(options.signal === undefined ? {} : { signal: options.signal }),
   })
   let stdout = ''
