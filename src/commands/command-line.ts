@@ -16,7 +16,7 @@ export async function runCommandLine(argv: readonly string[], context: CommandCo
     .helpCommand(false)
     .exitOverride()
   program
-    .command('start', { isDefault: true })
+    .command('start')
     .description('run the router; without --config before an embedded PostgreSQL cluster that it starts itself')
     .option('-c, --config <file>', 'configuration file (see docs/config.md)')
     .option('-d, --data <directory>', 'where data lives (default: .switchyard; overrides SWITCHYARD_DATA)')

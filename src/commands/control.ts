@@ -63,6 +63,7 @@ class ControlLife {
   readonly #abort = new AbortController()
   readonly #started: Promise<Control | null>
   #isStopping = false
+  #isClosing = false
 
   constructor(context: ControlContext, order: StartOrder, line: KeeperLine, finish: (code: number) => void) {
     this.#context = context
@@ -96,9 +97,10 @@ class ControlLife {
       const deadlineMs = drainDeadline(mode, running)
       const shardsMs = running.source.cluster === null ? 0 : SHARDS_STOP_MS
       this.#line.report({ op: 'stopping', deadlineMs: deadlineMs === null ? null : deadlineMs + shardsMs })
-      const drained = running.router.drain(deadlineMs)
-      if (!isFirst) return
-      await drained
+      // Each drain ends when nobody is left or its own deadline has passed: the most urgent one decides.
+      await running.router.drain(deadlineMs)
+      if (this.#isClosing) return
+      this.#isClosing = true
       this.#line.report({ op: 'planes-exit' })
       await running.close(this.#order.keepShards)
       await this.#end(0)
@@ -138,12 +140,13 @@ class ControlLife {
   async #welcome({ source: { cluster }, router, httpUrl, log }: Control): Promise<void> {
     const { listening, startedAt, dataDirectory, keepShards } = this.#order
     const place = listening[0]
-    if (cluster !== null && place !== undefined) {
-      const login = { user: cluster.superuser, password: cluster.password, database: 'postgres' }
+    if (place !== undefined) {
+      const login =
+        cluster === null ? null : { user: cluster.superuser, password: cluster.password, database: 'postgres' }
       const failure = await untilAnswering(place, login, { timeoutMs: ANSWERING_MS, signal: this.#abort.signal })
       if (this.#abort.signal.aborted) return
       if (failure !== null) {
-        log.error({ reason: failure, troubles: router.troubles() }, `the router does not answer a login: ${failure}`)
+        log.error({ reason: failure, troubles: router.troubles() }, `the router does not answer: ${failure}`)
         return
       }
     }

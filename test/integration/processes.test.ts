@@ -1,0 +1,222 @@
+import assert from 'node:assert/strict'
+import { type ChildProcess, spawn } from 'node:child_process'
+import { once } from 'node:events'
+import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { createServer } from 'node:net'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { type TestContext, test } from 'node:test'
+import pg from 'pg'
+import { descendants, isRunning, openDescriptors } from '../support/process-usage.ts'
+import { type RouterPids, RouterProcess } from '../support/router-process.ts'
+import { toToml } from '../support/router-settings.ts'
+import { openConsole, Testbed } from '../support/testbed.ts'
+import { waitUntil, within } from '../support/wait-until.ts'
+import { WireClient } from '../support/wire-client.ts'
+import { onlyValue } from '../support/wire-message.ts'
+
+const BIN = join(import.meta.dirname, '../../bin/switchyard.js')
+
+const bed = await Testbed.open({ routerOnly: true, leakCheck: false, start: false })
+
+interface Run {
+  readonly code: number | null
+  readonly output: string
+}
+
+/** The command line to its end; killed after ten seconds. */
+async function run(t: TestContext, parameters: readonly string[], env: Record<string, string> = {}): Promise<Run> {
+  const child: ChildProcess = spawn(process.execPath, [BIN, ...parameters], {
+    stdio: ['ignore', 'pipe', 'pipe'],
+    env: { ...process.env, NODE_TEST_CONTEXT: undefined, ...env },
+  })
+  t.after(() => child.kill('SIGKILL'))
+  let output = ''
+  for (const stream of [child.stdout, child.stderr]) {
+    stream?.setEncoding('utf8').on('data', (text: string) => {
+      output += text
+    })
+  }
+  const [code] = await within(10_000, 'the command to end', once(child, 'close'))
+  return { code, output }
+}
+
+function scratch(t: TestContext): string {
+  const directory = mkdtempSync(join(tmpdir(), 'switchyard-test-'))
+  t.after(() => rmSync(directory, { recursive: true, force: true }))
+  return directory
+}
+
+async function open(t: TestContext, router: RouterProcess): Promise<WireClient> {
+  const client = await WireClient.open(router, bed.login)
+  t.after(() => client.close())
+  return client
+}
+
+async function ask(client: WireClient): Promise<string | null> {
+  return onlyValue(await client.query('SELECT 1'))
+}
+
+/** Another process of this kind than `pid`. */
+async function successor(router: RouterProcess, kind: (pids: RouterPids) => number | undefined, pid: number) {
+  return await waitUntil('another process', () => {
+    const found = kind(router.pids)
+    return found !== undefined && found !== pid ? found : null
+  })
+}
+
+test('each process says in its title what it is', async () => {
+  const router = await bed.startRouter()
+  const { keeper, control, planes } = router.pids
+  const title = (pid: number): string => readFileSync(`/proc/${pid}/cmdline`, 'latin1').replaceAll('\0', ' ').trim()
+  assert.deepEqual([keeper, control, ...planes].map(title), [
+    'switchyard: keeper',
+    'switchyard: control',
+    'switchyard: plane 0',
+  ])
+})
+
+test('control that is killed has a successor that knows the planes, and clients do not notice', async (t) => {
+  const router = await bed.startRouter()
+  const client = await open(t, router)
+  const { control } = router.pids
+  process.kill(control, 'SIGKILL')
+  assert.equal(await ask(client), '1')
+  await successor(router, (pids) => pids.control, control)
+  await waitUntil('the plane to be linked again', async () => {
+    const console = await openConsole(router)
+    try {
+      await console.query('PAUSE')
+      await console.query('RESUME')
+      return true
+    } finally {
+      await console.end()
+    }
+  })
+  assert.equal(await ask(client), '1')
+  assert.equal(await ask(await open(t, router)), '1')
+})
+
+test('a plane that is killed takes its clients with it, and its successor serves new ones', async (t) => {
+  const router = await bed.startRouter()
+  const client = await open(t, router)
+  const [plane] = router.pids.planes
+  assert.ok(plane)
+  process.kill(plane, 'SIGKILL')
+  await client.untilClosed()
+  const next = await waitUntil('a new client to be served', () => open(t, router))
+  assert.equal(await ask(next), '1')
+  await successor(router, ({ planes }) => planes[0], plane)
+})
+
+test('planes and control end with a keeper that is killed', async () => {
+  const router = await RouterProcess.start(bed.settings())
+  const { keeper, control, planes } = router.pids
+  const children = descendants(keeper)
+  assert.equal(children.length, 1 + planes.length)
+  process.kill(keeper, 'SIGKILL')
+  await router.exited
+  await waitUntil(`${control} and ${planes} to end`, () => !children.some(isRunning))
+  await router.kill()
+})
+
+test('signals to the children change nothing: the keeper decides', async (t) => {
+  const router = await bed.startRouter()
+  const client = await open(t, router)
+  const { control, planes } = router.pids
+  for (const pid of [control, ...planes])
+    for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP']) process.kill(pid, signal)
+  assert.equal(await ask(client), '1')
+  assert.equal(await ask(await open(t, router)), '1')
+  assert.deepEqual([router.pids.control, router.pids.planes], [control, planes])
+})
+
+test('a second signal does not wait for transactions', async (t) => {
+  const router = await RouterProcess.start(bed.settings({ timeouts: { drain: '1h' } }))
+  t.after(() => router.kill())
+  const client = await open(t, router)
+  await client.query('BEGIN')
+  const { control, planes } = router.pids
+  router.signal('SIGINT')
+  await waitUntil('the drain', () => /stopping \(drain\): SIGINT/.test(router.tail(100)))
+  assert.equal(await ask(client), '1')
+  router.signal('SIGINT')
+  assert.deepEqual(await within(5_000, 'the end', router.exited), { code: 0, signal: null })
+  await client.untilClosed()
+  for (const pid of [control, ...planes]) assert.throws(() => process.kill(pid, 0))
+})
+
+test('the keeper holds one descriptor of each client, for as long as it is connected', async (t) => {
+  const router = await bed.startRouter()
+  const { keeper } = router.pids
+  const first = await open(t, router)
+  await ask(first)
+  const before = openDescriptors(keeper)
+  const clients = await Promise.all(Array.from({ length: 20 }, () => open(t, router)))
+  assert.equal(openDescriptors(keeper), before + 20)
+  for (const client of clients) client.close()
+  await waitUntil('the descriptors to be closed', () => openDescriptors(keeper) === before)
+})
+
+test('a client reaches the router over the Unix socket, which goes with it', async (t) => {
+  const directory = scratch(t)
+  const router = await bed.startRouter({ listen: { unix_socket_directory: directory } })
+  const client = new pg.Client({ host: directory, port: router.port, ...bed.role, database: bed.database })
+  await client.connect()
+  assert.deepEqual((await client.query('SELECT 1 AS one')).rows, [{ one: 1 }])
+  await client.end()
+  await router.stop()
+  assert.deepEqual(readdirSync(directory), [])
+})
+
+test('a second router with the same data directory is refused with a sentence, and the first goes on', async (t) => {
+  const router = await bed.startRouter()
+  const env = { SWITCHYARD_PORT: '0', SWITCHYARD_HTTP_PORT: '0', SWITCHYARD_DATA: join(router.directory, 'data') }
+  const { code, output } = await run(t, ['start', '--config', router.configFile], env)
+  assert.equal(code, 1)
+  assert.match(output, new RegExp(`is in use by another Switchyard \\(process ${router.pids.keeper}\\)`))
+  assert.equal(await ask(await open(t, router)), '1')
+})
+
+test('a port that is taken, for clients or for HTTP, is a sentence that names the key', async (t) => {
+  const other = createServer()
+  await new Promise<void>((resolve) => other.listen(0, '127.0.0.1', resolve))
+  t.after(() => other.close())
+  const taken = String((other.address() as { port: number }).port)
+  const directory = scratch(t)
+  const file = join(directory, 'switchyard.toml')
+  writeFileSync(file, toToml(bed.settings()))
+  const start = (ports: Record<string, string>) =>
+    run(t, ['start', '--config', file, '--data', join(directory, 'data')], ports)
+  const clients = await start({ SWITCHYARD_PORT: taken, SWITCHYARD_HTTP_PORT: '0' })
+  assert.equal(clients.code, 1)
+  assert.match(
+    clients.output,
+    new RegExp(`^Port ${taken} on 127.0.0.1 is taken by another program; .*listen\\.port.*\\n$`),
+  )
+  const http = await start({ SWITCHYARD_PORT: '0', SWITCHYARD_HTTP_PORT: taken })
+  assert.equal(http.code, 1)
+  assert.match(http.output, new RegExp(`^Port ${taken} on 127.0.0.1, for HTTP, is taken .*http\\.port.*\\n$`))
+})
+
+test('a wrong configuration ends the start with its sentences and nothing else', async (t) => {
+  const file = join(scratch(t), 'switchyard.toml')
+  writeFileSync(file, '[listen]\nport = "many"\n')
+  const { code, output } = await run(t, ['start', '--config', file])
+  assert.equal(code, 1)
+  assert.match(output, /listen\.port is "many", but it must be a whole number/)
+  assert.doesNotMatch(output, /\n {4}at /)
+})
+
+test('version, help and mistakes on the command line', async (t) => {
+  const { version } = JSON.parse(readFileSync(join(import.meta.dirname, '../../package.json'), 'utf8'))
+  assert.deepEqual(await run(t, ['--version']), { code: 0, output: `${version}\n` })
+  assert.deepEqual(await run(t, ['version']), { code: 0, output: `${version}\n` })
+  const help = await run(t, ['--help'])
+  assert.equal(help.code, 0)
+  assert.match(help.output, /start .*check-config/s)
+  assert.doesNotMatch(help.output, /plane|control/)
+  const unknown = await run(t, ['strat'])
+  assert.equal(unknown.code, 1)
+  assert.match(unknown.output, /strat/)
+})
