@@ -1,7 +1,16 @@
 import { PIN } from '../memory/client-slots.ts'
-import { BUILTIN_FUNCTIONS } from './builtin-functions.ts'
 import { Lexer, TOKEN } from './lexer.ts'
-import { WordTable } from './word-table.ts'
+import {
+  FIRST_WORD,
+  FUNCTION,
+  KEYWORD,
+  KEYWORD_IN_DDL,
+  LAST_WORD,
+  NAMES,
+  NAMES_IN_DDL,
+  W,
+  WORDS,
+} from './statement-words.ts'
 
 /** Bits of `StatementFacts.flags`. */
 export const FACT = {
@@ -25,112 +34,6 @@ export const FACT = {
   /** currval or lastval: the answer depends on what this session did before. */
   readsSequence: 1 << 9,
 } as const
-
-// Meanings of words, besides the pins of functions, which are stored as FUNCTION | pin bits.
-const FUNCTION = 1 << 28
-/** May stand before a parenthesis without calling anything. */
-const KEYWORD = 1
-/** The name after it is a table's, alias' or the like: a parenthesis then holds columns. */
-const NAMES = 2
-/** The same, in CREATE, ALTER, DROP and COMMENT only. */
-const NAMES_IN_DDL = 3
-/** A keyword before a parenthesis in DDL only. */
-const KEYWORD_IN_DDL = 4
-const FIRST = 100
-const W = {
-  begin: FIRST,
-  start: FIRST + 1,
-  commit: FIRST + 2,
-  rollback: FIRST + 3,
-  set: FIRST + 4,
-  reset: FIRST + 5,
-  prepare: FIRST + 6,
-  deallocate: FIRST + 7,
-  discard: FIRST + 8,
-  listen: FIRST + 9,
-  load: FIRST + 10,
-  declare: FIRST + 11,
-  doBlock: FIRST + 12,
-  call: FIRST + 13,
-  ddl: FIRST + 14,
-  temporary: FIRST + 15,
-  hold: FIRST + 16,
-  to: FIRST + 17,
-  all: FIRST + 18,
-  session: FIRST + 19,
-  local: FIRST + 20,
-  transaction: FIRST + 21,
-  constraints: FIRST + 22,
-  time: FIRST + 23,
-  names: FIRST + 24,
-  schema: FIRST + 25,
-  pgTemp: FIRST + 26,
-  pgCatalog: FIRST + 27,
-  truth: FIRST + 28,
-  plans: FIRST + 29,
-  authorization: FIRST + 30,
-  characteristics: FIRST + 31,
-} as const
-
-const keywords = (text: string, meaning: number): [string, number][] => text.split(' ').map((word) => [word, meaning])
-
-const WORDS = new WordTable([
-  ...BUILTIN_FUNCTIONS.map((name): [string, number] => [name, FUNCTION]),
-  ...keywords(
-    'select from where and or not in is like ilike similar between values any some exists case when then else ' +
-      'over filter within by having limit offset fetch returning union except intersect distinct row array ' +
-      'interval cast coalesce greatest least nullif extract overlay position substring trim treat normalize ' +
-      'grouping xmlelement xmlforest xmlattributes xmlconcat xmlparse xmlpi xmlroot xmlserialize xmlexists ' +
-      'json json_object json_array json_value json_query json_exists json_scalar json_serialize json_table ' +
-      'numeric decimal dec varchar char character nchar varying bit timestamp timestamptz timetz float real ' +
-      'insert update delete merge on using join lateral rollup cube sets conflict columns explain analyze verbose',
-    KEYWORD,
-  ),
-  ...keywords('into as only recursive with references copy', NAMES),
-  ...keywords(
-    'table index view function procedure routine aggregate trigger type domain operator statistics',
-    NAMES_IN_DDL,
-  ),
-  ...keywords('key unique check list hash range generated include storage exclude options attribute', KEYWORD_IN_DDL),
-  ...keywords(
-    'pg_advisory_lock pg_advisory_lock_shared pg_try_advisory_lock pg_try_advisory_lock_shared',
-    FUNCTION | PIN.advisoryLock,
-  ),
-  ...keywords('nextval setval currval lastval', FUNCTION | PIN.sequence),
-  ...keywords('set_config setseed', FUNCTION | PIN.setting),
-  ...keywords('create alter drop comment grant revoke', W.ddl),
-  ...keywords('commit end', W.commit),
-  ...keywords('rollback abort', W.rollback),
-  ...keywords('temp temporary', W.temporary),
-  ['begin', W.begin],
-  ['start', W.start],
-  ['set', W.set],
-  ['reset', W.reset],
-  ['prepare', W.prepare],
-  ['deallocate', W.deallocate],
-  ['discard', W.discard],
-  ['listen', W.listen],
-  ['load', W.load],
-  ['declare', W.declare],
-  ['do', W.doBlock],
-  ['call', W.call],
-  ['hold', W.hold],
-  ['to', W.to],
-  ['all', W.all],
-  ['session', W.session],
-  ['local', W.local],
-  ['transaction', W.transaction],
-  ['constraints', W.constraints],
-  ['time', W.time],
-  ['names', W.names],
-  ['schema', W.schema],
-  ['pg_temp', W.pgTemp],
-  ['pg_catalog', W.pgCatalog],
-  ['true', W.truth],
-  ['plans', W.plans],
-  ['authorization', W.authorization],
-  ['characteristics', W.characteristics],
-])
 
 /** Where the name before a parenthesis stands. */
 const PLAIN = 0
@@ -286,7 +189,7 @@ export class StatementFacts {
 
   #call(meaning: number, place: number): void {
     const known = (meaning & FUNCTION) !== 0 && place !== AFTER_DOT
-    if (meaning >= FIRST && meaning <= W.characteristics && place < AFTER_DOT) {
+    if (meaning >= FIRST_WORD && meaning <= LAST_WORD && place < AFTER_DOT) {
       // BEGIN ( and the like are syntax errors or, as SET (a, b) and ALL (…), call nothing.
       return
     }

@@ -1,0 +1,113 @@
+import { PIN } from '../memory/client-slots.ts'
+import { BUILTIN_FUNCTIONS } from './builtin-functions.ts'
+import { WordTable } from './word-table.ts'
+
+/** A function that leaves at most the pins in its lower bits behind. */
+export const FUNCTION = 1 << 28
+/** May stand before a parenthesis without calling anything. */
+export const KEYWORD = 1
+/** The name after it is a table's, alias' or the like: a parenthesis then holds columns. */
+export const NAMES = 2
+/** The same, in CREATE, ALTER, DROP and COMMENT only. */
+export const NAMES_IN_DDL = 3
+/** A keyword before a parenthesis in DDL only. */
+export const KEYWORD_IN_DDL = 4
+/** Words that begin statements or change their meaning. */
+export const FIRST_WORD = 100
+export const W = {
+  begin: FIRST_WORD,
+  start: FIRST_WORD + 1,
+  commit: FIRST_WORD + 2,
+  rollback: FIRST_WORD + 3,
+  set: FIRST_WORD + 4,
+  reset: FIRST_WORD + 5,
+  prepare: FIRST_WORD + 6,
+  deallocate: FIRST_WORD + 7,
+  discard: FIRST_WORD + 8,
+  listen: FIRST_WORD + 9,
+  load: FIRST_WORD + 10,
+  declare: FIRST_WORD + 11,
+  doBlock: FIRST_WORD + 12,
+  call: FIRST_WORD + 13,
+  ddl: FIRST_WORD + 14,
+  temporary: FIRST_WORD + 15,
+  hold: FIRST_WORD + 16,
+  to: FIRST_WORD + 17,
+  all: FIRST_WORD + 18,
+  session: FIRST_WORD + 19,
+  local: FIRST_WORD + 20,
+  transaction: FIRST_WORD + 21,
+  constraints: FIRST_WORD + 22,
+  time: FIRST_WORD + 23,
+  names: FIRST_WORD + 24,
+  schema: FIRST_WORD + 25,
+  pgTemp: FIRST_WORD + 26,
+  pgCatalog: FIRST_WORD + 27,
+  truth: FIRST_WORD + 28,
+  plans: FIRST_WORD + 29,
+  authorization: FIRST_WORD + 30,
+  characteristics: FIRST_WORD + 31,
+} as const
+
+const keywords = (text: string, meaning: number): [string, number][] => text.split(' ').map((word) => [word, meaning])
+
+export const LAST_WORD: number = W.characteristics
+
+/** Every word that means something in a statement. */
+export const WORDS: WordTable = new WordTable([
+  ...BUILTIN_FUNCTIONS.map((name): [string, number] => [name, FUNCTION]),
+  ...keywords(
+    'select from where and or not in is like ilike similar between values any some exists case when then else ' +
+      'over filter within by having limit offset fetch returning union except intersect distinct row array ' +
+      'interval cast coalesce greatest least nullif extract overlay position substring trim treat normalize ' +
+      'grouping xmlelement xmlforest xmlattributes xmlconcat xmlparse xmlpi xmlroot xmlserialize xmlexists ' +
+      'json json_object json_array json_value json_query json_exists json_scalar json_serialize json_table ' +
+      'numeric decimal dec varchar char character nchar varying bit timestamp timestamptz timetz float real ' +
+      'insert update delete merge on using join lateral rollup cube sets conflict columns explain analyze verbose',
+    KEYWORD,
+  ),
+  ...keywords('into as only recursive with references copy', NAMES),
+  ...keywords(
+    'table index view function procedure routine aggregate trigger type domain operator statistics',
+    NAMES_IN_DDL,
+  ),
+  ...keywords('key unique check list hash range generated include storage exclude options attribute', KEYWORD_IN_DDL),
+  ...keywords(
+    'pg_advisory_lock pg_advisory_lock_shared pg_try_advisory_lock pg_try_advisory_lock_shared',
+    FUNCTION | PIN.advisoryLock,
+  ),
+  ...keywords('nextval setval currval lastval', FUNCTION | PIN.sequence),
+  ...keywords('set_config setseed', FUNCTION | PIN.setting),
+  ...keywords('create alter drop comment grant revoke', W.ddl),
+  ...keywords('commit end', W.commit),
+  ...keywords('rollback abort', W.rollback),
+  ...keywords('temp temporary', W.temporary),
+  ['begin', W.begin],
+  ['start', W.start],
+  ['set', W.set],
+  ['reset', W.reset],
+  ['prepare', W.prepare],
+  ['deallocate', W.deallocate],
+  ['discard', W.discard],
+  ['listen', W.listen],
+  ['load', W.load],
+  ['declare', W.declare],
+  ['do', W.doBlock],
+  ['call', W.call],
+  ['hold', W.hold],
+  ['to', W.to],
+  ['all', W.all],
+  ['session', W.session],
+  ['local', W.local],
+  ['transaction', W.transaction],
+  ['constraints', W.constraints],
+  ['time', W.time],
+  ['names', W.names],
+  ['schema', W.schema],
+  ['pg_temp', W.pgTemp],
+  ['pg_catalog', W.pgCatalog],
+  ['true', W.truth],
+  ['plans', W.plans],
+  ['authorization', W.authorization],
+  ['characteristics', W.characteristics],
+])
