@@ -10,6 +10,7 @@ import { PLANE, PLANE_F64 } from './memory/plane-records.ts'
 import { openSharedState } from './memory/shared-state.ts'
 import { PlaneCommands } from './plane/commands.ts'
 import { ControlLink } from './plane/control-link.ts'
+import { type Heap, IdleCollector } from './plane/idle-collector.ts'
 import { KeeperLink } from './plane/keeper-link.ts'
 import { NO_VALUES } from './plane/no-values.ts'
 import { Plane } from './plane/plane.ts'
@@ -28,6 +29,7 @@ export interface PlaneOptions {
   readonly pid: number
   /** Monotonic milliseconds, the same clock in every process of this machine. */
   readonly clock: () => number
+  readonly heap: Heap
 }
 
 /**
@@ -50,6 +52,8 @@ export function runPlane(options: PlaneOptions): number {
     mapping.window(buffersAt, shared.geometry.arenaBytesPerPlane - inboundBytes),
     (offset, bytes) => mapping.discard(buffersAt + offset, bytes),
   )
+  const collector = new IdleCollector(options.heap)
+  let turns = 0
   let isReady = false
   const plane = new Plane({
     planeIndex,
@@ -113,9 +117,14 @@ export function runPlane(options: PlaneOptions): number {
     wake: (now) => {
       plane.now = now
     },
-    settle: () => keeper.flush(),
+    settle: () => {
+      turns++
+      keeper.flush()
+    },
     tick: (now) => {
       plane.set(PLANE_F64.turnedAt, now)
+      plane.set(PLANE_F64.turns, turns)
+      plane.set(PLANE_F64.heapBytes, collector.tick(turns))
       plane.maintain()
     },
     fault: (error) => {

@@ -56,6 +56,11 @@ export class ClientMeter {
     clients.f64[this.#f + CLIENT_F64.transactionAt] = now
   }
 
+  /** A server connection was given to it. */
+  assigned(): void {
+    this.#addToPool(POOL_F64.serverAssignments, 1)
+  }
+
   waitTimedOut(): void {
     this.#addToPool(POOL_F64.waitTimeouts, 1)
   }

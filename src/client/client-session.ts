@@ -1,6 +1,8 @@
 import { Inbox } from '../io/inbox.ts'
 import { LINK_EMPTY, LINK_END, Link, READ_HEADROOM } from '../io/link.ts'
+import { AF_INET, AF_UNIX } from '../io/native.ts'
 import type { OwnedFd } from '../io/owned-fd.ts'
+import { tuneSocket } from '../io/socket.ts'
 import {
   CLIENT,
   CLIENT_F64,
@@ -42,6 +44,7 @@ export interface AcceptedClient {
   readonly address: string
 }
 
+const LINK_FIELDS = { ...CLIENT, ...CLIENT_F64 }
 const writer = new MessageWriter()
 let lastSerial = 0
 
@@ -109,8 +112,9 @@ export class ClientSession implements ReplySink, PoolWaiter, RequestSession, Fif
     clients.i32[this.#i + CLIENT.flags] = this.isUnix ? CLIENT_FLAG.unix : 0
     this.meter = new ClientMeter(host, client.slot)
     this.#writeText('address', client.address)
+    tuneSocket(fd, this.isUnix ? AF_UNIX : AF_INET)
     this.#inbox = new Inbox(host, clients, client.slot, CLIENT)
-    this.#link = new Link(host, this, clients, client.slot, { ...CLIENT, ...CLIENT_F64 }, fd)
+    this.#link = new Link(host, this, clients, client.slot, LINK_FIELDS, fd)
     this.#login = new ClientLogin(host, this)
     this.#requests = new RequestRelay(host, this)
     this.#deadlines = new SessionDeadlines(host, this)
@@ -218,6 +222,7 @@ export class ClientSession implements ReplySink, PoolWaiter, RequestSession, Fif
   /** For good: a console, a walsender. */
   adopt(server: ServerConnection): void {
     this.#server = server
+    this.meter.assigned()
     this.#host.clients.i32[this.#i + CLIENT.server] = server.slot + 1
     server.attach(this, this.slot)
   }

@@ -1,5 +1,6 @@
 import { dieWithParent } from '../io/process-limits.ts'
 import { cheapMonotonicClock } from '../util/monotonic-clock.ts'
+import { nodeHeap } from '../util/node-heap.ts'
 
 /** Where the keeper puts a child's inheritance. */
 const CHANNEL_FD = 3
@@ -29,5 +30,6 @@ export async function plane(parameters: readonly string[], context: PlaneContext
     architecture: context.architecture,
     pid: context.pid,
     clock: cheapMonotonicClock(),
+    heap: nodeHeap(),
   })
 }

@@ -26,6 +26,7 @@ export interface ServerOwner {
   onServerClosed(server: ServerConnection, reason: string, login: ErrorFields | null): void
 }
 
+const LINK_FIELDS = { ...SERVER, ...SERVER_F64 }
 const writer = new MessageWriter()
 
 /**
@@ -92,7 +93,7 @@ export class ServerConnection {
     this.baseline = this.parameters
     this.createdAt = host.now
     this.#inbox = new Inbox(host, host.servers, slot, SERVER)
-    this.#link = new Link(host, this, host.servers, slot, { ...SERVER, ...SERVER_F64 }, fd)
+    this.#link = new Link(host, this, host.servers, slot, LINK_FIELDS, fd)
     this.relay = new ReplyRelay(host, this)
     this.#enter('connecting')
     host.serverOpened(slot, fd)

@@ -1,0 +1,208 @@
+import type { Region } from '../memory/region.ts'
+import { describeErrno, type NativeBuffer } from './native.ts'
+import type { Outbox } from './outbox.ts'
+import type { OwnedFd } from './owned-fd.ts'
+import { FAILED, lastSocketError, receive, send, WOULD_BLOCK } from './socket.ts'
+
+/** The part of a TLS channel that a stream needs; buffers are the reactor's own. */
+export interface SecureChannel {
+  handshake(): 'done' | 'want-read' | 'failed'
+  feed(source: NativeBuffer, start: number, end: number): number
+  feedEnd(): void
+  read(target: NativeBuffer, offset: number, most: number): number
+  write(source: NativeBuffer, start: number, end: number): void
+  drain(target: NativeBuffer, offset: number, most: number): number
+  pendingCiphertext(): number
+  readonly failure: string | null
+  shutdown(): void
+  free(): void
+}
+
+/** f64 indexes of a stream's totals in its slot. */
+export interface StreamFields {
+  readonly bytesRead: number
+  readonly bytesWritten: number
+}
+
+const TLS_RECORD_BYTES = 16_384
+/** What `SecureChannel.read` says besides a count. */
+const TLS_CLOSED = -1
+
+/**
+ * Bytes to and from one socket, plain or through TLS. What the kernel does not take goes to the outbox as it is to leave:
+ * with TLS as ciphertext, sealed once and in order. Totals of what went through the socket are in the slot, written
+ * after each call.
+ */
+export class ByteStream {
+  readonly fd: OwnedFd
+  readonly #outbox: Outbox
+  readonly #ciphertext: NativeBuffer
+  readonly #f64: Float64Array
+  readonly #read: number
+  readonly #written: number
+  #tls: SecureChannel | null = null
+  #failure: string | null = null
+
+  constructor(
+    fd: OwnedFd,
+    outbox: Outbox,
+    ciphertext: NativeBuffer,
+    region: Region,
+    slot: number,
+    fields: StreamFields,
+  ) {
+    const f = slot * (region.recordBytes >> 3)
+    this.fd = fd
+    this.#outbox = outbox
+    this.#ciphertext = ciphertext
+    this.#f64 = region.f64
+    this.#read = f + fields.bytesRead
+    this.#written = f + fields.bytesWritten
+  }
+
+  get channel(): SecureChannel | null {
+    return this.#tls
+  }
+
+  /** Why the last call failed; null while none has. */
+  get failure(): string | null {
+    return this.#failure
+  }
+
+  /** From here on everything goes through `channel`, which `close` frees. `early[start, end)` was read and is its. */
+  secureWith(channel: SecureChannel, early: NativeBuffer, start: number, end: number): void {
+    this.#tls = channel
+    if (end > start) channel.feed(early, start, end)
+  }
+
+  stepHandshake(): 'done' | 'pending' | 'failed' {
+    const tls = this.#tls
+    if (tls === null) throw new Error('a handshake without a TLS channel')
+    for (;;) {
+      const result = tls.handshake()
+      if (!this.#drain(tls)) return 'failed'
+      if (result === 'done') return 'done'
+      if (result === 'failed') {
+        this.#failure = tls.failure
+        return 'failed'
+      }
+      const count = receive(this.fd, this.#ciphertext, 0, TLS_RECORD_BYTES)
+      if (count === WOULD_BLOCK) return 'pending'
+      if (count > 0) this.#feed(tls, count)
+      else tls.feedEnd()
+    }
+  }
+
+  /** Plain bytes into `target`: a count, 0 at the end, WOULD_BLOCK or FAILED. */
+  receive(target: NativeBuffer, offset: number, most: number): number {
+    if (this.#tls !== null) return this.#receiveSecure(this.#tls, target, offset, most)
+    const count = receive(this.fd, target, offset, most)
+    if (count > 0) this.#f64[this.#read] = (this.#f64[this.#read] as number) + count
+    else if (count === FAILED) this.#failure = describeErrno('recv', lastSocketError)
+    return count
+  }
+
+  /** Takes all of `source[start, end)`: to the kernel, or behind what waits. False when the peer is gone or no buffer is left. */
+  transmit(source: NativeBuffer, start: number, end: number): boolean {
+    if (this.#tls !== null) return this.#transmitSecure(this.#tls, source, start, end)
+    let at = start
+    if (this.#outbox.bytes === 0) {
+      const sent = send(this.fd, source, start, end - start)
+      if (sent === end - start) {
+        this.#f64[this.#written] = (this.#f64[this.#written] as number) + sent
+        return true
+      }
+      if (sent === FAILED) return this.#fail(describeErrno('send', lastSocketError))
+      if (sent > 0) {
+        this.#f64[this.#written] = (this.#f64[this.#written] as number) + sent
+        at += sent
+      }
+    }
+    return this.#park(source, at, end)
+  }
+
+  /** Sends of what waits as much as the kernel takes; false when the peer is gone. */
+  flush(): boolean {
+    const waiting = this.#outbox.bytes
+    if (waiting === 0) return true
+    const sent = send(this.fd, this.#outbox.memory, this.#outbox.offset, waiting)
+    if (sent === WOULD_BLOCK) return true
+    if (sent === FAILED) return this.#fail(describeErrno('send', lastSocketError))
+    this.#f64[this.#written] = (this.#f64[this.#written] as number) + sent
+    this.#outbox.consume(sent)
+    return true
+  }
+
+  /** TLS close_notify, if anybody is there to take it. */
+  farewell(): void {
+    if (this.#tls === null || this.#tls.failure !== null) return
+    this.#tls.shutdown()
+    this.#drain(this.#tls)
+  }
+
+  close(): void {
+    this.#outbox.release()
+    this.#tls?.free()
+    this.#tls = null
+    this.fd.close()
+  }
+
+  #receiveSecure(tls: SecureChannel, target: NativeBuffer, offset: number, most: number): number {
+    for (;;) {
+      const plain = tls.read(target, offset, most)
+      // Records that are not data may want an answer: a key update, an alert.
+      if (tls.pendingCiphertext() !== 0 && !this.#drain(tls)) return FAILED
+      if (plain > 0) return plain
+      if (plain === TLS_CLOSED) return 0
+      if (plain < 0) {
+        this.#failure = tls.failure ?? 'TLS failure'
+        return FAILED
+      }
+      const count = receive(this.fd, this.#ciphertext, 0, TLS_RECORD_BYTES)
+      if (count === FAILED) this.#failure = describeErrno('recv', lastSocketError)
+      if (count <= 0) return count
+      this.#feed(tls, count)
+    }
+  }
+
+  #transmitSecure(tls: SecureChannel, source: NativeBuffer, start: number, end: number): boolean {
+    for (let at = start; at < end; at += TLS_RECORD_BYTES) {
+      if (tls.failure !== null) return this.#fail(tls.failure)
+      tls.write(source, at, Math.min(end, at + TLS_RECORD_BYTES))
+      if (!this.#drain(tls)) return false
+    }
+    return true
+  }
+
+  #feed(tls: SecureChannel, count: number): void {
+    this.#f64[this.#read] = (this.#f64[this.#read] as number) + count
+    tls.feed(this.#ciphertext, 0, count)
+  }
+
+  /** All pending ciphertext, to the kernel or the outbox. */
+  #drain(tls: SecureChannel): boolean {
+    while (tls.pendingCiphertext() > 0) {
+      const count = tls.drain(this.#ciphertext, 0, this.#ciphertext.size)
+      let at = 0
+      if (this.#outbox.bytes === 0) {
+        const sent = send(this.fd, this.#ciphertext, 0, count)
+        if (sent === FAILED) return this.#fail(describeErrno('send', lastSocketError))
+        if (sent > 0) {
+          this.#f64[this.#written] = (this.#f64[this.#written] as number) + sent
+          at = sent
+        }
+      }
+      if (at < count && !this.#park(this.#ciphertext, at, count)) return false
+    }
+    return true
+  }
+
+  #park(source: NativeBuffer, start: number, end: number): boolean {
+    return this.#outbox.append(source, start, end) || this.#fail('no buffer left for a peer that does not read')
+  }
+
+  #fail(failure: string): false {
+    this.#failure = failure
+    return false
+  }
+}

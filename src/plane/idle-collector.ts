@@ -1,0 +1,38 @@
+/** The JavaScript heap of this process. */
+export interface Heap {
+  usedBytes(): number
+  /** A full collection, at once. */
+  collect(): void
+}
+
+/** Garbage below this is not worth the pause. */
+const WORTHWHILE_BYTES = 4 * 1024 * 1024
+/** Wake-ups in a second below which nobody notices a pause of some milliseconds. */
+const QUIET_TURNS = 50
+
+/**
+ * Collects garbage when there is time for it. V8 would by itself, from Node's event loop, which a plane never enters: what
+ * thousands of logins leave behind would stay until the next rush.
+ */
+export class IdleCollector {
+  readonly #heap: Heap
+  #turns = 0
+  #kept: number
+
+  constructor(heap: Heap) {
+    this.#heap = heap
+    this.#kept = heap.usedBytes()
+  }
+
+  /** Once a second, with the number of wake-ups so far; returns the bytes in use. */
+  tick(turns: number): number {
+    const isQuiet = turns - this.#turns < QUIET_TURNS
+    this.#turns = turns
+    const used = this.#heap.usedBytes()
+    if (used < this.#kept) this.#kept = used
+    if (!isQuiet || used - this.#kept < WORTHWHILE_BYTES) return used
+    this.#heap.collect()
+    this.#kept = this.#heap.usedBytes()
+    return this.#kept
+  }
+}
