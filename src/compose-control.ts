@@ -51,6 +51,8 @@ export interface Control {
 }
 
 const PLANES_EXIT_MS = 1_000
+/** At the first start clients wait meanwhile, so one shard that does not answer may not take long. */
+const FIRST_PROBES_MS = 1_000
 
 /**
  * Builds and starts everything that is not on the way of a query. Rejects with `ConfigError` or `LocalClusterError` when
@@ -106,7 +108,8 @@ export async function composeControl(options: ControlOptions, signal: AbortSigna
     requestStop: options.requestStop,
     log,
   })
-  await router.start(order.first ? [] : pausedDatabases(memory))
+  if (order.first) await router.start([], FIRST_PROBES_MS)
+  else await router.start(pausedDatabases(memory), config.monitor.timeoutMs)
   const admin = await openAdministration(router, config, join(order.runDirectory, 'console.sock'), log)
   return {
     router,

@@ -41,6 +41,8 @@ async function run(name: string, rest: readonly string[]): Promise<number> {
 function childContext() {
   // Signals are for the keeper: it ends its children in order. A service manager may send them to all processes.
   for (const signal of ['SIGTERM', 'SIGINT', 'SIGHUP'] as const) process.on(signal, () => {})
+  // Whoever started the router may read only its first lines.
+  for (const stream of [process.stdout, process.stderr]) stream.on('error', () => {})
   return {
     environment: process.env,
     pid: process.pid,

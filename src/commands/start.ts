@@ -1,3 +1,4 @@
+import { closeSync, openSync } from 'node:fs'
 import { resolve } from 'node:path'
 import type { Environment } from '../config/environment.ts'
 import { loadConfig } from '../config/load-config.ts'
@@ -110,18 +111,38 @@ function keeperOptions(
   }
 }
 
+/** npm passes Ctrl-C on to a program that has got it from the terminal already: both are one. */
+const SAME_SIGNAL_MS = 500
+
 /** The first SIGTERM or Ctrl-C drains, the second stops at once, the third does not even stop the shards. */
 function listenToSignals(keeper: Keeper, { onSignal }: StartContext): void {
   let asked = 0
+  let askedAt = Number.NEGATIVE_INFINITY
   const stop = (signal: string): void => {
+    if (monotonicMs() - askedAt < SAME_SIGNAL_MS) return
+    askedAt = monotonicMs()
     asked++
     if (asked === 1) keeper.stop('drain', signal)
     else if (asked === 2) keeper.stop('immediate', `${signal} again`)
     else keeper.kill(`${signal} once more`)
   }
+  const hadTerminal = hasTerminal()
   onSignal('SIGTERM', () => stop('SIGTERM'))
   onSignal('SIGINT', () => stop('SIGINT'))
-  onSignal('SIGHUP', () => keeper.reload())
+  onSignal('SIGHUP', () => {
+    if (hadTerminal && !hasTerminal()) stop('the terminal was closed')
+    else keeper.reload()
+  })
+}
+
+/** Whether this process has a controlling terminal, which sends SIGHUP when it is closed. */
+function hasTerminal(): boolean {
+  try {
+    closeSync(openSync('/dev/tty', 'r'))
+    return true
+  } catch {
+    return false
+  }
 }
 
 function withDataFlag(environment: Environment, data: string | null): Environment {

@@ -54,9 +54,16 @@ export class Router {
     this.#values = this.#compile(options.config, options.firstValuesVersion)
   }
 
-  /** Puts the configuration it was made with into effect. `paused`: databases that were before. */
-  async start(paused: Iterable<string>): Promise<void> {
-    for (const database of paused) this.#options.link.pauses.hold('pause', database)
+  /**
+   * Puts the configuration it was made with into effect. Planes hear of it when all shards have been probed, or after
+   * `patienceMs`: those that have served for long would otherwise be told that nothing is known of any shard.
+   * `paused`: databases that were before.
+   */
+  async start(paused: Iterable<string>, patienceMs: number): Promise<void> {
+    const { link, monitor } = this.#options
+    for (const database of paused) link.pauses.hold('pause', database)
+    monitor.apply(this.#config)
+    await monitor.firstProbes(patienceMs)
     await this.#apply(this.#config, this.#values.version)
   }
 

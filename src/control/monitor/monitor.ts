@@ -5,7 +5,7 @@ import { serverTlsValue } from '../shard-tls.ts'
 import { isUsable } from './health-state.ts'
 import type { Resolve } from './shard-addresses.ts'
 import type { ShardIds } from './shard-ids.ts'
-import { ShardWatch } from './shard-watch.ts'
+import { ShardWatch, type ShardWatchOptions } from './shard-watch.ts'
 
 export interface MonitorOptions {
   readonly ids: ShardIds
@@ -55,16 +55,28 @@ export class Monitor {
     const { user, password, database, timeoutMs, intervalMs } = monitor
     const settings = { user, password, database, timeoutMs, tls: serverTlsValue(serverTls) }
     const before = new Map(this.#watched.map((each) => [each.key, each]))
+    const previous = new Map(this.#watched.map((each) => [place(each.config), each]))
     this.#watched = shards.map((config) => {
       const shard = { name: config.name, host: config.host, port: config.port }
       const key = JSON.stringify([shard, settings, intervalMs])
       const kept = before.get(key)
       before.delete(key)
-      const watch = kept?.watch ?? this.#start({ shard, settings, intervalMs })
+      const predecessor = previous.get(place(config))?.watch ?? null
+      const watch = kept?.watch ?? this.#start({ shard, settings, intervalMs, predecessor })
       return { id: this.#options.ids.idOf(config.name), config, key, watch }
     })
     for (const { watch } of before.values()) watch.close()
     this.#publish()
+  }
+
+  /** Settles when every shard has been probed once, or after `patienceMs`. */
+  async firstProbes(patienceMs: number): Promise<void> {
+    let timer: NodeJS.Timeout | undefined
+    const enough = new Promise<void>((resolve) => {
+      timer = setTimeout(resolve, patienceMs)
+    })
+    await Promise.race([Promise.all(this.#watched.map(({ watch }) => watch.firstProbe)), enough])
+    clearTimeout(timer)
   }
 
   /** A plane had trouble with this shard. */
@@ -87,7 +99,7 @@ export class Monitor {
     await Promise.all(this.#running)
   }
 
-  #start(what: Pick<ConstructorParameters<typeof ShardWatch>[0], 'shard' | 'settings' | 'intervalMs'>): ShardWatch {
+  #start(what: Pick<ShardWatchOptions, 'shard' | 'settings' | 'intervalMs' | 'predecessor'>): ShardWatch {
     const { resolve, log, now } = this.#options
     const watch = new ShardWatch({ ...what, resolve, log, now, onChange: () => this.#publish() })
     const run = watch.run().finally(() => this.#running.delete(run))
@@ -102,6 +114,11 @@ export class Monitor {
     this.#topology = Object.freeze({ version, shards: Object.freeze(shards) })
     this.#options.onTopology(this.#topology)
   }
+}
+
+/** Where a shard is: while that is the same, so is the shard. */
+function place({ name, host, port }: ShardConfig): string {
+  return JSON.stringify([name, host, port])
 }
 
 function describe({ id, config, watch }: Watched): Shard {

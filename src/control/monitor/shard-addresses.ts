@@ -38,6 +38,13 @@ export class ShardAddresses {
     return address?.startsWith('/') ? `${address}/.s.PGSQL.${this.#port}` : address
   }
 
+  /** Starts with what `other`, for the same host, knows. */
+  assume(other: ShardAddresses): void {
+    this.#known = other.#known
+    this.#index = other.#index
+    this.#resolvedAt = other.#resolvedAt
+  }
+
   /** Resolves the name if that is due. Returns why it could not be resolved, or null. */
   async refresh(now: number): Promise<string | null> {
     const isName = !this.#host.startsWith('/') && isIP(this.#host) === 0

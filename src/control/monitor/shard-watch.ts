@@ -18,6 +18,8 @@ export interface ShardWatchOptions {
   readonly settings: ProbeSettings
   readonly intervalMs: number
   readonly resolve: Resolve
+  /** Watched the same shard in another way until now: what it knew holds until the first probe. */
+  readonly predecessor: ShardWatch | null
   /** Something that the topology says has changed. */
   readonly onChange: () => void
   readonly log: Logger
@@ -36,6 +38,7 @@ export class ShardWatch {
   #role: ShardRole = 'unknown'
   #probedAt = 0
   #isClosed = false
+  readonly #firstProbe = Promise.withResolvers<void>()
   /** Ends the pause between two probes. */
   #wake: (() => void) | null = null
   #isDoubted = false
@@ -43,7 +46,21 @@ export class ShardWatch {
   constructor(options: ShardWatchOptions) {
     this.#options = options
     this.#addresses = new ShardAddresses(options.shard.host, options.shard.port, options.resolve)
-    this.#health = unknownHealth(options.now())
+    const before = options.predecessor
+    this.#health = before?.health ?? unknownHealth(options.now())
+    this.#role = before?.role ?? 'unknown'
+    this.#observation = before?.observation ?? null
+    if (before !== null) this.#addresses.assume(before.#addresses)
+  }
+
+  /** Settles when the shard has been probed once, or is not watched any more. */
+  get firstProbe(): Promise<void> {
+    return this.#firstProbe.promise
+  }
+
+  /** Its last answer. */
+  get observation(): Observation | null {
+    return this.#observation
   }
 
   get health(): Health {
@@ -73,6 +90,7 @@ export class ShardWatch {
     while (!this.#isClosed) {
       this.#isDoubted = false
       await this.#probeOnce()
+      this.#firstProbe.resolve()
       if (this.#isClosed) return
       await this.#breathe()
       if (!this.#isClosed && !this.#isDoubted) await this.#pause(this.#options.intervalMs - SHORTEST_INTERVAL_MS)
@@ -88,6 +106,7 @@ export class ShardWatch {
 
   close(): void {
     this.#isClosed = true
+    this.#firstProbe.resolve()
     this.#probe?.close()
     this.#wake?.()
   }
