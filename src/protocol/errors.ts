@@ -1,6 +1,13 @@
 import type { ErrorFields } from './messages.ts'
 import { MessageReader } from './reader.ts'
 
+const SEVERITIES: ReadonlyMap<string, ErrorFields['severity']> = new Map([
+  ['FATAL', 'FATAL'],
+  ['PANIC', 'FATAL'],
+  ['WARNING', 'WARNING'],
+  ['NOTICE', 'NOTICE'],
+])
+
 /** What we look at in an ErrorResponse or NoticeResponse; unknown severities count as ERROR. */
 export function readErrorFields(bytes: Buffer, start: number, end: number): ErrorFields {
   const reader = new MessageReader(bytes, start, end)
@@ -11,9 +18,9 @@ export function readErrorFields(bytes: Buffer, start: number, end: number): Erro
     fields.set(String.fromCharCode(code), reader.text())
   }
   // V is never translated, S may be.
-  const severity = fields.get('V') ?? fields.get('S') ?? 'ERROR'
+  const severity = fields.get('V') ?? fields.get('S') ?? ''
   return {
-    severity: severity === 'FATAL' || severity === 'PANIC' ? 'FATAL' : severity === 'WARNING' ? 'WARNING' : 'ERROR',
+    severity: SEVERITIES.get(severity) ?? 'ERROR',
     sqlstate: fields.get('C') ?? 'XX000',
     message: fields.get('M') ?? '',
     detail: fields.get('D'),

@@ -133,14 +133,15 @@ function splitOptions(options: string): string[] {
   let inWord = false
   for (let at = 0; at < options.length; at++) {
     const char = options.charAt(at)
-    if (/\s/.test(char)) {
+    // What isspace() says in the C locale: other spaces of Unicode are part of a value.
+    if (/[ \t-\r]/.test(char)) {
       if (inWord) words.push(word)
       word = ''
       inWord = false
       continue
     }
     inWord = true
-    word += char === '\\' && at + 1 < options.length ? options.charAt(++at) : char
+    word += char === '\\' ? options.charAt(++at) : char
   }
   if (inWord) words.push(word)
   return words
