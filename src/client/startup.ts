@@ -43,11 +43,13 @@ export function interpretStartup(packet: StartupPacket & { kind: 'startup' }): S
   for (const name of settings.keys()) {
     // These would reach parts of us that clients must not reach.
     if (name.startsWith('switchyard.')) settings.delete(name)
-    else if (!/^[a-z_][a-z0-9_$]*(\.[a-z_][a-z0-9_$]*)?$/.test(name)) {
+    else if (!/^[a-z_][a-z0-9_$]*(\.[a-z_][a-z0-9_$]*)*$/.test(name)) {
       return refused('42602', `invalid configuration parameter name "${name}"`)
     }
   }
   const replication = parameters.get('replication') ?? 'false'
+  const kind = readReplication(replication)
+  if (kind === null) return refused('22023', `invalid value for parameter "replication": "${replication}"`)
   return {
     kind: 'request',
     request: {
@@ -56,7 +58,7 @@ export function interpretStartup(packet: StartupPacket & { kind: 'startup' }): S
       minor: Math.min(minor, PROTOCOL_MINOR),
       unknownOptions,
       negotiate: minor > PROTOCOL_MINOR || unknownOptions.length > 0,
-      replication: /^(false|off|no|0)$/i.test(replication) ? null : replication,
+      replication: kind === 'none' ? null : replication,
       settings,
     },
   }
@@ -66,10 +68,18 @@ function refused(sqlstate: string, message: string): StartupVerdict {
   return { kind: 'refused', sqlstate, message }
 }
 
-/** Cuts at a character's border, as PostgreSQL does. */
+/** Cuts at a character's border. */
 function cutName(name: string): string {
-  if (Buffer.byteLength(name) <= NAME_BYTES) return name
-  let cut = name
-  while (Buffer.byteLength(cut) > NAME_BYTES) cut = cut.slice(0, -1)
-  return cut
+  const bytes = Buffer.from(name)
+  if (bytes.length <= NAME_BYTES) return name
+  let end = NAME_BYTES
+  while (((bytes[end] as number) & 0xc0) === 0x80) end--
+  return bytes.toString('utf8', 0, end)
+}
+
+/** `database`, or what PostgreSQL takes for a boolean: any beginning of a word that is no beginning of another. */
+function readReplication(text: string): 'logical' | 'physical' | 'none' | null {
+  if (text === 'database') return 'logical'
+  if (/^(t(r(ue?)?)?|y(es?)?|on|1)$/i.test(text)) return 'physical'
+  return /^(f(a(l(se?)?)?)?|no?|off?|0)$/i.test(text) ? 'none' : null
 }

@@ -225,7 +225,7 @@ export class ServerConnection {
       }
       this.#consume(start, READ_HEADROOM + count)
       // A plain socket that has more says so again; TLS keeps what it decrypted.
-      if (this.#link.closed || !this.#link.reading || !this.#link.secure) return
+      if (this.#link.closed || !this.#link.reading || !this.#link.secure || this.#handshaking) return
     }
   }
 

@@ -56,7 +56,7 @@ async function outcome(sql: string): Promise<{ shape: string; sqlstates: string[
 async function behave(next: (peer: FakePeer) => Promise<void>): Promise<void> {
   serve = next
   for (const peer of shard?.peers.splice(0) ?? []) peer.close()
-  await waitUntil('the pool to be empty', async () => (await bed.show('SERVERS')).length === 0)
+  await waitUntil('the pool to be empty', async () => (await bed.servers()).length === 0)
 }
 
 serve = healthy
@@ -133,7 +133,7 @@ test('a server that sends garbage in the middle of an answer is dropped, the cli
   )
   const { sqlstates, ended } = await outcome('SELECT garbage')
   assert.ok(ended || sqlstates.length === 1)
-  await waitUntil('the server connection to be dropped', async () => (await bed.show('SERVERS')).length === 0)
+  await waitUntil('the server connection to be dropped', async () => (await bed.servers()).length === 0)
 })
 
 test('the goodbye of a server that nobody uses (57P01) reaches no client', async () => {
@@ -141,7 +141,7 @@ test('the goodbye of a server that nobody uses (57P01) reaches no client', async
   const client = await bed.open()
   await client.query('SELECT 1')
   shard!.peers[0]!.socket.end(answer.error('57P01', 'terminating connection due to administrator command', 'FATAL'))
-  await waitUntil('the server connection to be dropped', async () => (await bed.show('SERVERS')).length === 0)
+  await waitUntil('the server connection to be dropped', async () => (await bed.servers()).length === 0)
   assert.ok(await client.staysSilent(50))
   assert.equal(onlyValue(await client.query('SELECT 2')), 'well')
 })
@@ -230,6 +230,6 @@ test('a flood of rows to a client that has left stops at the router', async () =
   client.send(wire.query('SELECT flood'))
   await client.until('T')
   client.reset()
-  await waitUntil('the server connection to be dropped', async () => (await bed.show('SERVERS')).length === 0)
+  await waitUntil('the server connection to be dropped', async () => (await bed.servers()).length === 0)
   assert.ok(sent < 200 << 20, `${sent >> 20} MB were taken for nobody`)
 })

@@ -26,7 +26,7 @@ bed.onEnd(() => path.close())
 /** No server connection is left in the pool. */
 async function emptyPool(): Promise<void> {
   await bed.console.query('RECONNECT')
-  await waitUntil('the pool to be empty', async () => (await bed.show('SERVERS')).length === 0)
+  await waitUntil('the pool to be empty', async () => (await bed.servers()).length === 0)
 }
 
 for (const kind of ['refuse', 'reset', 'black-hole'] as const) {
@@ -60,7 +60,7 @@ test('server connections that broke while nobody used them are replaced, and no 
     await Promise.all(clients.map((client) => client.query('SELECT pg_sleep(0.02)')))
     path.resetAll()
     // The kernel needs a moment to tell; a query within it is the case of the next test.
-    await waitUntil('the broken ones to be noticed', async () => (await bed.show('SERVERS')).length === 0)
+    await waitUntil('the broken ones to be noticed', async () => (await bed.servers()).length === 0)
     const answers = await Promise.all(clients.map((client) => client.query('SELECT 1')))
     for (const answer of answers) assert.deepEqual(sqlstatesOf(answer), [])
   }

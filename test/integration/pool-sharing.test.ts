@@ -37,7 +37,7 @@ async function waiting(database: string): Promise<number> {
 /** Leaves no server connection behind, so that each test starts with empty pools. */
 async function emptyPools(): Promise<void> {
   await bed.console.query('RECONNECT')
-  await waitUntil('all server connections to be closed', async () => (await bed.show('SERVERS')).length === 0)
+  await waitUntil('all server connections to be closed', async () => (await bed.servers()).length === 0)
 }
 
 test('many clients share few server connections, and every answer reaches its own client', async () => {
@@ -190,7 +190,7 @@ test('a pool in use keeps its least number of server connections open', async ()
 test('server connections are opened only when needed: clients that log in and say nothing cost none', async () => {
   await emptyPools()
   await bed.openMany(20)
-  const used = (await bed.show('SERVERS')).filter((server) => server.database === bed.database)
+  const used = (await bed.servers()).filter((server) => server.database === bed.database)
   // One may have been opened to learn what the shard tells its clients at login.
   assert.ok(used.length <= 1, `${used.length} server connections`)
 })

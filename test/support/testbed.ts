@@ -39,6 +39,8 @@ export class Testbed {
   #leaks: LeakCheck | null = null
   readonly #closers: (() => unknown)[] = []
   readonly #endings: (() => unknown)[] = []
+  /** Routers that the present test started itself. */
+  readonly #extra: RouterProcess[] = []
 
   private constructor(cluster: TestCluster, database: string, role: Credentials) {
     this.cluster = cluster
@@ -55,7 +57,7 @@ export class Testbed {
     after(() => bed.#tearDown())
     afterEach(async (test) => {
       const passed = 'passed' in test && test.passed
-      if (!passed) console.error(`log of the router in "${test.name}":\n${bed.#router?.tail(60)}`)
+      if (!passed) bed.#printLogs(test.name)
       await bed.#closeClients()
       if (passed) await bed.#leaks?.check()
     })
@@ -108,6 +110,7 @@ export class Testbed {
   /** A further router, stopped after the test; it must end in good order. */
   async startRouter(changes: RouterSettings = {}, options: RouterOptions = {}): Promise<RouterProcess> {
     const router = await RouterProcess.start(this.settings(changes), options)
+    this.#extra.push(router)
     return this.onClose(router, async () => {
       const exit = await router.stop()
       if (exit.code !== 0) throw new Error(`a router ended with ${JSON.stringify(exit)}:\n${router.tail(60)}`)
@@ -152,6 +155,11 @@ export class Testbed {
     return (await this.console.query(`SHOW ${command}`)).rows
   }
 
+  /** SHOW SERVERS without the console's link to the control process. */
+  async servers(): Promise<Record<string, unknown>[]> {
+    return (await this.show('SERVERS')).filter((server) => server.addr !== 'console')
+  }
+
   /** Numbers of SHOW POOLS, summed over all users and shards of a database. */
   async pool(database: string = this.database): Promise<Record<string, number>> {
     const sums: Record<string, number> = {}
@@ -187,7 +195,14 @@ export class Testbed {
     await this.#leaks.start()
   }
 
+  #printLogs(test: string): void {
+    for (const router of this.#extra.length > 0 ? this.#extra : [this.#router]) {
+      if (router !== null) console.error(`end of the router's log in "${test}":\n${router.tail(60)}\n`)
+    }
+  }
+
   async #closeClients(): Promise<void> {
+    this.#extra.length = 0
     for (const close of this.#closers.splice(0).reverse()) await close()
   }
 
