@@ -48,8 +48,8 @@ export function interpretStartup(packet: StartupPacket & { kind: 'startup' }): S
     }
   }
   const replication = parameters.get('replication') ?? 'false'
-  const kind = readReplication(replication)
-  if (kind === null) return refused('22023', `invalid value for parameter "replication": "${replication}"`)
+  const replicates = asksForReplication(replication)
+  if (replicates === null) return refused('22023', `invalid value for parameter "replication": "${replication}"`)
   return {
     kind: 'request',
     request: {
@@ -58,7 +58,7 @@ export function interpretStartup(packet: StartupPacket & { kind: 'startup' }): S
       minor: Math.min(minor, PROTOCOL_MINOR),
       unknownOptions,
       negotiate: minor > PROTOCOL_MINOR || unknownOptions.length > 0,
-      replication: kind === 'none' ? null : replication,
+      replication: replicates ? replication : null,
       settings,
     },
   }
@@ -77,9 +77,8 @@ function cutName(name: string): string {
   return bytes.toString('utf8', 0, end)
 }
 
-/** `database`, or what PostgreSQL takes for a boolean: any beginning of a word that is no beginning of another. */
-function readReplication(text: string): 'logical' | 'physical' | 'none' | null {
-  if (text === 'database') return 'logical'
-  if (/^(t(r(ue?)?)?|y(es?)?|on|1)$/i.test(text)) return 'physical'
-  return /^(f(a(l(se?)?)?)?|no?|off?|0)$/i.test(text) ? 'none' : null
+/** Whether it asks for a walsender: `database`, or a boolean as PostgreSQL reads them; null for anything else. */
+function asksForReplication(text: string): boolean | null {
+  if (text === 'database' || /^(t(r(ue?)?)?|y(es?)?|on|1)$/i.test(text)) return true
+  return /^(f(a(l(se?)?)?)?|no?|off?|0)$/i.test(text) ? false : null
 }
