@@ -1,6 +1,5 @@
 import { closeSync, openSync } from 'node:fs'
 import { resolve } from 'node:path'
-import { setFlagsFromString } from 'node:v8'
 import type { Environment } from '../config/environment.ts'
 import { loadConfig } from '../config/load-config.ts'
 import { localConfig } from '../control/local-settings.ts'
@@ -53,7 +52,6 @@ export async function start(flags: StartFlags, context: StartContext): Promise<n
   try {
     const listeners = await openClientListeners({ ...config.listen, pid: context.pid })
     try {
-      setFlagsFromString('--semi-space-growth-factor=1')
       context.setTitle('switchyard: keeper')
       const { geometry } = capacity
       const places = listeners.map(({ place }) => place)

@@ -170,6 +170,7 @@ export class Keeper {
     this.#enter('ended')
     this.#setDeadline(null)
     this.#watch.close()
+    this.#options.log.info({ exitCode: this.#exitCode }, 'stopped')
     this.#finished.resolve(this.#exitCode)
   }
 
