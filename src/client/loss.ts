@@ -86,5 +86,6 @@ export function explainLoss(writer: MessageWriter, verdict: LossVerdict & { kind
     writeError(writer, verdict.fields)
     writeReady(writer, status)
   }
-  if (verdict.answers === 0 && (verdict.unfinished || verdict.transactionLost)) writeError(writer, verdict.fields)
+  // A request that waits for its Sync is owed its error now and its ReadyForQuery then.
+  if (verdict.unfinished || (verdict.answers === 0 && verdict.transactionLost)) writeError(writer, verdict.fields)
 }
