@@ -3,6 +3,12 @@ export const TOKEN = { end: 0, word: 1, quotedName: 2, string: 3, number: 4, par
 
 const isSpace = (byte: number): boolean => byte === 0x20 || (byte >= 0x09 && byte <= 0x0d)
 
+/** 0x1F, 0o17, 0b11, 1e5, 1_000: no keyword that a call may follow is made of these alone. */
+const isNumberLetter = (byte: number): boolean => {
+  const letter = byte | 0x20
+  return (letter >= 0x61 && letter <= 0x66) || letter === 0x78 || letter === 0x6f || byte === 0x5f
+}
+
 /** 1: may start a word, 2: digit, 4: may continue a word. */
 const CLASS = new Uint8Array(256)
 for (let byte = 0; byte < 256; byte++) {
@@ -159,10 +165,17 @@ export class Lexer {
     this.kind = TOKEN.word
   }
 
+  /** With what is glued to it, which is a token of its own before PostgreSQL 15 and an error since. */
   #number(): void {
     const bytes = this.#bytes
     let at = this.#at
-    while (at < this.#end && ((CLASS[bytes[at] as number] as number) !== 0 || bytes[at] === 0x2e)) at++
+    for (; at < this.#end; at++) {
+      const byte = bytes[at] as number
+      const kind = CLASS[byte] as number
+      if ((kind & 1) !== 0) {
+        if (!isNumberLetter(byte)) this.ambiguous = true
+      } else if ((kind & 2) === 0 && byte !== 0x2e) break
+    }
     this.#at = at
     this.kind = TOKEN.number
   }
