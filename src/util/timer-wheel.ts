@@ -59,7 +59,10 @@ export class TimerWheel {
     if (timer.deadline !== 0) this.#unlink(timer)
   }
 
-  /** Fires everything due at `nowMs`. A timer is disarmed before it fires and may be armed again by it. */
+  /**
+   * Fires everything due at `nowMs`. A timer is disarmed before it fires and may be armed again by it. What it throws
+   * comes out here; the timers behind it fire at the next `advance`.
+   */
   advance(nowMs: number): void {
     const target = Math.floor(nowMs / TICK_MS)
     if (this.#armed === 0 || target <= this.#tick) {
@@ -67,22 +70,29 @@ export class TimerWheel {
       return
     }
     const first = target - this.#tick >= BUCKETS ? target - BUCKETS + 1 : this.#tick + 1
-    for (let tick = first; tick <= target; tick++) {
-      this.#tick = tick
-      this.#fireBucket(tick % BUCKETS, nowMs)
+    let tick = first
+    try {
+      for (; tick <= target; tick++) {
+        this.#tick = tick
+        this.#fireBucket(tick % BUCKETS, nowMs)
+      }
+    } finally {
+      // After an error the rest of this bucket is still to be fired.
+      this.#tick = tick - 1
     }
   }
 
-  /** How long a poll may sleep: until the next occupied bucket, at most `mostMs`. */
+  /** How long a poll may sleep: until the next occupied bucket, at most `mostMs`; whole milliseconds, rounded up. */
   sleepMs(nowMs: number, mostMs: number): number {
-    if (this.#armed === 0) return mostMs
-    const ticks = Math.ceil(mostMs / TICK_MS)
+    const most = Math.ceil(mostMs)
+    if (this.#armed === 0) return most
+    const ticks = Math.ceil(most / TICK_MS)
     for (let ahead = 1; ahead <= ticks; ahead++) {
       if (this.#buckets[(this.#tick + ahead) % BUCKETS]) {
-        return Math.max(0, Math.min(mostMs, Math.ceil((this.#tick + ahead) * TICK_MS - nowMs)))
+        return Math.max(0, Math.min(most, Math.ceil((this.#tick + ahead) * TICK_MS - nowMs)))
       }
     }
-    return mostMs
+    return most
   }
 
   #fireBucket(bucket: number, nowMs: number): void {
