@@ -93,7 +93,8 @@ export class ShardWatch {
       this.#firstProbe.resolve()
       if (this.#isClosed) return
       await this.#breathe()
-      if (!this.#isClosed && !this.#isDoubted) await this.#pause(this.#options.intervalMs - SHORTEST_INTERVAL_MS)
+      if (!this.#isClosed && !this.#isDoubted)
+        await this.#pause(Math.max(1, this.#options.intervalMs - SHORTEST_INTERVAL_MS))
     }
   }
 
@@ -189,7 +190,9 @@ export class ShardWatch {
   /** Not cut short by a doubt. */
   async #breathe(): Promise<void> {
     const until = this.#options.now() + SHORTEST_INTERVAL_MS
-    while (!this.#isClosed && this.#options.now() < until) await this.#pause(until - this.#options.now())
+    for (let left = SHORTEST_INTERVAL_MS; left > 0 && !this.#isClosed; left = until - this.#options.now()) {
+      await this.#pause(left)
+    }
   }
 
   async #pause(ms: number): Promise<void> {
