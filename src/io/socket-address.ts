@@ -79,12 +79,16 @@ function ipv6Groups(host: string): number[] {
   return [...start, ...new Array<number>(8 - start.length - tail.length).fill(0), ...tail]
 }
 
-/** The longest run of zero groups becomes `::` (RFC 5952). */
+/** The longest run of zero groups, the first of several, becomes `::` (RFC 5952). */
 function compressIpv6(groups: readonly string[]): string {
-  const runs = groups.join(':').match(/\b0(?::0)+\b/g) ?? []
-  const longest = runs.reduce((best, run) => (run.length > best.length ? run : best), '')
-  if (longest === '') return groups.join(':')
-  const joined = groups.join(':')
-  const at = joined.indexOf(longest)
-  return `${joined.slice(0, at).replace(/:$/, '')}::${joined.slice(at + longest.length).replace(/^:/, '')}`
+  let first = 0
+  let longest = 0
+  for (let at = 0, run = 0; at < groups.length; at++) {
+    run = groups[at] === '0' ? run + 1 : 0
+    if (run <= longest) continue
+    longest = run
+    first = at + 1 - run
+  }
+  if (longest < 2) return groups.join(':')
+  return `${groups.slice(0, first).join(':')}::${groups.slice(first + longest).join(':')}`
 }
