@@ -1,0 +1,171 @@
+import assert from 'node:assert/strict'
+import { arch } from 'node:os'
+import { Region } from '../memory/region.ts'
+import { BufferArena } from './buffer-arena.ts'
+import { LINK_EMPTY, Link, type LinkFields, type LinkHost, type LinkOwner, READ_BYTES, READ_HEADROOM } from './link.ts'
+import { AF_UNIX, check, NativeBuffer, native, SOCK_CLOEXEC, SOCK_NONBLOCK, SOCK_STREAM } from './native.ts'
+import { OwnedFd } from './owned-fd.ts'
+import { Poller } from './poller.ts'
+import { createMemoryFile, SharedMapping } from './shared-memory.ts'
+import { receive, send, shutdownWrite, WOULD_BLOCK } from './socket.ts'
+
+/** Both ends of a stream, non-blocking. */
+export function openSocketPair(): [OwnedFd, OwnedFd] {
+  const pair = NativeBuffer.allocate(8)
+  check('socketpair', native.socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0, pair.address))
+  return [new OwnedFd(pair.bytes.readInt32LE(0)), new OwnedFd(pair.bytes.readInt32LE(4))]
+}
+
+/** An arena of its own in real shared memory, with what was given back to the kernel: pairs of offset and size. */
+export function openArena(bytes: number): { arena: BufferArena; discarded: [number, number][] } {
+  const file = createMemoryFile('test', bytes)
+  const mapping = new SharedMapping(file, bytes)
+  file.close()
+  const discarded: [number, number][] = []
+  const arena = new BufferArena(mapping.window(0, bytes), (offset, count) => {
+    discarded.push([offset, count])
+    mapping.discard(offset, count)
+  })
+  return { arena, discarded }
+}
+
+/** What links need, for tests: a poller that is turned by hand, and memory. */
+export class TestLinkHost implements LinkHost {
+  readonly poller: Poller = new Poller(arch())
+  readonly arena: BufferArena
+  readonly inbound: NativeBuffer = NativeBuffer.allocate(READ_HEADROOM + READ_BYTES)
+  readonly ciphertext: NativeBuffer = NativeBuffer.allocate(32_768)
+  readonly outbound: NativeBuffer = NativeBuffer.allocate(65_536)
+
+  constructor(arenaBytes: number = 8 * 1024 * 1024) {
+    this.arena = openArena(arenaBytes).arena
+  }
+
+  /** One wake-up; how many events there were. */
+  turn(waitMs = 0): number {
+    const count = this.poller.wait(waitMs)
+    this.poller.dispatch(count)
+    return count
+  }
+
+  /** Wake-ups until `done`. */
+  turnUntil(done: () => boolean): void {
+    const deadline = performance.now() + 5000
+    while (!done()) {
+      assert.ok(performance.now() < deadline, 'waited too long')
+      this.turn(1)
+    }
+  }
+
+  close(): void {
+    native.close(this.poller.fd)
+  }
+}
+
+/** The fields of a slot that has nothing but a link. */
+export const LINK_FIELDS: LinkFields = {
+  outboxHandle: 0,
+  outboxStart: 1,
+  outboxBytes: 2,
+  bytesRead: 8,
+  bytesWritten: 9,
+}
+
+/** A link on one end of a socket pair, and everything that its owner was told. */
+export class TestLink implements LinkOwner {
+  readonly region: Region = new Region(new ArrayBuffer(128), 0, 128, 1)
+  readonly link: Link
+  readonly #host: TestLinkHost
+  readonly received: Buffer[] = []
+  readonly told: string[] = []
+  /** The last result of `read` that was no count, if it was not LINK_EMPTY. */
+  ending: number | null = null
+  /** Done before anything else when there is something to read; throws if the test says so. */
+  beforeReading: () => void = () => {}
+  onDrainedDo: () => void = () => {}
+
+  constructor(host: TestLinkHost, fd: OwnedFd) {
+    this.#host = host
+    this.link = new Link(host, this, this.region, 0, LINK_FIELDS, fd)
+  }
+
+  get text(): string {
+    return Buffer.concat(this.received).toString('latin1')
+  }
+
+  get bytesRead(): number {
+    return this.region.f64[LINK_FIELDS.bytesRead] ?? -1
+  }
+
+  get bytesWritten(): number {
+    return this.region.f64[LINK_FIELDS.bytesWritten] ?? -1
+  }
+
+  /** One `read`, as a session does it: with TLS again and again. */
+  onReadable(): void {
+    this.told.push('readable')
+    this.beforeReading()
+    while (!this.link.closed) {
+      const count = this.link.read()
+      if (count <= 0) {
+        if (count !== LINK_EMPTY) this.ending = count
+        return
+      }
+      this.received.push(Buffer.from(this.#host.inbound.bytes.subarray(READ_HEADROOM, READ_HEADROOM + count)))
+      if (!this.link.secure) return
+    }
+  }
+
+  onDrained(): void {
+    this.told.push('drained')
+    this.onDrainedDo()
+  }
+
+  onHangUp(): void {
+    this.told.push('hang-up')
+  }
+
+  onFault(error: unknown): void {
+    this.told.push(`fault: ${error instanceof Error ? error.message : String(error)}`)
+  }
+}
+
+/** The other end: bytes in and out of a socket, without a link. */
+export class RawPeer {
+  readonly fd: OwnedFd
+  readonly #buffer: NativeBuffer = NativeBuffer.allocate(262_144)
+
+  constructor(fd: OwnedFd) {
+    this.fd = fd
+  }
+
+  /** How many bytes the kernel took. */
+  send(bytes: Buffer | string): number {
+    const length = this.#buffer.bytes.write(bytes.toString('latin1'), 'latin1')
+    return send(this.fd, this.#buffer, 0, length)
+  }
+
+  /** At most `most` bytes of what there is; null at the end. */
+  receive(most: number = this.#buffer.size): Buffer | null {
+    const count = receive(this.fd, this.#buffer, 0, Math.min(most, this.#buffer.size))
+    if (count === WOULD_BLOCK) return Buffer.alloc(0)
+    return count <= 0 ? null : Buffer.from(this.#buffer.bytes.subarray(0, count))
+  }
+
+  /** Sends no more; may still read. */
+  end(): void {
+    shutdownWrite(this.fd)
+  }
+
+  close(): void {
+    this.fd.close()
+  }
+}
+
+/** A native buffer with these bytes. */
+export function nativeBytes(bytes: Uint8Array | string): NativeBuffer {
+  const source = Buffer.from(bytes as string)
+  const target = NativeBuffer.allocate(Math.max(1, source.length))
+  target.bytes.set(source)
+  return target
+}
