@@ -65,26 +65,7 @@ export async function composeControl(options: ControlOptions, signal: AbortSigna
   const { log } = logs
   const memory = openMemory(options.memoryFd)
   const last = lastVersions(memory)
-  const monitor: Monitor = new Monitor({
-    ids: new ShardIds(order.first ? [] : knownShards(memory)),
-    resolve: resolveHost,
-    firstVersion: last.topology + 1,
-    onTopology: (topology) => link.publishTopology(topology),
-    log,
-    now: monotonicMs,
-  })
-  const accounts = new AccountFinder({
-    topology: () => monitor.topology,
-    usesTls: (shard) => monitor.usesTls(shard),
-    now: monotonicMs,
-  })
-  const link: PlaneLink = new PlaneLink({
-    planes: memory.geometry.planes,
-    findAccount: (user, database) => accounts.find(user, database),
-    onSuspect: (shard, reason) => monitor.doubt(shard, reason),
-    onLog: (plane, pid, event) => logs.planes.write(plane, pid, event),
-    log,
-  })
+  const { monitor, accounts, link } = composeWatch(options, logs, memory, last.topology + 1)
   // Before all that takes time: planes that know us do not have to dial again and again.
   await link.listen(join(order.runDirectory, 'control.sock'))
   const { configFile, dataDirectory } = order
@@ -125,6 +106,40 @@ export async function composeControl(options: ControlOptions, signal: AbortSigna
       await source.end(keepShards)
     },
   }
+}
+
+interface Watch {
+  readonly monitor: Monitor
+  readonly accounts: AccountFinder
+  readonly link: PlaneLink
+}
+
+/** What looks at shards and talks to planes: each of the three needs the others. */
+function composeWatch({ order }: ControlOptions, logs: Logs, memory: SharedState, firstVersion: number): Watch {
+  const { log } = logs
+  const monitor: Monitor = new Monitor({
+    ids: new ShardIds(order.first ? [] : knownShards(memory)),
+    resolve: resolveHost,
+    firstVersion,
+    onTopology: (topology) => link.publishTopology(topology),
+    log,
+    now: monotonicMs,
+  })
+  const accounts = new AccountFinder({
+    topology: () => monitor.topology,
+    usesTls: (shard) => monitor.usesTls(shard),
+    now: monotonicMs,
+  })
+  const link: PlaneLink = new PlaneLink({
+    planes: memory.geometry.planes,
+    findAccount: (user, database) => accounts.find(user, database),
+    // What comes of it shows at the next login.
+    onAccountRefused: (user, database) => void accounts.refresh(user, database),
+    onSuspect: (shard, reason) => monitor.doubt(shard, reason),
+    onLog: (plane, pid, event) => logs.planes.write(plane, pid, event),
+    log,
+  })
+  return { monitor, accounts, link }
 }
 
 interface Logs {
