@@ -47,12 +47,13 @@ export interface ClientHost extends ServerHost {
   route(group: string): Route
   /** Asks the control process; `answer` is called later, unless `cancel` was called before. Null: nobody to ask. */
   lookUpAccount(user: string, database: string, answer: (account: AccountAnswer) => void): { cancel(): void } | null
+  /** What a lookup found did not let the user in: the next one shall look anew. */
+  accountRefused(user: string, database: string): void
   /** Sessions of this user, or in this database, that have logged in. */
   countClients(field: 'user' | 'database', name: string): number
   countLogin(session: ClientSession, delta: 1 | -1): void
   /** Waits for a topology in which `route` may have an answer. */
   holdForRoute(session: ClientSession): void
-  unhold(session: ClientSession): void
   /** A cancel request from a client: key as we issued it. */
   cancelByKey(processId: number, key: Buffer): void
   /** Asks the shard to cancel what this server connection does. */

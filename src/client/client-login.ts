@@ -38,6 +38,7 @@ export class ClientLogin {
   #certificateName: string | null = null
   #authentication: Authentication | null = null
   #lookup: { cancel(): void } | null = null
+  #lookedUp = false
   request: StartupRequest | null = null
 
   constructor(host: ClientHost, session: ClientSession) {
@@ -188,6 +189,11 @@ export class ClientLogin {
       this.#refuse(FATAL('53300', 'sorry, too many clients already', 'limits.max_clients is reached'))
       return
     }
+    const tlsRefusal = this.#tlsRefusal(request)
+    if (tlsRefusal !== null) {
+      this.#refuse(tlsRefusal)
+      return
+    }
     const connection = this.#connection(request)
     const rule = chooseHbaRule(this.#host.hba, connection)
     if (rule === null || rule.method === 'reject') {
@@ -196,6 +202,15 @@ export class ClientLogin {
       return
     }
     this.#identify(rule.method, request, listed)
+  }
+
+  #tlsRefusal(request: StartupRequest): ErrorFields | null {
+    const { mode } = this.#host.clientTls
+    if (this.#session.isUnix || mode === 'disable' || mode === 'allow') return null
+    if (!this.#session.link.secure)
+      return FATAL('28000', 'this router accepts TLS connections only', 'use sslmode=require or better')
+    if (mode !== 'verify-full' || this.#certificateName === request.user) return null
+    return FATAL('28000', `the client certificate is not for user "${request.user}"`)
   }
 
   #connection(request: StartupRequest): HbaConnection {
@@ -219,6 +234,7 @@ export class ClientLogin {
       return
     }
     this.#step = 'account'
+    this.#lookedUp = true
     this.#lookup = this.#host.lookUpAccount(request.user, request.database, (account) => {
       this.#lookup = null
       if (this.#step !== 'account') return
@@ -275,6 +291,7 @@ export class ClientLogin {
         break
       case 'failed': {
         const refusal = passwordFailure(this.request?.user ?? '')
+        if (this.#lookedUp && this.request) this.#host.accountRefused(this.request.user, this.request.database)
         this.#refuse(FATAL(refusal.sqlstate, refusal.message), verdict.reason)
         break
       }

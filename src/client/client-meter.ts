@@ -110,12 +110,12 @@ export class ClientMeter {
     this.#addToPool(POOL_F64.errors, 1)
   }
 
-  pinned(): void {
-    this.#host.clients.f64[this.#f + CLIENT_F64.pinnedAt] = this.#host.now
-  }
-
-  unpinned(): void {
-    this.#host.clients.f64[this.#f + CLIENT_F64.pinnedAt] = 0
+  /** Pinned since the first reason, whatever the others are. */
+  pinned(pinned: boolean): void {
+    const { f64 } = this.#host.clients
+    const at = this.#f + CLIENT_F64.pinnedAt
+    if (!pinned) f64[at] = 0
+    else if (f64[at] === 0) f64[at] = this.#host.now
   }
 
   /** What went through since the last transaction belongs to the pool of this one. */

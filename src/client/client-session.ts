@@ -3,34 +3,28 @@ import { LINK_EMPTY, LINK_END, Link, READ_HEADROOM } from '../io/link.ts'
 import { AF_INET, AF_UNIX } from '../io/native.ts'
 import type { OwnedFd } from '../io/owned-fd.ts'
 import { tuneSocket } from '../io/socket.ts'
-import {
-  CLIENT,
-  CLIENT_F64,
-  CLIENT_FLAG,
-  CLIENT_STATE,
-  CLIENT_TEXT,
-  type ClientState,
-  PIN,
-} from '../memory/client-slots.ts'
+import { CLIENT, CLIENT_F64, type ClientState, PIN } from '../memory/client-slots.ts'
 import type { ClientFamily } from '../memory/keeper-protocol.ts'
 import { STATUS } from '../protocol/message-type.ts'
-import { type ErrorFields, writeError } from '../protocol/messages.ts'
+import { type ErrorFields, writeError, writeParameterStatus } from '../protocol/messages.ts'
 import { MessageWriter } from '../protocol/writer.ts'
 import type { DedicatedServer } from '../server/dedicated-server.ts'
-import type { ReplySink, ServerLoss } from '../server/reply-relay.ts'
+import type { ReplySink, ServerLoss } from '../server/reply-sink.ts'
 import type { ServerConnection } from '../server/server-connection.ts'
 import type { PoolWaiter, ServerPool } from '../server/server-pool.ts'
 import type { ServerCredential } from '../server/server-target.ts'
 import type { ParameterSet } from '../session/parameters.ts'
-import { FACT, type StatementFacts } from '../sql/statement-facts.ts'
+import type { StatementFacts } from '../sql/statement-facts.ts'
 import type { Fifo, FifoNode } from '../util/fifo.ts'
 import { type ClientHost, ERROR, FATAL } from './client-host.ts'
 import { ClientLogin } from './client-login.ts'
 import { ClientMeter } from './client-meter.ts'
+import { ClientSlot } from './client-slot.ts'
 import { describeLoss, explainLoss } from './loss.ts'
 import type { PoolChoice } from './pool-choice.ts'
 import { RequestRelay, type RequestSession } from './request-relay.ts'
 import { SessionDeadlines } from './session-deadlines.ts'
+import { SessionState } from './session-state.ts'
 import type { StartupRequest } from './startup.ts'
 import { Welcome } from './welcome.ts'
 
@@ -67,23 +61,17 @@ export class ClientSession implements ReplySink, PoolWaiter, RequestSession, Fif
   readonly #host: ClientHost
   readonly #link: Link
   readonly #inbox: Inbox
+  readonly #memory: ClientSlot
   readonly #deadlines: SessionDeadlines
-  readonly #i: number
-  #state: ClientState = 'login'
+  readonly #state: SessionState
+  readonly #requests: RequestRelay
+  #step: ClientState = 'login'
   #login: ClientLogin | null
   #welcome: Welcome | null = null
-  #requests: RequestRelay
-  #server: ServerConnection | null = null
   #choice: PoolChoice | null = null
+  #server: ServerConnection | null = null
   #dedicated: DedicatedServer | null = null
   #counted = false
-  #pins = 0
-  /** The server connection that its open transaction was in is lost: until its end everything fails, as after an error. */
-  #transactionLost = false
-  /** The last request sent ends the transaction, if it succeeds. */
-  #endsTransaction = false
-  /** DISCARD ALL or RESET ALL is on its way, and nothing has failed since. */
-  #resets = 0
   /** The client has closed its side and waits for answers at most. */
   #peerEnded = false
   fifo: Fifo<FifoNode> | null = null
@@ -91,9 +79,6 @@ export class ClientSession implements ReplySink, PoolWaiter, RequestSession, Fif
   fifoPrevious: FifoNode | null = null
   user = ''
   database = ''
-  /** What the client's settings are, and what they were after login. */
-  parameters: ParameterSet | null = null
-  initialParameters: ParameterSet | null = null
 
   constructor(host: ClientHost, client: AcceptedClient, fd: OwnedFd) {
     this.#host = host
@@ -102,19 +87,15 @@ export class ClientSession implements ReplySink, PoolWaiter, RequestSession, Fif
     this.serial = ++lastSerial
     this.isUnix = client.family === 1
     this.address = client.address
-    const { clients } = host
-    this.#i = client.slot * (clients.recordBytes >> 2)
-    clients.clear(client.slot)
-    clients.i32[this.#i + CLIENT.generation] = client.generation
-    clients.i32[this.#i + CLIENT.plane] = host.planeIndex
-    clients.i32[this.#i + CLIENT.remotePort] = client.remotePort
-    clients.i32[this.#i + CLIENT.localPort] = client.localPort
-    clients.i32[this.#i + CLIENT.flags] = this.isUnix ? CLIENT_FLAG.unix : 0
+    this.#memory = new ClientSlot(host.clients, client, host.planeIndex)
     this.meter = new ClientMeter(host, client.slot)
-    this.#writeText('address', client.address)
+    this.#state = new SessionState(host.parameters, (pins) => {
+      this.#memory.pins(pins)
+      this.meter.pinned(pins !== 0)
+    })
     tuneSocket(fd, this.isUnix ? AF_UNIX : AF_INET)
-    this.#inbox = new Inbox(host, clients, client.slot, CLIENT)
-    this.#link = new Link(host, this, clients, client.slot, LINK_FIELDS, fd)
+    this.#inbox = new Inbox(host, host.clients, client.slot, CLIENT)
+    this.#link = new Link(host, this, host.clients, client.slot, LINK_FIELDS, fd)
     this.#login = new ClientLogin(host, this)
     this.#requests = new RequestRelay(host, this)
     this.#deadlines = new SessionDeadlines(host, this)
@@ -131,11 +112,16 @@ export class ClientSession implements ReplySink, PoolWaiter, RequestSession, Fif
   }
 
   get state(): ClientState {
+    return this.#step
+  }
+
+  get settings(): SessionState {
     return this.#state
   }
 
-  get pins(): number {
-    return this.#pins
+  /** Why its pool has no server connection for it, if that is known. */
+  get poolFailure(): ErrorFields | null {
+    return this.#choice?.current()?.lastFailure ?? null
   }
 
   /** It has one of the slots beyond max_clients. */
@@ -144,7 +130,7 @@ export class ClientSession implements ReplySink, PoolWaiter, RequestSession, Fif
   }
 
   get idleStatus(): number {
-    return this.#transactionLost ? STATUS.failed : STATUS.idle
+    return this.#state.transactionLost ? STATUS.failed : STATUS.idle
   }
 
   // ── login
@@ -152,21 +138,19 @@ export class ClientSession implements ReplySink, PoolWaiter, RequestSession, Fif
   introduce(request: StartupRequest): void {
     this.user = request.user
     this.database = request.database
-    this.#host.clients.i32[this.#i + CLIENT.protocolVersion] = request.minor
-    this.#writeText('user', request.user)
-    this.#writeText('database', request.database)
-    this.#writeText('applicationName', request.settings.get('application_name') ?? '')
+    this.#memory.protocolVersion(request.minor)
+    this.#memory.text('user', request.user)
+    this.#memory.text('database', request.database)
+    this.#memory.text('applicationName', request.settings.get('application_name') ?? '')
   }
 
   noteTls(text: string): void {
-    const { i32 } = this.#host.clients
-    i32[this.#i + CLIENT.flags] = (i32[this.#i + CLIENT.flags] ?? 0) | CLIENT_FLAG.tls
-    this.#writeText('tls', text)
+    this.#memory.flag('tls')
+    this.#memory.text('tls', text)
   }
 
   noteConsole(): void {
-    const { i32 } = this.#host.clients
-    i32[this.#i + CLIENT.flags] = (i32[this.#i + CLIENT.flags] ?? 0) | CLIENT_FLAG.console
+    this.#memory.flag('console')
   }
 
   authenticated(request: StartupRequest, credential: ServerCredential): void {
@@ -183,17 +167,17 @@ export class ClientSession implements ReplySink, PoolWaiter, RequestSession, Fif
 
   /** Remembers the key with which a cancel request may name this session; returns the process id that goes with it. */
   issueCancelKey(key: Buffer): number {
-    const { clients } = this.#host
-    clients.i32[this.#i + CLIENT.cancelKeyBytes] = key.length
-    key.copy(clients.bytes, this.slot * clients.recordBytes + CLIENT_TEXT.cancelKey.offset)
+    this.#memory.cancelKey(key)
     return cancelProcessId(this.slot, this.generation)
   }
 
   awaitServer(pool: ServerPool): void {
+    this.#deadlines.welcome(() => pool.lastFailure)
     pool.wait(this)
   }
 
   awaitRoute(): void {
+    this.#deadlines.welcome(() => null)
     this.#host.holdForRoute(this)
   }
 
@@ -205,8 +189,7 @@ export class ClientSession implements ReplySink, PoolWaiter, RequestSession, Fif
   welcomed(choice: PoolChoice | null, parameters: ParameterSet): void {
     this.#welcome = null
     this.#choice = choice
-    this.parameters = choice === null ? null : parameters
-    this.initialParameters = this.parameters
+    this.#state.begin(choice === null ? null : parameters)
     this.#deadlines.idle()
     this.#enter(this.#server === null ? 'idle' : 'active')
     const pool = choice?.current()
@@ -214,40 +197,19 @@ export class ClientSession implements ReplySink, PoolWaiter, RequestSession, Fif
     this.resume()
   }
 
-  #usePool(pool: ServerPool): void {
-    this.#host.clients.i32[this.#i + CLIENT.pool] = pool.record + 1
-    this.meter.usePool(pool.record)
-  }
-
-  /** For good: a console, a walsender. */
-  adopt(server: ServerConnection): void {
-    this.#server = server
-    this.meter.assigned()
-    this.#host.clients.i32[this.#i + CLIENT.server] = server.slot + 1
-    server.attach(this, this.slot)
-  }
-
-  /** Gives back a server connection that was only needed to log in. */
-  giveBack(): void {
-    const server = this.#server
-    this.#server = null
-    this.#host.clients.i32[this.#i + CLIENT.server] = 0
-    server?.detach()
-  }
-
   // ── bytes from the client
 
   onReadable(): void {
     if (this.#login?.handshaking && !this.#login.handshake()) return
     for (;;) {
-      if (this.#state === 'closing') {
-        this.#drainClosing()
+      if (this.#step === 'closing') {
+        this.#readForNothing()
         return
       }
       const count = this.#link.read()
       if (count === LINK_EMPTY) return
       if (count <= 0) {
-        this.#ended(count === LINK_END ? 'client closed the connection' : this.#link.failure, count === LINK_END)
+        this.#ended(count === LINK_END)
         return
       }
       let start = READ_HEADROOM
@@ -263,7 +225,7 @@ export class ClientSession implements ReplySink, PoolWaiter, RequestSession, Fif
 
   /** Uses what waits in the inbox, then listens again. */
   resume(): void {
-    if (this.#state === 'closing') return
+    if (this.#step === 'closing') return
     if (this.#inbox.bytes > 0) {
       this.#inbox.take()
       this.#consume(this.#inbox.start, this.#inbox.end)
@@ -272,8 +234,7 @@ export class ClientSession implements ReplySink, PoolWaiter, RequestSession, Fif
   }
 
   get #mayRead(): boolean {
-    if (this.#state === 'closing' || this.#state === 'waiting' || this.#peerEnded || this.#welcome !== null)
-      return false
+    if (this.#step === 'closing' || this.#step === 'waiting' || this.#peerEnded || this.#welcome !== null) return false
     return this.#server === null || !(this.#server.link.blocked || this.#server.queue.full)
   }
 
@@ -282,39 +243,33 @@ export class ClientSession implements ReplySink, PoolWaiter, RequestSession, Fif
     let used = start
     if (this.#login) used = this.#login.consume(inbound, start, end)
     else if (this.#welcome === null) used = this.#requests.consume(inbound, start, end)
-    if (this.#state === 'closing') return
+    if (this.#step === 'closing') return
     if (used < end && !this.#inbox.keep(inbound, used, end)) {
-      this.close(
-        'out of buffers',
-        FATAL('53200', 'out of memory for buffers', 'raise limits.connection_buffer or lower the load'),
-      )
+      this.close('out of buffers', FATAL('53200', 'out of memory for buffers of waiting clients'))
       return
     }
     if (this.#login === null && !this.#mayRead) this.#link.pauseReading()
   }
 
-  onFault(error: unknown): void {
-    const reason = error instanceof Error ? (error.stack ?? error.message) : String(error)
-    this.#host.countPlane('internalErrors')
-    this.#host.log('error', 'internal error while serving a client', { client: this.slot, user: this.user, reason })
-    this.close('internal error', FATAL('XX000', 'internal error in the router', "the router's log has the details"))
-  }
-
-  #ended(reason: string, orderly: boolean): void {
-    if (orderly && this.#login === null && !this.#requests.midMessage && this.#outlives(this.#server)) return
-    this.close(reason, null)
+  #ended(orderly: boolean): void {
+    if (orderly && this.#login === null && !this.#requests.midMessage && this.#outlives()) return
+    this.close(orderly ? 'client closed the connection' : this.#link.failure, null)
   }
 
   /** PostgreSQL too finishes what it was asked before it looks for more, and then finds nobody there. */
-  #outlives(server: ServerConnection | null): boolean {
-    if (this.#state !== 'waiting' && !owesAnswers(server)) return false
+  #outlives(): boolean {
+    if (this.#step !== 'waiting' && !this.#isOwed) return false
     this.#peerEnded = true
     this.#link.pauseReading()
     return true
   }
 
+  get #isOwed(): boolean {
+    return this.#server !== null && this.#server.queue.length > 0
+  }
+
   /** After last words, reads and forgets what still comes, so that closing does not reset the connection under them. */
-  #drainClosing(): void {
+  #readForNothing(): void {
     for (;;) {
       const count = this.#link.read()
       if (count === LINK_EMPTY) return
@@ -327,11 +282,20 @@ export class ClientSession implements ReplySink, PoolWaiter, RequestSession, Fif
   }
 
   onDrained(): void {
-    if (this.#state === 'closing') {
-      this.#link.hangUp()
-      return
-    }
-    this.#server?.link.resumeReading()
+    if (this.#step === 'closing') this.#link.hangUp()
+    else this.#server?.link.resumeReading()
+  }
+
+  /** Both directions are dead: nothing can be delivered any more. */
+  onHangUp(): void {
+    this.close('connection reset by the client', null)
+  }
+
+  onFault(error: unknown): void {
+    const reason = error instanceof Error ? (error.stack ?? error.message) : String(error)
+    this.#host.countPlane('internalErrors')
+    this.#host.log('error', 'internal error while serving a client', { client: this.slot, user: this.user, reason })
+    this.close('internal error', FATAL('XX000', 'internal error in the router', "the router's log has the details"))
   }
 
   onServerDrained(): void {
@@ -339,8 +303,7 @@ export class ClientSession implements ReplySink, PoolWaiter, RequestSession, Fif
   }
 
   onProgress(): void {
-    if (this.#link.reading || this.#server?.queue.full !== false) return
-    this.resume()
+    if (!this.#link.reading && this.#server?.queue.full === false) this.resume()
   }
 
   onUndeliverable(): void {
@@ -374,6 +337,11 @@ export class ClientSession implements ReplySink, PoolWaiter, RequestSession, Fif
     pool.wait(this)
   }
 
+  #usePool(pool: ServerPool): void {
+    this.#memory.pool(pool.record)
+    this.meter.usePool(pool.record)
+  }
+
   /** The topology has changed: try again. */
   requeue(): void {
     if (this.#welcome !== null) this.#welcome.begin()
@@ -389,11 +357,8 @@ export class ClientSession implements ReplySink, PoolWaiter, RequestSession, Fif
     this.meter.waitEnds()
     this.#host.toServer.begin(server.link)
     this.#attach(server, null)
-    if (!this.#host.toServer.flush()) {
-      server.lose(server.link.failure, null)
-      return
-    }
-    this.resume()
+    if (!this.#host.toServer.flush()) server.lose(server.link.failure, null)
+    else this.resume()
   }
 
   onPoolFailed(fields: ErrorFields): void {
@@ -412,79 +377,63 @@ export class ClientSession implements ReplySink, PoolWaiter, RequestSession, Fif
     this.#afterRequest()
   }
 
-  /** On `host.toServer`, which the caller has begun and flushes. */
+  /** A request that waits is cancelled by its own client. */
+  cancelWaiting(): void {
+    if (this.#step === 'waiting') this.rejectRequest(ERROR('57014', 'canceling statement due to user request'))
+  }
+
+  /** On `host.toServer`, which the caller flushes. */
   #attach(server: ServerConnection, facts: StatementFacts | null): void {
     this.adopt(server)
     this.#enter('active')
     this.#host.toServer.begin(server.link)
-    const sql: string[] = []
-    if (this.parameters !== null) {
-      const difference = this.#host.parameters.difference(server.parameters, this.parameters)
-      if (difference !== '') sql.push(difference)
-    }
-    // Another session's numbers are none of its business.
-    if (facts !== null && (facts.flags & FACT.readsSequence) !== 0) sql.push('DISCARD SEQUENCES')
-    if (this.#transactionLost)
-      sql.push('BEGIN', 'ROLLBACK TO SAVEPOINT "the transaction was lost with its server connection"')
-    if (sql.length > 0) server.relay.prepare(sql.join(';'), this.#host.toServer)
-    if (this.parameters !== null) server.parameters = this.parameters
+    const preamble = this.#state.preamble(server, facts)
+    if (preamble !== '') server.relay.prepare(preamble, this.#host.toServer)
+  }
+
+  /** Has this server connection from now on. */
+  adopt(server: ServerConnection): void {
+    this.#server = server
+    this.#memory.server(server.slot)
+    this.meter.assigned()
+    server.attach(this, this.slot)
+  }
+
+  /** Gives its server connection back as it is. */
+  giveBack(): void {
+    const server = this.#server
+    this.#server = null
+    this.#memory.server(null)
+    server?.detach()
   }
 
   onPrepared(failure: ErrorFields | null): void {
-    if (this.#welcome !== null) {
-      this.#welcome.onPrepared(failure)
-      return
+    if (this.#welcome !== null) this.#welcome.onPrepared(failure)
+    else if (!this.#state.isRestored(failure !== null) && failure !== null) {
+      const message = `cannot restore the session's settings: ${failure.message}`
+      this.close(message, FATAL(failure.sqlstate, message))
     }
-    if (this.#transactionLost) {
-      this.#transactionLost = false
-      return
-    }
-    if (failure === null) return
-    this.close(
-      'session settings cannot be restored',
-      FATAL(failure.sqlstate, `cannot restore the session's settings: ${failure.message}`),
-    )
   }
 
   noteFacts(facts: StatementFacts): void {
-    const { flags } = facts
-    this.#endsTransaction = (flags & (FACT.commits | FACT.rollsBack)) !== 0
-    if (facts.pins !== 0) this.pin(facts.pins)
-    if ((flags & FACT.sets) !== 0 && this.#setsUnreported(facts)) this.pin(PIN.setting)
-    this.#resets |= flags & (FACT.discardsAll | FACT.resetsAll | FACT.deallocatesAll)
-  }
-
-  /** Settings that the server reports are followed by what it reports; the others only it knows. */
-  #setsUnreported(facts: StatementFacts): boolean {
-    const reported = this.#server?.baseline.values
-    return facts.settings.some((name) => reported?.has(name) !== true)
+    this.#state.note(facts, this.#server)
   }
 
   pin(bits: number): void {
-    if ((this.#pins | bits) === this.#pins) return
-    if (this.#pins === 0) this.meter.pinned()
-    this.#pins |= bits
-    this.#host.clients.i32[this.#i + CLIENT.pins] = this.#pins
-  }
-
-  #unpin(): void {
-    this.#pins &= PIN.sessionMode | PIN.console | PIN.replication
-    this.#host.clients.i32[this.#i + CLIENT.pins] = this.#pins
-    if (this.#pins === 0) this.meter.unpinned()
+    this.#state.pin(bits)
   }
 
   noteRequest(): void {
     this.meter.requestBegins()
-    this.#host.clients.i32[this.#i + CLIENT.outstanding] = this.#server?.queue.outstanding ?? 0
+    this.#memory.outstanding(this.#server?.queue.outstanding ?? 0)
     this.#deadlines.querying()
   }
 
   // ── answers
 
   onParameter(name: string, value: string): void {
-    if (this.parameters !== null) this.parameters = this.#host.parameters.with(this.parameters, name, value)
-    if (this.#server) this.#server.parameters = this.parameters ?? this.#server.parameters
-    if (name === 'application_name') this.#writeText('applicationName', value)
+    this.#state.report(name, value, this.#server)
+    if (name === 'application_name') this.#memory.text('applicationName', value)
   }
 
   onAnswered(entry: number): void {
@@ -495,19 +444,18 @@ export class ClientSession implements ReplySink, PoolWaiter, RequestSession, Fif
     this.#requests.statements.skipped(entry)
   }
 
-  onError(): void {
-    this.#resets = 0
+  onError(sqlstate: string): void {
+    this.#state.fail()
+    this.#requests.statements.failed(sqlstate)
     this.meter.error()
   }
 
   onReady(status: number): void {
     const server = this.#server as ServerConnection
-    const { i32 } = this.#host.clients
-    i32[this.#i + CLIENT.transactionStatus] = status
-    i32[this.#i + CLIENT.outstanding] = server.queue.outstanding
+    this.#memory.answered(status, server.queue.outstanding)
     this.meter.answered(server.slot)
-    if (this.#resets !== 0) this.#reset(server)
     if (server.queue.length > 0 || this.#requests.midMessage) return
+    this.#settle(server)
     if (status !== STATUS.idle) {
       this.#deadlines.inTransaction()
       if (this.#peerEnded) this.close('client closed the connection', null)
@@ -515,35 +463,34 @@ export class ClientSession implements ReplySink, PoolWaiter, RequestSession, Fif
     }
     this.meter.transactionEnds(server.slot)
     this.#deadlines.idle()
-    if (this.#pins === 0) this.#release(server)
+    if (this.#state.pins === 0) {
+      this.#enter('idle')
+      this.giveBack()
+    }
     this.#afterRequest()
   }
 
-  /** DISCARD ALL, RESET ALL or DEALLOCATE ALL has happened, on the server and so for the client. */
-  #reset(server: ServerConnection): void {
-    const done = this.#resets
-    this.#resets = 0
-    if ((done & (FACT.discardsAll | FACT.deallocatesAll)) !== 0) {
+  /** What DISCARD, RESET and DEALLOCATE have done on the server has happened to the session too. */
+  #settle(server: ServerConnection): void {
+    const { statements } = this.#requests
+    statements.settle()
+    const effects = this.#state.settle(server)
+    if (effects.statements) {
       server.statements.clear()
-      this.#requests.statements.clear()
+      statements.clear()
     }
-    if ((done & (FACT.discardsAll | FACT.resetsAll)) !== 0) {
-      // The server went back to its own start, the client expects its own.
-      server.parameters = server.baseline
-      this.parameters = this.initialParameters
+    this.#memory.prepared(statements.count)
+    if (effects.restored.length === 0) return
+    writer.reset()
+    for (const [name, value] of effects.restored) {
+      const shown = server.reportedName(name)
+      if (shown !== null) writeParameterStatus(writer, shown, value)
     }
-    if ((done & FACT.discardsAll) !== 0) this.#unpin()
-  }
-
-  #release(server: ServerConnection): void {
-    this.#server = null
-    this.#host.clients.i32[this.#i + CLIENT.server] = 0
-    this.#enter('idle')
-    server.detach()
+    this.send(writer.bytes)
   }
 
   #afterRequest(): void {
-    if (this.#state === 'closing' || owesAnswers(this.#server) || this.#state === 'waiting') return
+    if (this.#step === 'closing' || this.#step === 'waiting' || this.#isOwed) return
     if (this.#peerEnded && this.#inbox.bytes === 0) this.close('client closed the connection', null)
     else if (this.#host.draining) this.onDraining()
     else if (this.#inbox.bytes > 0 && !this.#link.reading) this.resume()
@@ -551,33 +498,32 @@ export class ClientSession implements ReplySink, PoolWaiter, RequestSession, Fif
 
   /** The plane drains: a client without a transaction is told now, the others when theirs is over. */
   onDraining(): void {
-    const busy =
-      this.#state === 'waiting' ||
-      owesAnswers(this.#server) ||
-      (this.#server !== null && this.#server.status !== STATUS.idle)
-    if (this.#state === 'closing' || (busy && this.#login === null) || this.#requests.midMessage) return
+    const inTransaction = this.#server !== null && this.#server.status !== STATUS.idle
+    const isBusy = this.#step === 'waiting' || this.#isOwed || inTransaction || this.#requests.midMessage
+    if (this.#step === 'closing' || (isBusy && this.#login === null)) return
     this.close('draining', FATAL('57P01', 'terminating connection: the router is shutting down'))
   }
 
   onServerLost(loss: ServerLoss): void {
     const server = this.#server as ServerConnection
     this.#server = null
-    this.#host.clients.i32[this.#i + CLIENT.server] = 0
-    if (this.#state === 'closing') return
+    this.#memory.server(null)
+    if (this.#step === 'closing') return
     this.#requests.statements.abandon()
+    const { length, outstanding } = server.queue
     const verdict = describeLoss(loss, {
       welcoming: this.#welcome !== null,
-      pins: this.#pins,
+      pins: this.#state.pins,
       status: server.status,
-      outstanding: server.queue.outstanding,
-      unfinished: server.queue.length > 0 && server.queue.outstanding === 0,
-      endsTransaction: this.#endsTransaction,
+      outstanding,
+      unfinished: length > 0 && outstanding === 0,
+      endsTransaction: this.#state.endsTransaction,
     })
     if (verdict.kind === 'close') {
       this.close(loss.reason, verdict.fields)
       return
     }
-    this.#transactionLost = verdict.transactionLost
+    this.#state.loseTransaction(verdict.transactionLost)
     this.#requests.abort(verdict.unfinished)
     this.meter.error()
     this.meter.abandoned()
@@ -597,7 +543,7 @@ export class ClientSession implements ReplySink, PoolWaiter, RequestSession, Fif
   }
 
   terminate(): void {
-    if (!this.#outlives(this.#server)) this.close('client said goodbye', null)
+    if (!this.#outlives()) this.close('client said goodbye', null)
   }
 
   send(bytes: Uint8Array): void {
@@ -606,85 +552,76 @@ export class ClientSession implements ReplySink, PoolWaiter, RequestSession, Fif
 
   /** Ends the session; `fields`, if any, are the last words to the client. Harmless when it is closing already. */
   close(reason: string, fields: ErrorFields | null): void {
-    if (this.#state === 'closing') return
+    if (this.#step === 'closing') return
     this.#login?.abandon()
     this.#login = null
     this.#leaveQueue()
     this.#enter('closing')
     this.#deadlines.stop()
     this.#inbox.release()
+    this.#dedicated?.abandon()
     this.#dropServer()
     this.#requests.statements.clear()
     if (this.#counted) this.#host.countLogin(this, -1)
-    this.#dedicated?.abandon()
+    const { slot, user, database, address } = this
     this.#host.log(fields === null ? 'debug' : 'info', 'client closed', {
-      client: this.slot,
-      user: this.user,
-      database: this.database,
-      address: this.address,
+      client: slot,
+      user,
+      database,
+      address,
       reason,
     })
-    if (fields === null || this.#link.closed) {
+    this.#sayLastWords(fields)
+  }
+
+  #sayLastWords(fields: ErrorFields | null): void {
+    if (fields !== null) writeError(writer.reset(), fields)
+    if (fields === null || !this.#link.send(writer.bytes)) {
       this.#link.farewell()
       this.#finish()
       return
     }
-    writeError(writer.reset(), fields)
-    if (!this.#link.send(writer.bytes)) {
-      this.#finish()
-      return
-    }
-    this.#link.resumeReading()
     this.#deadlines.lastWords(() => this.#finish())
     if (!this.#link.blocked) this.#link.hangUp()
+    this.#link.resumeReading()
   }
 
   #dropServer(): void {
     const server = this.#server
-    this.#server = null
     if (server === null) return
-    const clean = !owesAnswers(server) && server.status === STATUS.idle && !this.#requests.midMessage
-    const dedicated = (this.#pins & (PIN.console | PIN.replication)) !== 0
-    if (!clean || dedicated || this.#welcome !== null) server.close('its client is gone')
-    else if (this.#pins === 0) server.detach()
+    const isOwed = this.#isOwed
+    const isClean = !isOwed && server.status === STATUS.idle && !this.#requests.midMessage && this.#welcome === null
+    const isDedicated = (this.#state.pins & (PIN.console | PIN.replication)) !== 0
+    this.#server = null
+    this.#memory.server(null)
+    if (!isClean || isDedicated) {
+      // Nobody wants the answer any more, and until it is there the shard works for nobody.
+      if (isOwed && !isDedicated) this.#host.cancelServer(server)
+      server.close('its client is gone')
+    } else if (this.#state.pins === 0) server.detach()
     else server.detachAndReset()
   }
 
   #leaveQueue(): void {
     if (this.fifo !== null) this.fifo.remove(this)
-    this.#host.unhold(this)
   }
 
   #finish(): void {
     if (this.#link.closed) return
     this.#deadlines.stop()
     this.#link.close()
-    this.#host.clients.i32[this.#i + CLIENT.state] = CLIENT_STATE.free
+    this.#memory.state('free')
     this.#host.clientGone(this)
   }
 
   /** The one setter. */
-  #enter(state: ClientState): void {
-    this.#state = state
-    this.#host.clients.i32[this.#i + CLIENT.state] = CLIENT_STATE[state]
-  }
-
-  /** A request that waits is cancelled by its own client. */
-  cancelWaiting(): void {
-    if (this.#state === 'waiting') this.rejectRequest(ERROR('57014', 'canceling statement due to user request'))
-  }
-
-  #writeText(field: keyof typeof CLIENT_TEXT, text: string): void {
-    const { offset, capacity } = CLIENT_TEXT[field]
-    this.#host.clients.writeText(this.slot, offset, capacity, text)
+  #enter(step: ClientState): void {
+    this.#step = step
+    this.#memory.state(step)
   }
 }
 
 /** What a client is told as its backend's process id: its slot, and which of the slot's owners it is. */
 export function cancelProcessId(slot: number, generation: number): number {
   return ((generation & 0x7ff) << 20) | (slot + 1)
-}
-
-function owesAnswers(server: ServerConnection | null): boolean {
-  return server !== null && server.queue.length > 0
 }

@@ -4,7 +4,7 @@ import { PIN } from '../memory/client-slots.ts'
 import { readErrorFields } from '../protocol/errors.ts'
 import { HEADER_BYTES, lengthAt, STATUS } from '../protocol/message-type.ts'
 import { MessageWriter } from '../protocol/writer.ts'
-import type { ServerLoss } from '../server/reply-relay.ts'
+import type { ServerLoss } from '../server/reply-sink.ts'
 import { describeLoss, explainLoss, type LossSituation, type LossVerdict } from './loss.ts'
 
 const LOSS: ServerLoss = { reason: 'recv: ECONNRESET', fields: null, midMessage: false }

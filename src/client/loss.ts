@@ -2,7 +2,7 @@ import { PIN, pinReasons } from '../memory/client-slots.ts'
 import { STATUS } from '../protocol/message-type.ts'
 import { type ErrorFields, writeError, writeReady } from '../protocol/messages.ts'
 import type { MessageWriter } from '../protocol/writer.ts'
-import type { ServerLoss } from '../server/reply-relay.ts'
+import type { ServerLoss } from '../server/reply-sink.ts'
 import { FATAL } from './client-host.ts'
 
 /** A session at the moment its server connection was lost. */

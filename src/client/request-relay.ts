@@ -6,7 +6,7 @@ import { type ErrorFields, FLUSH, writeError, writeReady } from '../protocol/mes
 import { MessageWriter } from '../protocol/writer.ts'
 import { REPLY } from '../server/reply-queue.ts'
 import type { ServerConnection } from '../server/server-connection.ts'
-import type { StatementFacts } from '../sql/statement-facts.ts'
+import { FACT, type StatementFacts } from '../sql/statement-facts.ts'
 import type { ClientHost } from './client-host.ts'
 import { StatementRelay } from './statement-relay.ts'
 
@@ -147,9 +147,11 @@ export class RequestRelay {
     if (this.#skipped()) return stop
     if (facts) this.#session.noteFacts(facts)
     this.statements.forgetUnnamed()
+    const named = facts !== null && (facts.flags & (FACT.executes | FACT.deallocates)) !== 0
+    const renamed = named && (facts.flags & FACT.several) === 0 && this.statements.query(source, at, stop, facts)
     this.#push(REPLY.query)
     this.#session.noteRequest()
-    return this.#forward(source, at, stop, end)
+    return renamed ? stop : this.#forward(source, at, stop, end)
   }
 
   /** Undefined: not all there yet. Null: too long to be looked at, which pins. */

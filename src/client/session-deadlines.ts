@@ -1,9 +1,12 @@
+import type { ErrorFields } from '../protocol/messages.ts'
 import { Timer } from '../util/timer-wheel.ts'
 import { type ClientHost, ERROR, FATAL } from './client-host.ts'
 import type { ClientSession } from './client-session.ts'
 
 /** How long last words may take. */
 const LAST_WORDS_MS = 5000
+const WAITED_TOO_LONG = 'no server connection became free in time (query_wait timeout)'
+const WAIT_HINT = 'raise pool.size or timeouts.query_wait, or lower the load'
 
 /**
  * The one deadline a session has at any moment: what it is for follows from what the session does. Arming is skipped
@@ -36,11 +39,22 @@ export class SessionDeadlines {
     })
   }
 
+  /** Logging in needs a server connection; `failure`: why there is none, if that is known. */
+  welcome(failure: () => ErrorFields | null): void {
+    this.#arm(this.#host.timeouts.queryWaitMs || this.#host.timeouts.clientLoginMs, () => {
+      const known = failure()
+      const fields = known ?? FATAL('53300', WAITED_TOO_LONG, WAIT_HINT)
+      this.#session.close(fields.message, { ...fields, severity: 'FATAL' })
+    })
+  }
+
   waiting(): void {
     this.#arm(this.#host.timeouts.queryWaitMs, () => {
       this.#session.meter.waitTimedOut()
-      const message = 'no server connection became free in time (query_wait timeout)'
-      this.#session.rejectRequest(ERROR('53300', message, 'raise pool.size or timeouts.query_wait, or lower the load'))
+      const known = this.#session.poolFailure
+      this.#session.rejectRequest(
+        known === null ? ERROR('53300', WAITED_TOO_LONG, WAIT_HINT) : { ...known, severity: 'ERROR' },
+      )
     })
   }
 

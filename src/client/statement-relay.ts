@@ -1,10 +1,11 @@
 import type { NativeBuffer } from '../io/native.ts'
 import { FRONTEND, HEADER_BYTES } from '../protocol/message-type.ts'
-import { writeCloseStatement, writeParse } from '../protocol/messages.ts'
+import { SYNC, writeCloseStatement, writeParse } from '../protocol/messages.ts'
 import { MessageWriter } from '../protocol/writer.ts'
 import { REPLY, SWALLOW, SYNTHESIZE } from '../server/reply-queue.ts'
 import type { ServerConnection } from '../server/server-connection.ts'
 import { type PreparedStatement, SessionStatements } from '../session/prepared-statements.ts'
+import { FACT, type StatementFacts } from '../sql/statement-facts.ts'
 import type { ClientHost } from './client-host.ts'
 import type { RequestSession } from './request-relay.ts'
 
@@ -28,6 +29,8 @@ export class StatementRelay {
   readonly #session: RequestSession
   #named: SessionStatements | null = null
   #unnamed: Buffer | null = null
+  #lastUsed: PreparedStatement | null = null
+  #deallocating: { readonly name: string; readonly statement: PreparedStatement } | null = null
   readonly #undo: Undo[] = []
 
   constructor(host: ClientHost, session: RequestSession) {
@@ -64,6 +67,50 @@ export class StatementRelay {
       default:
         return this.#close(source, at, stop)
     }
+  }
+
+  /**
+   * EXECUTE or DEALLOCATE, in a query of its own, of a statement that was prepared by the protocol: sent with the name that
+   * it has on the server. False when it names none of those.
+   */
+  query(source: NativeBuffer, at: number, stop: number, facts: StatementFacts): boolean {
+    const server = this.#session.server as ServerConnection
+    const { nameStart, nameStop } = facts
+    const name = identifier(source.bytes.toString('utf8', nameStart, nameStop))
+    const statement = this.#named?.get(name)
+    if (statement === undefined) return false
+    if (this.#ensure(server, statement)) {
+      // Should its Parse fail, the query that follows must not be skipped with it.
+      this.#host.toServer.insert(SYNC)
+      server.queue.push(REPLY.sync | SWALLOW)
+    }
+    if ((facts.flags & FACT.deallocates) !== 0) {
+      server.statements.delete(statement)
+      this.#deallocating = { name, statement }
+    }
+    const length = stop - at - 1 + statement.serverName.length - (nameStop - nameStart)
+    writer
+      .reset()
+      .byte(FRONTEND.query)
+      .int32(length)
+      .raw(source.bytes.subarray(at + HEADER_BYTES, nameStart))
+    writer.raw(Buffer.from(statement.serverName)).raw(source.bytes.subarray(nameStop, stop))
+    this.#host.toServer.insert(writer.bytes)
+    return true
+  }
+
+  /** Everything sent has been answered. */
+  settle(): void {
+    if (this.#deallocating !== null) this.#named?.delete(this.#deallocating.name)
+    this.#deallocating = null
+  }
+
+  /** An error was answered. */
+  failed(sqlstate: string): void {
+    if (this.#deallocating !== null) this.#session.server?.statements.add(this.#deallocating.statement)
+    this.#deallocating = null
+    // "cached plan must not change result type": preparing it again must help, as it would have on a direct connection.
+    if (sqlstate === '0A000' && this.#lastUsed !== null) this.#host.statements.forget(this.#lastUsed)
   }
 
   /** A Parse or Close was answered; others are none of ours. */
@@ -213,14 +260,20 @@ export class StatementRelay {
     }
     const statement = this.#named?.get(source.bytes.toString('utf8', nameStart, nameEnd))
     if (statement === undefined) return null
-    if (!server.statements.use(statement)) {
-      this.#makeRoom(server)
-      server.statements.add(statement)
-      this.#note(REPLY.parse | SWALLOW, 'server-parse', '', statement)
-      writeParse(writer.reset(), statement.serverName, statement.tail)
-      this.#host.toServer.insert(writer.bytes)
-    }
+    this.#ensure(server, statement)
     return statement
+  }
+
+  /** Parses it on the server connection if that has not been done; true if it had to. */
+  #ensure(server: ServerConnection, statement: PreparedStatement): boolean {
+    this.#lastUsed = statement
+    if (server.statements.use(statement)) return false
+    this.#makeRoom(server)
+    server.statements.add(statement)
+    this.#note(REPLY.parse | SWALLOW, 'server-parse', '', statement)
+    writeParse(writer.reset(), statement.serverName, statement.tail)
+    this.#host.toServer.insert(writer.bytes)
+    return true
   }
 
   /** Whoever had the server connection before may have left an unnamed statement in it, which is not ours to bind. */
@@ -257,6 +310,11 @@ export class StatementRelay {
     this.#session.violate(`malformed ${what} message`)
     return false
   }
+}
+
+/** Unquoted names are lower case. */
+function identifier(text: string): string {
+  return text.startsWith('"') ? text.slice(1, -1).replaceAll('""', '"') : text.toLowerCase()
 }
 
 /** Kept in the same buffer where it fits: most clients prepare the same few texts again and again. */

@@ -87,7 +87,7 @@ function withImpliedEntries(config: Config): Config {
 }
 
 function impliedRule(type: 'local' | 'host'): Config['hba'][number] {
-  return { type, database: ['all'], user: ['all'], address: ['all'], method: 'scram-sha-256' }
+  return { type, database: ['all', 'replication'], user: ['all'], address: ['all'], method: 'scram-sha-256' }
 }
 
 function impliedDatabase(group: string): Config['databases'][number] {

@@ -55,6 +55,15 @@ export class AccountFinder {
     return answer(user, await this.#queryFor(config, entry, entry.name ?? asked).lookup(user), config)
   }
 
+  /** A login with what was found has failed: what the shard says may have changed. */
+  async refresh(user: string, database: string): Promise<void> {
+    const config = this.#config
+    if (config === null || config.auth.query === null) return
+    const asked = config.auth.queryDatabase ?? database
+    const entry = findDatabase(config, asked)
+    if (entry !== null) await this.#queryFor(config, entry, entry.name ?? asked).refresh(user)
+  }
+
   async close(): Promise<void> {
     const queries = [...this.#queries.values()]
     this.#queries.clear()

@@ -34,6 +34,8 @@ export interface LinkOwner {
   onReadable(): void
   /** All waiting bytes have left: whoever feeds this link may go on. */
   onDrained(): void
+  /** The connection is dead in both directions, while nobody reads. What arrived before may still be read. */
+  onHangUp(): void
   /** One of the others threw: end this connection, with a reason, and leave the rest alone. */
   onFault(error: unknown): void
 }
@@ -208,7 +210,10 @@ export class Link implements PollTarget {
     if ((events & (READABLE | HANG_UP)) === 0) return
     if (this.#reading) this.#owner.onReadable()
     // Reported whatever we ask for, again and again: look away until somebody wants to read.
-    else if ((events & HANG_UP) !== 0) this.#unwatch()
+    else if ((events & HANG_UP) !== 0) {
+      this.#unwatch()
+      this.#owner.onHangUp()
+    }
   }
 
   #watch(): void {

@@ -46,5 +46,7 @@ export type PlaneEvent =
     }
   /** Look this user up (auth_query) and answer with `account`. */
   | { readonly op: 'account'; readonly user: string; readonly database: string }
+  /** What was found of this user did not let it in: forget it, and look anew. */
+  | { readonly op: 'account-refused'; readonly user: string; readonly database: string }
   /** The shard behaved unlike the topology says: probe it now. */
   | { readonly op: 'suspect'; readonly shard: number; readonly reason: string }

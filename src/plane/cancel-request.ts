@@ -74,6 +74,10 @@ export class CancelRequest {
     if (!this.#link.send(writer.bytes)) this.#end(null)
   }
 
+  onHangUp(): void {
+    this.#end(null)
+  }
+
   onFault(error: unknown): void {
     this.#end('internal error in a cancel request')
     throw error

@@ -82,6 +82,10 @@ export class ControlLink {
     // Events wait for nobody, so nobody waits for this.
   }
 
+  onHangUp(): void {
+    this.#lost()
+  }
+
   onFault(error: unknown): void {
     this.#lost()
     throw error

@@ -268,6 +268,10 @@ export class Plane implements ClientHost {
     return { cancel: () => waiting.delete(answer) }
   }
 
+  accountRefused(user: string, database: string): void {
+    this.#parts.tell({ op: 'account-refused', user, database })
+  }
+
   /** The answer to a lookup; null: no such user. */
   accountFound(name: string, user: UserValue | null, error: string | null): void {
     const waiting = this.#lookups.get(name)
@@ -296,10 +300,6 @@ export class Plane implements ClientHost {
 
   holdForRoute(session: ClientSession): void {
     this.#held.push(session)
-  }
-
-  unhold(session: ClientSession): void {
-    if (session.fifo !== null) session.fifo.remove(session)
   }
 
   cancelByKey(processId: number, key: Buffer): void {
@@ -359,8 +359,9 @@ export class Plane implements ClientHost {
     if (!this.parameters.crowded) return
     const used = new Set<ParameterSet>(this.acceptedSettings.values())
     for (const session of this.sessions) {
-      if (session.parameters) used.add(session.parameters)
-      if (session.initialParameters) used.add(session.initialParameters)
+      const { parameters, initial } = session.settings
+      if (parameters) used.add(parameters)
+      if (initial) used.add(initial)
     }
     for (const pool of this.poolSet.all) {
       if (pool.welcome) used.add(pool.welcome.baseline)

@@ -1,5 +1,4 @@
 import type { Gather } from '../io/gather.ts'
-import type { Link } from '../io/link.ts'
 import { READ_HEADROOM } from '../io/link.ts'
 import type { NativeBuffer } from '../io/native.ts'
 import { readErrorFields } from '../protocol/errors.ts'
@@ -10,37 +9,6 @@ import { MessageWriter } from '../protocol/writer.ts'
 import { REPLY, SWALLOW, SYNTHESIZE } from './reply-queue.ts'
 import type { ServerConnection } from './server-connection.ts'
 import type { ServerHost } from './server-host.ts'
-
-/** How a server connection ended while a client had it. */
-export interface ServerLoss {
-  readonly reason: string
-  /** The server's own FATAL error, if it sent one. */
-  readonly fields: ErrorFields | null
-  /** The client got a part of a message: nothing sensible can be said to it any more. */
-  readonly midMessage: boolean
-}
-
-/** The client that has a server connection, as the server's side sees it. None of these may throw. */
-export interface ReplySink {
-  readonly link: Link
-  /** The server now reports this value; the client has been told. */
-  onParameter(name: string, value: string): void
-  /** A ReadyForQuery has been forwarded. */
-  onReady(status: number): void
-  /** The answer to our own questions ahead of the client's request is complete. */
-  onPrepared(failure: ErrorFields | null): void
-  /** A request was answered: kind as in REPLY. */
-  onAnswered(entry: number): void
-  /** An error skipped a request that will never be answered. */
-  onSkipped(entry: number): void
-  onError(): void
-  /** Some of what was owed has come: a client that had to stop may go on. */
-  onProgress(): void
-  /** Bytes could not be delivered; the client is closed when this returns. */
-  onUndeliverable(): void
-  onServerDrained(): void
-  onServerLost(loss: ServerLoss): void
-}
 
 const writer = new MessageWriter()
 
@@ -268,11 +236,11 @@ export class ReplyRelay {
       this.lastWords = fields
       return true
     }
-    if ((queue.head & SWALLOW) !== 0) {
+    if ((queue.head & SWALLOW) !== 0 && queue.headKind === REPLY.query) {
       this.#failure = fields ?? { severity: 'ERROR', sqlstate: 'XX000', message: 'error in answer to the router' }
     } else if (client) {
       this.#host.toClient.forward(source, at, stop)
-      client.onError()
+      client.onError(fields?.sqlstate ?? '')
     }
     queue.fail((entry) => client?.onSkipped(entry))
     client?.onProgress()

@@ -13,7 +13,8 @@ import type { ParameterSet } from '../session/parameters.ts'
 import { ServerStatements } from '../session/prepared-statements.ts'
 import { Timer } from '../util/timer-wheel.ts'
 import { ReplyQueue } from './reply-queue.ts'
-import { ReplyRelay, type ReplySink } from './reply-relay.ts'
+import { ReplyRelay } from './reply-relay.ts'
+import type { ReplySink } from './reply-sink.ts'
 import type { ServerHost } from './server-host.ts'
 import { ServerLogin } from './server-login.ts'
 import type { ServerTarget } from './server-target.ts'
@@ -122,6 +123,12 @@ export class ServerConnection {
     return this.#host.servers.i32[this.#i + SERVER.transactionStatus] ?? 0
   }
 
+  /** How the server spells the name of a setting that it reports; null for one that it does not report. */
+  reportedName(name: string): string | null {
+    for (const reported of this.reported.keys()) if (reported.toLowerCase() === name) return reported
+    return null
+  }
+
   noteStatus(status: number): void {
     const { i32 } = this.#host.servers
     i32[this.#i + SERVER.transactionStatus] = status
@@ -150,7 +157,7 @@ export class ServerConnection {
     else this.#becomeIdle()
   }
 
-  /** Its client is gone, or unpinned, and may have left anything in it: forget all of it first. */
+  /** Its client is gone and may have left anything in it: forget all of it first. */
   detachAndReset(): void {
     this.#letGo()
     if (this.retired !== null) {
@@ -233,6 +240,10 @@ export class ServerConnection {
     const reason = error instanceof Error ? (error.stack ?? error.message) : String(error)
     this.#host.log('error', 'internal error while serving a server connection', { server: this.slot, reason })
     this.lose('internal error in the router', null)
+  }
+
+  onHangUp(): void {
+    // Its last words are read when its client takes bytes again.
   }
 
   onDrained(): void {

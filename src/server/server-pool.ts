@@ -54,6 +54,8 @@ export class ServerPool implements ServerOwner {
   #paused = false
   target: ServerTarget
   settings: PoolSettings
+  /** Why no server connection could be opened last time; null when the last one could. */
+  lastFailure: ErrorFields | null = null
   /** What the last server connection reported at login: the welcome for clients. Null before the first. */
   welcome: PoolWelcome | null = null
 
@@ -170,6 +172,7 @@ export class ServerPool implements ServerOwner {
       server.close(server.retired ?? 'not of this pool')
       return
     }
+    this.lastFailure = null
     if (this.welcome?.baseline !== server.baseline)
       this.welcome = { reported: server.reported, baseline: server.baseline }
     this.#idle.push(server)
@@ -242,6 +245,7 @@ export class ServerPool implements ServerOwner {
   /** A server that refuses us for good fails those who wait; one that is away is tried again while they wait. */
   #failed(fields: ErrorFields, reason: string): void {
     const { shard, user, database } = this.target
+    this.lastFailure = fields
     const hopeless = HOPELESS.has(fields.sqlstate.slice(0, 2))
     this.#add(hopeless ? POOL_F64.serverLoginFailures : POOL_F64.serverConnectFailures)
     this.#host.log('warn', 'server connection failed', {

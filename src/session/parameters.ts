@@ -72,6 +72,17 @@ export class ParameterRegistry {
     return made
   }
 
+  /** `set` with the values that these names have in `base`, or without them. */
+  without(set: ParameterSet, names: readonly string[], base: ParameterSet): ParameterSet {
+    const values = new Map(set.values)
+    for (const name of names) {
+      const value = base.values.get(name)
+      if (value === undefined) values.delete(name)
+      else values.set(name, value)
+    }
+    return this.#intern(values)
+  }
+
   /** `base` with everything of `overrides`. */
   merge(base: ParameterSet, overrides: ReadonlyMap<string, string>): ParameterSet {
     if (overrides.size === 0) return base

@@ -22,6 +22,7 @@ const SWEEP_AT = 10_000
 export class StatementRegistry {
   readonly #byTail = new Map<string, PreparedStatement>()
   #nextId = 1
+  #sweepAt = SWEEP_AT
 
   get size(): number {
     return this.#byTail.size
@@ -32,7 +33,7 @@ export class StatementRegistry {
     const key = tail.toString('latin1')
     let statement = this.#byTail.get(key)
     if (statement === undefined) {
-      if (this.#byTail.size >= SWEEP_AT) this.#sweep()
+      if (this.#byTail.size >= this.#sweepAt) this.#sweep()
       statement = new PreparedStatement(this.#nextId++, Buffer.from(tail))
       this.#byTail.set(key, statement)
     }
@@ -45,8 +46,16 @@ export class StatementRegistry {
     statement.users--
   }
 
+  /** Its plans are out of date: whoever prepares the same text from now on gets a fresh statement. */
+  forget(statement: PreparedStatement): void {
+    const key = statement.tail.toString('latin1')
+    if (this.#byTail.get(key) === statement) this.#byTail.delete(key)
+  }
+
   #sweep(): void {
     for (const [key, statement] of this.#byTail) if (statement.users === 0) this.#byTail.delete(key)
+    // Where most are in use, sweeping for every new one would find nothing and take long.
+    this.#sweepAt = Math.max(SWEEP_AT, 2 * this.#byTail.size)
   }
 }
 

@@ -31,6 +31,10 @@ export const FACT = {
   sets: 1 << 7,
   /** RESET ALL. */
   resetsAll: 1 << 8,
+  /** RESET of the parameters in `settings`, if it is one statement. */
+  resets: 1 << 10,
+  /** EXECUTE of the statement whose name is at `nameStart`. */
+  executes: 1 << 11,
   /** currval or lastval: the answer depends on what this session did before. */
   readsSequence: 1 << 9,
 } as const
@@ -56,6 +60,9 @@ export class StatementFacts {
   pins = 0
   /** FACT bits. */
   flags = 0
+  /** Where the name in EXECUTE or DEALLOCATE is; it may be quoted. */
+  nameStart = 0
+  nameStop = 0
   /** Lower-case names of parameters that SET and RESET name, session-wide ones only. */
   readonly settings: string[] = []
 
@@ -115,6 +122,11 @@ export class StatementFacts {
       case W.discard:
         this.#discard(first)
         break
+      case W.execute:
+        this.#name(FACT.executes)
+        this.#lexer.next()
+        this.#expression(first)
+        return
       case W.listen:
         this.pins |= PIN.listen
         break
@@ -199,7 +211,10 @@ export class StatementFacts {
     }
     const pins = meaning & ~FUNCTION
     if (pins === 0) return
-    if ((pins & PIN.sequence) !== 0 && this.#readsSequence()) this.flags |= FACT.readsSequence
+    if ((pins & PIN.sequence) !== 0 && this.#readsSequence()) {
+      this.flags |= FACT.readsSequence
+      return
+    }
     if ((pins & PIN.setting) !== 0 && this.#isLocalSetting()) return
     this.pins |= pins
   }
@@ -246,7 +261,19 @@ export class StatementFacts {
       return
     }
     if (meaning === W.prepare) this.#lexer.next()
-    this.flags |= this.#meaning() === W.all ? FACT.deallocatesAll : FACT.deallocates
+    if (this.#meaning() === W.all) this.flags |= FACT.deallocatesAll
+    else this.#noteName(FACT.deallocates)
+  }
+
+  #name(flag: number): void {
+    this.#lexer.next()
+    this.#noteName(flag)
+  }
+
+  #noteName(flag: number): void {
+    this.flags |= flag
+    this.nameStart = this.#lexer.start
+    this.nameStop = this.#lexer.stop
   }
 
   #set(): void {
@@ -275,7 +302,8 @@ export class StatementFacts {
   #reset(): void {
     this.#lexer.next()
     const meaning = this.#meaning()
-    if (meaning === W.all) this.flags |= FACT.resetsAll | FACT.sets
+    this.flags |= FACT.resets
+    if (meaning === W.all) this.flags |= FACT.resetsAll
     else if (meaning === W.time) this.#setting('timezone')
     else if (meaning === W.session) this.#setting('session_authorization')
     else this.#namedSetting()

@@ -46,7 +46,8 @@ export const W = {
   truth: FIRST_WORD + 28,
   plans: FIRST_WORD + 29,
   authorization: FIRST_WORD + 30,
-  characteristics: FIRST_WORD + 31,
+  execute: FIRST_WORD + 31,
+  characteristics: FIRST_WORD + 32,
 } as const
 
 const keywords = (text: string, meaning: number): [string, number][] => text.split(' ').map((word) => [word, meaning])
@@ -88,6 +89,7 @@ export const WORDS: WordTable = new WordTable([
   ['reset', W.reset],
   ['prepare', W.prepare],
   ['deallocate', W.deallocate],
+  ['execute', W.execute],
   ['discard', W.discard],
   ['listen', W.listen],
   ['load', W.load],

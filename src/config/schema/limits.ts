@@ -13,7 +13,7 @@ export const pool = table('pool', 'Server connections: one pool for each shard, 
       '`transaction`: a server connection serves one client for a transaction, or longer when the session needs it. ' +
       '`session`: until the client leaves.',
   }),
-  size: setting(integer(1, 100_000), {
+  size: setting(integer(0, 100_000), {
     default: 20,
     pgbouncer: 'default_pool_size',
     doc: 'Most server connections in one pool.',
@@ -67,10 +67,10 @@ export const limits = table('limits', 'What clients may use up.', {
       'Most bytes kept for one peer that does not read, and longest message that must be seen whole. Longer ones ' +
       'stream through.',
   }),
-  prepared_statements: setting(integer(0, 100_000), {
-    default: 1_000,
+  prepared_statements: setting(integer(1, 100_000), {
+    default: 500,
     pgbouncer: 'max_prepared_statements',
-    doc: 'Most named prepared statements of one client.',
+    doc: 'Most prepared statements kept on one server connection; the least recently used make room.',
   }),
 })
 

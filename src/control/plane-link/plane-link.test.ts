@@ -63,6 +63,7 @@ async function harness(t: TestContext, planes = 1) {
   const heard: unknown[] = []
   const link = new PlaneLink({
     planes,
+    onAccountRefused: () => {},
     findAccount: async (user) => {
       if (user === 'broken') throw new Error('the shard is gone')
       return { op: 'account', user, account: null, error: null }

@@ -11,13 +11,14 @@ import { type AnsweredCommand, PlaneConnection } from './plane-connection.ts'
 type Account = Extract<PlaneCommand, { op: 'account' }>
 type Hello = Extract<PlaneEvent, { op: 'hello' }>
 type LogEvent = Extract<PlaneEvent, { op: 'log' }>
-type OtherEvent = Extract<PlaneEvent, { op: 'log' | 'suspect' | 'account' }>
+type OtherEvent = Extract<PlaneEvent, { op: 'log' | 'suspect' | 'account' | 'account-refused' }>
 
 export interface PlaneLinkOptions {
   /** How many planes there are to be. */
   readonly planes: number
   /** Looks a user up; must not reject. */
   readonly findAccount: (user: string, database: string) => Promise<Account>
+  readonly onAccountRefused: (user: string, database: string) => void
   readonly onSuspect: (shard: number, reason: string) => void
   readonly onLog: (plane: number, pid: number, event: LogEvent) => void
   readonly log: Logger
@@ -194,7 +195,8 @@ export class PlaneLink {
   #onEvent(event: OtherEvent, { plane, pid, connection }: Linked): void {
     if (event.op === 'log') this.#options.onLog(plane, pid, event)
     else if (event.op === 'suspect') this.#options.onSuspect(event.shard, event.reason)
-    else this.#answerAccount(event.user, event.database, connection)
+    else if (event.op === 'account') this.#answerAccount(event.user, event.database, connection)
+    else this.#options.onAccountRefused(event.user, event.database)
   }
 
   #answerAccount(user: string, database: string, connection: PlaneConnection): void {

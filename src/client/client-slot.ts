@@ -1,0 +1,76 @@
+import { CLIENT, CLIENT_FLAG, CLIENT_STATE, CLIENT_TEXT, type ClientState } from '../memory/client-slots.ts'
+import type { Region } from '../memory/region.ts'
+import type { AcceptedClient } from './client-session.ts'
+
+/** The session's side of its slot in shared memory: what others read of it, and what it must not forget. */
+export class ClientSlot {
+  readonly #region: Region
+  readonly #slot: number
+  readonly #i: number
+
+  /** Clears the slot: whatever a client before it left there. */
+  constructor(region: Region, client: AcceptedClient, planeIndex: number) {
+    this.#region = region
+    this.#slot = client.slot
+    this.#i = client.slot * (region.recordBytes >> 2)
+    region.clear(client.slot)
+    this.#set(CLIENT.generation, client.generation)
+    this.#set(CLIENT.plane, planeIndex)
+    this.#set(CLIENT.remotePort, client.remotePort)
+    this.#set(CLIENT.localPort, client.localPort)
+    if (client.family === 1) this.flag('unix')
+    this.text('address', client.address)
+  }
+
+  state(state: ClientState): void {
+    this.#set(CLIENT.state, CLIENT_STATE[state])
+  }
+
+  /** Server slot, or null. */
+  server(slot: number | null): void {
+    this.#set(CLIENT.server, slot === null ? 0 : slot + 1)
+  }
+
+  pool(record: number): void {
+    this.#set(CLIENT.pool, record + 1)
+  }
+
+  pins(bits: number): void {
+    this.#set(CLIENT.pins, bits)
+  }
+
+  prepared(count: number): void {
+    this.#set(CLIENT.prepared, count)
+  }
+
+  outstanding(count: number): void {
+    this.#set(CLIENT.outstanding, count)
+  }
+
+  answered(status: number, outstanding: number): void {
+    this.#set(CLIENT.transactionStatus, status)
+    this.#set(CLIENT.outstanding, outstanding)
+  }
+
+  protocolVersion(minor: number): void {
+    this.#set(CLIENT.protocolVersion, minor)
+  }
+
+  flag(name: keyof typeof CLIENT_FLAG): void {
+    this.#set(CLIENT.flags, (this.#region.i32[this.#i + CLIENT.flags] ?? 0) | CLIENT_FLAG[name])
+  }
+
+  text(field: keyof typeof CLIENT_TEXT, text: string): void {
+    const { offset, capacity } = CLIENT_TEXT[field]
+    this.#region.writeText(this.#slot, offset, capacity, text)
+  }
+
+  cancelKey(key: Buffer): void {
+    this.#set(CLIENT.cancelKeyBytes, key.length)
+    key.copy(this.#region.bytes, this.#slot * this.#region.recordBytes + CLIENT_TEXT.cancelKey.offset)
+  }
+
+  #set(field: number, value: number): void {
+    this.#region.i32[this.#i + field] = value
+  }
+}

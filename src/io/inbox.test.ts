@@ -1,0 +1,94 @@
+import assert from 'node:assert/strict'
+import { type TestContext, test } from 'node:test'
+import fc from 'fast-check'
+import { Region } from '../memory/region.ts'
+import { Inbox } from './inbox.ts'
+import { READ_BYTES, READ_HEADROOM } from './link.ts'
+import { nativeBytes, TestLinkHost } from './link-host.fixture.ts'
+import { NativeBuffer } from './native.ts'
+
+function open(t: TestContext, arenaBytes?: number): { host: TestLinkHost; inbox: Inbox; region: Region } {
+  const host = new TestLinkHost(arenaBytes)
+  t.after(() => host.close())
+  const region = new Region(new ArrayBuffer(256), 0, 128, 2)
+  return { host, region, inbox: new Inbox(host, region, 1, { inboxHandle: 3, inboxBytes: 5 }) }
+}
+
+/** Bytes that show where each of them was. */
+function pattern(length: number): NativeBuffer {
+  const buffer = NativeBuffer.allocate(length)
+  for (let at = 0; at < length; at++) buffer.bytes[at] = (at * 7 + (at >> 8)) & 0xff
+  return buffer
+}
+
+test('what is kept is taken once, and ends where the next read begins', (t) => {
+  const { host, inbox } = open(t)
+  assert.equal(inbox.keep(nativeBytes('..frame..'), 2, 7), true)
+  assert.equal(inbox.bytes, 5)
+  inbox.take()
+  assert.equal(inbox.end, READ_HEADROOM)
+  assert.equal(host.inbound.bytes.toString('latin1', inbox.start, inbox.end), 'frame')
+  assert.equal(inbox.bytes, 0)
+  assert.equal(host.arena.buffersInUse, 0)
+})
+
+test('any amount up to a headroom and a read comes back unchanged', (t) => {
+  const { host, inbox } = open(t)
+  const source = pattern(READ_HEADROOM + READ_BYTES)
+  const edges = [1, READ_HEADROOM - 1, READ_HEADROOM, READ_HEADROOM + 1, READ_HEADROOM + READ_BYTES]
+  fc.assert(
+    fc.property(fc.oneof(fc.constantFrom(...edges), fc.integer({ min: 1, max: source.size })), (count) => {
+      const start = source.size - count
+      assert.equal(inbox.keep(source, start, source.size), true)
+      inbox.take()
+      assert.equal(inbox.end - inbox.start, count)
+      // More than the headroom cannot be continued by a read, so nothing may be read before it is used.
+      assert.equal(inbox.end, count <= READ_HEADROOM ? READ_HEADROOM : host.inbound.size)
+      assert.ok(host.inbound.bytes.subarray(inbox.start, inbox.end).equals(source.bytes.subarray(start)))
+      assert.equal(host.arena.buffersInUse, 0)
+    }),
+  )
+})
+
+test('bytes that came by a read may be kept where they lie and come back', (t) => {
+  const { host, inbox } = open(t)
+  host.inbound.bytes.write('abcdef', READ_HEADROOM)
+  inbox.keep(host.inbound, READ_HEADROOM + 2, READ_HEADROOM + 6)
+  host.inbound.bytes.fill(0)
+  inbox.take()
+  assert.equal(host.inbound.bytes.toString('latin1', inbox.start, inbox.end), 'cdef')
+})
+
+test('nothing kept takes no buffer, and nothing is taken', (t) => {
+  const { host, inbox } = open(t)
+  assert.equal(inbox.keep(nativeBytes('abc'), 1, 1), true)
+  assert.equal(host.arena.buffersInUse, 0)
+  inbox.take()
+  assert.deepEqual([inbox.start, inbox.end], [READ_HEADROOM, READ_HEADROOM])
+})
+
+test('keeping twice is a mistake: the first bytes would be lost', (t) => {
+  const { inbox } = open(t)
+  inbox.keep(nativeBytes('abc'), 0, 3)
+  assert.throws(() => inbox.keep(nativeBytes('def'), 0, 3), /kept twice/)
+  assert.equal(inbox.bytes, 3)
+})
+
+test('an arena without room is told, and the inbox stays empty', (t) => {
+  const { inbox, region } = open(t, 8 * 4096)
+  assert.equal(inbox.keep(pattern(65_536), 0, 65_536), false)
+  assert.equal(inbox.bytes, 0)
+  assert.deepEqual([...region.i32], Array(64).fill(0))
+})
+
+test('release gives the buffer back, once', (t) => {
+  const { host, inbox, region } = open(t)
+  inbox.keep(nativeBytes('abc'), 0, 3)
+  assert.equal(host.arena.buffersInUse, 1)
+  // In the second slot, and in no other place of the region.
+  assert.deepEqual([region.i32[32 + 5], region.i32[32 + 3] !== 0], [3, true])
+  inbox.release()
+  inbox.release()
+  assert.equal(host.arena.buffersInUse, 0)
+  assert.deepEqual([...region.i32], Array(64).fill(0))
+})

@@ -1,0 +1,33 @@
+import type { Link } from '../io/link.ts'
+import type { ErrorFields } from '../protocol/messages.ts'
+
+/** How a server connection ended while a client had it. */
+export interface ServerLoss {
+  readonly reason: string
+  /** The server's own FATAL error, if it sent one. */
+  readonly fields: ErrorFields | null
+  /** The client got a part of a message: nothing sensible can be said to it any more. */
+  readonly midMessage: boolean
+}
+
+/** The client that has a server connection, as the server's side sees it. None of these may throw. */
+export interface ReplySink {
+  readonly link: Link
+  /** The server now reports this value; the client has been told. */
+  onParameter(name: string, value: string): void
+  /** A ReadyForQuery has been forwarded. */
+  onReady(status: number): void
+  /** The answer to our own questions ahead of the client's request is complete. */
+  onPrepared(failure: ErrorFields | null): void
+  /** A request was answered: kind as in REPLY. */
+  onAnswered(entry: number): void
+  /** An error skipped a request that will never be answered. */
+  onSkipped(entry: number): void
+  onError(sqlstate: string): void
+  /** Some of what was owed has come: a client that had to stop may go on. */
+  onProgress(): void
+  /** Bytes could not be delivered; the client is closed when this returns. */
+  onUndeliverable(): void
+  onServerDrained(): void
+  onServerLost(loss: ServerLoss): void
+}

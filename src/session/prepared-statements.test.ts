@@ -1,0 +1,155 @@
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import fc from 'fast-check'
+import { PreparedStatement, ServerStatements, SessionStatements, StatementRegistry } from './prepared-statements.ts'
+
+const tail = (text: string): Buffer => Buffer.from(`${text}\0\0\0`)
+
+test('the same text with the same parameter types is the same statement, whoever prepares it', () => {
+  const registry = new StatementRegistry()
+  const one = registry.acquire(tail('select 1'))
+  assert.equal(registry.acquire(tail('select 1')), one)
+  assert.equal(one.users, 2)
+  assert.equal(registry.size, 1)
+  const typed = registry.acquire(Buffer.from('select 1\0\0\x01\0\0\0\x17'))
+  assert.notEqual(typed, one)
+  assert.notEqual(typed.serverName, one.serverName)
+})
+
+test('texts that differ in bytes which are no UTF-8 are different statements', () => {
+  const registry = new StatementRegistry()
+  const one = registry.acquire(Buffer.from([0xff, 0, 0, 0]))
+  assert.notEqual(registry.acquire(Buffer.from([0xfe, 0, 0, 0])), one)
+})
+
+test('a new statement keeps a copy: the buffer it came in may be used again', () => {
+  const registry = new StatementRegistry()
+  const buffer = tail('select 1')
+  const statement = registry.acquire(buffer)
+  buffer.fill(0x78)
+  assert.deepEqual(statement.tail, tail('select 1'))
+})
+
+test('a statement that nobody has any more waits for the next to prepare it', () => {
+  const registry = new StatementRegistry()
+  const one = registry.acquire(tail('select 1'))
+  registry.release(one)
+  assert.equal(one.users, 0)
+  assert.equal(registry.size, 1)
+  assert.equal(registry.acquire(tail('select 1')), one)
+})
+
+test('a forgotten statement stays with who has it, and the next to prepare its text gets another', () => {
+  const registry = new StatementRegistry()
+  const old = registry.acquire(tail('select 1'))
+  registry.forget(old)
+  const fresh = registry.acquire(tail('select 1'))
+  assert.notEqual(fresh.serverName, old.serverName)
+  registry.forget(old)
+  assert.equal(registry.acquire(tail('select 1')), fresh, 'what is forgotten already takes no other along')
+  registry.release(old)
+  assert.equal(old.users, 0)
+})
+
+test('when there are too many statements the unused ones go, and the used ones stay', () => {
+  const registry = new StatementRegistry()
+  const used = registry.acquire(tail('select used'))
+  for (let at = 1; at < 10_000; at++) registry.release(registry.acquire(tail(`select ${at}`)))
+  assert.equal(registry.size, 10_000)
+  const next = registry.acquire(tail('select next'))
+  assert.equal(registry.size, 2)
+  assert.equal(registry.acquire(tail('select used')), used)
+  assert.equal(registry.acquire(tail('select next')), next)
+  assert.ok(next.id > 10_000, 'a name is never used for two texts')
+})
+
+test('a registry of statements that are all used is swept when it has doubled, not for each new one', () => {
+  const registry = new StatementRegistry()
+  for (let at = 0; at < 10_000; at++) registry.acquire(tail(`select ${at}`))
+  registry.acquire(tail('select the one that sweeps in vain'))
+  for (let at = 0; at < 9_999; at++) registry.release(registry.acquire(tail(`select another ${at}`)))
+  assert.equal(registry.size, 20_000)
+  registry.acquire(tail('select the one that sweeps'))
+  assert.equal(registry.size, 10_002)
+})
+
+test('a name can be taken once by a session, and by each session', () => {
+  const registry = new StatementRegistry()
+  const [one, other] = [new SessionStatements(registry), new SessionStatements(registry)]
+  const statement = one.add('s1', tail('select 1'))
+  assert.equal(one.add('s1', tail('select 2')), null)
+  assert.equal(one.add('s1', tail('select 1')), null)
+  assert.equal(one.get('s1'), statement)
+  assert.equal(registry.size, 1, 'a refused statement is not kept')
+  assert.notEqual(other.add('s1', tail('select 2')), statement)
+  assert.equal(one.get('S1'), undefined)
+  assert.equal(one.size, 1)
+})
+
+test('users are counted by name, and given back by close and by clear', () => {
+  const registry = new StatementRegistry()
+  const session = new SessionStatements(registry)
+  const statement = session.add('a', tail('select 1')) as PreparedStatement
+  session.add('b', tail('select 1'))
+  session.add('c', tail('select 1'))
+  assert.equal(statement.users, 3)
+  session.delete('a')
+  session.delete('a')
+  session.delete('unknown')
+  assert.equal(statement.users, 2)
+  session.clear()
+  session.clear()
+  assert.equal(statement.users, 0)
+  assert.equal(session.size, 0)
+  assert.notEqual(session.add('a', tail('select 1')), null)
+})
+
+test('a server connection gives up what it has used least recently', () => {
+  const known = new ServerStatements()
+  const [a, b, c] = ['a', 'b', 'c'].map((text, at) => new PreparedStatement(at, tail(text))) as [
+    PreparedStatement,
+    PreparedStatement,
+    PreparedStatement,
+  ]
+  assert.equal(known.use(a), false)
+  assert.equal(known.size, 0, 'asking does not add')
+  for (const each of [a, b, c]) known.add(each)
+  assert.equal(known.use(a), true)
+  assert.equal(known.evict(4), null)
+  assert.equal(known.evict(3), b)
+  assert.equal(known.use(b), false)
+  assert.equal(known.evict(3), null)
+  assert.equal(known.evict(2), c)
+  assert.equal(known.evict(1), a)
+  assert.equal(known.evict(0), null)
+})
+
+test('the order of a server connection is that of use, whatever happens in between', () => {
+  const all = Array.from({ length: 6 }, (_, id) => new PreparedStatement(id, tail(String(id))))
+  const step = fc.record({
+    op: fc.constantFrom('need' as const, 'delete' as const, 'evict' as const),
+    which: fc.nat(all.length - 1),
+  })
+  fc.assert(
+    fc.property(fc.array(step, { maxLength: 40 }), (steps) => {
+      const known = new ServerStatements()
+      let model: PreparedStatement[] = []
+      for (const { op, which } of steps) {
+        const statement = all[which] as PreparedStatement
+        if (op === 'evict') assert.equal(known.evict(1), model.shift() ?? null)
+        else {
+          if (op === 'delete') known.delete(statement)
+          else {
+            assert.equal(known.use(statement), model.includes(statement))
+            known.add(statement)
+          }
+          model = model.filter((other) => other !== statement)
+          if (op === 'need') model.push(statement)
+        }
+        assert.equal(known.size, model.length)
+      }
+      known.clear()
+      assert.equal(known.size, 0)
+    }),
+  )
+})
