@@ -13,7 +13,7 @@ export const pool = table('pool', 'Server connections: one pool for each shard, 
       '`transaction`: a server connection serves one client for a transaction, or longer when the session needs it. ' +
       '`session`: until the client leaves.',
   }),
-  size: setting(integer(0, 100_000), {
+  size: setting(integer(1, 100_000), {
     default: 20,
     pgbouncer: 'default_pool_size',
     doc: 'Most server connections in one pool.',
