@@ -310,6 +310,11 @@ export class ClientSession implements ReplySink, PoolWaiter, RequestSession, Fif
     this.close(this.#link.failure, null)
   }
 
+  /** Configuration has changed: its pool may have another size now, or be another one. */
+  onValues(): void {
+    this.#choice?.current()
+  }
+
   // ── requests
 
   acquire(facts: StatementFacts | null): boolean {
@@ -510,13 +515,13 @@ export class ClientSession implements ReplySink, PoolWaiter, RequestSession, Fif
     this.#memory.server(null)
     if (this.#step === 'closing') return
     this.#requests.statements.abandon()
-    const { length, outstanding } = server.queue
+    const { outstanding, unfinished } = server.queue
     const verdict = describeLoss(loss, {
       welcoming: this.#welcome !== null,
       pins: this.#state.pins,
       status: server.status,
       outstanding,
-      unfinished: length > 0 && outstanding === 0,
+      unfinished,
       endsTransaction: this.#state.endsTransaction,
     })
     if (verdict.kind === 'close') {

@@ -5,6 +5,8 @@ import type { ClientSession } from './client-session.ts'
 
 /** How long last words may take. */
 const LAST_WORDS_MS = 5000
+/** The same while the whole plane waits for it. */
+const DRAINING_LAST_WORDS_MS = 200
 const WAITED_TOO_LONG = 'no server connection became free in time (query_wait timeout)'
 const WAIT_HINT = 'raise pool.size or timeouts.query_wait, or lower the load'
 
@@ -75,7 +77,7 @@ export class SessionDeadlines {
   }
 
   lastWords(finish: () => void): void {
-    this.#arm(LAST_WORDS_MS, finish)
+    this.#arm(this.#host.draining ? DRAINING_LAST_WORDS_MS : LAST_WORDS_MS, finish)
   }
 
   stop(): void {

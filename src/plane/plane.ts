@@ -176,6 +176,7 @@ export class Plane implements ClientHost {
     }
     this.#note(PLANE.valuesVersion, values.version)
     this.#changed()
+    for (const session of this.sessions) session.onValues()
   }
 
   setTopology(topology: Topology): void {

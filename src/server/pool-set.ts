@@ -51,6 +51,7 @@ export class PoolSet implements PoolQuota {
       if (this.isPaused(key.database)) pool.pause()
     }
     pool.target = target
+    if (pool.settings.size !== settings.size || pool.settings.minSize !== settings.minSize) pool.resize(settings)
     return pool
   }
 

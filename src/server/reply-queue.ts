@@ -62,6 +62,13 @@ export class ReplyQueue {
     return this.#skipping
   }
 
+  /** The last request is one of an extended query whose Sync has not been pushed. */
+  get unfinished(): boolean {
+    if (this.#count === 0) return false
+    const last = this.#ring[(this.#first + this.#count - 1) & (REPLY_RING_BYTES - 1)] as number
+    return (last & KIND) > REPLY.functionCall
+  }
+
   /** Kind and flags of the oldest, 0 when nothing is owed. */
   get head(): number {
     return this.#count === 0 ? 0 : (this.#ring[this.#first] as number)

@@ -53,7 +53,7 @@ export class ServerPool implements ServerOwner {
   readonly #f: number
   #paused = false
   target: ServerTarget
-  settings: PoolSettings
+  #settings: PoolSettings
   /** Why no server connection could be opened last time; null when the last one could. */
   lastFailure: ErrorFields | null = null
   /** What the last server connection reported at login: the welcome for clients. Null before the first. */
@@ -63,10 +63,14 @@ export class ServerPool implements ServerOwner {
     this.#host = host
     this.#quota = quota
     this.target = target
-    this.settings = settings
+    this.#settings = settings
     this.record = record
     this.#f = record * (host.pools.recordBytes >> 3)
     this.#retry = new Timer(() => this.#grow())
+  }
+
+  get settings(): PoolSettings {
+    return this.#settings
   }
 
   get size(): number {
@@ -97,6 +101,14 @@ export class ServerPool implements ServerOwner {
   /** Since when its longest idle connection is; Infinity without one. */
   get oldestIdleSince(): number {
     return this.#idle[0]?.idleSince ?? Number.POSITIVE_INFINITY
+  }
+
+  /** A smaller pool gives up what is too much as it becomes free. */
+  resize(settings: PoolSettings): void {
+    this.#settings = settings
+    this.#host.pools.i32[this.record * (this.#host.pools.recordBytes >> 2) + POOL.size] = settings.size
+    this.#shrink()
+    this.#grow()
   }
 
   /** A free server connection right now, or null: then `wait`. Those who wait already go first. */
@@ -176,6 +188,7 @@ export class ServerPool implements ServerOwner {
     if (this.welcome?.baseline !== server.baseline)
       this.welcome = { reported: server.reported, baseline: server.baseline }
     this.#idle.push(server)
+    this.#shrink()
     this.#serve()
   }
 
@@ -189,6 +202,11 @@ export class ServerPool implements ServerOwner {
       this.#grow()
     }
     this.#quota.released(this)
+  }
+
+  #shrink(): void {
+    while (this.#all.size > this.settings.size && this.#idle.length > 0)
+      this.#idle[0]?.close('pool.size is smaller now')
   }
 
   #serve(): void {
