@@ -4,19 +4,17 @@ import { describeErrno, SystemError } from '../io/native.ts'
 import type { OwnedFd } from '../io/owned-fd.ts'
 import { connectResult, localAddress, startConnect, tuneSocket } from '../io/socket.ts'
 import { parseSocketAddress } from '../io/socket-address.ts'
-import { TlsChannel } from '../io/tls-channel.ts'
 import { SERVER, SERVER_F64, SERVER_FLAG, SERVER_STATE, SERVER_TEXT, type ServerState } from '../memory/server-slots.ts'
-import { HEADER_BYTES, lengthAt } from '../protocol/message-type.ts'
-import { type ErrorFields, TERMINATE, writeSslRequest } from '../protocol/messages.ts'
-import { MessageWriter } from '../protocol/writer.ts'
+import { type ErrorFields, TERMINATE } from '../protocol/messages.ts'
 import type { ParameterSet } from '../session/parameters.ts'
 import { ServerStatements } from '../session/prepared-statements.ts'
 import { Timer } from '../util/timer-wheel.ts'
 import { ReplyQueue } from './reply-queue.ts'
 import { ReplyRelay } from './reply-relay.ts'
 import type { ReplySink } from './reply-sink.ts'
+import { ServerHandshake } from './server-handshake.ts'
 import type { ServerHost } from './server-host.ts'
-import { ServerLogin } from './server-login.ts'
+import type { ServerLogin } from './server-login.ts'
 import type { ServerTarget } from './server-target.ts'
 
 /** Who keeps server connections: told about each turn of their lives. */
@@ -28,7 +26,6 @@ export interface ServerOwner {
 }
 
 const LINK_FIELDS = { ...SERVER, ...SERVER_F64 }
-const writer = new MessageWriter()
 
 /**
  * One connection to a PostgreSQL backend.
@@ -55,10 +52,10 @@ export class ServerConnection {
   readonly #i: number
   readonly #f: number
   #state: ServerState = 'connecting'
-  #login: ServerLogin | null = null
-  #handshaking = false
-  #sslAnswerDue = false
+  #handshake: ServerHandshake | null = null
   #cancels = 0
+  /** As in the slot, which belongs to somebody else by the time the client is told of a loss. */
+  #status = 0
   #client: ReplySink | null = null
   /** What its settings are now, and what they were after login. */
   parameters: ParameterSet
@@ -86,7 +83,7 @@ export class ServerConnection {
     i32[this.#i + SERVER.plane] = host.planeIndex
     i32[this.#i + SERVER.pool] = poolRecord + 1
     f64[this.#f + SERVER_F64.connectedAt] = host.now
-    host.servers.writeText(slot, SERVER_TEXT.address.offset, SERVER_TEXT.address.capacity, target.shard.host)
+    this.#writeText('address', target.shard.host)
     i32[this.#i + SERVER.remotePort] = target.shard.port
     const ring = slot * recordBytes + SERVER_TEXT.replies.offset
     this.queue = new ReplyQueue(bytes.subarray(ring, ring + SERVER_TEXT.replies.capacity))
@@ -120,7 +117,7 @@ export class ServerConnection {
 
   /** Transaction status of the last ReadyForQuery. */
   get status(): number {
-    return this.#host.servers.i32[this.#i + SERVER.transactionStatus] ?? 0
+    return this.#status
   }
 
   /** How the server spells the name of a setting that it reports; null for one that it does not report. */
@@ -130,6 +127,7 @@ export class ServerConnection {
   }
 
   noteStatus(status: number): void {
+    this.#status = status
     const { i32 } = this.#host.servers
     i32[this.#i + SERVER.transactionStatus] = status
     i32[this.#i + SERVER.outstanding] = this.queue.outstanding
@@ -196,7 +194,7 @@ export class ServerConnection {
     if (this.#state === 'closing') return
     const client = this.#client
     const loginFailure =
-      this.#login === null && this.#state !== 'connecting' ? null : (fields ?? connectFailure(this, reason))
+      this.#handshake === null && this.#state !== 'connecting' ? null : (fields ?? connectFailure(this, reason))
     const midMessage = this.relay.midMessage
     this.#enter('closing')
     this.#host.timers.disarm(this.#deadline)
@@ -214,9 +212,9 @@ export class ServerConnection {
       this.#connected()
       return
     }
-    if (this.#handshaking) {
-      this.#handshake()
-      if (this.#handshaking || this.#link.closed) return
+    if (this.#handshake?.securing) {
+      this.#handshake.secure()
+      if (this.#handshake?.securing || this.#link.closed) return
     }
     for (;;) {
       const count = this.#link.read()
@@ -232,7 +230,7 @@ export class ServerConnection {
       }
       this.#consume(start, READ_HEADROOM + count)
       // A plain socket that has more says so again; TLS keeps what it decrypted.
-      if (this.#link.closed || !this.#link.reading || !this.#link.secure || this.#handshaking) return
+      if (this.#link.closed || !this.#link.reading || !this.#link.secure || this.#handshake?.securing) return
     }
   }
 
@@ -253,7 +251,8 @@ export class ServerConnection {
 
   #consume(start: number, end: number): void {
     const { inbound } = this.#host
-    const used = this.#login === null ? this.relay.consume(inbound, start, end) : this.#consumeLogin(start, end)
+    const used =
+      this.#handshake === null ? this.relay.consume(inbound, start, end) : this.#handshake.consume(start, end)
     if (this.#state === 'closing' || used === end) return
     if (!this.#inbox.keep(inbound, used, end)) this.lose('no buffer left for a part of a message', null)
   }
@@ -269,90 +268,30 @@ export class ServerConnection {
     this.#host.servers.i32[this.#i + SERVER.localPort] = localAddress(this.#link.fd).port
     this.#enter('login')
     this.#link.watchBytes()
-    const { mode } = this.#host.serverTls
-    if (mode === 'disable' || shard.address?.startsWith('/')) this.#startLogin(null)
-    else {
-      this.#sslAnswerDue = true
-      this.#login = new ServerLogin(this.target, { channelBinding: null, nonce: '', keyCache: this.#host.scramKeys })
-      writeSslRequest(writer.reset())
-      this.#link.send(writer.bytes)
-    }
+    this.#handshake = new ServerHandshake(this.#host, this, this.target)
+    this.#handshake.start()
   }
 
-  #startLogin(channelBinding: Buffer | null): void {
-    const nonce = this.#host.randomBytes(18).toString('base64')
-    this.#login = new ServerLogin(this.target, { channelBinding, nonce, keyCache: this.#host.scramKeys })
-    if (!this.#link.send(this.#login.start())) this.lose(this.#link.failure, null)
-  }
-
-  /** One byte, and nothing may follow it: what did would be taken for TLS (CVE-2021-23222). */
-  #answerSsl(start: number, end: number): void {
-    this.#sslAnswerDue = false
-    const answer = this.#host.inbound.bytes[start]
-    const { mode, context } = this.#host.serverTls
-    if (answer === 0x53 && end === start + 1 && context !== null) {
-      this.#handshaking = true
-      this.#link.secureWith(
-        new TlsChannel(context, { serverName: this.target.shard.host }),
-        this.#host.inbound,
-        end,
-        end,
-      )
-      this.#handshake()
-    } else if (answer === 0x4e && end === start + 1 && mode === 'prefer') this.#startLogin(null)
-    else if (answer === 0x4e) this.lose('the shard does not offer TLS, and server_tls.mode demands it', null)
-    else this.lose('unexpected answer to the TLS request', null)
-  }
-
-  #handshake(): void {
-    const step = this.#link.stepHandshake()
-    if (step === 'failed') this.lose(this.#link.failure, null)
-    if (step !== 'done') return
-    this.#handshaking = false
-    const channel = this.#link.channel as TlsChannel
+  onSecured(tls: string): void {
     const { i32 } = this.#host.servers
     i32[this.#i + SERVER.flags] = (i32[this.#i + SERVER.flags] ?? 0) | SERVER_FLAG.tls
-    const { offset, capacity } = SERVER_TEXT.tls
-    this.#host.servers.writeText(this.slot, offset, capacity, `${channel.version}/${channel.cipher}`)
-    this.#startLogin(channel.peerCertificate()?.hash ?? null)
+    this.#writeText('tls', tls)
   }
 
-  /** Whole messages only; returns where the first unused byte is. */
-  #consumeLogin(start: number, end: number): number {
-    if (this.#sslAnswerDue) {
-      this.#answerSsl(start, end)
-      return end
-    }
-    const { bytes } = this.#host.inbound
-    let at = start
-    while (this.#login !== null && this.#state === 'login' && end - at >= HEADER_BYTES) {
-      const length = lengthAt(bytes, at + 1)
-      if (length < 4 || length > READ_HEADROOM - HEADER_BYTES) {
-        this.lose('the server sent an impossible message during login', null)
-        return end
-      }
-      if (end - at < length + 1) return at
-      const verdict = this.#login.message(bytes[at] as number, bytes, at + HEADER_BYTES, at + 1 + length)
-      at += 1 + length
-      if (verdict.kind === 'send' && !this.#link.send(verdict.bytes)) this.lose(this.#link.failure, null)
-      else if (verdict.kind === 'failed') this.lose(`login failed: ${verdict.fields.message}`, verdict.fields)
-      else if (verdict.kind === 'ready') this.#loggedIn(this.#login)
-    }
-    return at
+  onRefused(reason: string, fields: ErrorFields | null): void {
+    this.lose(reason, fields)
   }
 
-  #loggedIn(login: ServerLogin): void {
-    this.#login = null
+  onLoggedIn(login: ServerLogin): void {
+    this.#handshake = null
     this.#host.timers.disarm(this.#deadline)
     this.reported = login.reported
     this.backendPid = login.backendPid
     this.cancelKey = login.cancelKey
     this.baseline = this.#host.parameters.of(login.reported)
     this.parameters = this.baseline
-    const { servers } = this.#host
-    servers.i32[this.#i + SERVER.backendPid] = login.backendPid
-    const { offset, capacity } = SERVER_TEXT.serverVersion
-    servers.writeText(this.slot, offset, capacity, login.reported.get('server_version') ?? '')
+    this.#host.servers.i32[this.#i + SERVER.backendPid] = login.backendPid
+    this.#writeText('serverVersion', login.reported.get('server_version') ?? '')
     this.#becomeIdle()
   }
 
@@ -393,6 +332,11 @@ export class ServerConnection {
     this.#host.servers.f64[this.#f + SERVER_F64.idleSince] = this.#host.now
     this.#enter('idle')
     this.#owner.onServerReady(this)
+  }
+
+  #writeText(field: 'address' | 'tls' | 'serverVersion', text: string): void {
+    const { offset, capacity } = SERVER_TEXT[field]
+    this.#host.servers.writeText(this.slot, offset, capacity, text)
   }
 
   #late(): void {
