@@ -3,40 +3,17 @@ import { type TestContext, test } from 'node:test'
 import fc from 'fast-check'
 import { FdChannel } from './fd-channel.ts'
 import { Gather } from './gather.ts'
-import { nativeBytes, openSocketPair, RawPeer, TestLink, TestLinkHost } from './link-host.fixture.ts'
+import { collect, type LinkBench, nativeBytes, openLink, openSocketPair } from './link-host.fixture.ts'
 import { NativeBuffer } from './native.ts'
 
 const OWN_BYTES = 16_384
 
-interface Bench {
-  readonly host: TestLinkHost
-  readonly owner: TestLink
-  readonly peer: RawPeer
+interface Bench extends LinkBench {
   readonly gather: Gather
 }
 
-function open(t: TestContext, [mine, theirs] = openSocketPair()): Bench {
-  const host = new TestLinkHost()
-  const owner = new TestLink(host, mine)
-  const peer = new RawPeer(theirs)
-  t.after(() => {
-    owner.link.close()
-    peer.close()
-    host.close()
-  })
-  return { host, owner, peer, gather: new Gather(NativeBuffer.allocate(OWN_BYTES)) }
-}
-
-/** Everything that has been sent to the peer, what waits included. */
-function collect({ host, owner, peer }: Bench): Buffer {
-  const parts: Buffer[] = []
-  for (;;) {
-    const part = peer.receive()
-    assert.ok(part !== null)
-    parts.push(part)
-    if (part.length === 0 && !owner.link.blocked) return Buffer.concat(parts)
-    if (part.length === 0) host.turn(1)
-  }
+function open(t: TestContext, pair = openSocketPair()): Bench {
+  return { ...openLink(t, undefined, pair), gather: new Gather(NativeBuffer.allocate(OWN_BYTES)) }
 }
 
 type Step =

@@ -4,21 +4,13 @@ import fc from 'fast-check'
 import { Region } from '../memory/region.ts'
 import { Inbox } from './inbox.ts'
 import { READ_BYTES, READ_HEADROOM } from './link.ts'
-import { nativeBytes, TestLinkHost } from './link-host.fixture.ts'
-import { NativeBuffer } from './native.ts'
+import { nativeBytes, pattern, TestLinkHost } from './link-host.fixture.ts'
 
 function open(t: TestContext, arenaBytes?: number): { host: TestLinkHost; inbox: Inbox; region: Region } {
   const host = new TestLinkHost(arenaBytes)
   t.after(() => host.close())
   const region = new Region(new ArrayBuffer(256), 0, 128, 2)
   return { host, region, inbox: new Inbox(host, region, 1, { inboxHandle: 3, inboxBytes: 5 }) }
-}
-
-/** Bytes that show where each of them was. */
-function pattern(length: number): NativeBuffer {
-  const buffer = NativeBuffer.allocate(length)
-  for (let at = 0; at < length; at++) buffer.bytes[at] = (at * 7 + (at >> 8)) & 0xff
-  return buffer
 }
 
 test('what is kept is taken once, and ends where the next read begins', (t) => {

@@ -1,13 +1,16 @@
 import assert from 'node:assert/strict'
 import { arch } from 'node:os'
+import type { TestContext } from 'node:test'
 import { Region } from '../memory/region.ts'
 import { BufferArena } from './buffer-arena.ts'
 import { LINK_EMPTY, Link, type LinkFields, type LinkHost, type LinkOwner, READ_BYTES, READ_HEADROOM } from './link.ts'
+import { acceptClient, openListener } from './listener.ts'
 import { AF_UNIX, check, NativeBuffer, native, SOCK_CLOEXEC, SOCK_NONBLOCK, SOCK_STREAM } from './native.ts'
 import { OwnedFd } from './owned-fd.ts'
 import { Poller } from './poller.ts'
 import { createMemoryFile, SharedMapping } from './shared-memory.ts'
-import { receive, send, shutdownWrite, WOULD_BLOCK } from './socket.ts'
+import { localAddress, receive, send, shutdownWrite, startConnect, WOULD_BLOCK } from './socket.ts'
+import { parseSocketAddress } from './socket-address.ts'
 
 /** Both ends of a stream, non-blocking. */
 export function openSocketPair(): [OwnedFd, OwnedFd] {
@@ -168,4 +171,52 @@ export function nativeBytes(bytes: Uint8Array | string): NativeBuffer {
   const target = NativeBuffer.allocate(Math.max(1, source.length))
   target.bytes.set(source)
   return target
+}
+
+/** A link on one end of a socket pair and the peer on the other; closed after the test. */
+export interface LinkBench {
+  readonly host: TestLinkHost
+  readonly owner: TestLink
+  readonly peer: RawPeer
+}
+
+export function openLink(t: TestContext, arenaBytes?: number, [mine, theirs] = openSocketPair()): LinkBench {
+  const host = new TestLinkHost(arenaBytes)
+  const owner = new TestLink(host, mine)
+  const peer = new RawPeer(theirs)
+  t.after(() => {
+    owner.link.close()
+    peer.close()
+    host.close()
+  })
+  return { host, owner, peer }
+}
+
+/** Both ends of a TCP connection, which end by FIN and RST rather than at once. */
+export function openTcpPair(): [OwnedFd, OwnedFd] {
+  const listener = openListener(parseSocketAddress('127.0.0.1', 0), { backlog: 1, ipv6Only: false })
+  const client = startConnect(localAddress(listener))
+  const accepted = acceptClient(listener)
+  listener.close()
+  assert.ok(typeof accepted !== 'string')
+  return [client, accepted.fd]
+}
+
+/** Bytes that show where each of them was. */
+export function pattern(length: number): NativeBuffer {
+  const buffer = NativeBuffer.allocate(length)
+  for (let at = 0; at < length; at++) buffer.bytes[at] = (at * 7 + (at >> 8)) & 0xff
+  return buffer
+}
+
+/** Everything that the peer gets until nothing waits. */
+export function collect({ host, owner, peer }: LinkBench): Buffer {
+  const parts: Buffer[] = []
+  for (;;) {
+    const part = peer.receive()
+    assert.ok(part !== null)
+    parts.push(part)
+    if (part.length === 0 && !owner.link.blocked) return Buffer.concat(parts)
+    if (part.length === 0) host.turn(1)
+  }
 }

@@ -1,0 +1,133 @@
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import { LINK_END, LINK_FAILED } from './link.ts'
+import { nativeBytes, openLink, openSocketPair, openTcpPair, pattern, RawPeer, TestLink } from './link-host.fixture.ts'
+
+test('an end is read after the last bytes', (t) => {
+  const { host, owner, peer } = openLink(t)
+  peer.send('bye')
+  peer.end()
+  host.turn()
+  host.turn()
+  assert.deepEqual([owner.text, owner.ending], ['bye', LINK_END])
+})
+
+test('a peer that dies while the link is paused is told once, and wakes nobody up any more', (t) => {
+  const { host, owner, peer } = openLink(t)
+  owner.link.pauseReading()
+  peer.send('last words')
+  peer.close()
+  let wakeUps = 0
+  for (let turn = 0; turn < 5; turn++) wakeUps += host.turn()
+  assert.equal(wakeUps, 1)
+  assert.deepEqual(owner.told, ['hang-up'])
+  // What it said before is still there.
+  owner.link.resumeReading()
+  host.turn()
+  host.turn()
+  assert.deepEqual([owner.text, owner.ending], ['last words', LINK_END])
+})
+
+test('a reset while the link is paused and blocked is told at once, to read its reason or as a hang-up', (t) => {
+  const { host, owner, peer } = openLink(t, undefined, openTcpPair())
+  peer.send('unread')
+  while (!owner.link.blocked) assert.ok(owner.link.write(pattern(500_000), 0, 500_000))
+  owner.link.pauseReading()
+  // Closed with bytes unread: the kernel answers with a reset.
+  peer.close()
+  host.turnUntil(() => owner.ending !== null || owner.told.includes('hang-up'))
+  assert.ok(!owner.told.includes('drained'))
+})
+
+test('a half-closed peer does not wake up a paused link', (t) => {
+  const { host, owner, peer } = openLink(t, undefined, openTcpPair())
+  owner.link.pauseReading()
+  peer.end()
+  assert.equal(host.turn(20), 0)
+  owner.link.resumeReading()
+  host.turn(1000)
+  assert.deepEqual([owner.told, owner.ending], [['readable'], LINK_END])
+})
+
+test('a write to a peer that is gone fails with the reason', (t) => {
+  const { owner, peer } = openLink(t)
+  peer.close()
+  assert.equal(owner.link.write(nativeBytes('abc'), 0, 3), false)
+  assert.equal(owner.link.failure, 'send: EPIPE')
+  assert.equal(owner.link.send(Buffer.from('abc')), false)
+})
+
+test('a peer that dies while bytes wait for it shows at the next read', (t) => {
+  const { host, owner, peer } = openLink(t, undefined, openTcpPair())
+  peer.send('unread')
+  while (!owner.link.blocked) assert.ok(owner.link.write(pattern(500_000), 0, 500_000))
+  peer.close()
+  host.turnUntil(() => owner.ending !== null)
+  assert.ok(owner.ending === LINK_FAILED || owner.ending === LINK_END)
+  assert.ok(!owner.told.includes('drained'))
+})
+
+test('after a hang-up the peer sees the end, and we still read what it sends', (t) => {
+  const { host, owner, peer } = openLink(t)
+  owner.link.send(Buffer.from('bye'))
+  owner.link.hangUp()
+  assert.equal(peer.receive()?.toString(), 'bye')
+  assert.equal(peer.receive(), null)
+  peer.send('answer')
+  host.turn()
+  assert.equal(owner.text, 'answer')
+})
+
+test('an exception while one link is served is its owner’s, and the others are served', (t) => {
+  const first = openLink(t)
+  const [mine, theirs] = openSocketPair()
+  const second = new TestLink(first.host, mine)
+  const peer = new RawPeer(theirs)
+  first.owner.beforeReading = () => {
+    throw new Error('broken')
+  }
+  first.peer.send('x')
+  peer.send('y')
+  first.host.turn()
+  assert.deepEqual(first.owner.told, ['readable', 'fault: broken'])
+  assert.equal(second.text, 'y')
+  second.link.close()
+  peer.close()
+})
+
+test('a closed link is told nothing, not even what is in the batch already', (t) => {
+  const first = openLink(t)
+  const [mine, theirs] = openSocketPair()
+  const second = new TestLink(first.host, mine)
+  const peer = new RawPeer(theirs)
+  first.owner.beforeReading = () => second.link.close()
+  second.beforeReading = () => first.owner.link.close()
+  first.peer.send('x')
+  peer.send('y')
+  first.host.turn()
+  assert.equal(first.owner.told.length + second.told.length, 1)
+  peer.close()
+  second.link.close()
+})
+
+test('closing twice is harmless, and the descriptor is closed with the link', (t) => {
+  const { host, owner, peer } = openLink(t)
+  owner.link.write(pattern(600_000), 0, 600_000)
+  owner.link.close()
+  owner.link.close()
+  assert.deepEqual([owner.link.closed, owner.link.fd.closed, host.arena.buffersInUse], [true, true, 0])
+  while (peer.receive()?.length) {}
+  assert.equal(peer.receive(), null)
+})
+
+test('an owner that closes its link when it is drained is not asked to read', (t) => {
+  const bench = openLink(t)
+  const { host, owner, peer } = bench
+  owner.link.write(pattern(600_000), 0, 600_000)
+  owner.onDrainedDo = () => owner.link.close()
+  peer.send('question')
+  owner.beforeReading = () => assert.fail('read after its end')
+  owner.link.pauseReading()
+  for (let part = peer.receive(); part !== null; part = peer.receive()) host.turn()
+  assert.deepEqual(owner.told, ['drained'])
+})
