@@ -1,0 +1,271 @@
+import assert from 'node:assert/strict'
+import { type TestContext, test } from 'node:test'
+import { CertificateAuthority } from '../../test/support/certificates.ts'
+import { LINK_END, LINK_FAILED, READ_BYTES } from './link.ts'
+import { type LinkBench, nativeBytes, openLink, pattern, type RawPeer } from './link-host.fixture.ts'
+import { NativeBuffer } from './native.ts'
+import { TLS_CLOSED, TlsChannel } from './tls-channel.ts'
+import { TlsContext } from './tls-context.ts'
+
+const { certificate: certificatePem, key: keyPem } = new CertificateAuthority('Example CA').issue({
+  commonName: 'db.example.com',
+})
+
+/** A client with TLS of its own on the raw end of the pair. */
+class TlsPeer {
+  readonly channel: TlsChannel
+  readonly raw: RawPeer
+  readonly received: Buffer[] = []
+  readonly #wire = NativeBuffer.allocate(65_536)
+  /** The last result of `read` that was no count. */
+  ended = 0
+
+  constructor(raw: RawPeer, channel: TlsChannel) {
+    this.raw = raw
+    this.channel = channel
+  }
+
+  /** Takes what came, at most `most` bytes of ciphertext, and sends what that makes necessary. */
+  step(most = 65_536): void {
+    const wire = this.raw.receive(most)
+    if (wire === null) this.channel.feedEnd()
+    else {
+      this.#wire.bytes.set(wire)
+      this.channel.feed(this.#wire, 0, wire.length)
+    }
+    if (this.channel.handshake() === 'done') {
+      for (;;) {
+        const count = this.channel.read(this.#wire, 0, this.#wire.size)
+        if (count <= 0) {
+          this.ended = count
+          break
+        }
+        this.received.push(Buffer.from(this.#wire.bytes.subarray(0, count)))
+      }
+    }
+    this.flush()
+  }
+
+  send(bytes: Buffer): void {
+    for (let at = 0; at < bytes.length; at += 16_384) {
+      const part = nativeBytes(bytes.subarray(at, at + 16_384))
+      this.channel.write(part, 0, part.size)
+    }
+    this.flush()
+  }
+
+  /** The ciphertext that waits to be sent; never more than the kernel takes in these tests. */
+  flush(): void {
+    for (let wire = this.ciphertext(); wire.length > 0; wire = this.ciphertext()) {
+      assert.equal(this.raw.send(wire), wire.length)
+    }
+  }
+
+  ciphertext(): Buffer {
+    return Buffer.from(this.#wire.bytes.subarray(0, this.channel.drain(this.#wire, 0, this.#wire.size)))
+  }
+}
+
+interface TlsBench extends LinkBench {
+  readonly client: TlsPeer
+  readonly server: TlsChannel
+}
+
+function openTls(t: TestContext, arenaBytes?: number): TlsBench {
+  const bench = openLink(t, arenaBytes)
+  const server = TlsContext.forServer({
+    certificatePem,
+    keyPem,
+    caPem: null,
+    verify: 'none',
+    minVersion: 'TLSv1.2',
+    alpn: [],
+  })
+  const options = { caPem: null, certificatePem: null, keyPem: null, verify: 'none' } as const
+  const client = TlsContext.forClient(options)
+  const channels = [new TlsChannel(server), new TlsChannel(client)] as const
+  for (const context of [server, client]) context.free()
+  t.after(() => channels[1].free())
+  return { ...bench, server: channels[0], client: new TlsPeer(bench.peer, channels[1]) }
+}
+
+/** Both sides talk. */
+function shakeHands(bench: TlsBench): void {
+  const { host, owner, client, server } = bench
+  let step = 'pending'
+  owner.link.secureWith(server, host.inbound, 0, 0)
+  client.step()
+  for (let round = 0; step === 'pending' && round < 10; round++) {
+    step = owner.link.stepHandshake()
+    client.step()
+  }
+  assert.deepEqual([step, owner.link.secure, client.channel.state], ['done', true, 'open'])
+}
+
+function connect(t: TestContext, arenaBytes?: number): TlsBench {
+  const bench = openTls(t, arenaBytes)
+  shakeHands(bench)
+  return bench
+}
+
+const received = ({ client }: TlsBench): Buffer => Buffer.concat(client.received)
+
+test('text passes both ways, and the slot counts what went through the socket', (t) => {
+  const bench = connect(t)
+  const { host, owner, client } = bench
+  const before = [owner.bytesRead, owner.bytesWritten]
+  assert.ok(
+    before.every((bytes) => bytes > 200),
+    'the handshake counts',
+  )
+  client.send(Buffer.from('question'))
+  host.turn()
+  assert.equal(owner.text, 'question')
+  owner.link.send(Buffer.from('answer'))
+  client.step()
+  assert.equal(received(bench).toString(), 'answer')
+  // 22 bytes around each record of TLS 1.3.
+  assert.deepEqual([owner.bytesRead, owner.bytesWritten], [(before[0] ?? 0) + 30, (before[1] ?? 0) + 28])
+})
+
+test('bytes that were read before TLS began belong to the handshake', (t) => {
+  const bench = openTls(t)
+  const { host, owner, client, server } = bench
+  client.channel.handshake()
+  const hello = client.ciphertext()
+  // A direct TLS connection: the plane has read some of it to see what it is.
+  client.raw.send(hello.subarray(100))
+  host.inbound.bytes.set(hello.subarray(0, 100), 50)
+  owner.link.secureWith(server, host.inbound, 50, 150)
+  let step = owner.link.stepHandshake()
+  for (let round = 0; step === 'pending' && round < 5; round++) {
+    client.step()
+    step = owner.link.stepHandshake()
+  }
+  assert.equal(step, 'done')
+})
+
+test('a megabyte for a peer that does not read waits sealed, and leaves in order when it does', (t) => {
+  const bench = connect(t, 16 * 1024 * 1024)
+  const { host, owner, client } = bench
+  const source = pattern(1000 * 1000)
+  const before = owner.bytesWritten
+  for (let at = 0; at < source.size; at += 50_000) assert.equal(owner.link.write(source, at, at + 50_000), true)
+  assert.equal(owner.link.blocked, true)
+  assert.equal(host.arena.buffersInUse, 1)
+  const onItsWay = owner.link.waitingBytes + owner.bytesWritten
+  host.turnUntil(() => {
+    client.step(30_000)
+    return received(bench).length === source.size
+  })
+  assert.ok(received(bench).equals(source.bytes))
+  host.turn()
+  assert.deepEqual([owner.link.blocked, host.arena.bytesInUse, owner.bytesWritten], [false, 0, onItsWay])
+  assert.ok(owner.bytesWritten - before > source.size)
+  assert.equal(owner.told.filter((one) => one === 'drained').length, 1)
+})
+
+test('an arena without room makes the write fail with the reason', (t) => {
+  const { host, owner } = connect(t, 400 * 1024)
+  const source = pattern(65_536)
+  while (owner.link.write(source, 0, source.size));
+  assert.equal(owner.link.failure, 'no buffer left for a peer that does not read')
+  owner.link.close()
+  assert.equal(host.arena.buffersInUse, 0)
+})
+
+test('a record longer than a read is read in parts, without an event for the rest', (t) => {
+  const { host, owner, client } = connect(t)
+  const source = pattern(READ_BYTES + 40_000)
+  client.send(source.bytes)
+  host.turn()
+  assert.ok(Buffer.concat(owner.received).equals(source.bytes))
+  assert.ok(owner.received.every(({ length }) => length <= READ_BYTES))
+})
+
+test('a paused link is told of nothing, and reads without an event once it goes on', (t) => {
+  const { host, owner, client } = connect(t)
+  owner.link.pauseReading()
+  client.send(Buffer.from('early'))
+  assert.equal(host.turn(), 0)
+  owner.link.resumeReading()
+  assert.equal(owner.text, 'early')
+})
+
+test('a farewell is a close_notify, and the end of our direction alone', (t) => {
+  const bench = connect(t)
+  const { host, owner, client } = bench
+  owner.link.send(Buffer.from('bye'))
+  owner.link.hangUp()
+  client.step()
+  assert.equal(received(bench).toString(), 'bye')
+  assert.equal(client.ended, TLS_CLOSED)
+  client.send(Buffer.from('answer'))
+  host.turn()
+  assert.equal(owner.text, 'answer')
+})
+
+test('a farewell to a peer that does not read is left out, because nothing may overtake what waits', (t) => {
+  const bench = connect(t)
+  const { owner } = bench
+  const source = pattern(600_000)
+  owner.link.write(source, 0, source.size)
+  const waiting = owner.link.waitingBytes
+  owner.link.farewell()
+  assert.equal(owner.link.waitingBytes, waiting)
+})
+
+test('the end is read after the last bytes, with a close_notify and without', (t) => {
+  for (const polite of [true, false]) {
+    const { host, owner, client } = connect(t)
+    client.send(Buffer.from('bye'))
+    if (polite) client.channel.shutdown()
+    client.flush()
+    client.raw.end()
+    host.turn()
+    host.turn()
+    assert.deepEqual([owner.text, owner.ending], ['bye', LINK_END])
+  }
+})
+
+test('garbage in place of a record is a failure with its reason, and the peer gets an alert', (t) => {
+  const bench = connect(t)
+  const { host, owner, client } = bench
+  client.raw.send(Buffer.from('17030300050102030405', 'hex'))
+  host.turn()
+  assert.equal(owner.ending, LINK_FAILED)
+  assert.match(owner.link.failure, /record/i)
+  client.step()
+  assert.equal(client.channel.state, 'failed')
+  assert.equal(owner.link.write(nativeBytes('x'), 0, 1), false)
+})
+
+test('a handshake with garbage fails with its reason, and the peer gets an alert', (t) => {
+  const { host, owner, peer, server } = openTls(t)
+  owner.link.secureWith(server, host.inbound, 0, 0)
+  assert.equal(owner.link.stepHandshake(), 'pending')
+  peer.send(Buffer.from('1603010005ffffffffff', 'hex'))
+  assert.equal(owner.link.stepHandshake(), 'failed')
+  assert.match(owner.link.failure, /TLS/)
+  // Record type 21.
+  assert.equal(peer.receive()?.[0], 21)
+})
+
+test('a peer that leaves in the middle of the handshake makes it fail', (t) => {
+  const { host, owner, client, peer, server } = openTls(t)
+  owner.link.secureWith(server, host.inbound, 0, 0)
+  client.channel.handshake()
+  peer.send(client.ciphertext().subarray(0, 50))
+  assert.equal(owner.link.stepHandshake(), 'pending')
+  peer.end()
+  assert.equal(owner.link.stepHandshake(), 'failed')
+  assert.match(owner.link.failure, /closed the connection during the TLS handshake/)
+})
+
+test('closing frees the channel and what waits', (t) => {
+  const { host, owner, server } = connect(t)
+  owner.link.write(pattern(600_000), 0, 600_000)
+  owner.link.close()
+  assert.equal(server.state, 'freed')
+  assert.deepEqual([host.arena.buffersInUse, owner.link.secure], [0, false])
+})
