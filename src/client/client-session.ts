@@ -256,9 +256,12 @@ export class ClientSession implements ReplySink, PoolWaiter, RequestSession, Fif
     this.close(orderly ? 'client closed the connection' : this.#link.failure, null)
   }
 
-  /** PostgreSQL too finishes what it was asked before it looks for more, and then finds nobody there. */
+  /**
+   * PostgreSQL too finishes what it was asked before it looks for more, and then finds nobody there. Not when it looks for
+   * more already, for the rest of a COPY.
+   */
   #outlives(): boolean {
-    if (this.#step !== 'waiting' && !this.#isOwed) return false
+    if ((this.#step !== 'waiting' && !this.#isOwed) || this.#server?.relay.copyingIn) return false
     this.#peerEnded = true
     this.#link.pauseReading()
     return true

@@ -10,7 +10,7 @@ import {
   writeSaslResponse,
   writeStartup,
 } from '../protocol/messages.ts'
-import { MessageReader } from '../protocol/reader.ts'
+import { MalformedMessage, MessageReader } from '../protocol/reader.ts'
 import { MessageWriter } from '../protocol/writer.ts'
 import type { ServerTarget } from './server-target.ts'
 
@@ -63,6 +63,15 @@ export class ServerLogin {
 
   /** One whole message: type and body `bytes[start, end)`. */
   message(type: number, bytes: Buffer, start: number, end: number): LoginVerdict {
+    try {
+      return this.#message(type, bytes, start, end)
+    } catch (error) {
+      if (!(error instanceof MalformedMessage)) throw error
+      return failed('08P01', `the server sent a malformed message ${type} during login: ${error.message}`)
+    }
+  }
+
+  #message(type: number, bytes: Buffer, start: number, end: number): LoginVerdict {
     switch (type) {
       case BACKEND.authentication:
         return this.#authentication(new MessageReader(bytes, start, end))

@@ -116,7 +116,7 @@ export class FaultProxy {
       this.#silent.add(near)
       return
     }
-    const far = connect({ ...this.#target, allowHalfOpen: true, noDelay: true })
+    const far = connect({ host: this.#target.host, port: this.#target.port, allowHalfOpen: true, noDelay: true })
     const pair: Pair = { near, far, answered: 0 }
     this.#pairs.add(pair)
     far.on('error', () => far.destroy())

@@ -73,7 +73,8 @@ export class Testbed {
 
   /** Where the tests' clients connect: the router, or PostgreSQL itself. */
   get address(): WireAddress {
-    return isDirect ? this.cluster.primary : this.router
+    const { host, port } = isDirect ? this.cluster.primary : this.router
+    return { host, port }
   }
 
   get isDirect(): boolean {
@@ -103,7 +104,8 @@ export class Testbed {
   /** Settings of a router before `shard` that knows this file's role, and these. */
   settings(changes: RouterSettings = {}, roles: readonly Credentials[] = []): RouterSettings {
     const { superuser } = this.cluster
-    const base = baseSettings([{ name: 'one', ...this.#shard }], superuser, [this.role, ...roles])
+    const { host, port } = this.#shard
+    const base = baseSettings([{ name: 'one', host, port }], superuser, [this.role, ...roles])
     return mergeSettings(base, changes)
   }
 

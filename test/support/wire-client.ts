@@ -177,8 +177,8 @@ export async function sendCancel(address: WireAddress, pid: number, key: Buffer)
   if (messages.length > 0) throw new Error(`a CancelRequest was answered: ${messages.join(' ')}`)
 }
 
-async function dial(address: WireAddress): Promise<Socket> {
-  const socket = connectTcp({ ...address, allowHalfOpen: true, noDelay: true })
+async function dial({ host, port }: WireAddress): Promise<Socket> {
+  const socket = connectTcp({ host, port, allowHalfOpen: true, noDelay: true })
   const { promise, resolve, reject } = Promise.withResolvers<void>()
   socket.once('connect', resolve).once('error', reject)
   await promise
