@@ -258,10 +258,11 @@ export class ClientSession implements ReplySink, PoolWaiter, RequestSession, Fif
 
   /**
    * PostgreSQL too finishes what it was asked before it looks for more, and then finds nobody there. Not when it looks for
-   * more already, for the rest of a COPY.
+   * more already: for the rest of a COPY, for the Sync of an extended query.
    */
   #outlives(): boolean {
-    if ((this.#step !== 'waiting' && !this.#isOwed) || this.#server?.relay.copyingIn) return false
+    const isOwed = this.#server !== null && this.#server.queue.outstanding > 0 && !this.#server.relay.copyingIn
+    if (this.#step !== 'waiting' && !isOwed) return false
     this.#peerEnded = true
     this.#link.pauseReading()
     return true
@@ -462,6 +463,10 @@ export class ClientSession implements ReplySink, PoolWaiter, RequestSession, Fif
     const server = this.#server as ServerConnection
     this.#memory.answered(status, server.queue.outstanding)
     this.meter.answered(server.slot)
+    if (this.#peerEnded && server.queue.outstanding === 0 && server.queue.unfinished) {
+      this.close('client closed the connection', null)
+      return
+    }
     if (server.queue.length > 0 || this.#requests.midMessage) return
     this.#settle(server)
     if (status !== STATUS.idle) {

@@ -1,6 +1,7 @@
 /**
  * Functions of `pg_catalog` in PostgreSQL 18 that leave nothing behind in the session that calls them: all that users
- * can call, less those that set parameters, take session locks, touch sequences or run SQL from a string.
+ * can call, less those that set parameters, take session locks, touch sequences, begin a backup, make replication slots
+ * (which may be temporary) or run SQL from a string.
  * A call of any other function may do anything, so it pins.
  *
  * From pg_proc: plain functions, aggregates and window functions without `internal` or `cstring` arguments.
@@ -124,12 +125,12 @@ on_ppath on_ps on_sb on_sl overlaps overlay parse_ident path path_add path_add_p
 path_div_pt path_inter path_length path_mul_pt path_n_eq path_n_ge path_n_gt path_n_le path_n_lt path_npoints
 path_sub_pt pclose percent_rank percentile_cont percentile_disc pg_advisory_unlock pg_advisory_unlock_all
 pg_advisory_unlock_shared pg_advisory_xact_lock pg_advisory_xact_lock_shared pg_available_extension_versions
-pg_available_extensions pg_available_wal_summaries pg_backend_pid pg_backup_start pg_backup_stop pg_basetype
+pg_available_extensions pg_available_wal_summaries pg_backend_pid pg_backup_stop pg_basetype
 pg_blocking_pids pg_cancel_backend pg_char_to_encoding pg_clear_attribute_stats pg_clear_relation_stats
 pg_client_encoding pg_collation_actual_version pg_collation_for pg_collation_is_visible pg_column_compression
 pg_column_is_updatable pg_column_size pg_column_toast_chunk_id pg_conf_load_time pg_config pg_control_checkpoint
-pg_control_init pg_control_recovery pg_control_system pg_conversion_is_visible pg_copy_logical_replication_slot
-pg_copy_physical_replication_slot pg_create_logical_replication_slot pg_create_physical_replication_slot
+pg_control_init pg_control_recovery pg_control_system pg_conversion_is_visible
+
 pg_create_restore_point pg_current_logfile pg_current_snapshot pg_current_wal_flush_lsn pg_current_wal_insert_lsn
 pg_current_wal_lsn pg_current_xact_id pg_current_xact_id_if_assigned pg_cursor pg_database_collation_actual_version
 pg_database_size pg_describe_object pg_drop_replication_slot pg_encoding_max_length pg_encoding_to_char

@@ -90,7 +90,7 @@ test('no byte outside of the text is ever read', () => {
       lexer.open(guarded(bytes, start, end), start, end)
       let kind = lexer.next()
       for (let most = bytes.length; kind !== TOKEN.end && most >= 0; most--) {
-        lexer.parenthesisFollows
+        lexer.follows(0x28)
         kind = lexer.next()
       }
       assert.equal(kind, TOKEN.end)

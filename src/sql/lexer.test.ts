@@ -248,14 +248,14 @@ test('the hash of a word is the same in any case, and ASCII letters only are fol
   assert.notEqual(hash('Ä'), hash('ä'))
 })
 
-test('an opening parenthesis is seen past spaces and comments, and the token stays', () => {
+test('the byte that follows, as an opening parenthesis, is seen past spaces and comments, and the token stays', () => {
   const follows = (sql: string): boolean => {
     const bytes = Buffer.from(sql)
     const lexer = new Lexer()
     lexer.open(bytes, 0, bytes.length)
     lexer.next()
     const { start, stop, kind, hash } = lexer
-    const answer = lexer.parenthesisFollows
+    const answer = lexer.follows(0x28)
     assert.deepEqual([lexer.start, lexer.stop, lexer.kind, lexer.hash], [start, stop, kind, hash])
     return answer
   }

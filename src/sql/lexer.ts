@@ -60,10 +60,10 @@ export class Lexer {
     this.ambiguous = false
   }
 
-  /** Whether the next byte that is neither space nor comment opens a parenthesis; does not move. */
-  get parenthesisFollows(): boolean {
+  /** Whether the next byte that is neither space nor comment is this one; does not move. */
+  follows(byte: number): boolean {
     this.#skip()
-    return this.#at < this.#end && this.#bytes[this.#at] === 0x28
+    return this.#at < this.#end && this.#bytes[this.#at] === byte
   }
 
   next(): number {

@@ -1,16 +1,10 @@
 import { PIN } from '../memory/client-slots.ts'
+import { ExpressionScan } from './expression-scan.ts'
 import { Lexer, TOKEN } from './lexer.ts'
-import {
-  FIRST_WORD,
-  FUNCTION,
-  KEYWORD,
-  KEYWORD_IN_DDL,
-  LAST_WORD,
-  NAMES,
-  NAMES_IN_DDL,
-  W,
-  WORDS,
-} from './statement-words.ts'
+import { meaningOf, W } from './statement-words.ts'
+
+const SEMICOLON = 0x3b
+const DOT = 0x2e
 
 /** Bits of `StatementFacts.flags`. */
 export const FACT = {
@@ -39,13 +33,6 @@ export const FACT = {
   readsSequence: 1 << 9,
 } as const
 
-/** Where the name before a parenthesis stands. */
-const PLAIN = 0
-const AFTER_NAMES = 1
-const AFTER_DOT = 2
-const AFTER_CATALOG_DOT = 3
-const AFTER_VALUE = 4
-
 /**
  * What a text of one or more statements does to its session, as far as its words tell, in one pass and without
  * allocation: read the fields after `read`. What cannot be decided pins; a pin too many costs a server connection, a
@@ -54,7 +41,8 @@ const AFTER_VALUE = 4
  * Not seen: what triggers, views, operators and casts call, and user functions that hide a built-in one by name.
  */
 export class StatementFacts {
-  readonly #lexer = new Lexer()
+  readonly #lexer: Lexer = new Lexer()
+  readonly #scan: ExpressionScan = new ExpressionScan(this.#lexer)
   #bytes: Uint8Array = new Uint8Array(0)
   /** PIN bits. */
   pins = 0
@@ -74,10 +62,11 @@ export class StatementFacts {
     this.pins = 0
     this.flags = 0
     this.settings.length = 0
+    this.#scan.open(bytes, end)
     let statements = 0
     let kind = lexer.next()
     while (kind !== TOKEN.end) {
-      if (kind === TOKEN.punctuation && lexer.char === 0x3b) {
+      if (kind === TOKEN.punctuation && lexer.char === SEMICOLON) {
         kind = lexer.next()
         continue
       }
@@ -85,12 +74,13 @@ export class StatementFacts {
       this.#statement()
       kind = lexer.kind
     }
+    this.pins |= this.#scan.pins
+    if (this.#scan.readsSequence) this.flags |= FACT.readsSequence
     if (lexer.ambiguous) this.pins |= PIN.undecidedStatement
   }
 
   #meaning(): number {
-    const { start, stop, hash, kind } = this.#lexer
-    return kind === TOKEN.word ? WORDS.find(this.#bytes, start, stop, hash) : 0
+    return meaningOf(this.#lexer, this.#bytes)
   }
 
   /** From the first token of a statement to its semicolon or the end. */
@@ -109,14 +99,13 @@ export class StatementFacts {
         break
       case W.set:
         this.#set()
-        break
+        this.#skipSetting()
+        return
       case W.reset:
         this.#reset()
         break
       case W.prepare:
-        // PREPARE TRANSACTION ends a transaction and leaves nothing in the session.
-        this.#lexer.next()
-        if (this.#meaning() !== W.transaction) this.pins |= PIN.sqlPrepare
+        if (!this.#preparesTransaction()) this.pins |= PIN.sqlPrepare
         break
       case W.deallocate:
       case W.discard:
@@ -125,7 +114,7 @@ export class StatementFacts {
       case W.execute:
         this.#name(FACT.executes)
         this.#lexer.next()
-        this.#expression(first)
+        this.#scan.statement(first)
         return
       case W.listen:
         this.pins |= PIN.listen
@@ -138,110 +127,41 @@ export class StatementFacts {
         this.pins |= PIN.unknownFunction
         break
       default:
-        this.#expression(first)
+        this.#scan.statement(first)
         return
     }
     this.#skipStatement()
   }
 
+  get #ended(): boolean {
+    const { kind, char } = this.#lexer
+    return kind === TOKEN.end || (kind === TOKEN.punctuation && char === SEMICOLON)
+  }
+
   #skipStatement(): void {
+    while (!this.#ended) this.#lexer.next()
+  }
+
+  /** SET search_path TO pg_temp: a table that is created by its bare name is temporary then. */
+  #skipSetting(): void {
     const lexer = this.#lexer
-    while (lexer.kind !== TOKEN.end && !(lexer.kind === TOKEN.punctuation && lexer.char === 0x3b)) lexer.next()
-  }
-
-  /** Looks for calls and telling words; `first` is the statement's first word, which is the current token. */
-  #expression(first: number): void {
-    const lexer = this.#lexer
-    const isDdl = first === W.ddl
-    let place = PLAIN
-    let bodyBegins = false
-    for (;;) {
-      const { kind } = lexer
-      if (kind === TOKEN.end) return
-      if (kind === TOKEN.punctuation) {
-        const { char } = lexer
-        if (char === 0x3b && !bodyBegins) return
-        if (char === 0x2e)
-          place = place === AFTER_CATALOG_DOT ? AFTER_CATALOG_DOT : place === AFTER_NAMES ? AFTER_NAMES : AFTER_DOT
-        else place = char === 0x29 || char === 0x3a ? AFTER_VALUE : PLAIN
-      } else if (kind === TOKEN.word || kind === TOKEN.quotedName) {
-        const meaning = this.#meaning()
-        // CREATE FUNCTION … BEGIN ATOMIC …; …; END: its semicolons do not end the statement.
-        if (meaning === W.begin && isDdl) bodyBegins = true
-        place = this.#word(meaning, place, isDdl, first)
-      } else place = AFTER_VALUE
-      lexer.next()
-    }
-  }
-
-  #word(meaning: number, place: number, isDdl: boolean, first: number): number {
-    if (this.#lexer.parenthesisFollows && place !== AFTER_NAMES && place !== AFTER_VALUE) {
-      const keyword =
-        meaning === KEYWORD || meaning === NAMES || (isDdl && meaning >= NAMES && meaning <= KEYWORD_IN_DDL)
-      if (!keyword || place >= AFTER_DOT) this.#call(meaning, place)
-      return PLAIN
-    }
-    if (meaning === W.temporary || meaning === W.pgTemp) {
-      // A column may be called so; a false pin is the cheaper mistake.
-      this.pins |= PIN.temporaryObject
-    } else if (meaning === W.hold && first === W.declare) this.pins |= PIN.holdCursor
-    else if (meaning === W.pgCatalog) return AFTER_CATALOG_DOT
-    // After a dot or a table's keyword, the rest of a qualified name is in the same place.
-    if (place === AFTER_NAMES && this.#dotFollows()) return AFTER_NAMES
-    if (meaning === NAMES || (isDdl && meaning === NAMES_IN_DDL)) return AFTER_NAMES
-    if (isDdl && (meaning === KEYWORD || meaning === W.to)) return AFTER_NAMES
-    // IF NOT EXISTS name, IF EXISTS name
-    if (place === AFTER_NAMES && isDdl) return AFTER_NAMES
-    return PLAIN
-  }
-
-  #dotFollows(): boolean {
-    return this.#bytes[this.#lexer.stop] === 0x2e
-  }
-
-  #call(meaning: number, place: number): void {
-    const known = (meaning & FUNCTION) !== 0 && place !== AFTER_DOT
-    if (meaning >= FIRST_WORD && meaning <= LAST_WORD && place < AFTER_DOT) {
-      // BEGIN ( and the like are syntax errors or, as SET (a, b) and ALL (…), call nothing.
-      return
-    }
-    if (!known) {
-      this.pins |= PIN.unknownFunction
-      return
-    }
-    const pins = meaning & ~FUNCTION
-    if (pins === 0) return
-    if ((pins & PIN.sequence) !== 0 && this.#readsSequence()) {
-      this.flags |= FACT.readsSequence
-      return
-    }
-    if ((pins & PIN.setting) !== 0 && this.#isLocalSetting()) return
-    this.pins |= pins
-  }
-
-  #readsSequence(): boolean {
-    const letter = (this.#bytes[this.#lexer.start] as number) | 0x20
-    return letter === 0x63 || letter === 0x6c
-  }
-
-  /** set_config(name, value, true) with the literal word: gone at the end of the transaction. Leaves the lexer behind it. */
-  #isLocalSetting(): boolean {
-    const lexer = this.#lexer
-    let depth = 0
-    let last = 0
-    for (;;) {
-      const kind = lexer.next()
-      if (kind === TOKEN.end) return false
-      if (kind === TOKEN.punctuation) {
-        if (lexer.char === 0x28) depth++
-        if (lexer.char === 0x29 && --depth === 0) return last === W.truth
-        last = lexer.char === 0x2c && depth === 1 ? W.set : 0
-      } else {
-        // Only a lone `true` after a comma counts; a call within the arguments is looked at with suspicion.
-        if (kind === TOKEN.word && lexer.parenthesisFollows) this.#call(this.#meaning(), PLAIN)
-        last = last === W.set && this.#meaning() === W.truth ? W.truth : 0
+    for (; !this.#ended; lexer.next()) {
+      const { kind, start, stop } = lexer
+      const quoted = kind === TOKEN.string || kind === TOKEN.quotedName
+      if (this.#meaning() === W.pgTemp || (quoted && this.#text(start, stop).includes('pg_temp'))) {
+        this.pins |= PIN.temporaryObject
       }
     }
+  }
+
+  #text(start: number, stop: number): string {
+    return Buffer.from(this.#bytes.subarray(start, stop)).toString('utf8')
+  }
+
+  /** PREPARE TRANSACTION 'id' ends a transaction and leaves nothing in the session; the rest prepare statements. */
+  #preparesTransaction(): boolean {
+    this.#lexer.next()
+    return this.#meaning() === W.transaction && this.#lexer.next() === TOKEN.string
   }
 
   #rollback(): void {
@@ -280,6 +200,11 @@ export class StatementFacts {
     const lexer = this.#lexer
     lexer.next()
     let meaning = this.#meaning()
+    if (lexer.follows(DOT)) {
+      // A prefix may have the name of a keyword: SET local.tenant TO 7
+      this.#namedSetting()
+      return
+    }
     if (meaning === W.local || meaning === W.transaction || meaning === W.constraints) return
     if (meaning === W.session) {
       lexer.next()
@@ -293,7 +218,8 @@ export class StatementFacts {
         return
       }
     }
-    if (meaning === W.time) this.#setting('timezone')
+    if (lexer.follows(DOT)) this.#namedSetting()
+    else if (meaning === W.time) this.#setting('timezone')
     else if (meaning === W.names) this.#setting('client_encoding')
     else if (meaning === W.schema) this.#setting('search_path')
     else this.#namedSetting()
@@ -303,7 +229,8 @@ export class StatementFacts {
     this.#lexer.next()
     const meaning = this.#meaning()
     this.flags |= FACT.resets
-    if (meaning === W.all) this.flags |= FACT.resetsAll
+    if (this.#lexer.follows(DOT)) this.#namedSetting()
+    else if (meaning === W.all) this.flags |= FACT.resetsAll
     else if (meaning === W.time) this.#setting('timezone')
     else if (meaning === W.session) this.#setting('session_authorization')
     else this.#namedSetting()
@@ -317,13 +244,19 @@ export class StatementFacts {
   /** `name` or `prefix.name`, quoted or not. */
   #namedSetting(): void {
     const lexer = this.#lexer
-    const { start } = lexer
-    let { stop } = lexer
-    while (this.#bytes[stop] === 0x2e) {
+    let name = this.#namePart()
+    while (lexer.follows(DOT)) {
       lexer.next()
       lexer.next()
-      stop = lexer.stop
+      name += `.${this.#namePart()}`
     }
-    this.#setting(Buffer.from(this.#bytes.subarray(start, stop)).toString('utf8').replaceAll('"', '').toLowerCase())
+    this.#setting(name)
+  }
+
+  /** The names of settings are the same in any case, quoted too. */
+  #namePart(): string {
+    const { kind, start, stop } = this.#lexer
+    const text = this.#text(start, stop).toLowerCase()
+    return kind === TOKEN.quotedName ? text.slice(1, -1).replaceAll('""', '"') : text
   }
 }

@@ -1,5 +1,6 @@
 import { PIN } from '../memory/client-slots.ts'
 import { BUILTIN_FUNCTIONS } from './builtin-functions.ts'
+import { type Lexer, TOKEN } from './lexer.ts'
 import { WordTable } from './word-table.ts'
 
 /** A function that leaves at most the pins in its lower bits behind. */
@@ -12,8 +13,10 @@ export const NAMES = 2
 export const NAMES_IN_DDL = 3
 /** A keyword before a parenthesis in DDL only. */
 export const KEYWORD_IN_DDL = 4
+/** A keyword everywhere, and in DDL one with a name after it. */
+export const KEYWORD_NAMES_IN_DDL = 5
 /** Words that begin statements or change their meaning. */
-export const FIRST_WORD = 100
+const FIRST_WORD = 100
 export const W = {
   begin: FIRST_WORD,
   start: FIRST_WORD + 1,
@@ -48,31 +51,46 @@ export const W = {
   authorization: FIRST_WORD + 30,
   execute: FIRST_WORD + 31,
   characteristics: FIRST_WORD + 32,
+  select: FIRST_WORD + 33,
+  insert: FIRST_WORD + 34,
+  update: FIRST_WORD + 35,
+  merge: FIRST_WORD + 36,
+  copy: FIRST_WORD + 37,
+  not: FIRST_WORD + 38,
+  atomic: FIRST_WORD + 39,
+  without: FIRST_WORD + 40,
 } as const
 
 const keywords = (text: string, meaning: number): [string, number][] => text.split(' ').map((word) => [word, meaning])
 
-export const LAST_WORD: number = W.characteristics
-
-/** Every word that means something in a statement. */
-export const WORDS: WordTable = new WordTable([
+/**
+ * Every word that means something in a statement. A keyword that may also be a function's name is one here only where
+ * it cannot be mistaken: https://www.postgresql.org/docs/current/sql-keywords-appendix.html
+ */
+const WORDS: WordTable = new WordTable([
   ...BUILTIN_FUNCTIONS.map((name): [string, number] => [name, FUNCTION]),
   ...keywords(
-    'select from where and or not in is like ilike similar between values any some exists case when then else ' +
-      'over filter within by having limit offset fetch returning union except intersect distinct row array ' +
+    'from where and or in ilike between values any some case when then else for default group by having limit offset ' +
+      'fetch returning union except intersect distinct row array variadic symmetric asymmetric both leading trailing ' +
       'interval cast coalesce greatest least nullif extract overlay position substring trim treat normalize ' +
-      'grouping xmlelement xmlforest xmlattributes xmlconcat xmlparse xmlpi xmlroot xmlserialize xmlexists ' +
+      'grouping xmlelement xmlforest xmlattributes xmlconcat xmlparse xmlpi xmlroot xmlserialize xmlexists xmltable ' +
       'json json_object json_array json_value json_query json_exists json_scalar json_serialize json_table ' +
-      'numeric decimal dec varchar char character nchar varying bit timestamp timestamptz timetz float real ' +
-      'insert update delete merge on using join lateral rollup cube sets conflict columns explain analyze verbose',
+      'numeric decimal dec varchar char character nchar varying bit timestamp timestamptz timetz float real setof ' +
+      'current_time current_timestamp localtime localtimestamp merge_action ' +
+      'using join lateral rollup cube sets conflict analyze',
     KEYWORD,
   ),
-  ...keywords('into as only recursive with references copy', NAMES),
+  ...keywords('on exists', KEYWORD_NAMES_IN_DDL),
+  ...keywords('into as only recursive with references', NAMES),
   ...keywords(
     'table index view function procedure routine aggregate trigger type domain operator statistics',
     NAMES_IN_DDL,
   ),
-  ...keywords('key unique check list hash range generated include storage exclude options attribute', KEYWORD_IN_DDL),
+  ...keywords(
+    'key unique check list hash range generated include storage exclude options attribute inherits btree gin gist ' +
+      'spgist brin',
+    KEYWORD_IN_DDL,
+  ),
   ...keywords(
     'pg_advisory_lock pg_advisory_lock_shared pg_try_advisory_lock pg_try_advisory_lock_shared',
     FUNCTION | PIN.advisoryLock,
@@ -112,4 +130,17 @@ export const WORDS: WordTable = new WordTable([
   ['plans', W.plans],
   ['authorization', W.authorization],
   ['characteristics', W.characteristics],
+  ['select', W.select],
+  ['insert', W.insert],
+  ['update', W.update],
+  ['merge', W.merge],
+  ['copy', W.copy],
+  ['not', W.not],
+  ['atomic', W.atomic],
+  ['without', W.without],
 ])
+
+/** What the token means that `lexer`, opened with `bytes`, is at; 0 for nothing in particular. */
+export function meaningOf(lexer: Lexer, bytes: Uint8Array): number {
+  return lexer.kind === TOKEN.word ? WORDS.find(bytes, lexer.start, lexer.stop, lexer.hash) : 0
+}
