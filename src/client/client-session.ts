@@ -295,6 +295,17 @@ export class ClientSession implements ReplySink, PoolWaiter, RequestSession, Fif
     this.close('connection reset by the client', null)
   }
 
+  /**
+   * A client that waits sends no more. It may listen still, or be gone, which only shows when something is sent to it: the
+   * value of a parameter is always allowed. If it is gone, `onHangUp` follows and its requests are forgotten.
+   */
+  onPeerEnd(): void {
+    const encoding = this.#state.parameters?.values.get('client_encoding')
+    if (this.#step !== 'waiting' || encoding === undefined) return
+    writeParameterStatus(writer.reset(), 'client_encoding', encoding)
+    this.send(writer.bytes)
+  }
+
   onFault(error: unknown): void {
     const reason = error instanceof Error ? (error.stack ?? error.message) : String(error)
     this.#host.countPlane('internalErrors')
@@ -330,6 +341,7 @@ export class ClientSession implements ReplySink, PoolWaiter, RequestSession, Fif
       return true
     }
     this.#enter('waiting')
+    this.#link.watchEnd()
     this.meter.waitBegins()
     this.#deadlines.waiting()
     this.#queue(pool)

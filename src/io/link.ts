@@ -4,7 +4,7 @@ import { ByteStream, type SecureChannel, type StreamFields } from './byte-stream
 import type { NativeBuffer } from './native.ts'
 import { Outbox, type OutboxFields } from './outbox.ts'
 import type { OwnedFd } from './owned-fd.ts'
-import { HANG_UP, type Poller, type PollTarget, READABLE, WRITABLE } from './poller.ts'
+import { HANG_UP, PEER_ENDED, type Poller, type PollTarget, READABLE, WRITABLE } from './poller.ts'
 import { FAILED, shutdownWrite, WOULD_BLOCK } from './socket.ts'
 
 /**
@@ -36,6 +36,8 @@ export interface LinkOwner {
   onDrained(): void
   /** The connection is dead in both directions, while nobody reads. What arrived before may still be read. */
   onHangUp(): void
+  /** The peer sends no more, while nobody reads: told once, after `watchEnd`. It may still listen. */
+  onPeerEnd(): void
   /** One of the others threw: end this connection, with a reason, and leave the rest alone. */
   onFault(error: unknown): void
 }
@@ -60,6 +62,7 @@ export class Link implements PollTarget {
   #interest = 0
   #reading = true
   #closed = false
+  #endMatters = false
 
   constructor(host: LinkHost, owner: LinkOwner, region: Region, slot: number, fields: LinkFields, fd: OwnedFd) {
     this.#host = host
@@ -97,6 +100,12 @@ export class Link implements PollTarget {
 
   get waitingBytes(): number {
     return this.#outbox.bytes
+  }
+
+  /** Tell me, once, when the peer ends while nobody reads. */
+  watchEnd(): void {
+    this.#endMatters = true
+    this.#watch()
   }
 
   get reading(): boolean {
@@ -207,17 +216,24 @@ export class Link implements PollTarget {
       if (!this.blocked) this.#owner.onDrained()
       if (this.#closed) return
     }
-    if ((events & (READABLE | HANG_UP)) === 0) return
-    if (this.#reading) this.#owner.onReadable()
-    // Reported whatever we ask for, again and again: look away until somebody wants to read.
-    else if ((events & HANG_UP) !== 0) {
+    if (this.#reading) {
+      if ((events & (READABLE | HANG_UP)) !== 0) this.#owner.onReadable()
+      return
+    }
+    if ((events & HANG_UP) !== 0) {
+      // Reported whatever we ask for, again and again: look away until somebody wants to read.
       this.#unwatch()
       this.#owner.onHangUp()
+    } else if ((events & PEER_ENDED) !== 0) {
+      this.#endMatters = false
+      this.#watch()
+      this.#owner.onPeerEnd()
     }
   }
 
   #watch(): void {
-    this.#setInterest((this.#reading ? READABLE : 0) | (this.blocked ? WRITABLE : 0))
+    const read = this.#reading ? READABLE : this.#endMatters ? PEER_ENDED : 0
+    this.#setInterest(read | (this.blocked ? WRITABLE : 0))
   }
 
   #setInterest(interest: number): void {

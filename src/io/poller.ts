@@ -9,6 +9,8 @@ const MAX_EVENTS = 512
 
 export const READABLE = 0x001
 export const WRITABLE = 0x004
+/** The peer sends no more. Reported when asked for. */
+export const PEER_ENDED = 0x2000
 /** The peer is gone in both directions, or the socket has an error. Always reported. */
 export const HANG_UP = 0x008 | 0x010
 

@@ -240,6 +240,10 @@ export class ServerConnection {
     this.lose('internal error in the router', null)
   }
 
+  onPeerEnd(): void {
+    // Not asked for.
+  }
+
   onHangUp(): void {
     // Its last words are read when its client takes bytes again.
   }

@@ -1,0 +1,209 @@
+import assert from 'node:assert/strict'
+import { RawPeer } from '../io/link-host.fixture.ts'
+import { acceptClient, openListener } from '../io/listener.ts'
+import type { OwnedFd } from '../io/owned-fd.ts'
+import { HANG_UP, type Poller, type PollTarget, READABLE } from '../io/poller.ts'
+import { localAddress } from '../io/socket.ts'
+import { parseSocketAddress } from '../io/socket-address.ts'
+import { HEADER_BYTES, lengthAt } from '../protocol/message-type.ts'
+import {
+  type ErrorFields,
+  writeAuthenticationOk,
+  writeBackendKeyData,
+  writeError,
+  writeParameterStatus,
+  writeReady,
+} from '../protocol/messages.ts'
+import { parseStartup } from '../protocol/startup.ts'
+import { MessageWriter } from '../protocol/writer.ts'
+import type { Shard } from '../shard/topology.ts'
+
+const write = (run: (writer: MessageWriter) => void): Buffer => {
+  const writer = new MessageWriter()
+  run(writer)
+  return Buffer.from(writer.bytes)
+}
+
+/** What a shard does with a new connection. */
+export type ShardBehaviour =
+  | { readonly kind: 'serve' }
+  /** Says this instead of AuthenticationOk, and closes. */
+  | { readonly kind: 'refuse'; readonly fields: ErrorFields }
+  /** Says nothing, ever. */
+  | { readonly kind: 'hang' }
+
+/** For tests: one connection at the shard's side. */
+export class TestBackend implements PollTarget {
+  readonly peer: RawPeer
+  readonly pid: number
+  /** Of the startup packet. */
+  parameters: ReadonlyMap<string, string> = new Map()
+  readonly queries: string[] = []
+  /** The key of a cancel request, if that is what came. */
+  cancelled: { pid: number; key: Buffer } | null = null
+  /** The router said goodbye before it closed. */
+  terminated = false
+  closed = false
+  readonly #shard: TestShard
+  readonly #poller: Poller
+  readonly #key: number
+  #bytes: Buffer = Buffer.alloc(0)
+  #started = false
+
+  constructor(shard: TestShard, poller: Poller, fd: OwnedFd, pid: number) {
+    this.#shard = shard
+    this.#poller = poller
+    this.peer = new RawPeer(fd)
+    this.pid = pid
+    this.#key = poller.add(fd, READABLE, this)
+  }
+
+  onReady(events: number): void {
+    const bytes = this.peer.receive()
+    if (bytes === null) {
+      this.close()
+      return
+    }
+    this.#bytes = Buffer.concat([this.#bytes, bytes])
+    while (!this.closed && this.#step());
+    if (!this.closed && (events & HANG_UP) !== 0) this.close()
+  }
+
+  send(bytes: Buffer): void {
+    assert.equal(this.peer.send(bytes), bytes.length)
+  }
+
+  /** The end of a query. */
+  ready(): void {
+    this.send(write((writer) => writeReady(writer, 0x49)))
+  }
+
+  fail(fields: ErrorFields): void {
+    this.send(write((writer) => writeError(writer, fields)))
+  }
+
+  close(): void {
+    if (this.closed) return
+    this.closed = true
+    this.#poller.remove(this.#key, this.peer.fd)
+    this.peer.close()
+  }
+
+  #step(): boolean {
+    if (!this.#started) return this.#start()
+    if (this.#bytes.length < HEADER_BYTES) return false
+    const end = 1 + lengthAt(this.#bytes, 1)
+    if (this.#bytes.length < end) return false
+    const type = String.fromCharCode(this.#bytes[0] as number)
+    const body = this.#bytes.subarray(HEADER_BYTES, end)
+    this.#bytes = this.#bytes.subarray(end)
+    if (type === 'X') this.terminated = true
+    if (type === 'Q') {
+      this.queries.push(body.toString('utf8', 0, body.length - 1))
+      this.#shard.onQuery(this)
+    }
+    return true
+  }
+
+  #start(): boolean {
+    const packet = parseStartup(this.#bytes, 0, this.#bytes.length, { bytes: 10_000, parameters: 100 })
+    if (packet.kind === 'incomplete') return false
+    this.#bytes = this.#bytes.subarray(packet.total)
+    this.#started = true
+    if (packet.kind === 'cancel') {
+      this.cancelled = { pid: packet.processId, key: packet.key }
+      this.#shard.onCancel(this)
+      return false
+    }
+    assert.ok(packet.kind === 'startup', packet.kind)
+    this.parameters = packet.parameters
+    const { behaviour } = this.#shard
+    if (behaviour.kind === 'serve') this.#welcome()
+    else if (behaviour.kind === 'refuse') {
+      this.fail(behaviour.fields)
+      this.close()
+    }
+    return true
+  }
+
+  #welcome(): void {
+    this.send(
+      write((writer) => {
+        writeAuthenticationOk(writer)
+        writeParameterStatus(writer, 'server_version', '18.4')
+        writeBackendKeyData(writer, this.pid, Buffer.from(`key ${this.pid}`))
+        writeReady(writer, 0x49)
+      }),
+    )
+  }
+}
+
+/** For tests: a tiny PostgreSQL that lives in the same poller as what is tested, so that nothing happens unasked. */
+export class TestShard implements PollTarget {
+  /** Connections in the order in which they came, cancel requests included. */
+  readonly backends: TestBackend[] = []
+  behaviour: ShardBehaviour = { kind: 'serve' }
+  onQuery: (backend: TestBackend) => void = (backend) => backend.ready()
+  onCancel: (backend: TestBackend) => void = (backend) => backend.close()
+  readonly port: number
+  readonly #poller: Poller
+  #listener: { fd: OwnedFd; key: number } | null = null
+
+  constructor(poller: Poller) {
+    this.#poller = poller
+    this.port = this.#listen(0)
+  }
+
+  /** Those that are connected. */
+  get open(): readonly TestBackend[] {
+    return this.backends.filter(({ closed }) => !closed)
+  }
+
+  /** As the topology has it. */
+  value(id = 0, maxConnections = 100): Shard {
+    const name = `db${id}`
+    const { port } = this
+    return {
+      id,
+      name,
+      group: 'main',
+      host: name,
+      address: '127.0.0.1',
+      port,
+      role: 'primary',
+      up: true,
+      maxConnections,
+    }
+  }
+
+  onReady(): void {
+    for (;;) {
+      const accepted = this.#listener === null ? 'empty' : acceptClient(this.#listener.fd)
+      if (typeof accepted === 'string') return
+      this.backends.push(new TestBackend(this, this.#poller, accepted.fd, 1000 + this.backends.length))
+    }
+  }
+
+  /** Connections are refused from now on; those that are open stay. */
+  stopListening(): void {
+    if (this.#listener === null) return
+    this.#poller.remove(this.#listener.key, this.#listener.fd)
+    this.#listener.fd.close()
+    this.#listener = null
+  }
+
+  listenAgain(): void {
+    this.#listen(this.port)
+  }
+
+  close(): void {
+    this.stopListening()
+    for (const backend of this.backends) backend.close()
+  }
+
+  #listen(port: number): number {
+    const fd = openListener(parseSocketAddress('127.0.0.1', port), { backlog: 64, ipv6Only: false })
+    this.#listener = { fd, key: this.#poller.add(fd, READABLE, this) }
+    return localAddress(fd).port
+  }
+}
