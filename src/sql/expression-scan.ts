@@ -1,0 +1,215 @@
+import { PIN } from '../memory/client-slots.ts'
+import { Lexer, TOKEN } from './lexer.ts'
+import {
+  FUNCTION,
+  KEYWORD,
+  KEYWORD_IN_DDL,
+  KEYWORD_NAMES_IN_DDL,
+  meaningOf,
+  NAMES,
+  NAMES_IN_DDL,
+  W,
+} from './statement-words.ts'
+
+const SEMICOLON = 0x3b
+const OPENING = 0x28
+const CLOSING = 0x29
+const COMMA = 0x2c
+const COLON = 0x3a
+const DOT = 0x2e
+
+/** Where a name stands. Not behind one of the first two, a parenthesis calls it. */
+const AFTER_NAMES = 0
+const AFTER_VALUE = 1
+const PLAIN = 2
+const AFTER_DOT = 3
+const AFTER_CATALOG_DOT = 4
+
+/** CREATE FUNCTION … BEGIN ATOMIC …; …; END: its semicolons do not end the statement. */
+const NO_BODY = 0
+const BODY_MAY_BEGIN = 1
+const AT_BODY_STATEMENT = 2
+const IN_BODY_STATEMENT = 3
+
+const QUOTED_TEMP_SCHEMA = Buffer.from('"pg_temp"')
+/** Arguments of set_config longer than this are not looked through. */
+const MOST_ARGUMENT_TOKENS = 256
+
+/**
+ * Looks through the expressions of a statement for calls of functions, and for the words that tell of temporary
+ * objects and of cursors that outlive their transaction.
+ *
+ * Grammar is guessed from neighbours: a name before a parenthesis is a call unless it is a keyword, or follows a value
+ * (`) AS t (a, b)`) or a word like INTO. Where that may be wrong, it errs towards a call.
+ */
+export class ExpressionScan {
+  readonly #lexer: Lexer
+  readonly #ahead: Lexer = new Lexer()
+  #bytes: Uint8Array = new Uint8Array(0)
+  #end = 0
+  /** PIN bits of all statements since `open`. */
+  pins = 0
+  /** currval or lastval is called. */
+  readsSequence = false
+  #first = 0
+  #isDdl = false
+  #setFollows = false
+  #body = NO_BODY
+
+  /** `lexer` is moved on over the statements that are scanned. */
+  constructor(lexer: Lexer) {
+    this.#lexer = lexer
+  }
+
+  /** A new text, which the lexer has been opened with, ends at `end`. */
+  open(bytes: Uint8Array, end: number): void {
+    this.#bytes = bytes
+    this.#end = end
+    this.pins = 0
+    this.readsSequence = false
+  }
+
+  /** From the current token to the semicolon or the end; `first` means the statement's first word. */
+  statement(first: number): void {
+    const lexer = this.#lexer
+    this.#first = first
+    this.#isDdl = first === W.ddl
+    this.#setFollows = false
+    this.#body = NO_BODY
+    let place = PLAIN
+    if (lexer.kind === TOKEN.word) {
+      // No statement begins with a call: COPY (…), EXPLAIN (…), VACUUM (…).
+      place = first === W.copy || first === NAMES ? AFTER_NAMES : PLAIN
+      this.#setFollows = first === W.update
+      lexer.next()
+    }
+    for (; lexer.kind !== TOKEN.end; lexer.next()) {
+      const { kind } = lexer
+      const meaning = this.#meaning()
+      if (kind === TOKEN.punctuation) {
+        if (lexer.char === SEMICOLON && this.#body < AT_BODY_STATEMENT) return
+        place = this.#punctuation(place)
+      } else if (kind === TOKEN.word || kind === TOKEN.quotedName) place = this.#word(meaning, place)
+      else place = AFTER_VALUE
+      if (first === W.ddl) this.#followBody(meaning)
+    }
+    if (this.#body >= AT_BODY_STATEMENT) this.pins |= PIN.undecidedStatement
+  }
+
+  #meaning(): number {
+    return this.#lexer.kind === TOKEN.quotedName && this.#isQuotedTempSchema()
+      ? W.pgTemp
+      : meaningOf(this.#lexer, this.#bytes)
+  }
+
+  #isQuotedTempSchema(): boolean {
+    const { start, stop } = this.#lexer
+    if (stop - start !== QUOTED_TEMP_SCHEMA.length) return false
+    return QUOTED_TEMP_SCHEMA.every((byte, at) => this.#bytes[start + at] === byte)
+  }
+
+  #punctuation(place: number): number {
+    switch (this.#lexer.char) {
+      case DOT:
+        return place === AFTER_CATALOG_DOT || place === AFTER_NAMES ? place : AFTER_DOT
+      case CLOSING:
+        return AFTER_VALUE
+      case COLON:
+        // The type in x::numeric(10, 2) is no call; the bound in x[1:f()] is one.
+        return this.#bytes[this.#lexer.start - 1] === COLON ? AFTER_VALUE : PLAIN
+      default:
+        return PLAIN
+    }
+  }
+
+  #followBody(meaning: number): void {
+    const { kind, char } = this.#lexer
+    if (this.#body >= AT_BODY_STATEMENT) {
+      if (kind === TOKEN.punctuation && char === SEMICOLON) this.#body = AT_BODY_STATEMENT
+      else this.#body = this.#body === AT_BODY_STATEMENT && meaning === W.commit ? NO_BODY : IN_BODY_STATEMENT
+    } else if (this.#body === BODY_MAY_BEGIN && meaning === W.atomic) this.#body = AT_BODY_STATEMENT
+    else this.#body = meaning === W.begin ? BODY_MAY_BEGIN : NO_BODY
+  }
+
+  /** Returns the place of what follows. */
+  #word(meaning: number, place: number): number {
+    const lexer = this.#lexer
+    // CREATE TABLE … AS SELECT: from here on the words are those of a query.
+    if (meaning === W.select) this.#isDdl = false
+    if (place >= PLAIN && lexer.follows(OPENING)) {
+      if (place >= AFTER_DOT || !this.#isKeyword(meaning)) this.#call(meaning, place)
+      return PLAIN
+    }
+    // A column may be called so; a false pin is the cheaper mistake.
+    if (meaning === W.temporary || meaning === W.pgTemp) this.pins |= PIN.temporaryObject
+    else if (meaning === W.hold && this.#first === W.declare) this.pins |= PIN.holdCursor
+    else if (meaning === W.without && this.#first === W.declare) lexer.next()
+    else if (meaning === W.update || meaning === W.set) this.#setFollows = meaning === W.update
+    else if (meaning === W.pgCatalog) return AFTER_CATALOG_DOT
+    // The rest of a qualified name is in the same place, and so is x in AS NOT MATERIALIZED (x).
+    if (place === AFTER_NAMES && (meaning === W.not || lexer.follows(DOT))) return AFTER_NAMES
+    return meaning === NAMES || (this.#isDdl && (meaning === NAMES_IN_DDL || meaning === KEYWORD_NAMES_IN_DDL))
+      ? AFTER_NAMES
+      : PLAIN
+  }
+
+  /** Whether the word calls nothing although a parenthesis follows. */
+  #isKeyword(meaning: number): boolean {
+    switch (meaning) {
+      case KEYWORD:
+      case KEYWORD_NAMES_IN_DDL:
+      case NAMES:
+      case W.select:
+      case W.not:
+      case W.all:
+      case W.to:
+      case W.time:
+        return true
+      case NAMES_IN_DDL:
+      case KEYWORD_IN_DDL:
+      case W.update:
+      case W.reset:
+        return this.#isDdl
+      case W.insert:
+        return this.#isDdl || this.#first === W.merge
+      case W.set:
+        return this.#isDdl || this.#setFollows
+      default:
+        return false
+    }
+  }
+
+  #call(meaning: number, place: number): void {
+    if ((meaning & FUNCTION) === 0 || place === AFTER_DOT) {
+      this.pins |= PIN.unknownFunction
+      return
+    }
+    const pins = meaning & ~FUNCTION
+    if ((pins & PIN.sequence) !== 0 && this.#isRead()) this.readsSequence = true
+    else if ((pins & PIN.setting) === 0 || (this.pins & PIN.setting) !== 0 || !this.#isLocalSetting()) this.pins |= pins
+  }
+
+  /** currval or lastval, not nextval or setval. */
+  #isRead(): boolean {
+    const letter = (this.#bytes[this.#lexer.start] as number) | 0x20
+    return letter === 0x63 || letter === 0x6c
+  }
+
+  /** set_config(name, value, true) with the literal word: gone at the end of the transaction. Does not move. */
+  #isLocalSetting(): boolean {
+    const ahead = this.#ahead
+    ahead.open(this.#bytes, this.#lexer.stop, this.#end)
+    let depth = 0
+    let last = 0
+    for (let tokens = 0; tokens < MOST_ARGUMENT_TOKENS; tokens++) {
+      const kind = ahead.next()
+      if (kind === TOKEN.end) return false
+      if (kind === TOKEN.punctuation) {
+        if (ahead.char === OPENING) depth++
+        if (ahead.char === CLOSING && --depth === 0) return last === W.truth
+        last = ahead.char === COMMA && depth === 1 ? COMMA : 0
+      } else last = last === COMMA && meaningOf(ahead, this.#bytes) === W.truth ? W.truth : 0
+    }
+    return false
+  }
+}
