@@ -135,6 +135,15 @@ test('a link that is gone is told at the flush, and the next link is not blamed 
   assert.equal(collect(next).toString(), 'fresh')
 })
 
+test('a failure is told once: a flush of nothing afterwards is no failure', (t) => {
+  const { gather, owner, peer } = open(t)
+  peer.close()
+  gather.begin(owner.link)
+  gather.insert(Buffer.from('lost'))
+  assert.equal(gather.flush(), false)
+  assert.equal(gather.flush(), true)
+})
+
 test('what one link was never flushed does not reach the next', (t) => {
   const first = open(t)
   const second = open(t)

@@ -67,7 +67,10 @@ export class Gather {
     }
     this.#source = null
     this.#link = null
-    return !this.#failed
+    const delivered = !this.#failed
+    // Somebody who flushes without having begun is not to blame for it.
+    this.#failed = false
+    return delivered
   }
 
   /** The pending stretch is copied, or sent by itself when it is long. */

@@ -49,6 +49,25 @@ test('a half-closed peer does not wake up a paused link', (t) => {
   assert.deepEqual([owner.told, owner.ending], [['readable'], LINK_END])
 })
 
+test('a half-closed peer is told once to who asked for it, and its bytes and its end are read later', (t) => {
+  const { host, owner, peer } = openLink(t, undefined, openTcpPair())
+  owner.link.pauseReading()
+  owner.link.watchEnd()
+  peer.send('request')
+  assert.equal(host.turn(20), 0)
+  peer.end()
+  assert.equal(host.turn(1000), 1)
+  assert.equal(host.turn(20), 0)
+  assert.deepEqual(owner.told, ['peer end'])
+  // It may still listen.
+  owner.link.send(Buffer.from('answer'))
+  host.turnUntil(() => peer.receive()?.toString() === 'answer')
+  owner.link.resumeReading()
+  host.turnUntil(() => owner.ending !== null)
+  assert.deepEqual([owner.text, owner.ending], ['request', LINK_END])
+  assert.deepEqual(owner.told, ['peer end', 'readable', 'readable'])
+})
+
 test('a write to a peer that is gone fails with the reason', (t) => {
   const { owner, peer } = openLink(t)
   peer.close()

@@ -128,6 +128,10 @@ export class TestLink implements LinkOwner {
     this.told.push('hang-up')
   }
 
+  onPeerEnd(): void {
+    this.told.push('peer end')
+  }
+
   onFault(error: unknown): void {
     this.told.push(`fault: ${error instanceof Error ? error.message : String(error)}`)
   }
