@@ -3,8 +3,9 @@ import type { TestContext } from 'node:test'
 import { ScramKeyCache } from '../auth/scram-key-cache.ts'
 import { Gather } from '../io/gather.ts'
 import type { Link } from '../io/link.ts'
-import { TestLinkHost } from '../io/link-host.fixture.ts'
+import { openSocketPair, TestLink, TestLinkHost } from '../io/link-host.fixture.ts'
 import { NativeBuffer } from '../io/native.ts'
+import type { OwnedFd } from '../io/owned-fd.ts'
 import { POOL_RECORD_BYTES, SERVER_SLOT_BYTES } from '../memory/layout.ts'
 import { Region } from '../memory/region.ts'
 import type { ErrorFields } from '../protocol/messages.ts'
@@ -59,11 +60,23 @@ export class TestServerHost extends TestLinkHost implements ServerHost {
   readonly logged: string[] = []
   readonly suspected: string[] = []
   readonly freeSlots: number[] = []
+  /** Where what servers say to clients goes. */
+  readonly client: TestLink
+  readonly #clientPeer: OwnedFd
 
   constructor(serverSlots = 16) {
     super()
     this.servers = region(SERVER_SLOT_BYTES, serverSlots)
+    const [mine, theirs] = openSocketPair()
+    this.client = new TestLink(this, mine)
+    this.#clientPeer = theirs
     for (let slot = serverSlots - 1; slot >= 0; slot--) this.freeSlots.push(slot)
+  }
+
+  override close(): void {
+    this.client.link.close()
+    this.#clientPeer.close()
+    super.close()
   }
 
   /** Time goes by; timers that are due fire. */
@@ -107,19 +120,17 @@ export class TestWaiter implements PoolWaiter, ReplySink {
   fifoNext: FifoNode | null = null
   fifo: Fifo<FifoNode> | null = null
   readonly name: string
+  readonly link: Link
   /** What happened to all waiters of a test, in order. */
   readonly #story: string[]
   server: ServerConnection | null = null
   failed: ErrorFields | null = null
   lost: ServerLoss | null = null
 
-  constructor(name: string, story: string[] = []) {
+  constructor(host: TestServerHost, name: string, story: string[] = []) {
+    this.link = host.client.link
     this.name = name
     this.#story = story
-  }
-
-  get link(): Link {
-    throw new Error('a test waiter gets no bytes')
   }
 
   onServer(server: ServerConnection): void {
