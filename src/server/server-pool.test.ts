@@ -1,57 +1,11 @@
 import assert from 'node:assert/strict'
-import { type TestContext, test } from 'node:test'
-import { POOL, POOL_F64 } from '../memory/pool-records.ts'
-import { openServerHost, type TestServerHost, TestWaiter } from './server-host.fixture.ts'
-import { type PoolQuota, ServerPool } from './server-pool.ts'
-import type { ServerTarget } from './server-target.ts'
-import { TestShard } from './shard-peer.fixture.ts'
-
-const NO_QUOTA: PoolQuota = { admit: () => true, released: () => {} }
-
-interface Bench {
-  readonly host: TestServerHost
-  readonly shard: TestShard
-  readonly pool: ServerPool
-  /** Names of waiters as they were served. */
-  readonly story: string[]
-  /** A client that wants a server connection, and waits if there is none; whatever can happen then happens. */
-  request(name: string): TestWaiter
-}
-
-function open(t: TestContext, { size = 2, minSize = 0, serverSlots = 16, quota = NO_QUOTA } = {}): Bench {
-  const host = openServerHost(t, serverSlots)
-  const shard = new TestShard(host.poller)
-  const target: ServerTarget = {
-    shard: shard.value(),
-    user: 'ada',
-    database: 'shop',
-    credential: { scram: null, password: null, md5Hash: null },
-    startup: [],
-  }
-  const pool = new ServerPool(host, quota, target, { size, minSize }, 0)
-  const story: string[] = []
-  t.after(() => {
-    pool.pause()
-    pool.kill('test is over')
-    shard.close()
-    assert.equal(host.freeSlots.length, serverSlots, 'every server slot is free again')
-    assert.equal(host.arena.buffersInUse, 0)
-  })
-  const request = (name: string): TestWaiter => {
-    const waiter = new TestWaiter(host, name, story)
-    const server = pool.checkout()
-    if (server === null) pool.wait(waiter)
-    else waiter.onServer(server)
-    host.settle()
-    return waiter
-  }
-  return { host, shard, pool, story, request }
-}
-
-const count = ({ host }: Bench, field: keyof typeof POOL_F64): number => host.pools.f64[POOL_F64[field]] ?? -1
+import { test } from 'node:test'
+import { POOL } from '../memory/pool-records.ts'
+import { TestWaiter } from './server-host.fixture.ts'
+import { openPool, poolTotal } from './server-pool.fixture.ts'
 
 test('a client that waits gets a server connection opened for it, logged in as the target says', (t) => {
-  const bench = open(t)
+  const bench = openPool(t)
   const { shard, pool, request } = bench
   assert.equal(pool.checkout(), null)
   const waiter = request('a')
@@ -59,11 +13,11 @@ test('a client that waits gets a server connection opened for it, logged in as t
   assert.deepEqual(Object.fromEntries(shard.backends[0]?.parameters ?? []), { user: 'ada', database: 'shop' })
   assert.deepEqual([pool.size, pool.idle, pool.busy, pool.waiting], [1, 0, 1, 0])
   assert.equal(pool.welcome?.reported.get('server_version'), '18.4')
-  assert.equal(count(bench, 'serverConnects'), 1)
+  assert.equal(poolTotal(bench, 'serverConnects'), 1)
 })
 
 test('a connection given back is given out again, and no other one is opened', (t) => {
-  const { shard, pool, request } = open(t)
+  const { shard, pool, request } = openPool(t)
   const first = request('a')
   const { server } = first
   first.giveBack()
@@ -72,7 +26,7 @@ test('a connection given back is given out again, and no other one is opened', (
 })
 
 test('the connection used last is given out first', (t) => {
-  const { pool, request } = open(t)
+  const { pool, request } = openPool(t)
   const [a, b] = [request('a'), request('b')]
   const [older, newer] = [a.server, b.server]
   a.giveBack()
@@ -81,7 +35,7 @@ test('the connection used last is given out first', (t) => {
 })
 
 test('clients are served in the order in which they came, and a newcomer does not overtake', (t) => {
-  const { pool, story, request } = open(t, { size: 1 })
+  const { pool, story, request } = openPool(t, { size: 1 })
   const first = request('a')
   const [b, c, d] = ['b', 'c', 'd'].map(request)
   assert.ok(b && c && d)
@@ -95,7 +49,7 @@ test('clients are served in the order in which they came, and a newcomer does no
 })
 
 test('never more connections than the pool has room for, and none too many for those who wait', (t) => {
-  const { shard, pool, host } = open(t, { size: 3 })
+  const { shard, pool, host } = openPool(t, { size: 3 })
   for (const name of ['a', 'b']) pool.wait(new TestWaiter(host, name))
   host.settle()
   assert.equal(shard.backends.length, 2)
@@ -105,7 +59,7 @@ test('never more connections than the pool has room for, and none too many for t
 })
 
 test('without a free server slot nothing is opened, and the client goes on waiting', (t) => {
-  const { shard, pool, request } = open(t, { serverSlots: 1 })
+  const { shard, pool, request } = openPool(t, { serverSlots: 1 })
   const first = request('a')
   request('b')
   assert.deepEqual([shard.backends.length, pool.waiting], [1, 1])
@@ -114,11 +68,11 @@ test('without a free server slot nothing is opened, and the client goes on waiti
 })
 
 test('a shard that is away is tried again while clients wait, not before its time', (t) => {
-  const bench = open(t)
+  const bench = openPool(t)
   const { host, shard, pool, request } = bench
   shard.stopListening()
   const waiter = request('a')
-  assert.deepEqual([pool.waiting, pool.size, count(bench, 'serverConnectFailures')], [1, 0, 1])
+  assert.deepEqual([pool.waiting, pool.size, poolTotal(bench, 'serverConnectFailures')], [1, 0, 1])
   assert.equal(pool.lastFailure?.sqlstate, '08001')
   assert.match(pool.lastFailure?.message ?? '', /^cannot connect to shard "db0": connect: ECONNREFUSED$/)
   assert.deepEqual(host.suspected, ['0 connect: ECONNREFUSED'])
@@ -134,7 +88,7 @@ test('a shard that is away is tried again while clients wait, not before its tim
 })
 
 test('a refusal that passes is no reason to fail anybody', (t) => {
-  const { host, shard, pool, request } = open(t)
+  const { host, shard, pool, request } = openPool(t)
   const fields = { severity: 'FATAL', sqlstate: '53300', message: 'sorry, too many clients already' } as const
   shard.behaviour = { kind: 'refuse', fields }
   const waiter = request('a')
@@ -151,13 +105,13 @@ for (const [sqlstate, message] of [
   ['42501', 'permission denied for database "shop"'],
 ] as const) {
   test(`a refusal for good (${sqlstate}) fails everybody who waits, and the next one is tried at once`, (t) => {
-    const bench = open(t, { size: 1 })
+    const bench = openPool(t, { size: 1 })
     const { shard, pool, story, request, host } = bench
     shard.behaviour = { kind: 'refuse', fields: { severity: 'FATAL', sqlstate, message } }
     for (const name of ['a', 'b']) pool.wait(new TestWaiter(host, name, story))
     host.settle()
     assert.deepEqual(story, ['a failed', 'b failed'])
-    assert.deepEqual([pool.waiting, count(bench, 'serverLoginFailures'), host.suspected], [0, 1, []])
+    assert.deepEqual([pool.waiting, poolTotal(bench, 'serverLoginFailures'), host.suspected], [0, 1, []])
     assert.deepEqual(pool.lastFailure?.message, message)
     shard.behaviour = { kind: 'serve' }
     assert.equal(request('c').server?.state, 'active')
@@ -165,7 +119,7 @@ for (const [sqlstate, message] of [
 }
 
 test('a shard that accepts and says nothing is given up when its time is over', (t) => {
-  const bench = open(t)
+  const bench = openPool(t)
   const { host, shard, pool, request } = bench
   host.timeouts = { ...host.timeouts, serverConnectMs: 5000 }
   shard.behaviour = { kind: 'hang' }
@@ -178,7 +132,7 @@ test('a shard that accepts and says nothing is given up when its time is over', 
 })
 
 test('a connection that dies while idle is forgotten, and nobody is told', (t) => {
-  const { host, shard, pool, request } = open(t)
+  const { host, shard, pool, request } = openPool(t)
   const waiter = request('a')
   waiter.giveBack()
   shard.backends[0]?.close()
@@ -188,7 +142,7 @@ test('a connection that dies while idle is forgotten, and nobody is told', (t) =
 })
 
 test('a connection that dies in use is replaced for those who wait', (t) => {
-  const { host, shard, pool, story, request } = open(t, { size: 1 })
+  const { host, shard, pool, story, request } = openPool(t, { size: 1 })
   const first = request('a')
   request('b')
   shard.backends[0]?.close()
@@ -198,7 +152,7 @@ test('a connection that dies in use is replaced for those who wait', (t) => {
 })
 
 test('a connection that was idle for long proves that it is alive before somebody gets it', (t) => {
-  const { host, shard, pool, request } = open(t, { size: 1 })
+  const { host, shard, pool, request } = openPool(t, { size: 1 })
   host.timeouts = { ...host.timeouts, serverCheckMs: 30_000 }
   const first = request('a')
   const { server } = first
@@ -214,7 +168,7 @@ test('a connection that was idle for long proves that it is alive before somebod
 })
 
 test('a connection that died unseen while it was idle costs its test, and the client gets another one', (t) => {
-  const { host, shard, pool, story, request } = open(t, { size: 1 })
+  const { host, shard, pool, story, request } = openPool(t, { size: 1 })
   host.timeouts = { ...host.timeouts, serverCheckMs: 30_000, serverConnectMs: 5000 }
   request('a').giveBack()
   shard.onQuery = () => {}
@@ -227,7 +181,7 @@ test('a connection that died unseen while it was idle costs its test, and the cl
 })
 
 test('paused, nobody gets a connection and none is opened; resumed, those who waited are served in order', (t) => {
-  const { host, shard, pool, story, request } = open(t)
+  const { host, shard, pool, story, request } = openPool(t)
   const first = request('a')
   pool.pause()
   assert.deepEqual([pool.paused, host.pools.i32[POOL.paused]], [true, 1])
@@ -242,7 +196,7 @@ test('paused, nobody gets a connection and none is opened; resumed, those who wa
 })
 
 test('retired, idle connections close at once and the others when they are given back', (t) => {
-  const { host, shard, pool, request } = open(t)
+  const { host, shard, pool, request } = openPool(t)
   const [a, b] = [request('a'), request('b')]
   b.giveBack()
   pool.retire('RECONNECT')
@@ -258,7 +212,7 @@ test('retired, idle connections close at once and the others when they are given
 })
 
 test('killed, connections in use close too, and their clients are told', (t) => {
-  const { host, shard, pool, request } = open(t)
+  const { host, shard, pool, request } = openPool(t)
   const waiter = request('a')
   pool.kill('KILL')
   host.settle()
@@ -266,7 +220,7 @@ test('killed, connections in use close too, and their clients are told', (t) => 
 })
 
 test('those who are dismissed are out of the queue, in order', (t) => {
-  const { pool, request } = open(t, { size: 1 })
+  const { pool, request } = openPool(t, { size: 1 })
   request('a')
   const [b, c] = [request('b'), request('c')]
   assert.deepEqual(pool.dismissWaiters(), [b, c])
