@@ -136,6 +136,7 @@ export class ExpressionScan {
     const lexer = this.#lexer
     // CREATE TABLE … AS SELECT: from here on the words are those of a query.
     if (meaning === W.select) this.#isDdl = false
+    if (meaning === W.operator && place < AFTER_DOT) return this.#operator()
     if (place >= PLAIN && lexer.follows(OPENING)) {
       if (place >= AFTER_DOT || !this.#isKeyword(meaning)) this.#call(meaning, place)
       return PLAIN
@@ -151,6 +152,16 @@ export class ExpressionScan {
     return meaning === NAMES || (this.#isDdl && (meaning === NAMES_IN_DDL || meaning === KEYWORD_NAMES_IN_DDL))
       ? AFTER_NAMES
       : PLAIN
+  }
+
+  /** After x OPERATOR(s.+) comes another value, not a name for x. In DDL it is an operator's name that follows. */
+  #operator(): number {
+    const lexer = this.#lexer
+    if (!lexer.follows(OPENING)) return this.#isDdl ? AFTER_NAMES : PLAIN
+    while (lexer.next() !== TOKEN.end && !(lexer.kind === TOKEN.punctuation && lexer.char === CLOSING)) {
+      if (lexer.kind === TOKEN.punctuation && lexer.char === SEMICOLON) this.pins |= PIN.undecidedStatement
+    }
+    return PLAIN
   }
 
   /** Whether the word calls nothing although a parenthesis follows. */

@@ -59,6 +59,7 @@ export const W = {
   not: FIRST_WORD + 38,
   atomic: FIRST_WORD + 39,
   without: FIRST_WORD + 40,
+  operator: FIRST_WORD + 41,
 } as const
 
 const keywords = (text: string, meaning: number): [string, number][] => text.split(' ').map((word) => [word, meaning])
@@ -82,10 +83,7 @@ const WORDS: WordTable = new WordTable([
   ),
   ...keywords('on exists', KEYWORD_NAMES_IN_DDL),
   ...keywords('into as only recursive with references', NAMES),
-  ...keywords(
-    'table index view function procedure routine aggregate trigger type domain operator statistics',
-    NAMES_IN_DDL,
-  ),
+  ...keywords('table index view function procedure routine aggregate trigger type domain statistics', NAMES_IN_DDL),
   ...keywords(
     'key unique check list hash range generated include storage exclude options attribute inherits btree gin gist ' +
       'spgist brin',
@@ -138,6 +136,7 @@ const WORDS: WordTable = new WordTable([
   ['not', W.not],
   ['atomic', W.atomic],
   ['without', W.without],
+  ['operator', W.operator],
 ])
 
 /** What the token means that `lexer`, opened with `bytes`, is at; 0 for nothing in particular. */
