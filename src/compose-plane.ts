@@ -109,7 +109,7 @@ export function runPlane(options: PlaneOptions): number {
         keeper.ready()
       },
       onEventDropped: () => plane.add(PLANE_F64.eventsDropped),
-      onLost: () => plane.forgetLookups(),
+      onLost: () => plane.accounts.forget(),
     },
     `${options.runDirectory}/control.sock`,
   )

@@ -29,7 +29,7 @@ export class PlaneCommands {
         this.#plane.setTopology(command.topology)
         return
       case 'account':
-        this.#plane.accountFound(command.user, command.account, command.error)
+        this.#plane.accounts.found(command.user, command.account, command.error)
         return
       case 'pause':
         this.#plane.poolSet.pause(command.database)

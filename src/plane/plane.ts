@@ -9,7 +9,6 @@ import { READ_BYTES, READ_HEADROOM } from '../io/link.ts'
 import { NativeBuffer } from '../io/native.ts'
 import type { OwnedFd } from '../io/owned-fd.ts'
 import type { Poller } from '../io/poller.ts'
-import { TlsContext } from '../io/tls-context.ts'
 import { CLIENT, CLIENT_TEXT } from '../memory/client-slots.ts'
 import type { PlaneEvent } from '../memory/control-protocol.ts'
 import type { NewClient, SlotReference } from '../memory/keeper-protocol.ts'
@@ -23,12 +22,14 @@ import type { ServerConnection } from '../server/server-connection.ts'
 import type { LogFields, LogLevel } from '../server/server-host.ts'
 import { ParameterRegistry, type ParameterSet } from '../session/parameters.ts'
 import { StatementRegistry } from '../session/prepared-statements.ts'
-import type { ClientTlsMode, DatabaseValue, PlaneValues, ServerTlsMode, UserValue } from '../shard/plane-values.ts'
+import type { DatabaseValue, PlaneValues, UserValue } from '../shard/plane-values.ts'
 import type { Shard, Topology } from '../shard/topology.ts'
 import { StatementFacts } from '../sql/statement-facts.ts'
 import { Fifo } from '../util/fifo.ts'
 import type { TimerWheel } from '../util/timer-wheel.ts'
+import { Accounts } from './accounts.ts'
 import { CancelRequest } from './cancel-request.ts'
+import { freeTls, NO_TLS, openTls, type PlaneTls } from './plane-tls.ts'
 
 /** Bytes of messages of our own that are put together before they leave. */
 const OUTBOUND_BYTES = 65_536
@@ -76,21 +77,18 @@ export class Plane implements ClientHost {
   readonly acceptedSettings: Map<string, ParameterSet> = new Map()
   readonly poolSet: PoolSet
   readonly mockSecret: Buffer
+  readonly accounts: Accounts
   readonly #parts: PlaneParts
   readonly #record: Region
   readonly #sessions: (ClientSession | null)[]
   readonly #freeServerSlots: number[] = []
   readonly #held = new Fifo<ClientSession>()
   readonly #counts = { user: new Map<string, number>(), database: new Map<string, number>() }
-  readonly #lookups = new Map<string, Set<(account: AccountAnswer) => void>>()
-  readonly #accounts = new Map<string, UserValue>()
   readonly #serverGenerations: Int32Array
-  #users = new Map<string, UserValue>()
   #databases = new Map<string, DatabaseValue>()
   #values: PlaneValues
   #hba: CompiledHba
-  #clientTls: { mode: ClientTlsMode; context: TlsContext | null } = { mode: 'disable', context: null }
-  #serverTls: { mode: ServerTlsMode; context: TlsContext | null } = { mode: 'disable', context: null }
+  #tls: PlaneTls = NO_TLS
   #open = 0
   now = 0
   epoch = 0
@@ -99,6 +97,7 @@ export class Plane implements ClientHost {
 
   constructor(parts: PlaneParts) {
     this.#parts = parts
+    this.accounts = new Accounts((event) => parts.tell(event))
     this.planeIndex = parts.planeIndex
     this.poller = parts.poller
     this.timers = parts.timers
@@ -136,12 +135,12 @@ export class Plane implements ClientHost {
     return this.#hba
   }
 
-  get clientTls(): { readonly mode: ClientTlsMode; readonly context: TlsContext | null } {
-    return this.#clientTls
+  get clientTls(): PlaneTls['client'] {
+    return this.#tls.client
   }
 
-  get serverTls(): { readonly mode: ServerTlsMode; readonly context: TlsContext | null } {
-    return this.#serverTls
+  get serverTls(): PlaneTls['server'] {
+    return this.#tls.server
   }
 
   /** Clients that are connected. */
@@ -157,18 +156,14 @@ export class Plane implements ClientHost {
   setValues(values: PlaneValues): void {
     // Whatever is wrong with certificates or rules is found before anything is changed.
     const hba = compileHba(values.hba)
-    const clientContext = clientTlsContext(values)
-    const serverContext = serverTlsContext(values)
+    const tls = openTls(values)
     const before = this.#values
-    this.#clientTls.context?.free()
-    this.#serverTls.context?.free()
-    this.#clientTls = { mode: values.clientTls.mode, context: clientContext }
-    this.#serverTls = { mode: values.serverTls.mode, context: serverContext }
+    freeTls(this.#tls)
+    this.#tls = tls
     this.#hba = hba
     this.#values = values
-    this.#users = new Map(values.users.map((user) => [user.name, user]))
+    this.accounts.replace(values.users)
     this.#databases = new Map(values.databases.map((database) => [database.name, database]))
-    this.#accounts.clear()
     this.poolSet.limits = values.pool
     this.consoleShard = consoleShard(values)
     if (JSON.stringify(before.serverTls) !== JSON.stringify(values.serverTls)) {
@@ -248,9 +243,7 @@ export class Plane implements ClientHost {
   }
 
   user(name: string): UserValue | null {
-    const listed = this.#users.get(name)
-    if (listed !== undefined && (listed.verifier !== null || listed.password !== null)) return listed
-    return this.#accounts.get(name) ?? listed ?? null
+    return this.accounts.get(name)
   }
 
   database(name: string): DatabaseValue | null {
@@ -262,29 +255,11 @@ export class Plane implements ClientHost {
   }
 
   lookUpAccount(user: string, database: string, answer: (account: AccountAnswer) => void): { cancel(): void } | null {
-    const waiting = this.#lookups.get(user) ?? new Set()
-    if (waiting.size === 0 && !this.#parts.tell({ op: 'account', user, database })) return null
-    waiting.add(answer)
-    this.#lookups.set(user, waiting)
-    return { cancel: () => waiting.delete(answer) }
+    return this.accounts.lookUp(user, database, answer)
   }
 
   accountRefused(user: string, database: string): void {
-    this.#parts.tell({ op: 'account-refused', user, database })
-  }
-
-  /** The answer to a lookup; null: no such user. */
-  accountFound(name: string, user: UserValue | null, error: string | null): void {
-    const waiting = this.#lookups.get(name)
-    this.#lookups.delete(name)
-    if (user !== null) this.#accounts.set(name, user)
-    else if (error === null) this.#accounts.delete(name)
-    for (const answer of waiting ?? []) answer({ user, error })
-  }
-
-  /** The control process is gone: what it was asked is asked again by the next client. */
-  forgetLookups(): void {
-    for (const name of [...this.#lookups.keys()]) this.accountFound(name, null, 'the control process restarts')
+    this.accounts.refused(user, database)
   }
 
   countClients(field: 'user' | 'database', name: string): number {
@@ -384,25 +359,4 @@ function consoleShard(values: PlaneValues): Shard {
     up: true,
     maxConnections: 0,
   }
-}
-
-function clientTlsContext(values: PlaneValues): TlsContext | null {
-  const { mode, certificate, key, ca, minVersion } = values.clientTls
-  if (mode === 'disable' || certificate === null || key === null) return null
-  const verify = mode === 'verify-ca' || mode === 'verify-full' ? 'require' : ca === null ? 'none' : 'request'
-  return TlsContext.forServer({
-    certificatePem: certificate,
-    keyPem: key,
-    caPem: ca,
-    verify,
-    minVersion,
-    alpn: ['postgresql'],
-  })
-}
-
-function serverTlsContext(values: PlaneValues): TlsContext | null {
-  const { mode, certificate, key, ca } = values.serverTls
-  if (mode === 'disable') return null
-  const verify = mode === 'verify-full' ? 'full' : mode === 'verify-ca' ? 'ca' : 'none'
-  return TlsContext.forClient({ caPem: ca, certificatePem: certificate, keyPem: key, verify })
 }

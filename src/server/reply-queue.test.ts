@@ -47,7 +47,7 @@ test('a ReadyForQuery is owed for each Query, Sync and FunctionCall, and for not
   assert.equal(queue.outstanding, 0)
   for (const entry of [sync, query, functionCall, query | SWALLOW]) queue.push(entry)
   assert.equal(queue.outstanding, 4)
-  const owed = []
+  const owed: number[] = []
   while (queue.length > 0) {
     queue.pop()
     owed.push(queue.outstanding)
