@@ -49,11 +49,12 @@ export const HISTOGRAM_BUCKETS = 24
 export const POOL_HISTOGRAM = { wait: 80, transaction: 80 + 24, query: 80 + 48 } as const
 
 /**
- * Bucket `b` counts durations below 2^(b+6) microseconds: 64 µs, 128 µs … 9 min. A power of two costs one
- * instruction to find; Prometheus does not mind odd bounds.
+ * Bucket `b` counts durations below 2^(b+6) microseconds: 64 µs, 128 µs … 4.5 min; the last one has all that
+ * is longer. A power of two costs one instruction to find; Prometheus does not mind odd bounds.
  */
 export function histogramBucket(milliseconds: number): number {
-  const bucket = 32 - Math.clz32((milliseconds * 1000) >>> 6)
+  // Above 2^32 microseconds, which is 71 minutes, a shift would forget the upper bits.
+  const bucket = 32 - Math.clz32(Math.min(milliseconds * 1000, 0xffff_ffff) >>> 6)
   return bucket < HISTOGRAM_BUCKETS ? bucket : HISTOGRAM_BUCKETS - 1
 }
 
