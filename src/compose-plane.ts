@@ -129,7 +129,7 @@ export function runPlane(options: PlaneOptions): number {
     },
     fault: (error) => {
       plane.countPlane('internalErrors')
-      plane.log('error', 'internal error in a timer', {
+      plane.log('error', 'internal error outside of any connection', {
         reason: error instanceof Error ? (error.stack ?? error.message) : String(error),
       })
     },

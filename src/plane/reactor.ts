@@ -10,7 +10,7 @@ export interface ReactorHooks {
   settle(): void
   /** Once a second. */
   tick(now: number): void
-  /** A timer threw. */
+  /** Something threw that is no connection's: those close by themselves. */
   fault(error: unknown): void
 }
 
@@ -41,7 +41,12 @@ export class Reactor {
       const ready = this.#poller.wait(this.#timers.sleepMs(now, Math.max(0, tickAt - now)))
       now = this.#clock()
       this.#hooks.wake(now)
-      this.#poller.dispatch(ready)
+      try {
+        this.#poller.dispatch(ready)
+      } catch (error) {
+        // Events that were not served are told again.
+        this.#hooks.fault(error)
+      }
       try {
         this.#timers.advance(now)
         if (now >= tickAt) {
