@@ -110,6 +110,24 @@ test('Syncs that were read while copying in are forgotten, everything else stays
   assert.deepEqual(rest(queue), [execute, close, query])
 })
 
+test('an extended query is unfinished until its Sync', () => {
+  const queue = queueOf()
+  assert.equal(queue.unfinished, false)
+  for (const [entry, unfinished] of [
+    [parse, true],
+    [execute, true],
+    [sync, false],
+    [close | SWALLOW, true],
+    [query, false],
+    [functionCall, false],
+  ] as const) {
+    queue.push(entry)
+    assert.equal(queue.unfinished, unfinished)
+  }
+  rest(queue)
+  assert.equal(queue.unfinished, false)
+})
+
 test('after clear nothing is owed and nothing is skipped', () => {
   const queue = queueOf(parse)
   fail(queue)

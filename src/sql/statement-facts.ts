@@ -165,11 +165,9 @@ export class StatementFacts {
   }
 
   #rollback(): void {
-    const lexer = this.#lexer
-    this.flags |= FACT.rollsBack
-    while (lexer.next() === TOKEN.word) {
-      if (this.#meaning() === W.to) this.flags &= ~FACT.rollsBack
-    }
+    let toSavepoint = false
+    while (this.#lexer.next() === TOKEN.word) if (this.#meaning() === W.to) toSavepoint = true
+    if (!toSavepoint) this.flags |= FACT.rollsBack
   }
 
   /** DEALLOCATE [PREPARE] name | ALL, DISCARD ALL | PLANS | SEQUENCES | TEMP. */
