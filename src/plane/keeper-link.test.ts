@@ -1,0 +1,185 @@
+import assert from 'node:assert/strict'
+import { type TestContext, test } from 'node:test'
+import { FdChannel } from '../io/fd-channel.ts'
+import { openSocketPair, RawPeer, TestLinkHost } from '../io/link-host.fixture.ts'
+import type { OwnedFd } from '../io/owned-fd.ts'
+import {
+  decodePlaneMessage,
+  encodeKeeperMessage,
+  MAX_PACKET_BYTES,
+  type NewClient,
+  type PlaneMessage,
+} from '../memory/keeper-protocol.ts'
+import { KeeperLink } from './keeper-link.ts'
+
+interface Bench {
+  readonly host: TestLinkHost
+  readonly link: KeeperLink
+  readonly keeper: FdChannel
+  readonly clients: { client: NewClient; fd: OwnedFd }[]
+  readonly story: string[]
+  announce(clients: readonly NewClient[], fds: readonly number[]): void
+  /** Everything that the keeper has been told since it last looked, and the descriptors. */
+  told(): { messages: PlaneMessage[]; fds: OwnedFd[] }
+}
+
+function open(t: TestContext): Bench {
+  const host = new TestLinkHost()
+  const [mine, theirs] = FdChannel.pair()
+  const keeper = new FdChannel(theirs)
+  const clients: Bench['clients'] = []
+  const story: string[] = []
+  const link = new KeeperLink(host.poller, new FdChannel(mine), mine, {
+    onNewClient: (client, fd) => void clients.push({ client, fd }),
+    onKeeperGone: () => void story.push('keeper gone'),
+  })
+  t.after(() => {
+    for (const { fd } of clients) fd.close()
+    mine.close()
+    keeper.close()
+    host.close()
+  })
+  const packet = Buffer.alloc(MAX_PACKET_BYTES)
+  return {
+    host,
+    link,
+    keeper,
+    clients,
+    story,
+    announce: (list, fds) => {
+      assert.equal(keeper.send(packet, encodeKeeperMessage({ op: 'new', clients: list }, packet), fds), 'sent')
+    },
+    told: () => {
+      const all: { messages: PlaneMessage[]; fds: OwnedFd[] } = { messages: [], fds: [] }
+      for (let one = keeper.receive(); typeof one !== 'string'; one = keeper.receive()) {
+        all.messages.push(decodePlaneMessage(one.bytes))
+        all.fds.push(...one.fds)
+      }
+      return all
+    },
+  }
+}
+
+const newClient = (slot: number): NewClient => ({
+  slot,
+  generation: slot + 100,
+  family: 4,
+  remotePort: 40_000 + slot,
+  localPort: 6432,
+  address: '192.0.2.7',
+})
+const reference = (slot: number) => ({ slot, generation: slot + 100 })
+
+test('the keeper is told when clients may come, once it is so', (t) => {
+  const { link, told } = open(t)
+  assert.deepEqual(told().messages, [])
+  link.ready()
+  assert.deepEqual(told().messages, [{ op: 'ready' }])
+})
+
+test('each new client comes with its own descriptor', (t) => {
+  const { host, clients, announce } = open(t)
+  const pairs = [openSocketPair(), openSocketPair(), openSocketPair()]
+  const mine = pairs.map(([fd]) => fd.fd)
+  announce([newClient(4), newClient(7)], mine.slice(0, 2))
+  announce([newClient(9)], mine.slice(2))
+  host.turn()
+  assert.deepEqual(
+    clients.map(({ client }) => client),
+    [newClient(4), newClient(7), newClient(9)],
+  )
+  clients.forEach(({ fd, client }, index) => {
+    new RawPeer(fd).send(`client ${client.slot}`)
+    const [, theirs] = pairs[index] as (typeof pairs)[number]
+    assert.equal(new RawPeer(theirs).receive()?.toString(), `client ${client.slot}`)
+  })
+  for (const one of pairs.flat()) one.close()
+})
+
+test('a client whose descriptor was lost on the way is gone at once, so that its slot comes back', (t) => {
+  const { host, link, clients, announce, told } = open(t)
+  const [mine, theirs] = openSocketPair()
+  announce([newClient(1), newClient(2)], [mine.fd])
+  host.turn()
+  assert.deepEqual(
+    clients.map(({ client }) => client.slot),
+    [1],
+  )
+  link.flush()
+  assert.deepEqual(told().messages, [{ op: 'gone', clients: [reference(2)] }])
+  mine.close()
+  theirs.close()
+})
+
+test('what is gone or dropped leaves once, with the flush, as many in a packet as fit', (t) => {
+  const { link, told } = open(t)
+  for (let slot = 0; slot < 600; slot++) link.gone(reference(slot))
+  for (let slot = 0; slot < 3; slot++) link.drop(reference(slot))
+  assert.deepEqual(told().messages, [])
+  link.flush()
+  const { messages } = told()
+  const gone = messages.flatMap((message) => (message.op === 'gone' ? [message.clients] : []))
+  assert.deepEqual(
+    gone.map(({ length }) => length),
+    [250, 250, 100],
+  )
+  assert.deepEqual(
+    gone.flat(),
+    Array.from({ length: 600 }, (_, slot) => reference(slot)),
+  )
+  assert.deepEqual(messages.at(-1), { op: 'drop', servers: [0, 1, 2].map(reference) })
+  link.flush()
+  assert.deepEqual(told().messages, [])
+})
+
+test('what a full channel does not take is told at the next flush, nothing twice and nothing lost', (t) => {
+  const { link, told } = open(t)
+  const total = 200_000
+  for (let slot = 0; slot < total; slot++) link.gone(reference(slot))
+  link.flush()
+  link.drop(reference(1))
+  const seen: number[] = []
+  let dropped = 0
+  for (let round = 0; round < 100 && dropped === 0; round++) {
+    for (const message of told().messages) {
+      if (message.op === 'gone') seen.push(...message.clients.map(({ slot }) => slot))
+      if (message.op === 'drop') dropped += message.servers.length
+    }
+    assert.ok(round > 0 || seen.length < total, 'the channel was full')
+    link.flush()
+  }
+  assert.equal(dropped, 1)
+  assert.equal(seen.length, total)
+  assert.ok(seen.every((slot, index) => slot === index))
+})
+
+test('a server connection is kept with its descriptor, after the news of an earlier one in its slot', (t) => {
+  const { link, told } = open(t)
+  const [mine, theirs] = openSocketPair()
+  link.drop(reference(3))
+  link.keep({ slot: 3, generation: 200 }, mine)
+  const { messages, fds } = told()
+  assert.deepEqual(messages, [
+    { op: 'drop', servers: [reference(3)] },
+    { op: 'put', servers: [{ slot: 3, generation: 200 }] },
+  ])
+  const [kept] = fds
+  assert.ok(kept !== undefined && fds.length === 1)
+  // A duplicate: ours may be closed.
+  mine.close()
+  new RawPeer(kept).send('still open')
+  assert.equal(new RawPeer(theirs).receive()?.toString(), 'still open')
+  kept.close()
+  theirs.close()
+})
+
+test('a keeper that is gone is noticed, after its last words were heard', (t) => {
+  const { host, keeper, clients, story, announce } = open(t)
+  const [mine, theirs] = openSocketPair()
+  announce([newClient(1)], [mine.fd])
+  keeper.close()
+  host.turn()
+  assert.deepEqual([clients.length, story], [1, ['keeper gone']])
+  mine.close()
+  theirs.close()
+})
