@@ -59,6 +59,8 @@ export class ClientMeter {
   /** A server connection was given to it. */
   assigned(): void {
     this.#addToPool(POOL_F64.serverAssignments, 1)
+    // No wait is the most frequent one, and a histogram without it would lie.
+    if (this.#host.clients.f64[this.#f + CLIENT_F64.waitingSince] === 0) this.#observe(POOL_HISTOGRAM.wait, 0)
   }
 
   waitTimedOut(): void {

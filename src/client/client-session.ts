@@ -1,3 +1,4 @@
+import { RouterError } from '../errors.ts'
 import { Inbox } from '../io/inbox.ts'
 import { LINK_EMPTY, LINK_END, Link, READ_HEADROOM } from '../io/link.ts'
 import { AF_INET, AF_UNIX } from '../io/native.ts'
@@ -71,6 +72,8 @@ export class ClientSession implements ReplySink, PoolWaiter, RequestSession, Fif
   #choice: PoolChoice | null = null
   #server: ServerConnection | null = null
   #dedicated: DedicatedServer | null = null
+  /** Its server connection was given to it while it waited, and has not been put into its state yet. */
+  #isFresh = false
   #counted = false
   /** The client has closed its side and waits for answers at most. */
   #peerEnded = false
@@ -109,6 +112,10 @@ export class ClientSession implements ReplySink, PoolWaiter, RequestSession, Fif
 
   get server(): ServerConnection | null {
     return this.#server
+  }
+
+  get needsServer(): boolean {
+    return this.#server === null || this.#isFresh
   }
 
   get state(): ClientState {
@@ -308,6 +315,10 @@ export class ClientSession implements ReplySink, PoolWaiter, RequestSession, Fif
 
   onFault(error: unknown): void {
     const reason = error instanceof Error ? (error.stack ?? error.message) : String(error)
+    if (error instanceof RouterError) {
+      this.close(error.message, FATAL(error.sqlstate, error.message, error.hint))
+      return
+    }
     this.#host.countPlane('internalErrors')
     this.#host.log('error', 'internal error while serving a client', { client: this.slot, user: this.user, reason })
     this.close('internal error', FATAL('XX000', 'internal error in the router', "the router's log has the details"))
@@ -333,11 +344,17 @@ export class ClientSession implements ReplySink, PoolWaiter, RequestSession, Fif
   // ── requests
 
   acquire(facts: StatementFacts | null): boolean {
-    const pool = this.#choice?.current() ?? null
     this.meter.requestBegins()
+    if (this.#server !== null) {
+      this.#prepare(this.#server, facts)
+      return true
+    }
+    const pool = this.#choice?.current() ?? null
     const server = pool?.checkout() ?? null
     if (server !== null) {
-      this.#attach(server, facts)
+      this.adopt(server)
+      this.#enter('active')
+      this.#prepare(server, facts)
       return true
     }
     this.#enter('waiting')
@@ -376,10 +393,10 @@ export class ClientSession implements ReplySink, PoolWaiter, RequestSession, Fif
     }
     this.#deadlines.idle()
     this.meter.waitEnds()
-    this.#host.toServer.begin(server.link)
-    this.#attach(server, null)
-    if (!this.#host.toServer.flush()) server.lose(server.link.failure, null)
-    else this.resume()
+    this.adopt(server)
+    this.#isFresh = true
+    this.#enter('active')
+    this.resume()
   }
 
   onPoolFailed(fields: ErrorFields): void {
@@ -404,9 +421,8 @@ export class ClientSession implements ReplySink, PoolWaiter, RequestSession, Fif
   }
 
   /** On `host.toServer`, which the caller flushes. */
-  #attach(server: ServerConnection, facts: StatementFacts | null): void {
-    this.adopt(server)
-    this.#enter('active')
+  #prepare(server: ServerConnection, facts: StatementFacts | null): void {
+    this.#isFresh = false
     this.#host.toServer.begin(server.link)
     const preamble = this.#state.preamble(server, facts)
     if (preamble !== '') server.relay.prepare(preamble, this.#host.toServer)
@@ -437,7 +453,8 @@ export class ClientSession implements ReplySink, PoolWaiter, RequestSession, Fif
   }
 
   noteFacts(facts: StatementFacts): void {
-    this.#state.note(facts, this.#server)
+    const sql = this.#state.note(facts, this.#server)
+    if (sql !== '' && this.#server?.queue.length === 0) this.#server.relay.prepare(sql, this.#host.toServer)
   }
 
   pin(bits: number): void {

@@ -14,6 +14,8 @@ import { StatementRelay } from './statement-relay.ts'
 export interface RequestSession {
   readonly link: Link
   readonly server: ServerConnection | null
+  /** It has none, or one that is not in its state yet: `acquire` before anything is sent. */
+  readonly needsServer: boolean
   /** Serial number, unique in the plane. */
   readonly serial: number
   /** Attaches a server connection; false: wait, and keep the rest of the bytes. */
@@ -143,7 +145,7 @@ export class RequestRelay {
   #query(source: NativeBuffer, at: number, stop: number, end: number): number {
     const facts = this.#facts(source, at + HEADER_BYTES, stop, end)
     if (facts === undefined) return -1
-    if (!this.#session.server && !this.#session.acquire(facts)) return -1
+    if (this.#session.needsServer && !this.#session.acquire(facts)) return -1
     if (this.#skipped()) return stop
     if (facts) this.#session.noteFacts(facts)
     this.statements.forgetUnnamed()
@@ -175,7 +177,7 @@ export class RequestRelay {
       if (found === undefined) return -1
       facts = found
     }
-    if (!this.#session.server && !this.#session.acquire(facts)) return -1
+    if (this.#session.needsServer && !this.#session.acquire(facts)) return -1
     if (this.#skipped()) return stop
     if (facts) this.#session.noteFacts(facts)
     this.#bodyGoesOn = true
@@ -210,7 +212,7 @@ export class RequestRelay {
 
   /** By object id: what it calls is anybody's guess. */
   #functionCall(source: NativeBuffer, at: number, stop: number, end: number): number {
-    if (!this.#session.server && !this.#session.acquire(null)) return -1
+    if (this.#session.needsServer && !this.#session.acquire(null)) return -1
     if (this.#skipped()) return stop
     this.#session.pin(PIN.unknownFunction)
     this.#push(REPLY.functionCall)
@@ -219,7 +221,7 @@ export class RequestRelay {
   }
 
   #request(source: NativeBuffer, at: number, stop: number, end: number, kind: number): number {
-    if (!this.#session.server && !this.#session.acquire(null)) return -1
+    if (this.#session.needsServer && !this.#session.acquire(null)) return -1
     if (this.#skipped()) return stop
     this.#push(kind)
     return this.#forward(source, at, stop, end)

@@ -10,6 +10,9 @@ const RESETS = FACT.discardsAll | FACT.resetsAll | FACT.resets | FACT.deallocate
 /** Fails inside of a transaction, and says to whoever reads the server's log why. */
 const LOSE_TRANSACTION = 'BEGIN;ROLLBACK TO SAVEPOINT "the transaction was lost with its server connection"'
 
+/** What sequences gave other sessions is none of this one's business. */
+const FORGET_SEQUENCES = 'DISCARD SEQUENCES'
+
 /** What became of statements that reset something. */
 export interface ResetEffects {
   /** All prepared statements are gone. */
@@ -32,6 +35,8 @@ export class SessionState {
   #initial: ParameterSet | null = null
   #resets = 0
   #resetNames: string[] = []
+  /** Since it got its server connection it has sent nothing but BEGIN. */
+  #onlyBegun = false
   #transactionLost = false
   #endsTransaction = false
 
@@ -90,8 +95,9 @@ export class SessionState {
       if (difference !== '') sql.push(difference)
       server.parameters = this.#parameters
     }
-    // Another session's numbers are none of its business.
-    if (facts !== null && (facts.flags & FACT.readsSequence) !== 0) sql.push('DISCARD SEQUENCES')
+    // The first text's own facts are noted next.
+    this.#onlyBegun = facts === null || (facts.flags & FACT.readsSequence) === 0
+    if (!this.#onlyBegun) sql.push(FORGET_SEQUENCES)
     if (this.#transactionLost) sql.push(LOSE_TRANSACTION)
     return sql.length === 0 ? '' : sql.join(';')
   }
@@ -103,8 +109,16 @@ export class SessionState {
     return meant || !failed
   }
 
-  /** The facts of a text that is sent now. */
-  note(facts: StatementFacts, server: ServerConnection | null): void {
+  /** The facts of a text that is sent now. Returns SQL that has to go ahead of it, mostly none. */
+  note(facts: StatementFacts, server: ServerConnection | null): string {
+    this.#note(facts, server)
+    const wasOnlyBegun = this.#onlyBegun
+    this.#onlyBegun &&= facts.flags === FACT.begins
+    // As long as it has only begun a transaction here, any number it could read is another session's.
+    return wasOnlyBegun && (facts.flags & FACT.readsSequence) !== 0 && this.#pins === 0 ? FORGET_SEQUENCES : ''
+  }
+
+  #note(facts: StatementFacts, server: ServerConnection | null): void {
     const { flags, pins } = facts
     this.#endsTransaction = (flags & (FACT.commits | FACT.rollsBack)) !== 0
     if (pins !== 0) this.pin(pins)

@@ -225,6 +225,10 @@ export class Plane implements ClientHost {
     return this.#parts.randomBytes(count)
   }
 
+  poolsChanged(): void {
+    this.epoch++
+  }
+
   takeServerSlot(): number {
     return this.#freeServerSlots.pop() ?? -1
   }

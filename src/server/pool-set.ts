@@ -1,3 +1,4 @@
+import { RouterError } from '../errors.ts'
 import { POOL, POOL_TEXT } from '../memory/pool-records.ts'
 import type { PoolMode } from '../shard/plane-values.ts'
 import type { Shard } from '../shard/topology.ts'
@@ -122,10 +123,21 @@ export class PoolSet implements PoolQuota {
     return total
   }
 
+  /** The record of a pool that has no connection and nobody waiting; its sessions get a new pool when they need one. */
+  #reclaim(): number {
+    for (const [name, pool] of this.#pools) {
+      if (pool.size > 0 || pool.waiting > 0) continue
+      this.#pools.delete(name)
+      this.#keys.delete(pool)
+      this.#host.poolsChanged()
+      return pool.record
+    }
+    throw new RouterError('53300', `all ${this.#host.pools.count} pools of the router are in use`, { origin: 'router' })
+  }
+
   #newRecord(key: PoolKey, settings: PoolSettings): number {
     const { pools, planeIndex } = this.#host
-    if (this.#nextRecord >= pools.count) throw new Error(`more than ${pools.count} pools`)
-    const record = this.#nextRecord++
+    const record = this.#nextRecord < pools.count ? this.#nextRecord++ : this.#reclaim()
     const i = record * (pools.recordBytes >> 2)
     pools.clear(record)
     const texts = { database: key.database, user: key.user, shard: key.target.shard.name }

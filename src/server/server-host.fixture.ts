@@ -94,6 +94,10 @@ export class TestServerHost extends TestLinkHost implements ServerHost {
     return Buffer.alloc(count, 5)
   }
 
+  poolsChanged(): void {
+    // No session remembers a pool here.
+  }
+
   takeServerSlot(): number {
     return this.freeSlots.pop() ?? -1
   }

@@ -26,6 +26,8 @@ export interface ServerHost extends LinkHost {
   readonly timeouts: TimeoutValues
   readonly limits: LimitValues
   readonly serverTls: { readonly mode: ServerTlsMode; readonly context: TlsContext | null }
+  /** A pool is gone: whoever remembers its own asks again. */
+  poolsChanged(): void
   randomBytes(count: number): Buffer
   /** A free server slot, or −1 when all are taken. */
   takeServerSlot(): number

@@ -35,6 +35,8 @@ export interface PoolSettings {
 }
 
 /** SQLSTATE classes of a refused login that waiting will not heal: wrong password, no such role or database, no right. */
+/** A shard that stays away is said again this often. */
+const REPEAT_LOG_MS = 30_000
 const HOPELESS = new Set(['28', '3D', '42'])
 
 /**
@@ -52,6 +54,7 @@ export class ServerPool implements ServerOwner {
   readonly #retry: Timer
   readonly #f: number
   #paused = false
+  #loggedAt = Number.NEGATIVE_INFINITY
   target: ServerTarget
   #settings: PoolSettings
   /** Why no server connection could be opened last time; null when the last one could. */
@@ -263,16 +266,15 @@ export class ServerPool implements ServerOwner {
   /** A server that refuses us for good fails those who wait; one that is away is tried again while they wait. */
   #failed(fields: ErrorFields, reason: string): void {
     const { shard, user, database } = this.target
+    const isNews = this.lastFailure?.message !== fields.message || this.#host.now - this.#loggedAt > REPEAT_LOG_MS
     this.lastFailure = fields
     const hopeless = HOPELESS.has(fields.sqlstate.slice(0, 2))
     this.#add(hopeless ? POOL_F64.serverLoginFailures : POOL_F64.serverConnectFailures)
-    this.#host.log('warn', 'server connection failed', {
-      shard: shard.name,
-      user,
-      database,
-      sqlstate: fields.sqlstate,
-      reason,
-    })
+    if (isNews) {
+      this.#loggedAt = this.#host.now
+      const { sqlstate } = fields
+      this.#host.log('warn', 'server connection failed', { shard: shard.name, user, database, sqlstate, reason })
+    }
     if (hopeless) {
       for (const waiter of this.dismissWaiters()) waiter.onPoolFailed(fields)
       return

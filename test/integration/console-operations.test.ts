@@ -40,6 +40,11 @@ test('PAUSE lets transactions finish first, and answers when they have', async (
   const pausing = bed.console.query('PAUSE').then(() => {
     paused = true
   })
+  // The console answers nobody else before PAUSE is done, HTTP does.
+  await waitUntil('the pool to be paused', async () => {
+    const pools = await (await fetch(`http://127.0.0.1:${bed.router.httpPort}/api/pools`)).text()
+    return pools.includes('"paused":true')
+  })
   outside!.send(wire.query('SELECT 2'))
   assert.ok(await outside!.staysSilent(200))
   assert.equal(paused, false)
