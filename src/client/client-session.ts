@@ -265,11 +265,11 @@ export class ClientSession implements ReplySink, PoolWaiter, RequestSession, Fif
 
   /**
    * PostgreSQL too finishes what it was asked before it looks for more, and then finds nobody there. Not when it looks for
-   * more already: for the rest of a COPY, for the Sync of an extended query.
+   * more already: for the rest of a COPY, for the Sync of an extended query. A console's PAUSE ends with its client.
    */
   #outlives(): boolean {
     const isOwed = this.#server !== null && this.#server.queue.outstanding > 0 && !this.#server.relay.copyingIn
-    if (this.#step !== 'waiting' && !isOwed) return false
+    if ((this.#step !== 'waiting' && !isOwed) || (this.#state.pins & PIN.console) !== 0) return false
     this.#peerEnded = true
     this.#link.pauseReading()
     return true
@@ -332,13 +332,8 @@ export class ClientSession implements ReplySink, PoolWaiter, RequestSession, Fif
     if (!this.#link.reading && this.#server?.queue.full === false) this.resume()
   }
 
-  onUndeliverable(): void {
+  onLost(): void {
     this.close(this.#link.failure, null)
-  }
-
-  /** Configuration has changed: its pool may have another size now, or be another one. */
-  onValues(): void {
-    this.#choice?.current()
   }
 
   // ── requests
@@ -638,7 +633,7 @@ export class ClientSession implements ReplySink, PoolWaiter, RequestSession, Fif
     this.#memory.server(null)
     if (!isClean || isDedicated) {
       // Nobody wants the answer any more, and until it is there the shard works for nobody.
-      if (isOwed && !isDedicated) this.#host.cancelServer(server)
+      if (isOwed && (this.#state.pins & PIN.replication) === 0) this.#host.cancelServer(server)
       server.close('its client is gone')
     } else if (this.#state.pins === 0) server.detach()
     else server.detachAndReset()

@@ -1,4 +1,4 @@
-import type { ServerPool } from '../server/server-pool.ts'
+import type { PoolSettings, ServerPool } from '../server/server-pool.ts'
 import type { ServerCredential } from '../server/server-target.ts'
 import type { DatabaseValue, PoolMode, UserValue } from '../shard/plane-values.ts'
 import type { ClientHost } from './client-host.ts'
@@ -42,7 +42,6 @@ export class PoolChoice {
     const entry = this.#host.database(database) ?? this.#identity.entry
     const route = this.#host.route(entry.group)
     if (route.kind === 'hold') return null
-    const { pool } = this.#host.values
     const target = {
       shard: route.shard,
       user: entry.serverUser ?? user,
@@ -52,11 +51,20 @@ export class PoolChoice {
     }
     return this.#host.poolSet.get(
       { database, user, target, mode: this.mode },
-      {
-        size: userValue?.poolSize ?? entry.poolSize ?? pool.size,
-        minSize: entry.minPoolSize ?? pool.minSize,
-      },
+      poolSettings(this.#host, entry, userValue),
     )
+  }
+}
+
+/** The user's own size, else the database's, else the general one. */
+export function poolSettings(
+  { values }: Pick<ClientHost, 'values'>,
+  entry: DatabaseValue,
+  user: UserValue | null,
+): PoolSettings {
+  return {
+    size: user?.poolSize ?? entry.poolSize ?? values.pool.size,
+    minSize: entry.minPoolSize ?? values.pool.minSize,
   }
 }
 

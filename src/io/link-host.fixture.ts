@@ -124,6 +124,10 @@ export class TestLink implements LinkOwner {
     this.onDrainedDo()
   }
 
+  onLost(): void {
+    this.told.push('lost')
+  }
+
   onHangUp(): void {
     this.told.push('hang-up')
   }

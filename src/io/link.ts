@@ -38,6 +38,8 @@ export interface LinkOwner {
   onHangUp(): void
   /** The peer sends no more, while nobody reads: told once, after `watchEnd`. It may still listen. */
   onPeerEnd(): void
+  /** Waiting bytes cannot be delivered: `failure` says why. */
+  onLost(): void
   /** One of the others threw: end this connection, with a reason, and leave the rest alone. */
   onFault(error: unknown): void
 }
@@ -208,8 +210,9 @@ export class Link implements PollTarget {
   #serve(events: number): void {
     if ((events & WRITABLE) !== 0 && (this.#interest & WRITABLE) !== 0) {
       if (!this.#stream.flush()) {
-        // The owner's next read reports the failure.
+        // What the peer said before is still there to be read, and may say why.
         this.#owner.onReadable()
+        if (!this.#closed) this.#owner.onLost()
         return
       }
       this.#watch()

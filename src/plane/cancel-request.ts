@@ -74,6 +74,10 @@ export class CancelRequest {
     if (!this.#link.send(writer.bytes)) this.#end(null)
   }
 
+  onLost(): void {
+    this.#end(null)
+  }
+
   onPeerEnd(): void {
     // Not asked for.
   }

@@ -82,6 +82,10 @@ export class ControlLink {
     // Events wait for nobody, so nobody waits for this.
   }
 
+  onLost(): void {
+    this.#lost()
+  }
+
   onPeerEnd(): void {
     // Not asked for.
   }

@@ -3,6 +3,7 @@ import { type CompiledHba, compileHba } from '../auth/hba.ts'
 import { ScramKeyCache } from '../auth/scram-key-cache.ts'
 import type { AccountAnswer, ClientHost } from '../client/client-host.ts'
 import { ClientSession, cancelProcessId } from '../client/client-session.ts'
+import { poolSettings } from '../client/pool-choice.ts'
 import type { BufferArena } from '../io/buffer-arena.ts'
 import { Gather } from '../io/gather.ts'
 import { READ_BYTES, READ_HEADROOM } from '../io/link.ts'
@@ -171,7 +172,10 @@ export class Plane implements ClientHost {
     }
     this.#note(PLANE.valuesVersion, values.version)
     this.#changed()
-    for (const session of this.sessions) session.onValues()
+    this.poolSet.resize(({ database, user }) => {
+      const entry = this.database(database)
+      return entry === null ? null : poolSettings(this, entry, this.user(user))
+    })
   }
 
   setTopology(topology: Topology): void {

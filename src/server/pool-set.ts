@@ -56,6 +56,14 @@ export class PoolSet implements PoolQuota {
     return pool
   }
 
+  /** Every pool gets the size that `settingsOf` says for it; null: leave it. */
+  resize(settingsOf: (key: PoolKey) => PoolSettings | null): void {
+    for (const [pool, key] of this.#keys) {
+      const settings = settingsOf(key)
+      if (settings !== null) pool.resize(settings)
+    }
+  }
+
   /** Pools of this database, or of all. */
   *of(database: string | null): Iterable<ServerPool> {
     for (const [pool, key] of this.#keys) if (database === null || key.database === database) yield pool

@@ -106,7 +106,7 @@ export class ReplyRelay {
   /** False when the client is gone. */
   #finish(): void {
     const { client } = this.#server
-    if (client && !this.#host.toClient.flush()) client.onUndeliverable()
+    if (client && !this.#host.toClient.flush()) client.onLost()
     else if (client?.link.blocked) this.#server.link.pauseReading()
   }
 
@@ -215,7 +215,7 @@ export class ReplyRelay {
     if (!client) return true
     this.#host.toClient.forward(source, at, stop)
     if (!this.#host.toClient.flush()) {
-      client.onUndeliverable()
+      client.onLost()
       return false
     }
     if (client.link.blocked) server.link.pauseReading()

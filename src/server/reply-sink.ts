@@ -27,7 +27,7 @@ export interface ReplySink {
   /** Some of what was owed has come: a client that had to stop may go on. */
   onProgress(): void
   /** Bytes could not be delivered; the client is closed when this returns. */
-  onUndeliverable(): void
+  onLost(): void
   onServerDrained(): void
   onServerLost(loss: ServerLoss): void
 }

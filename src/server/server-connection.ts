@@ -240,6 +240,10 @@ export class ServerConnection {
     this.lose('internal error in the router', null)
   }
 
+  onLost(): void {
+    this.lose(this.#link.failure, this.relay.lastWords)
+  }
+
   onPeerEnd(): void {
     // Not asked for.
   }

@@ -172,7 +172,7 @@ export class TestWaiter implements PoolWaiter, ReplySink {
   onSkipped(): void {}
   onError(): void {}
   onProgress(): void {}
-  onUndeliverable(): void {}
+  onLost(): void {}
   onServerDrained(): void {}
 }
 

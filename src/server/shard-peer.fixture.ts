@@ -1,11 +1,12 @@
 import assert from 'node:assert/strict'
 import { RawPeer } from '../io/link-host.fixture.ts'
 import { acceptClient, openListener } from '../io/listener.ts'
+import { AF_INET } from '../io/native.ts'
 import type { OwnedFd } from '../io/owned-fd.ts'
 import { HANG_UP, type Poller, type PollTarget, READABLE } from '../io/poller.ts'
-import { localAddress } from '../io/socket.ts'
+import { localAddress, tuneSocket } from '../io/socket.ts'
 import { parseSocketAddress } from '../io/socket-address.ts'
-import { HEADER_BYTES, lengthAt } from '../protocol/message-type.ts'
+import { HEADER_BYTES, lengthAt, STATUS } from '../protocol/message-type.ts'
 import {
   type ErrorFields,
   writeAuthenticationOk,
@@ -54,6 +55,7 @@ export class TestBackend implements PollTarget {
     this.#shard = shard
     this.#poller = poller
     this.peer = new RawPeer(fd)
+    tuneSocket(fd, AF_INET)
     this.pid = pid
     this.#key = poller.add(fd, READABLE, this)
   }
@@ -73,9 +75,9 @@ export class TestBackend implements PollTarget {
     assert.equal(this.peer.send(bytes), bytes.length)
   }
 
-  /** The end of a query. */
-  ready(): void {
-    this.send(write((writer) => writeReady(writer, 0x49)))
+  /** The end of a query: idle, or in a transaction. */
+  ready(status: number = STATUS.idle): void {
+    this.send(write((writer) => writeReady(writer, status)))
   }
 
   fail(fields: ErrorFields): void {
@@ -132,7 +134,7 @@ export class TestBackend implements PollTarget {
         writeAuthenticationOk(writer)
         writeParameterStatus(writer, 'server_version', '18.4')
         writeBackendKeyData(writer, this.pid, Buffer.from(`key ${this.pid}`))
-        writeReady(writer, 0x49)
+        writeReady(writer, STATUS.idle)
       }),
     )
   }

@@ -1,0 +1,198 @@
+import assert from 'node:assert/strict'
+import { arch } from 'node:os'
+import type { TestContext } from 'node:test'
+import { BufferArena } from '../io/buffer-arena.ts'
+import { READ_BYTES, READ_HEADROOM } from '../io/link.ts'
+import { openSocketPair, RawPeer } from '../io/link-host.fixture.ts'
+import { native } from '../io/native.ts'
+import { Poller } from '../io/poller.ts'
+import { createMemoryFile, SharedMapping } from '../io/shared-memory.ts'
+import type { PlaneEvent } from '../memory/control-protocol.ts'
+import { regionsOf } from '../memory/layout.ts'
+import { formatSharedState } from '../memory/shared-state.ts'
+import { readErrorFields } from '../protocol/errors.ts'
+import { HEADER_BYTES, lengthAt } from '../protocol/message-type.ts'
+import { writeQuery, writeStartup } from '../protocol/messages.ts'
+import { MessageWriter } from '../protocol/writer.ts'
+import { TestShard } from '../server/shard-peer.fixture.ts'
+import type { DatabaseValue, PlaneValues, TimeoutValues } from '../shard/plane-values.ts'
+import { TimerWheel } from '../util/timer-wheel.ts'
+import { NO_VALUES } from './no-values.ts'
+import { Plane } from './plane.ts'
+
+const GEOMETRY = {
+  clientSlots: 16,
+  ordinaryClientSlots: 12,
+  serverSlots: 16,
+  poolRecords: 8,
+  planes: 1,
+  arenaBytesPerPlane: 4 * 1024 * 1024,
+} as const
+
+export const TEST_DATABASE: DatabaseValue = {
+  name: 'shop',
+  group: 'main',
+  serverDatabase: null,
+  serverUser: null,
+  serverPassword: null,
+  poolMode: null,
+  poolSize: null,
+  minPoolSize: null,
+  maxClients: null,
+}
+
+/** For tests: a client on the other end of a socket pair, trusted. */
+export class TestClient {
+  readonly peer: RawPeer
+  readonly #plane: TestPlane
+  #bytes: Buffer = Buffer.alloc(0)
+  /** The router has closed the connection, or its direction of it. */
+  ended = false
+
+  constructor(plane: TestPlane, peer: RawPeer) {
+    this.#plane = plane
+    this.peer = peer
+  }
+
+  login(user = 'ada', database = 'shop'): this {
+    const writer = new MessageWriter()
+    writeStartup(writer, 0, [
+      ['user', user],
+      ['database', database],
+    ])
+    this.send(writer.bytes)
+    assert.equal(this.told().at(-1), 'Z I')
+    return this
+  }
+
+  query(sql: string): void {
+    const writer = new MessageWriter()
+    writeQuery(writer, sql)
+    this.send(writer.bytes)
+  }
+
+  /** And lets happen what follows. */
+  send(bytes: Buffer): void {
+    assert.equal(this.peer.send(bytes), bytes.length)
+    this.#plane.settle()
+  }
+
+  /** Messages since the last time: `type severity sqlstate` of errors, `Z status`, else the type. */
+  told(): string[] {
+    for (let part = this.peer.receive(); part === null || part.length > 0; part = this.peer.receive()) {
+      if (part === null) {
+        this.ended = true
+        break
+      }
+      this.#bytes = Buffer.concat([this.#bytes, part])
+    }
+    const list: string[] = []
+    while (this.#bytes.length >= HEADER_BYTES) {
+      const end = 1 + lengthAt(this.#bytes, 1)
+      const type = String.fromCharCode(this.#bytes[0] as number)
+      if (type === 'Z') list.push(`Z ${String.fromCharCode(this.#bytes[HEADER_BYTES] as number)}`)
+      else if (type === 'E' || type === 'N') {
+        const { severity, sqlstate } = readErrorFields(this.#bytes, HEADER_BYTES, end)
+        list.push(`${type} ${severity} ${sqlstate}`)
+      } else list.push(type)
+      this.#bytes = this.#bytes.subarray(end)
+    }
+    return list
+  }
+}
+
+/** For tests: a whole plane and a shard in one poller, turned by hand. */
+export class TestPlane {
+  readonly plane: Plane
+  readonly shard: TestShard
+  readonly events: PlaneEvent[] = []
+  /** Client slots that were given back. */
+  readonly gone: number[] = []
+  readonly #poller = new Poller(arch())
+  readonly #timers = new TimerWheel(1000)
+  readonly #clients: TestClient[] = []
+
+  constructor(timeouts: Partial<TimeoutValues>, poolSize: number) {
+    const { totalBytes, arenas } = regionsOf(GEOMETRY)
+    const file = createMemoryFile('test', totalBytes)
+    const mapping = new SharedMapping(file, totalBytes)
+    file.close()
+    const shared = formatSharedState(mapping.memory, GEOMETRY, 0)
+    const buffersAt = arenas + READ_HEADROOM + READ_BYTES
+    this.shard = new TestShard(this.#poller)
+    this.plane = new Plane({
+      planeIndex: 0,
+      shared,
+      poller: this.#poller,
+      timers: this.#timers,
+      arena: new BufferArena(mapping.window(buffersAt, totalBytes - buffersAt), (offset, bytes) =>
+        mapping.discard(buffersAt + offset, bytes),
+      ),
+      inbound: mapping.window(arenas, READ_HEADROOM + READ_BYTES),
+      values: testPlaneValues(this.shard, timeouts, poolSize),
+      randomBytes: (count) => Buffer.alloc(count, 5),
+      tell: (event) => this.events.push(event) > 0,
+      gone: ({ slot }) => this.gone.push(slot),
+      keep: () => {},
+      drop: () => {},
+    })
+    this.plane.now = 1000
+  }
+
+  connect(): TestClient {
+    const [mine, theirs] = openSocketPair()
+    const slot = this.#clients.length
+    const client = new TestClient(this, new RawPeer(theirs))
+    this.#clients.push(client)
+    const place = { slot, generation: 1, family: 1, remotePort: 0, localPort: 0, address: '' } as const
+    this.plane.accept(place, mine)
+    return client
+  }
+
+  /** Wake-ups until nothing happens any more. */
+  settle(): void {
+    for (let quiet = 0; quiet < 3; ) {
+      const count = this.#poller.wait(quiet === 0 ? 0 : 1)
+      this.#poller.dispatch(count)
+      quiet = count > 0 ? 0 : quiet + 1
+    }
+  }
+
+  /** Time goes by; what is due happens. */
+  pass(milliseconds: number): void {
+    this.plane.now += milliseconds
+    this.#timers.advance(this.plane.now)
+    this.settle()
+  }
+
+  /** Everything ends; nothing may be left. */
+  close(): void {
+    for (const { peer } of this.#clients) peer.close()
+    this.pass(10_000)
+    assert.equal(this.plane.openClients, 0)
+    for (const pool of this.plane.poolSet.all) pool.kill('test is over')
+    this.shard.close()
+    assert.equal(this.plane.arena.buffersInUse, 0)
+    native.close(this.#poller.fd)
+  }
+}
+
+/** Everybody is trusted, and every database is in the group of one shard. */
+export function testPlaneValues(shard: TestShard, timeouts: Partial<TimeoutValues>, poolSize: number): PlaneValues {
+  return {
+    ...NO_VALUES,
+    version: 1,
+    limits: { ...NO_VALUES.limits, maxClients: 12, preparedStatements: 10 },
+    timeouts: { ...NO_VALUES.timeouts, ...timeouts },
+    pool: { ...NO_VALUES.pool, size: poolSize },
+    databases: [{ ...TEST_DATABASE, name: '*' }],
+    hba: [{ type: 'local', databases: ['all'], users: ['all'], addresses: [], method: 'trust', line: 1 }],
+    topology: { version: 1, shards: [shard.value()] },
+  }
+}
+
+export function openPlane(t: TestContext, timeouts: Partial<TimeoutValues> = {}, poolSize = 2): TestPlane {
+  const plane = new TestPlane(timeouts, poolSize)
+  t.after(() => plane.close())
+  return plane
+}
