@@ -52,11 +52,16 @@ async function outcome(sql: string): Promise<{ shape: string; sqlstates: string[
   }
 }
 
-/** The pool is empty, then the shard behaves like this. */
+/** From now on the shard behaves like this; server connections made before are gone. */
 async function behave(next: (peer: FakePeer) => Promise<void>): Promise<void> {
+  const old = new Set((await bed.servers()).map((server) => server.id))
   serve = next
   for (const peer of shard?.peers.splice(0) ?? []) peer.close()
-  await waitUntil('the pool to be empty', async () => (await bed.servers()).length === 0)
+  await waitUntil('the old server connections to be gone', async () => {
+    const left = (await bed.servers()).filter((server) => old.has(server.id))
+    if (left.length > 0) throw new Error(JSON.stringify(left))
+    return true
+  })
 }
 
 serve = healthy

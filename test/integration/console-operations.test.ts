@@ -1,11 +1,12 @@
 import assert from 'node:assert/strict'
 import { writeFileSync } from 'node:fs'
 import { test } from 'node:test'
+import { CONSOLE } from '../support/router-settings.ts'
 import { Testbed } from '../support/testbed.ts'
 import { waitUntil } from '../support/wait-until.ts'
 import type { WireClient } from '../support/wire-client.ts'
 import * as wire from '../support/wire-frames.ts'
-import { onlyValue } from '../support/wire-message.ts'
+import { onlyValue, shapeOf } from '../support/wire-message.ts'
 
 /** The same database under a second name, to see that an operation on one leaves the other alone. */
 const bed = await Testbed.open({
@@ -13,10 +14,17 @@ const bed = await Testbed.open({
   settings: ({ database }) => ({ pool: { size: 2 }, databases: { [database]: {}, other: { name: database } } }),
 })
 const OTHER = { database: 'other' }
+const CONSOLE_LOGIN = { ...CONSOLE, database: 'switchyard' }
 const names = { databases: { [bed.database]: {}, other: { name: bed.database } } }
 
 async function waiting(count: number, database?: string): Promise<void> {
   await waitUntil(`${count} clients to wait`, async () => ((await bed.pool(database)).cl_waiting ?? 0) === count)
+}
+
+async function isPaused(): Promise<void> {
+  await waitUntil('the router to be paused', async () => {
+    return (await bed.show('STATE')).some((row) => row.key === 'paused' && row.value === 'yes')
+  })
 }
 
 async function pidOf(client: WireClient): Promise<string | null> {
@@ -34,25 +42,19 @@ test('PAUSE holds queries until RESUME, and nobody sees an error', async () => {
 })
 
 test('PAUSE lets transactions finish first, and answers when they have', async () => {
-  const [inside, outside] = await bed.openMany(2)
-  await inside!.query('BEGIN')
-  let paused = false
-  const pausing = bed.console.query('PAUSE').then(() => {
-    paused = true
-  })
-  // The console answers nobody else before PAUSE is done, HTTP does.
-  await waitUntil('the pool to be paused', async () => {
-    const pools = await (await fetch(`http://127.0.0.1:${bed.router.httpPort}/api/pools`)).text()
-    return pools.includes('"paused":true')
-  })
-  outside!.send(wire.query('SELECT 2'))
-  assert.ok(await outside!.staysSilent(200))
-  assert.equal(paused, false)
-  assert.equal(onlyValue(await inside!.query('SELECT 1')), '1')
-  await inside!.query('COMMIT')
-  await pausing
+  const [inside, outside, operator] = [await bed.open(), await bed.open(), await bed.open(CONSOLE_LOGIN)]
+  await inside.query('BEGIN')
+  operator.send(wire.query('PAUSE'))
+  await isPaused()
+  outside.send(wire.query('SELECT 2'))
+  await waiting(1)
+  assert.ok(await operator.staysSilent(100), 'PAUSE was answered in the middle of a transaction')
+  assert.equal(onlyValue(await inside.query('SELECT 1')), '1')
+  await inside.query('COMMIT')
+  assert.equal(shapeOf(await operator.until('Z')), 'CZ')
+  assert.ok(await outside.staysSilent(100))
   await bed.console.query('RESUME')
-  assert.equal(onlyValue(await outside!.until('Z')), '2')
+  assert.equal(onlyValue(await outside.until('Z')), '2')
 })
 
 test('PAUSE of one database leaves the others alone', async () => {
@@ -132,7 +134,10 @@ test('RELOAD of a smaller pool closes what is too much as it becomes free', asyn
   await bed.console.query('RELOAD')
   const client = await bed.open()
   await client.query('SELECT 1')
-  await waitUntil('one server connection', async () => (await bed.cluster.backends(bed.database)).length <= 1)
+  await waitUntil('one server connection', async () => {
+    const { sv_idle = 0, sv_active = 0 } = await bed.pool()
+    return sv_idle + sv_active === 1
+  })
 })
 
 test('RELOAD of a broken file is an error that names the mistake, and changes nothing', async () => {
@@ -159,12 +164,13 @@ test('SIGHUP reads the configuration again, too: a new user gets in; removed, it
 test('a console that leaves in the middle of PAUSE does not leave the router paused', async () => {
   const inside = await bed.open()
   await inside.query('BEGIN')
-  const console = await bed.open({ user: 'console_admin', password: 'console secret', database: 'switchyard' })
-  console.send(wire.query('PAUSE'))
+  const operator = await bed.open(CONSOLE_LOGIN)
+  operator.send(wire.query('PAUSE'))
+  await isPaused()
   const other = await bed.open()
   other.send(wire.query('SELECT 1'))
   await waiting(1)
-  console.reset()
+  operator.reset()
   assert.equal(onlyValue(await other.until('Z')), '1')
   await inside.query('COMMIT')
 })

@@ -3,9 +3,10 @@ import { test } from 'node:test'
 import { CertificateAuthority, writeCertificate, writeCredentials } from '../support/certificates.ts'
 import { temporaryDirectory } from '../support/temporary-directory.ts'
 import { isDirect, Testbed } from '../support/testbed.ts'
+import { waitUntil } from '../support/wait-until.ts'
 import { WireError } from '../support/wire-client.ts'
 import * as wire from '../support/wire-frames.ts'
-import { onlyValue, rowsOf } from '../support/wire-message.ts'
+import { onlyValue, rowsOf, sqlstatesOf } from '../support/wire-message.ts'
 
 const files = temporaryDirectory()
 const authority = new CertificateAuthority('routers')
@@ -137,6 +138,21 @@ test('a channel bound to another certificate is refused', async () => {
     raw: der,
   })) as typeof real
   await assert.rejects(client.login({ ...bed.login, bindChannel: true }), (error) => error instanceof WireError)
+})
+
+test('a cancel request over TLS reaches its query, as libpq 17 sends it', async () => {
+  const client = await bed.dial()
+  await client.requestTls()
+  await client.login(bed.login)
+  client.send(wire.query('SELECT pg_sleep(30)'))
+  await waitUntil('the query to run', async () => {
+    return (await bed.cluster.backends(bed.database)).some((backend) => backend.state === 'active')
+  })
+  const request = await bed.dial()
+  await request.requestTls()
+  request.send(wire.cancelRequest(client.cancelPid, client.cancelKey))
+  assert.deepEqual(sqlstatesOf(await client.until('Z')), ['57014'])
+  await request.untilClosed()
 })
 
 test('many rows and long values go through TLS unharmed, in both directions', async () => {

@@ -7,6 +7,7 @@ import type { WireMessage } from './wire-message.ts'
 import { WireStream } from './wire-stream.ts'
 
 export interface WireAddress {
+  /** An address, or the directory of a Unix socket. */
   readonly host: string
   readonly port: number
 }
@@ -178,7 +179,8 @@ export async function sendCancel(address: WireAddress, pid: number, key: Buffer)
 }
 
 async function dial({ host, port }: WireAddress): Promise<Socket> {
-  const socket = connectTcp({ host, port, allowHalfOpen: true, noDelay: true })
+  const place = host.startsWith('/') ? { path: `${host}/.s.PGSQL.${port}` } : { host, port }
+  const socket = connectTcp({ ...place, allowHalfOpen: true, noDelay: true })
   const { promise, resolve, reject } = Promise.withResolvers<void>()
   socket.once('connect', resolve).once('error', reject)
   await promise
