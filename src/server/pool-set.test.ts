@@ -92,11 +92,31 @@ test('a pool’s record says what it is, for those who look from outside', (t) =
   )
 })
 
-test('more pools than there are records is an error that says so, and those that exist go on', (t) => {
-  const { pool } = open(t)
-  for (let user = 0; user < 8; user++) pool({ user: `user ${user}` })
-  assert.throws(() => pool({ user: 'one too many' }), /more than 8 pools/)
-  assert.equal(pool({ user: 'user 3' }).record, 3)
+test('a pool that has nothing gives its record to one more than there are records', (t) => {
+  const { host, set, pool, request } = open(t)
+  const pools = Array.from({ length: 8 }, (_, user) => pool({ user: `user ${user}` }))
+  for (const index of [0, 1, 3, 4, 5, 6, 7]) request('a', pools[index] as ServerPool).giveBack()
+  const before = host.poolChanges
+  const newcomer = pool({ user: 'one more' })
+  assert.equal(newcomer.record, 2)
+  assert.equal(readPool(host.pools, 2)?.user, 'one more')
+  // Whoever remembers the old one is told to ask again.
+  assert.equal(host.poolChanges, before + 1)
+  assert.deepEqual([[...set.all].length, [...set.all].includes(pools[2] as ServerPool)], [8, false])
+  assert.equal(pool({ user: 'user 3' }), pools[3])
+})
+
+test('when every pool is in use, one more is an error for a client, and those that exist go on', (t) => {
+  const { host, pool, request } = open(t)
+  const pools = Array.from({ length: 8 }, (_, user) => pool({ user: `user ${user}` }))
+  for (const one of pools.slice(1)) request('a', one).giveBack()
+  const paused = pools[0] as ServerPool
+  paused.pause()
+  // Somebody who waits is a use.
+  request('b', paused)
+  assert.throws(() => pool({ user: 'one too many' }), /all 8 pools of the router are in use/)
+  assert.equal(pool({ user: 'user 3' }), pools[3])
+  assert.equal(host.poolChanges, 0)
 })
 
 test('a pool asked for again takes the new target and the new size', (t) => {
@@ -204,6 +224,13 @@ test('connections to a shard where nobody is sent any more are given up', (t) =>
   assert.deepEqual([pool().size, pool({ user: 'bob' }).size, active.server?.state], [1, 0, 'active'])
   active.giveBack()
   assert.equal(pool().size, 0)
+})
+
+test('new sizes reach every pool that they are about', (t) => {
+  const { set, pool } = open(t)
+  const [shop, till] = [pool(), pool({ database: 'till' })]
+  set.resize((key) => (key.database === 'till' ? { size: 3, minSize: 1 } : null))
+  assert.deepEqual([shop.settings.size, till.settings], [10, { size: 3, minSize: 1 }])
 })
 
 test('upkeep reaches every pool', (t) => {

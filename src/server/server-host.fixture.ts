@@ -60,6 +60,7 @@ export class TestServerHost extends TestLinkHost implements ServerHost {
   readonly logged: string[] = []
   readonly suspected: string[] = []
   readonly freeSlots: number[] = []
+  poolChanges = 0
   /** Where what servers say to clients goes. */
   readonly client: TestLink
   readonly #clientPeer: OwnedFd
@@ -95,7 +96,7 @@ export class TestServerHost extends TestLinkHost implements ServerHost {
   }
 
   poolsChanged(): void {
-    // No session remembers a pool here.
+    this.poolChanges++
   }
 
   takeServerSlot(): number {
