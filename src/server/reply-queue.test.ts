@@ -120,6 +120,7 @@ test('an extended query is unfinished until its Sync', () => {
     [close | SWALLOW, true],
     [query, false],
     [functionCall, false],
+    [bind, true],
   ] as const) {
     queue.push(entry)
     assert.equal(queue.unfinished, unfinished)

@@ -97,6 +97,8 @@ test('a function of the user may do anything, so its call pins', () => {
     'insert into t values (1) on conflict (a) do update set a = f(1)',
     'update t set a = f(1)',
     'update t set (a, b) = (f(1), 2)',
+    'update t set (a) = row (set(1))',
+    'update t set a = set(1)',
     'delete from t where f(a)',
     'copy (select f()) to stdout',
     'copy t from stdin where f(a)',

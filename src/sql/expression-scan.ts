@@ -139,6 +139,7 @@ export class ExpressionScan {
     if (meaning === W.operator && place < AFTER_DOT) return this.#operator()
     if (place >= PLAIN && lexer.follows(OPENING)) {
       if (place >= AFTER_DOT || !this.#isKeyword(meaning)) this.#call(meaning, place)
+      if (meaning === W.set) this.#setFollows = false
       return PLAIN
     }
     // A column may be called so; a false pin is the cheaper mistake.
@@ -154,10 +155,10 @@ export class ExpressionScan {
       : PLAIN
   }
 
-  /** After x OPERATOR(s.+) comes another value, not a name for x. In DDL it is an operator's name that follows. */
+  /** After x OPERATOR(s.+) comes another value, not a name for x. */
   #operator(): number {
     const lexer = this.#lexer
-    if (!lexer.follows(OPENING)) return this.#isDdl ? AFTER_NAMES : PLAIN
+    if (!lexer.follows(OPENING)) return PLAIN
     while (lexer.next() !== TOKEN.end && !(lexer.kind === TOKEN.punctuation && lexer.char === CLOSING)) {
       if (lexer.kind === TOKEN.punctuation && lexer.char === SEMICOLON) this.pins |= PIN.undecidedStatement
     }

@@ -10,7 +10,8 @@ function tokens(sql: string | Buffer): string[] {
   const lexer = new Lexer()
   lexer.open(bytes, 0, bytes.length)
   const found: string[] = []
-  while (lexer.next() !== TOKEN.end) {
+  for (let kind = lexer.next(); kind !== TOKEN.end; kind = lexer.next()) {
+    assert.equal(kind, lexer.kind)
     const source = bytes.toString('utf8', lexer.start, lexer.stop)
     if (lexer.kind === TOKEN.punctuation) {
       assert.equal(String.fromCharCode(lexer.char), source)
@@ -230,6 +231,7 @@ test('after the end every token is the end', () => {
   lexer.next()
   for (let turn = 0; turn < 3; turn++) {
     assert.equal(lexer.next(), TOKEN.end)
+    assert.equal(lexer.kind, TOKEN.end)
     assert.deepEqual([lexer.start, lexer.stop], [2, 2])
   }
 })

@@ -92,6 +92,7 @@ test('what cannot be decided pins', () => {
   for (const sql of ["select '", 'select "a', 'select $$a', 'select /* a', "select E'a\\'"]) {
     assert.equal(pinsOf(sql), 'undecidedStatement', sql)
   }
+  assert.equal(pinsOf('select a operator(; listen x'), 'undecidedStatement')
 })
 
 test('several reasons add up', () => {
