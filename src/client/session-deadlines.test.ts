@@ -67,6 +67,23 @@ test('who waited in vain because the shard refuses everybody is told what the sh
   assert.deepEqual([client.told(), client.ended], [['E ERROR 57P03', 'Z I'], false])
 })
 
+test('a login that finds no server connection in time is refused, in the words of the shard where it has some', (t) => {
+  const plane = openPlane(t, { queryWaitMs: 3000 })
+  const fields = { severity: 'FATAL', sqlstate: '57P03', message: 'the database system is starting up' } as const
+  for (const [behaviour, told] of [
+    [{ kind: 'hang' }, 'E FATAL 53300'],
+    [{ kind: 'refuse', fields }, 'E FATAL 57P03'],
+  ] as const) {
+    plane.shard.behaviour = behaviour
+    const client = plane.connect()
+    client.startup(told)
+    plane.pass(2900)
+    assert.deepEqual(client.told(), ['R'])
+    plane.pass(200)
+    assert.deepEqual([client.told(), client.ended], [[told], true])
+  }
+})
+
 test('a query that takes too long is cancelled at the shard, and a short one is not', (t) => {
   const plane = openPlane(t, { queryMs: 2000, cancelMs: 5000 })
   const client = plane.connect().login()

@@ -54,13 +54,18 @@ export class TestClient {
     this.peer = peer
   }
 
-  login(user = 'ada', database = 'shop'): this {
+  startup(user: string, database = 'shop'): void {
     const writer = new MessageWriter()
     writeStartup(writer, 0, [
       ['user', user],
       ['database', database],
     ])
     this.send(writer.bytes)
+  }
+
+  /** Up to the first ReadyForQuery. */
+  login(user = 'ada'): this {
+    this.startup(user)
     assert.equal(this.told().at(-1), 'Z I')
     return this
   }

@@ -216,6 +216,16 @@ test('startup, TLS and cancel requests are what the parser of the first packet r
   )
 })
 
+test('numbers of every size are written as they are read', () => {
+  fc.assert(
+    fc.property(fc.nat(255), fc.integer({ min: -32_768, max: 32_767 }), int32, (byte, short, long) => {
+      const { bytes: written } = new MessageWriter(1).begin(0x78).byte(byte).int16(short).int32(long).end()
+      const reader = new MessageReader(written, HEADER_BYTES, written.length)
+      assert.deepEqual([reader.byte(), reader.int16(), reader.int32(), reader.remaining], [byte, short, long, 0])
+    }),
+  )
+})
+
 test('messages without fields are their header alone', () => {
   const bare = { 1: messages.PARSE_COMPLETE, 3: messages.CLOSE_COMPLETE, S: messages.SYNC, H: messages.FLUSH }
   for (const [type, message] of Object.entries({ ...bare, X: messages.TERMINATE })) {

@@ -211,6 +211,28 @@ test('retired, idle connections close at once and the others when they are given
   assert.equal(pool.idle, 1)
 })
 
+test('retired while it is on its way, a connection is closed when it is there, and another one is opened', (t) => {
+  const { host, shard, pool, story } = openPool(t, { size: 1 })
+  pool.wait(new TestWaiter(host, 'a', story))
+  pool.retire('RECONNECT')
+  host.settle()
+  assert.deepEqual([story, pool.size, shard.backends.length, shard.backends[0]?.closed], [['a'], 1, 2, true])
+})
+
+test('a shard that cannot even be dialled is one that is away', (t) => {
+  const bench = openPool(t)
+  const { host, shard, pool, request } = bench
+  pool.target = { ...pool.target, shard: { ...shard.value(), address: null } }
+  const waiter = request('a')
+  assert.deepEqual([pool.size, pool.waiting, host.freeSlots.length], [0, 1, 16])
+  assert.match(pool.lastFailure?.message ?? '', /^resolve db0/)
+  assert.equal(poolTotal(bench, 'serverConnectFailures'), 1)
+  pool.target = { ...pool.target, shard: shard.value() }
+  host.pass(1100)
+  host.settle()
+  assert.equal(waiter.server?.state, 'active')
+})
+
 test('killed, connections in use close too, and their clients are told', (t) => {
   const { host, shard, pool, request } = openPool(t)
   const waiter = request('a')

@@ -194,8 +194,9 @@ export class TestShard implements PollTarget {
     this.#listener = null
   }
 
+  /** Harmless when it listens already. */
   listenAgain(): void {
-    this.#listen(this.port)
+    if (this.#listener === null) this.#listen(this.port)
   }
 
   close(): void {
