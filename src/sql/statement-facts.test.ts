@@ -93,6 +93,7 @@ test('what cannot be decided pins', () => {
     assert.equal(pinsOf(sql), 'undecidedStatement', sql)
   }
   assert.equal(pinsOf('select a operator(; listen x'), 'undecidedStatement')
+  assert.equal(pinsOf('select operator from t; listen x'), 'listen', 'a column may be called operator')
 })
 
 test('several reasons add up', () => {
