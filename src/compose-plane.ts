@@ -117,6 +117,7 @@ export function runPlane(options: PlaneOptions): number {
     wake: (now) => {
       plane.now = now
     },
+    afterEvent: () => plane.deferred.run(),
     settle: () => {
       turns++
       keeper.flush()

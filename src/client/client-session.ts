@@ -1,4 +1,5 @@
 import { RouterError } from '../errors.ts'
+import type { Deferrable } from '../io/deferred.ts'
 import { Inbox } from '../io/inbox.ts'
 import { LINK_EMPTY, LINK_END, Link, READ_HEADROOM } from '../io/link.ts'
 import { AF_INET, AF_UNIX } from '../io/native.ts'
@@ -52,7 +53,8 @@ let lastSerial = 0
  * - active: has a server connection; keeps it for a transaction, or, pinned, until the pin's reason is gone.
  * - closing: over. Last words may still be on their way to it.
  */
-export class ClientSession implements ReplySink, PoolWaiter, RequestSession, FifoNode {
+export class ClientSession implements ReplySink, PoolWaiter, RequestSession, FifoNode, Deferrable {
+  isDeferred = false
   readonly slot: number
   readonly generation: number
   readonly serial: number
@@ -72,9 +74,12 @@ export class ClientSession implements ReplySink, PoolWaiter, RequestSession, Fif
   #choice: PoolChoice | null = null
   #server: ServerConnection | null = null
   #dedicated: DedicatedServer | null = null
+  /** The pool it waited in last. */
+  #awaited: ServerPool | null = null
   /** Its server connection was given to it while it waited, and has not been put into its state yet. */
   #isFresh = false
   #counted = false
+  #isHeldBack = false
   /** The client has closed its side and waits for answers at most. */
   #peerEnded = false
   fifo: Fifo<FifoNode> | null = null
@@ -128,7 +133,7 @@ export class ClientSession implements ReplySink, PoolWaiter, RequestSession, Fif
 
   /** Why its pool has no server connection for it, if that is known. */
   get poolFailure(): ErrorFields | null {
-    return this.#choice?.current()?.lastFailure ?? null
+    return this.#awaited?.lastFailure ?? null
   }
 
   /** It has one of the slots beyond max_clients. */
@@ -179,12 +184,13 @@ export class ClientSession implements ReplySink, PoolWaiter, RequestSession, Fif
   }
 
   awaitServer(pool: ServerPool): void {
-    this.#deadlines.welcome(() => pool.lastFailure)
+    this.#deadlines.welcome()
+    this.#awaited = pool
     pool.wait(this)
   }
 
   awaitRoute(): void {
-    this.#deadlines.welcome(() => null)
+    this.#deadlines.welcome()
     this.#host.holdForRoute(this)
   }
 
@@ -213,6 +219,12 @@ export class ClientSession implements ReplySink, PoolWaiter, RequestSession, Fif
         this.#readForNothing()
         return
       }
+      if (this.#login === null && !this.#mayRead) {
+        // Only now: most clients send nothing before they have got their answer.
+        this.#link.pauseReading()
+        if (this.#step === 'waiting') this.#link.watchEnd()
+        return
+      }
       const count = this.#link.read()
       if (count === LINK_EMPTY) return
       if (count <= 0) {
@@ -230,14 +242,29 @@ export class ClientSession implements ReplySink, PoolWaiter, RequestSession, Fif
     }
   }
 
-  /** Uses what waits in the inbox, then listens again. */
+  /** It may go on, as soon as nobody uses the buffers that all share. */
   resume(): void {
+    this.#host.deferred.add(this)
+  }
+
+  /** Uses what waits in the inbox, then listens again. */
+  runDeferred(): void {
     if (this.#step === 'closing') return
+    this.#isHeldBack = false
     if (this.#inbox.bytes > 0) {
       this.#inbox.take()
       this.#consume(this.#inbox.start, this.#inbox.end)
     }
-    if (this.#mayRead) this.#link.resumeReading()
+    this.#mayEnd()
+    if (!this.#mayRead) return
+    if (!this.#link.reading) this.#link.resumeReading()
+    // What TLS has decrypted raises no event.
+    else if (this.#link.secure) this.onReadable()
+  }
+
+  /** Bytes wait in the inbox because nobody can take them, not because they are a part of something. */
+  holdBack(): void {
+    this.#isHeldBack = true
   }
 
   get #mayRead(): boolean {
@@ -255,7 +282,6 @@ export class ClientSession implements ReplySink, PoolWaiter, RequestSession, Fif
       this.close('out of buffers', FATAL('53200', 'out of memory for buffers of waiting clients'))
       return
     }
-    if (this.#login === null && !this.#mayRead) this.#link.pauseReading()
   }
 
   #ended(orderly: boolean): void {
@@ -285,7 +311,7 @@ export class ClientSession implements ReplySink, PoolWaiter, RequestSession, Fif
       const count = this.#link.read()
       if (count === LINK_EMPTY) return
       if (count <= 0) {
-        this.#finish()
+        this.finish()
         return
       }
       if (!this.#link.secure) return
@@ -329,7 +355,7 @@ export class ClientSession implements ReplySink, PoolWaiter, RequestSession, Fif
   }
 
   onProgress(): void {
-    if (!this.#link.reading && this.#server?.queue.full === false) this.resume()
+    if ((this.#isHeldBack || !this.#link.reading) && this.#server?.queue.full === false) this.resume()
   }
 
   onLost(): void {
@@ -353,7 +379,7 @@ export class ClientSession implements ReplySink, PoolWaiter, RequestSession, Fif
       return true
     }
     this.#enter('waiting')
-    this.#link.watchEnd()
+    this.#isHeldBack = true
     this.meter.waitBegins()
     this.#deadlines.waiting()
     this.#queue(pool)
@@ -367,6 +393,7 @@ export class ClientSession implements ReplySink, PoolWaiter, RequestSession, Fif
       return
     }
     this.#usePool(pool)
+    this.#awaited = pool
     pool.wait(this)
   }
 
@@ -407,7 +434,6 @@ export class ClientSession implements ReplySink, PoolWaiter, RequestSession, Fif
     this.#enter('idle')
     this.#deadlines.idle()
     this.resume()
-    this.#afterRequest()
   }
 
   /** A request that waits is cancelled by its own client. */
@@ -527,10 +553,17 @@ export class ClientSession implements ReplySink, PoolWaiter, RequestSession, Fif
   }
 
   #afterRequest(): void {
-    if (this.#step === 'closing' || this.#step === 'waiting' || this.#isOwed) return
-    if (this.#peerEnded && this.#inbox.bytes === 0) this.close('client closed the connection', null)
-    else if (this.#host.draining) this.onDraining()
-    else if (this.#inbox.bytes > 0 && !this.#link.reading) this.resume()
+    if (this.#mayEnd()) return
+    if (this.#host.draining) this.onDraining()
+    else if (this.#isHeldBack || !this.#link.reading) this.resume()
+  }
+
+  /** A client that has left stays as long as it is owed something; true when that is over. */
+  #mayEnd(): boolean {
+    if (this.#step === 'closing') return true
+    if (!this.#peerEnded || this.#step === 'waiting' || this.#isOwed || this.#isHeldBack) return false
+    this.close('client closed the connection', null)
+    return true
   }
 
   /** The plane drains: a client without a transaction is told now, the others when theirs is over. */
@@ -569,7 +602,6 @@ export class ClientSession implements ReplySink, PoolWaiter, RequestSession, Fif
     this.#deadlines.idle()
     this.send(writer.bytes)
     this.resume()
-    this.#afterRequest()
   }
 
   // ── ends
@@ -615,10 +647,10 @@ export class ClientSession implements ReplySink, PoolWaiter, RequestSession, Fif
     if (fields !== null) writeError(writer.reset(), fields)
     if (fields === null || !this.#link.send(writer.bytes)) {
       this.#link.farewell()
-      this.#finish()
+      this.finish()
       return
     }
-    this.#deadlines.lastWords(() => this.#finish())
+    this.#deadlines.lastWords()
     if (!this.#link.blocked) this.#link.hangUp()
     this.#link.resumeReading()
   }
@@ -643,7 +675,8 @@ export class ClientSession implements ReplySink, PoolWaiter, RequestSession, Fif
     if (this.fifo !== null) this.fifo.remove(this)
   }
 
-  #finish(): void {
+  /** Last words are said, or nobody hears them. */
+  finish(): void {
     if (this.#link.closed) return
     this.#deadlines.stop()
     this.#link.close()

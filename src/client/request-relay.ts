@@ -25,6 +25,8 @@ export interface RequestSession {
   pin(bits: number): void
   /** A request that is answered with ReadyForQuery is on its way. */
   noteRequest(): void
+  /** What follows cannot be taken at the moment. */
+  holdBack(): void
   violate(message: string): void
   terminate(): void
   send(bytes: Uint8Array): void
@@ -245,6 +247,7 @@ export class RequestRelay {
   /** So many answers are owed that the server must be made to give some. */
   #wait(): number {
     this.#host.toServer.insert(FLUSH)
+    this.#session.holdBack()
     return -1
   }
 

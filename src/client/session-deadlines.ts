@@ -10,15 +10,18 @@ const DRAINING_LAST_WORDS_MS = 200
 const WAITED_TOO_LONG = 'no server connection became free in time (query_wait timeout)'
 const WAIT_HINT = 'raise pool.size or timeouts.query_wait, or lower the load'
 
+/** What the session is doing, which has to end in time. */
+type Purpose = 'none' | 'login' | 'welcome' | 'idle' | 'waiting' | 'querying' | 'in-transaction' | 'last-words'
+
 /**
- * The one deadline a session has at any moment: what it is for follows from what the session does. Arming is skipped
- * where the limit is off, which is the usual case on the forward path.
+ * The one deadline a session has at any moment. It changes with every step of a transaction, so arming one that is
+ * switched off costs nothing: the usual case on the forward path.
  */
 export class SessionDeadlines {
   readonly #host: ClientHost
   readonly #session: ClientSession
   #timer: Timer | null = null
-  #expired: (() => void) | null = null
+  #purpose: Purpose = 'none'
 
   constructor(host: ClientHost, session: ClientSession) {
     this.#host = host
@@ -26,76 +29,94 @@ export class SessionDeadlines {
   }
 
   login(): void {
-    this.#arm(this.#host.timeouts.clientLoginMs, () => {
-      this.#host.countPlane('loginFailures')
-      this.#session.close(
-        'client_login timeout',
-        FATAL('08P01', 'the login was not completed in time', 'timeouts.client_login'),
-      )
-    })
+    this.#arm('login', this.#host.timeouts.clientLoginMs)
+  }
+
+  /** Logging in needs a server connection. */
+  welcome(): void {
+    const { queryWaitMs, clientLoginMs } = this.#host.timeouts
+    this.#arm('welcome', queryWaitMs || clientLoginMs)
   }
 
   idle(): void {
-    this.#arm(this.#host.timeouts.clientIdleMs, () => {
-      this.#session.close('client_idle timeout', FATAL('57P05', 'terminating connection due to idle-session timeout'))
-    })
-  }
-
-  /** Logging in needs a server connection; `failure`: why there is none, if that is known. */
-  welcome(failure: () => ErrorFields | null): void {
-    this.#arm(this.#host.timeouts.queryWaitMs || this.#host.timeouts.clientLoginMs, () => {
-      const known = failure()
-      const fields = known ?? FATAL('53300', WAITED_TOO_LONG, WAIT_HINT)
-      this.#session.close(fields.message, { ...fields, severity: 'FATAL' })
-    })
+    this.#arm('idle', this.#host.timeouts.clientIdleMs)
   }
 
   waiting(): void {
-    this.#arm(this.#host.timeouts.queryWaitMs, () => {
-      this.#session.meter.waitTimedOut()
-      const known = this.#session.poolFailure
-      this.#session.rejectRequest(
-        known === null ? ERROR('53300', WAITED_TOO_LONG, WAIT_HINT) : { ...known, severity: 'ERROR' },
-      )
-    })
+    this.#arm('waiting', this.#host.timeouts.queryWaitMs)
   }
 
   querying(): void {
-    this.#arm(this.#host.timeouts.queryMs, () => {
-      const { server } = this.#session
-      if (server) this.#host.cancelServer(server)
-    })
+    this.#arm('querying', this.#host.timeouts.queryMs)
   }
 
   inTransaction(): void {
-    this.#arm(this.#host.timeouts.idleTransactionMs, () => {
-      this.#session.close(
-        'idle_transaction timeout',
-        FATAL('25P03', 'terminating connection due to idle-in-transaction timeout'),
-      )
-    })
+    this.#arm('in-transaction', this.#host.timeouts.idleTransactionMs)
   }
 
-  lastWords(finish: () => void): void {
-    this.#arm(this.#host.draining ? DRAINING_LAST_WORDS_MS : LAST_WORDS_MS, finish)
+  lastWords(): void {
+    this.#arm('last-words', this.#host.draining ? DRAINING_LAST_WORDS_MS : LAST_WORDS_MS)
   }
 
   stop(): void {
+    if (this.#purpose === 'none') return
+    this.#purpose = 'none'
     if (this.#timer) this.#host.timers.disarm(this.#timer)
-    this.#expired = null
   }
 
-  #arm(milliseconds: number, expired: () => void): void {
+  #arm(purpose: Purpose, milliseconds: number): void {
     if (milliseconds === 0) {
-      if (this.#expired !== null) this.stop()
+      this.stop()
       return
     }
-    this.#timer ??= new Timer(() => {
-      const act = this.#expired
-      this.#expired = null
-      act?.()
-    })
-    this.#expired = expired
+    this.#purpose = purpose
+    this.#timer ??= new Timer(() => this.#expire())
     this.#host.timers.arm(this.#timer, this.#host.now + milliseconds)
+  }
+
+  #expire(): void {
+    const session = this.#session
+    const purpose = this.#purpose
+    this.#purpose = 'none'
+    switch (purpose) {
+      case 'none':
+        break
+      case 'login':
+        this.#host.countPlane('loginFailures')
+        session.close(
+          'client_login timeout',
+          FATAL('08P01', 'the login was not completed in time', 'timeouts.client_login'),
+        )
+        break
+      case 'welcome': {
+        const fields = this.#noServer()
+        session.close(fields.message, { ...fields, severity: 'FATAL' })
+        break
+      }
+      case 'idle':
+        session.close('client_idle timeout', FATAL('57P05', 'terminating connection due to idle-session timeout'))
+        break
+      case 'waiting':
+        session.meter.waitTimedOut()
+        session.rejectRequest({ ...this.#noServer(), severity: 'ERROR' })
+        break
+      case 'querying':
+        if (session.server) this.#host.cancelServer(session.server)
+        break
+      case 'in-transaction':
+        session.close(
+          'idle_transaction timeout',
+          FATAL('25P03', 'terminating connection due to idle-in-transaction timeout'),
+        )
+        break
+      case 'last-words':
+        session.finish()
+        break
+    }
+  }
+
+  /** Why there is no server connection, if that is known. */
+  #noServer(): ErrorFields {
+    return this.#session.poolFailure ?? ERROR('53300', WAITED_TOO_LONG, WAIT_HINT)
   }
 }

@@ -3,6 +3,7 @@ import { arch } from 'node:os'
 import type { TestContext } from 'node:test'
 import { Region } from '../memory/region.ts'
 import { BufferArena } from './buffer-arena.ts'
+import { DeferredWork } from './deferred.ts'
 import { LINK_EMPTY, Link, type LinkFields, type LinkHost, type LinkOwner, READ_BYTES, READ_HEADROOM } from './link.ts'
 import { acceptClient, openListener } from './listener.ts'
 import { AF_UNIX, check, NativeBuffer, native, SOCK_CLOEXEC, SOCK_NONBLOCK, SOCK_STREAM } from './native.ts'
@@ -38,6 +39,7 @@ export class TestLinkHost implements LinkHost {
   readonly arena: BufferArena
   readonly inbound: NativeBuffer = NativeBuffer.allocate(READ_HEADROOM + READ_BYTES)
   readonly ciphertext: NativeBuffer = NativeBuffer.allocate(32_768)
+  readonly deferred = new DeferredWork()
   readonly outbound: NativeBuffer = NativeBuffer.allocate(65_536)
 
   constructor(arenaBytes: number = 8 * 1024 * 1024) {
@@ -47,7 +49,7 @@ export class TestLinkHost implements LinkHost {
   /** One wake-up; how many events there were. */
   turn(waitMs = 0): number {
     const count = this.poller.wait(waitMs)
-    this.poller.dispatch(count)
+    this.poller.dispatch(count, () => this.deferred.run())
     return count
   }
 

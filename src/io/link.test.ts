@@ -55,6 +55,32 @@ test('a megabyte for a peer that does not read waits, and leaves in order when i
   assert.equal(host.turn(), 0)
 })
 
+test('what waits moves to a larger buffer when a part of it has left', (t) => {
+  const bench = openLink(t)
+  const { host, owner, peer } = bench
+  const source = pattern(1024 * 1024)
+  let written = 0
+  const write = (bytes: number): void => {
+    assert.ok(owner.link.write(source, written, written + bytes))
+    written += bytes
+  }
+  while (!owner.link.blocked) write(10_000)
+  // Just within a buffer of 256 KiB.
+  write(260_000 - owner.link.waitingBytes)
+  const parts: Buffer[] = []
+  while (owner.link.waitingBytes === 260_000) {
+    parts.push(peer.receive(10_000) ?? Buffer.alloc(0))
+    host.turn()
+  }
+  assert.ok(owner.link.blocked)
+  const before = host.arena.bytesInUse
+  write(250_000)
+  assert.ok(host.arena.bytesInUse > before)
+  assert.equal(host.arena.buffersInUse, 1)
+  parts.push(collect(bench))
+  assert.ok(Buffer.concat(parts).equals(source.bytes.subarray(0, written)))
+})
+
 test('own messages longer than the buffer for them leave whole', (t) => {
   const bench = openLink(t)
   const source = pattern(200_000)

@@ -1,6 +1,7 @@
 import type { Region } from '../memory/region.ts'
 import type { BufferArena } from './buffer-arena.ts'
 import { ByteStream, type SecureChannel, type StreamFields } from './byte-stream.ts'
+import type { Deferrable, DeferredWork } from './deferred.ts'
 import type { NativeBuffer } from './native.ts'
 import { Outbox, type OutboxFields } from './outbox.ts'
 import type { OwnedFd } from './owned-fd.ts'
@@ -24,6 +25,7 @@ export interface LinkHost {
   readonly ciphertext: NativeBuffer
   /** Messages of our own on their way to a socket. */
   readonly outbound: NativeBuffer
+  readonly deferred: DeferredWork
 }
 
 /** Indexes of the fields that a link keeps up to date in its slot; client and server slots share them. */
@@ -55,7 +57,8 @@ export const LINK_FAILED = FAILED
  *
  * Owns descriptor, TLS channel and outbox, and frees all in `close`; nothing may be called afterwards.
  */
-export class Link implements PollTarget {
+export class Link implements PollTarget, Deferrable {
+  isDeferred = false
   readonly #host: LinkHost
   readonly #owner: LinkOwner
   readonly #outbox: Outbox
@@ -145,12 +148,20 @@ export class Link implements PollTarget {
     this.#watch()
   }
 
-  /** May call `onReadable` at once: TLS bytes that were decrypted before the pause raise no event. */
   resumeReading(): void {
     if (this.#reading || this.#closed) return
     this.#reading = true
     this.#watch()
-    if (this.secure) this.#owner.onReadable()
+    // What TLS decrypted before the pause raises no event.
+    if (this.secure) this.#host.deferred.add(this)
+  }
+
+  runDeferred(): void {
+    if (this.#reading && !this.#closed) this.#owner.onReadable()
+  }
+
+  onFault(error: unknown): void {
+    this.#owner.onFault(error)
   }
 
   /**

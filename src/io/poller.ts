@@ -6,6 +6,7 @@ const EPOLL_CTL_ADD = 1
 const EPOLL_CTL_DEL = 2
 const EPOLL_CTL_MOD = 3
 const MAX_EVENTS = 512
+const nothing = (): void => {}
 
 export const READABLE = 0x001
 export const WRITABLE = 0x004
@@ -72,13 +73,15 @@ export class Poller {
     return count < 0 ? 0 : count
   }
 
-  dispatch(count: number): void {
+  /** `settle` runs after each event. */
+  dispatch(count: number, settle: () => void = nothing): void {
     for (let event = 0; event < count; event++) {
       const at = event * this.#stride
       const key = this.#words[at + this.#keyOffset] ?? 0
       const target = this.#targets[key]
       if (target && this.#generations[key] === this.#words[at + this.#keyOffset + 1]) {
         target.onReady(this.#words[at] ?? 0)
+        settle()
       }
     }
   }

@@ -158,7 +158,7 @@ export class TestPlane {
   settle(): void {
     for (let quiet = 0; quiet < 3; ) {
       const count = this.#poller.wait(quiet === 0 ? 0 : 1)
-      this.#poller.dispatch(count)
+      this.#poller.dispatch(count, () => this.plane.deferred.run())
       quiet = count > 0 ? 0 : quiet + 1
     }
   }
@@ -167,6 +167,7 @@ export class TestPlane {
   pass(milliseconds: number): void {
     this.plane.now += milliseconds
     this.#timers.advance(this.plane.now)
+    this.plane.deferred.run()
     this.settle()
   }
 

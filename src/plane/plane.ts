@@ -5,6 +5,7 @@ import type { AccountAnswer, ClientHost } from '../client/client-host.ts'
 import { ClientSession, cancelProcessId } from '../client/client-session.ts'
 import { poolSettings } from '../client/pool-choice.ts'
 import type { BufferArena } from '../io/buffer-arena.ts'
+import { DeferredWork } from '../io/deferred.ts'
 import { Gather } from '../io/gather.ts'
 import { READ_BYTES, READ_HEADROOM } from '../io/link.ts'
 import { NativeBuffer } from '../io/native.ts'
@@ -64,6 +65,7 @@ export class Plane implements ClientHost {
   readonly timers: TimerWheel
   readonly arena: BufferArena
   readonly inbound: NativeBuffer
+  readonly deferred: DeferredWork = new DeferredWork()
   readonly outbound: NativeBuffer = NativeBuffer.allocate(OUTBOUND_BYTES)
   readonly ciphertext: NativeBuffer = NativeBuffer.allocate(CIPHERTEXT_BYTES)
   readonly toClient: Gather = new Gather(NativeBuffer.allocate(GATHER_BYTES))

@@ -45,6 +45,7 @@ function open(t: TestContext): Bench {
       }
       const reactor = new Reactor(poller, timers, clock, {
         wake: (at) => void story.push(`wake ${at}`),
+        afterEvent: () => {},
         tick: (at) => void story.push(`tick ${at}`),
         fault: (error) => void story.push(`fault ${error instanceof Error ? error.message : error}`),
         settle: () => {
@@ -117,6 +118,7 @@ test('a wait lasts until the next timer, however quiet the sockets are', () => {
   let fired = 0
   const reactor = new Reactor(poller, timers, () => performance.now(), {
     wake: () => {},
+    afterEvent: () => {},
     tick: () => {},
     settle: () => {},
     fault: assert.fail,

@@ -6,6 +6,8 @@ const TICK_MS = 1000
 export interface ReactorHooks {
   /** The time of this wake-up, monotonic milliseconds: said before anything else. */
   wake(now: number): void
+  /** After each event, and after the timers. */
+  afterEvent(): void
   /** After all events and timers of a wake-up. */
   settle(): void
   /** Once a second. */
@@ -20,6 +22,7 @@ export class Reactor {
   readonly #timers: TimerWheel
   readonly #clock: () => number
   readonly #hooks: ReactorHooks
+  readonly #afterEvent: () => void
   #stopped = false
 
   constructor(poller: Poller, timers: TimerWheel, clock: () => number, hooks: ReactorHooks) {
@@ -27,6 +30,7 @@ export class Reactor {
     this.#timers = timers
     this.#clock = clock
     this.#hooks = hooks
+    this.#afterEvent = () => hooks.afterEvent()
   }
 
   stop(): void {
@@ -42,7 +46,7 @@ export class Reactor {
       now = this.#clock()
       this.#hooks.wake(now)
       try {
-        this.#poller.dispatch(ready)
+        this.#poller.dispatch(ready, this.#afterEvent)
       } catch (error) {
         // Events that were not served are told again.
         this.#hooks.fault(error)
@@ -56,6 +60,7 @@ export class Reactor {
       } catch (error) {
         this.#hooks.fault(error)
       }
+      this.#hooks.afterEvent()
       this.#hooks.settle()
     }
   }
