@@ -16,6 +16,7 @@ interface Bench {
   /** Called at each event of a descriptor that is always readable, so that nothing ever sleeps. */
   onEvent: () => void
   stop: () => void
+  afterEvent: () => void
 }
 
 function open(t: TestContext): Bench {
@@ -36,6 +37,7 @@ function open(t: TestContext): Bench {
     story,
     onEvent: () => void story.push('event'),
     stop: () => assert.fail('it does not run'),
+    afterEvent: () => {},
     run: (step, wakeUps) => {
       let now = -step
       let left = wakeUps
@@ -45,7 +47,7 @@ function open(t: TestContext): Bench {
       }
       const reactor = new Reactor(poller, timers, clock, {
         wake: (at) => void story.push(`wake ${at}`),
-        afterEvent: () => {},
+        afterEvent: () => bench.afterEvent(),
         tick: (at) => void story.push(`tick ${at}`),
         fault: (error) => void story.push(`fault ${error instanceof Error ? error.message : error}`),
         settle: () => {
@@ -61,10 +63,12 @@ function open(t: TestContext): Bench {
 }
 
 test('a wake-up says the time, serves events, fires timers, and settles, in this order', (t) => {
-  const { timers, story, run } = open(t)
+  const bench = open(t)
+  const { timers, story } = bench
+  bench.afterEvent = () => void story.push('after')
   timers.arm(new Timer(() => story.push('timer')), 50)
-  run(100, 1)
-  assert.deepEqual(story, ['wake 0', 'wake 100', 'event', 'timer', 'tick 100', 'settle'])
+  bench.run(100, 1)
+  assert.deepEqual(story, ['wake 0', 'wake 100', 'event', 'after', 'timer', 'tick 100', 'after', 'settle'])
 })
 
 test('it ticks at once and then once a second, late ones are not made up for', (t) => {
