@@ -4,6 +4,7 @@ import { availableParallelism } from 'node:os'
 import { join } from 'node:path'
 import { startTestCluster } from '../test/support/cluster-start.ts'
 import { CLUSTER_VARIABLE } from '../test/support/postgres-cluster.ts'
+import { descendants } from '../test/support/process-usage.ts'
 import { isDirect } from '../test/support/testbed.ts'
 
 /**
@@ -15,6 +16,8 @@ import { isDirect } from '../test/support/testbed.ts'
  */
 const ROOT = join(import.meta.dirname, '..')
 const PATTERN = 'test/{integration,compat,chaos}/**/*.test.ts'
+/** Of the whole run: a test process that cannot even exit must not hang whoever waits for the result. */
+const RUN_TIMEOUT_MS = 20 * 60_000
 /** Of one file. Every wait in the tests has a shorter deadline of its own; this one is for a test that spins. */
 const FILE_TIMEOUT_MS = 240_000
 
@@ -53,11 +56,16 @@ function runTests(testFiles: readonly string[], coordinates: string): Promise<nu
     stdio: 'inherit',
     env: { ...process.env, [CLUSTER_VARIABLE]: coordinates },
   })
+  const watchdog = setTimeout(() => {
+    process.stderr.write(`the tests did not end within ${RUN_TIMEOUT_MS / 60_000} minutes and are killed\n`)
+    for (const { pid } of descendants(runner.pid ?? 0)) process.kill(pid, 'SIGKILL')
+    runner.kill('SIGKILL')
+  }, RUN_TIMEOUT_MS)
   // A terminal's Ctrl-C reaches the runner by itself; a SIGTERM of this process has to be passed on.
   process.on('SIGINT', () => {})
   process.on('SIGTERM', () => runner.kill('SIGTERM'))
-  return new Promise((resolve, reject) => {
+  return new Promise<number>((resolve, reject) => {
     runner.once('error', reject)
-    runner.once('exit', (code, signal) => resolve(code ?? (signal === null ? 1 : 2)))
-  })
+    runner.once('exit', (code) => resolve(code ?? 1))
+  }).finally(() => clearTimeout(watchdog))
 }

@@ -1,5 +1,6 @@
 import { once } from 'node:events'
 import { connect, createServer, type Server, type Socket } from 'node:net'
+import { resetSocket } from './reset-socket.ts'
 import type { WireAddress } from './wire-client.ts'
 
 /**
@@ -78,8 +79,8 @@ export class FaultProxy {
   /** RST to both sides of everything that is open. */
   resetAll(): void {
     for (const { near, far } of this.#pairs) {
-      near.resetAndDestroy()
-      far.resetAndDestroy()
+      resetSocket(near)
+      resetSocket(far)
     }
     this.#pairs.clear()
   }
@@ -108,7 +109,7 @@ export class FaultProxy {
     this.accepted += 1
     near.on('error', () => near.destroy())
     if (this.#fault.kind === 'reset') {
-      near.resetAndDestroy()
+      resetSocket(near)
       return
     }
     if (this.#fault.kind === 'black-hole') {
@@ -155,8 +156,8 @@ export class FaultProxy {
   }
 
   #reset(pair: Pair): void {
-    pair.near.resetAndDestroy()
-    pair.far.resetAndDestroy()
+    resetSocket(pair.near)
+    resetSocket(pair.far)
   }
 
   #setFlow(pair: Pair, flowing: boolean): void {

@@ -1,5 +1,6 @@
 import type { Hash } from 'node:crypto'
 import type { Socket } from 'node:net'
+import { resetSocket } from './reset-socket.ts'
 import { WireMessage } from './wire-message.ts'
 
 /** Bodies longer than this are counted and hashed, not kept. */
@@ -142,7 +143,7 @@ export class WireStream {
 
   /** RST, as a killed peer's kernel may send it. */
   reset(): void {
-    this.#socket.resetAndDestroy()
+    resetSocket(this.#socket)
   }
 
   /** Closes at once, without a goodbye. */
