@@ -3,8 +3,11 @@ import type { NativeBuffer } from './native.ts'
 const PAGE_BYTES = 4096
 /** Buffer sizes in pages: 4, 16, 64 and 256 KiB, 1 MiB. */
 const CLASS_PAGES = [1, 4, 16, 64, 256] as const
-/** Free buffers of a class that keep their pages; the pages of the others go back to the kernel. */
-const WARM_BUFFERS = 8
+/**
+ * Free bytes of a class that keep their pages; the pages of the others go back to the kernel. Giving one back and getting
+ * it again costs more than a query, so whoever merely waits for a server must not cause it.
+ */
+const WARM_BYTES = 4 * 1024 * 1024
 
 /**
  * Buffers for bytes that wait, in shared memory, so that they outlive the process. A handle is the page number, 0 is
@@ -63,7 +66,7 @@ export class BufferArena {
     this.memory.bytes[handle] = 0
     this.#inUse--
     this.#bytesInUse -= bytes
-    if (list.length >= WARM_BUFFERS) this.#discard(handle * PAGE_BYTES, bytes)
+    if (list.length * bytes >= WARM_BYTES) this.#discard(handle * PAGE_BYTES, bytes)
     list.push(handle)
   }
 
