@@ -42,6 +42,8 @@ export interface ClientHost extends ServerHost {
   /** The admin console, as a shard. */
   readonly consoleShard: Shard
   user(name: string): UserValue | null
+  /** Of the configuration only, whatever was looked up since. */
+  listedUser(name: string): UserValue | null
   /** The entry of its own, else `*`. */
   database(name: string): DatabaseValue | null
   route(group: string): Route

@@ -184,7 +184,7 @@ export class ClientLogin {
       this.#refuse(FATAL('57P03', 'the router is shutting down'))
       return
     }
-    const listed = this.#host.user(request.user)
+    const listed = this.#host.listedUser(request.user)
     if (session.isReserve && listed?.console !== 'admin') {
       this.#refuse(FATAL('53300', 'sorry, too many clients already', 'limits.max_clients is reached'))
       return

@@ -203,7 +203,7 @@ export class ClientSession implements ReplySink, PoolWaiter, RequestSession, Fif
     this.#welcome = null
     this.#choice = choice
     this.#state.begin(choice === null ? null : parameters)
-    this.#deadlines.idle()
+    this.#deadlines.rest()
     this.#enter(this.#server === null ? 'idle' : 'active')
     const pool = choice?.current()
     if (pool) this.#usePool(pool)

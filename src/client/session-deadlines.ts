@@ -58,6 +58,13 @@ export class SessionDeadlines {
     this.#arm('last-words', this.#host.draining ? DRAINING_LAST_WORDS_MS : LAST_WORDS_MS)
   }
 
+  /** Nothing has to end for a long time: an idle client costs no timer. */
+  rest(): void {
+    this.stop()
+    this.#timer = null
+    this.idle()
+  }
+
   stop(): void {
     if (this.#purpose === 'none') return
     this.#purpose = 'none'

@@ -31,7 +31,7 @@ export class StatementRelay {
   #unnamed: Buffer | null = null
   #lastUsed: PreparedStatement | null = null
   #deallocating: { readonly name: string; readonly statement: PreparedStatement } | null = null
-  readonly #undo: Undo[] = []
+  #undo: Undo[] | null = null
 
   constructor(host: ClientHost, session: RequestSession) {
     this.#host = host
@@ -116,14 +116,14 @@ export class StatementRelay {
   /** A Parse or Close was answered; others are none of ours. */
   answered(entry: number): void {
     const kind = entry & 0x0f
-    if (kind === REPLY.parse || kind === REPLY.close) this.#undo.shift()
+    if (kind === REPLY.parse || kind === REPLY.close) this.#undo?.shift()
   }
 
   /** An error skipped it: as if it had never been sent. */
   skipped(entry: number): void {
     const kind = entry & 0x0f
     if (kind !== REPLY.parse && kind !== REPLY.close) return
-    const undo = this.#undo.shift()
+    const undo = this.#undo?.shift()
     const { server } = this.#session
     if (undo === undefined || server === null) return
     const { what, name, statement } = undo
@@ -139,7 +139,8 @@ export class StatementRelay {
 
   /** The server connection is gone with whatever was on its way. */
   abandon(): void {
-    for (const { what, name } of this.#undo.splice(0)) if (what === 'parse') this.#named?.delete(name)
+    for (const { what, name } of this.#undo ?? []) if (what === 'parse') this.#named?.delete(name)
+    this.#undo = null
   }
 
   #parse(source: NativeBuffer, at: number, stop: number, end: number): boolean {
@@ -303,6 +304,7 @@ export class StatementRelay {
 
   #note(entry: number, what: Undo['what'], name: string, statement: PreparedStatement | null): void {
     this.#session.server?.queue.push(entry)
+    this.#undo ??= []
     this.#undo.push({ what, name, statement })
   }
 

@@ -23,6 +23,10 @@ export class Accounts {
     this.#found.clear()
   }
 
+  listed(name: string): UserValue | null {
+    return this.#listed.get(name) ?? null
+  }
+
   /** The secret of a user that is listed without one is the shard's. */
   get(name: string): UserValue | null {
     const listed = this.#listed.get(name)

@@ -256,6 +256,10 @@ export class Plane implements ClientHost {
     return this.accounts.get(name)
   }
 
+  listedUser(name: string): UserValue | null {
+    return this.accounts.listed(name)
+  }
+
   database(name: string): DatabaseValue | null {
     return this.#databases.get(name) ?? this.#databases.get('*') ?? null
   }

@@ -98,14 +98,16 @@ export class PoolSet implements PoolQuota {
     for (const pool of this.#pools.values()) pool.maintain(now)
   }
 
-  admit(pool: ServerPool): boolean {
+  admit(pool: ServerPool, mayEvict: boolean): boolean {
     const { shard } = pool.target
     const key = this.#keys.get(pool)
     const { maxUserConnections, maxDatabaseConnections } = this.limits
+    const fits = (most: number, counts: (other: ServerPool) => boolean): boolean =>
+      this.#fits(pool, most, counts, mayEvict)
     return (
-      this.#fits(pool, shard.maxConnections, (other) => other.target.shard.id === shard.id) &&
-      this.#fits(pool, maxUserConnections, (other) => this.#keys.get(other)?.user === key?.user) &&
-      this.#fits(pool, maxDatabaseConnections, (other) => this.#keys.get(other)?.database === key?.database)
+      fits(shard.maxConnections, (other) => other.target.shard.id === shard.id) &&
+      fits(maxUserConnections, (other) => this.#keys.get(other)?.user === key?.user) &&
+      fits(maxDatabaseConnections, (other) => this.#keys.get(other)?.database === key?.database)
     )
   }
 
@@ -113,16 +115,14 @@ export class PoolSet implements PoolQuota {
     for (const other of this.#pools.values()) if (other !== pool && other.waiting > 0) other.reconsider()
   }
 
-  /** Whether one more fits among the pools that count; an idle connection of another one gives way. */
-  #fits(pool: ServerPool, most: number, counts: (other: ServerPool) => boolean): boolean {
+  /** Whether one more fits among the pools that count; the connection that is idle for longest gives way, if one may. */
+  #fits(pool: ServerPool, most: number, counts: (other: ServerPool) => boolean, mayEvict: boolean): boolean {
     if (most === 0 || this.#total(counts) < most) return true
-    let idlest: ServerPool | null = null
-    for (const other of this.#pools.values()) {
-      if (other === pool || !counts(other)) continue
-      if (other.oldestIdleSince < (idlest?.oldestIdleSince ?? Number.POSITIVE_INFINITY)) idlest = other
-    }
+    if (!mayEvict) return false
+    const others = [...this.#pools.values()].filter((other) => other !== pool && counts(other) && other.idle > 0)
+    others.sort((one, other) => one.oldestIdleSince - other.oldestIdleSince)
     // Whoever waits elsewhere is told of the room first, so it has to be counted again.
-    return (idlest?.evictIdle() ?? false) && this.#total(counts) < most
+    return others.some((other) => other.evictIdle()) && this.#total(counts) < most
   }
 
   #total(counts: (other: ServerPool) => boolean): number {

@@ -210,7 +210,9 @@ export class ReplyRelay {
       this.#failure = null
       if (client) client.onPrepared(failure)
       else server.onAnswered(failure)
-      return server.state !== 'closing'
+      if (server.state === 'closing') return false
+      this.#begin()
+      return true
     }
     if (!client) return true
     this.#host.toClient.forward(source, at, stop)

@@ -186,16 +186,20 @@ export class ServerConnection {
   close(reason: string): void {
     if (this.#state === 'closing') return
     if (this.#state === 'idle' || this.#state === 'cancelling') this.#link.send(TERMINATE)
-    this.lose(reason, null)
+    this.#end(reason, null, null)
   }
 
-  /** The connection is of no use any more; `fields`: the server's own last words. */
+  /** The shard or the way to it has failed; `fields`: the server's own last words. Harmless when closed already. */
   lose(reason: string, fields: ErrorFields | null): void {
+    const isLoggedIn = this.#handshake === null && this.#state !== 'connecting'
+    this.#end(reason, fields, isLoggedIn ? null : (fields ?? connectFailure(this, reason)))
+  }
+
+  /** `loginFailure`: why it never got ready, if that is the shard's doing. */
+  #end(reason: string, fields: ErrorFields | null, loginFailure: ErrorFields | null): void {
     if (this.#state === 'closing') return
     const client = this.#client
-    const loginFailure =
-      this.#handshake === null && this.#state !== 'connecting' ? null : (fields ?? connectFailure(this, reason))
-    const midMessage = this.relay.midMessage
+    const { midMessage } = this.relay
     this.#enter('closing')
     this.#host.timers.disarm(this.#deadline)
     this.#inbox.release()

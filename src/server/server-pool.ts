@@ -17,8 +17,8 @@ export interface PoolWaiter extends FifoNode {
 
 /** What limits a pool besides its own size: connections of the shard, the user, the database. */
 export interface PoolQuota {
-  /** Whether one more server connection may be opened; may close an idle one of another pool to make room. */
-  admit(pool: ServerPool): boolean
+  /** Whether one more server connection may be opened; `mayEvict`: an idle one of another pool may be closed for it. */
+  admit(pool: ServerPool, mayEvict: boolean): boolean
   /** A server connection is gone: other pools may have waited for the room. */
   released(pool: ServerPool): void
 }
@@ -161,6 +161,7 @@ export class ServerPool implements ServerOwner {
   evictIdle(): boolean {
     const server = this.#idle[0]
     if (server === undefined || this.#waiters.length > 0) return false
+    if (this.#all.size <= this.#settings.minSize) return false
     server.close('evicted: another pool needs the room')
     return true
   }
@@ -174,7 +175,7 @@ export class ServerPool implements ServerOwner {
       if (old) server.close('server_lifetime is over')
       else if (unused) server.close('server_idle is over')
     }
-    if (this.#all.size < this.settings.minSize && !this.#paused && !this.#retry.armed) this.#open()
+    if (this.#all.size < this.settings.minSize && !this.#paused && !this.#retry.armed) this.#open(false)
   }
 
   /** Room has come up elsewhere. */
@@ -234,7 +235,7 @@ export class ServerPool implements ServerOwner {
     if (this.#retry.armed || this.#paused) return
     let coming = this.#coming()
     while (this.#waiters.length > coming && this.#all.size < this.settings.size) {
-      if (!this.#open()) return
+      if (!this.#open(true)) return
       coming++
     }
   }
@@ -246,8 +247,8 @@ export class ServerPool implements ServerOwner {
     return coming
   }
 
-  #open(): boolean {
-    if (!this.#quota.admit(this)) return false
+  #open(mayEvict: boolean): boolean {
+    if (!this.#quota.admit(this, mayEvict)) return false
     const slot = this.#host.takeServerSlot()
     if (slot < 0) return false
     try {
