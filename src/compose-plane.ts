@@ -3,18 +3,19 @@ import { closeSync, fstatSync } from 'node:fs'
 import { BufferArena } from './io/buffer-arena.ts'
 import { FdChannel } from './io/fd-channel.ts'
 import { READ_BYTES, READ_HEADROOM } from './io/link.ts'
+import type { NativeBuffer } from './io/native.ts'
 import { OwnedFd } from './io/owned-fd.ts'
 import { Poller } from './io/poller.ts'
 import { SharedMapping } from './io/shared-memory.ts'
 import { PLANE, PLANE_F64 } from './memory/plane-records.ts'
-import { openSharedState } from './memory/shared-state.ts'
+import { openSharedState, type SharedState } from './memory/shared-state.ts'
 import { PlaneCommands } from './plane/commands.ts'
-import { ControlLink } from './plane/control-link.ts'
+import { ControlLink, type ControlLinkOwner } from './plane/control-link.ts'
 import { type Heap, IdleCollector } from './plane/idle-collector.ts'
 import { KeeperLink } from './plane/keeper-link.ts'
 import { NO_VALUES } from './plane/no-values.ts'
 import { Plane } from './plane/plane.ts'
-import { Reactor } from './plane/reactor.ts'
+import { Reactor, type ReactorHooks } from './plane/reactor.ts'
 import { TimerWheel } from './util/timer-wheel.ts'
 
 export interface PlaneOptions {
@@ -32,36 +33,29 @@ export interface PlaneOptions {
   readonly heap: Heap
 }
 
+interface PlaneMemory {
+  readonly shared: SharedState
+  /** Where every read of the plane lands: the first pages of its part of the memory. */
+  readonly inbound: NativeBuffer
+  readonly arena: BufferArena
+}
+
 /**
  * A plane process from start to end. Order: map memory, build the tables, watch the keeper's channel, dial control; ready
  * for clients once control has sent values. Ends when the keeper goes or control says so; returns the exit code.
  */
 export function runPlane(options: PlaneOptions): number {
-  const { planeIndex, generation, clock } = options
-  const memoryFd = new OwnedFd(options.memoryFd)
-  const mapping = new SharedMapping(memoryFd, fstatSync(memoryFd.fd).size)
-  closeSync(memoryFd.take())
-  const shared = openSharedState(mapping.memory)
+  const { planeIndex, clock } = options
+  const { shared, inbound, arena } = mapMemory(options)
   const poller = new Poller(options.architecture)
   const timers = new TimerWheel(clock())
-  // The first pages of the plane's arena are where every read lands.
-  const arenaAt = shared.regions.arenas + planeIndex * shared.geometry.arenaBytesPerPlane
-  const inboundBytes = READ_HEADROOM + READ_BYTES
-  const buffersAt = arenaAt + inboundBytes
-  const arena = new BufferArena(
-    mapping.window(buffersAt, shared.geometry.arenaBytesPerPlane - inboundBytes),
-    (offset, bytes) => mapping.discard(buffersAt + offset, bytes),
-  )
-  const collector = new IdleCollector(options.heap)
-  let turns = 0
-  let isReady = false
-  const plane = new Plane({
+  const plane: Plane = new Plane({
     planeIndex,
     shared,
     poller,
     timers,
     arena,
-    inbound: mapping.window(arenaAt, inboundBytes),
+    inbound,
     values: NO_VALUES,
     randomBytes,
     tell: (event) => {
@@ -72,48 +66,85 @@ export function runPlane(options: PlaneOptions): number {
     keep: (server, fd) => keeper.keep(server, fd),
     drop: (server) => keeper.drop(server),
   })
-  const record = planeIndex * (shared.planes.recordBytes >> 2)
-  shared.planes.clear(planeIndex)
-  shared.planes.i32[record + PLANE.pid] = options.pid
-  shared.planes.i32[record + PLANE.generation] = generation
-  plane.now = clock()
-  plane.set(PLANE_F64.startedAt, plane.now)
+  introduce(plane, shared, options)
   const channelFd = new OwnedFd(options.channelFd)
   const keeper = new KeeperLink(poller, new FdChannel(channelFd), channelFd, {
     onNewClient: (client, fd) => plane.accept(client, fd),
     onKeeperGone: () => reactor.stop(),
   })
-  const commands = new PlaneCommands(
-    plane,
-    (event) => control.send(event),
-    () => reactor.stop(),
+  const control: ControlLink = dialControl(plane, options, {
+    ready: () => keeper.ready(),
+    exit: () => reactor.stop(),
+  })
+  const reactor: Reactor = new Reactor(
+    poller,
+    timers,
+    clock,
+    planeHooks(plane, keeper, new IdleCollector(options.heap)),
   )
-  const control: ControlLink = new ControlLink(
-    plane,
-    {
-      get now() {
-        return plane.now
-      },
-      timers,
-      hello: () => ({
-        op: 'hello',
-        plane: planeIndex,
-        pid: options.pid,
-        valuesVersion: plane.values.version,
-        topologyVersion: plane.values.topology.version,
-      }),
-      onCommand: (command) => {
-        commands.run(command)
-        if (isReady || plane.values.version === NO_VALUES.version) return
-        isReady = true
-        keeper.ready()
-      },
-      onEventDropped: () => plane.add(PLANE_F64.eventsDropped),
-      onLost: () => plane.accounts.forget(),
+  control.dial()
+  reactor.run()
+  return 0
+}
+
+function mapMemory({ memoryFd, planeIndex }: PlaneOptions): PlaneMemory {
+  const fd = new OwnedFd(memoryFd)
+  const mapping = new SharedMapping(fd, fstatSync(fd.fd).size)
+  closeSync(fd.take())
+  const shared = openSharedState(mapping.memory)
+  const inboundAt = shared.regions.arenas + planeIndex * shared.geometry.arenaBytesPerPlane
+  const inboundBytes = READ_HEADROOM + READ_BYTES
+  const buffersAt = inboundAt + inboundBytes
+  const buffers = mapping.window(buffersAt, shared.geometry.arenaBytesPerPlane - inboundBytes)
+  return {
+    shared,
+    inbound: mapping.window(inboundAt, inboundBytes),
+    arena: new BufferArena(buffers, (offset, bytes) => mapping.discard(buffersAt + offset, bytes)),
+  }
+}
+
+/** Says in the shared memory who this is. */
+function introduce(plane: Plane, { planes }: SharedState, { planeIndex, pid, generation, clock }: PlaneOptions): void {
+  const record = planeIndex * (planes.recordBytes >> 2)
+  planes.clear(planeIndex)
+  planes.i32[record + PLANE.pid] = pid
+  planes.i32[record + PLANE.generation] = generation
+  plane.now = clock()
+  plane.set(PLANE_F64.startedAt, plane.now)
+}
+
+/** `ready` is called once, when there are values to serve clients by. */
+function dialControl(plane: Plane, options: PlaneOptions, hooks: { ready(): void; exit(): void }): ControlLink {
+  let isReady = false
+  const commands = new PlaneCommands(plane, (event) => control.send(event), hooks.exit)
+  const owner: ControlLinkOwner = {
+    get now() {
+      return plane.now
     },
-    `${options.runDirectory}/control.sock`,
-  )
-  const reactor: Reactor = new Reactor(poller, timers, clock, {
+    timers: plane.timers,
+    hello: () => ({
+      op: 'hello',
+      plane: options.planeIndex,
+      pid: options.pid,
+      valuesVersion: plane.values.version,
+      topologyVersion: plane.values.topology.version,
+    }),
+    onCommand: (command) => {
+      commands.run(command)
+      if (isReady || plane.values.version === NO_VALUES.version) return
+      isReady = true
+      hooks.ready()
+    },
+    onEventDropped: () => plane.add(PLANE_F64.eventsDropped),
+    onLost: () => plane.accounts.forget(),
+  }
+  const control = new ControlLink(plane, owner, `${options.runDirectory}/control.sock`)
+  return control
+}
+
+function planeHooks(plane: Plane, keeper: KeeperLink, collector: IdleCollector): ReactorHooks {
+  let turns = 0
+  return {
     wake: (now) => {
       plane.now = now
     },
@@ -130,12 +161,8 @@ export function runPlane(options: PlaneOptions): number {
     },
     fault: (error) => {
       plane.countPlane('internalErrors')
-      plane.log('error', 'internal error outside of any connection', {
-        reason: error instanceof Error ? (error.stack ?? error.message) : String(error),
-      })
+      const reason = error instanceof Error ? (error.stack ?? error.message) : String(error)
+      plane.log('error', 'internal error outside of a connection', { reason })
     },
-  })
-  control.dial()
-  reactor.run()
-  return 0
+  }
 }

@@ -43,7 +43,6 @@ export function testValues(databases: DatabaseValue[], users: UserValue[], topol
       maxClientsPerDatabase: 200,
       startupPacketBytes: 10_000,
       startupParameters: 64,
-      connectionBufferBytes: 65_536,
       preparedStatements: 100,
     },
     timeouts: {

@@ -49,6 +49,7 @@ export async function start(flags: StartFlags, context: StartContext): Promise<n
   const openFiles = raiseOpenFileLimit()
   const capacity = planCapacity({
     maxClients: config.limits.maxClients,
+    bufferMemoryBytes: config.limits.bufferMemoryBytes,
     serverConnections: config.shards.reduce((sum, { maxConnections }) => sum + maxConnections, 0),
     openFiles,
   })

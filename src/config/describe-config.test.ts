@@ -22,7 +22,7 @@ const config = parseConfig(
   name = "app"
   password = "hunter3"
   [limits]
-  connection_buffer = 65536
+  buffer_memory = 67108864
   `,
   { file: 'sw.toml', directory: '/', environment: {} },
 )
@@ -39,7 +39,7 @@ test('SHOW CONFIG gives values as one would write them', () => {
       'databases."*".pool_size',
       'databases."*".max_clients',
       'monitor.interval',
-      'limits.connection_buffer',
+      'limits.buffer_memory',
       'limits.startup_packet_bytes',
       'timeouts.query_wait',
       'timeouts.query',
@@ -55,7 +55,7 @@ test('SHOW CONFIG gives values as one would write them', () => {
     'databases."*".pool_size': '7',
     'databases."*".max_clients': '',
     'monitor.interval': '250ms',
-    'limits.connection_buffer': '64KB',
+    'limits.buffer_memory': '64MB',
     'limits.startup_packet_bytes': '10000',
     'timeouts.query_wait': '2m',
     'timeouts.query': '0',
@@ -64,11 +64,11 @@ test('SHOW CONFIG gives values as one would write them', () => {
 })
 
 test('SHOW CONFIG tells the default, and whether a change applies at RELOAD', () => {
-  assert.deepEqual(rows.get('limits.connection_buffer'), {
-    key: 'limits.connection_buffer',
-    value: '64KB',
-    default: '256KB',
-    changeable: 'yes',
+  assert.deepEqual(rows.get('limits.buffer_memory'), {
+    key: 'limits.buffer_memory',
+    value: '64MB',
+    default: '256MB',
+    changeable: 'restart',
   })
   assert.deepEqual(rows.get('limits.max_clients'), {
     key: 'limits.max_clients',

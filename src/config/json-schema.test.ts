@@ -71,7 +71,7 @@ test('docs/config.schema.json is what the schema says; run `npm run docs` when i
 
 test('the JSON Schema takes what Switchyard takes', () => {
   const example = readFileSync(new URL('../../config/example.toml', import.meta.url), 'utf8')
-  const more = ['[timeouts]\nquery = 5\nquery_wait = "1h30m"', '[limits]\nconnection_buffer = "1MB"', '[databases."*"]']
+  const more = ['[timeouts]\nquery = 5\nquery_wait = "1h30m"', '[limits]\nbuffer_memory = "64MB"', '[databases."*"]']
   const rules = ['user = "a"', 'address = ["10.0.0.0/8", "::1"]'].map(
     (line) => `[[auth.hba]]\ntype = "host"\nmethod = "md5"\n${line}`,
   )
@@ -90,7 +90,7 @@ test('the JSON Schema refuses what an editor can see to be wrong', () => {
       '[listen]\naddresses = ["*"]',
       '[timeouts]\nquery = "5 minutes"',
       '[timeouts]\nquery = -1',
-      '[limits]\nconnection_buffer = "1TB"',
+      '[limits]\nbuffer_memory = "1TB"',
       '[databases.shop]\npool_mode = "statement"',
       '[[auth.hba]]\ntype = "host"',
       '[[users]]\nname = ""',

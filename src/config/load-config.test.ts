@@ -32,13 +32,13 @@ test('the least configuration is complete: every other key has its default', () 
   assert.deepEqual(config.shards, [{ name: 'db1', host: 'db1', port: 5432, group: 'main', maxConnections: 80 }])
   assert.equal(config.timeouts.queryWaitMs, 120_000)
   assert.equal(config.timeouts.serverLoginRetryMs, 1000)
-  assert.equal(config.limits.connectionBufferBytes, 262_144)
+  assert.equal(config.limits.bufferMemoryBytes, 268_435_456)
   assert.equal(config.data.directory, resolve('.switchyard'))
   assert.equal(config.file, 'switchyard.toml')
 })
 
 test('without access rules, everybody logs in with SCRAM from everywhere', () => {
-  const everybody = { database: ['all'], user: ['all'], address: ['all'], method: 'scram-sha-256' }
+  const everybody = { database: ['all', 'replication'], user: ['all'], address: ['all'], method: 'scram-sha-256' }
   assert.deepEqual(parseWith(minimal).hba, [
     { type: 'local', ...everybody },
     { type: 'host', ...everybody },

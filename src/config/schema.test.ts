@@ -31,7 +31,7 @@ test('durations end in Ms and sizes in Bytes, once', () => {
   const properties = keys.map(({ full, name, key }) => [full, propertyName(name, key)])
   const property = Object.fromEntries(properties)
   assert.equal(property['timeouts.query_wait'], 'queryWaitMs')
-  assert.equal(property['limits.connection_buffer'], 'connectionBufferBytes')
+  assert.equal(property['limits.buffer_memory'], 'bufferMemoryBytes')
   assert.equal(property['limits.startup_packet_bytes'], 'startupPacketBytes')
   assert.equal(property['listen.unix_socket_mode'], 'unixSocketMode')
 })
@@ -47,6 +47,7 @@ test('what is fixed at the start is marked so: listeners, directories, the numbe
     'http.address',
     'http.port',
     'limits.max_clients',
+    'limits.buffer_memory',
     'log.format',
     'data.directory',
   ])

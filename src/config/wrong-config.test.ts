@@ -58,8 +58,8 @@ test('a value of the wrong kind or range is told with what is allowed and what t
       'timeouts.query is "5 minutes", but it must be a duration from 0 to 24d such as "30s", "5m" or a number of seconds (0 = no limit); write for example query = "10m".',
     [`${minimal}[timeouts]\nserver_connect = 0`]:
       'timeouts.server_connect is 0, but it must be a duration from 10ms to 10m such as "30s", "5m" or a number of seconds; write for example server_connect = "15s".',
-    [`${minimal}[limits]\nconnection_buffer = "1KB"`]:
-      'limits.connection_buffer is "1KB", but it must be a size from 16KB to 1GB such as "64KB", "16MB" or a number of bytes; write for example connection_buffer = "256KB".',
+    [`${minimal}[limits]\nbuffer_memory = "1KB"`]:
+      'limits.buffer_memory is "1KB", but it must be a size from 16MB to 4GB such as "64KB", "16MB" or a number of bytes; write for example buffer_memory = "256MB".',
     [`${minimal}[admin]\nusers = []\nstats_users = [5]`]:
       'admin.stats_users is [5], but its item 1 must be a name of 1 to 63 bytes without control characters; write for example stats_users = [ "monitoring" ].',
     [`${shard}port = 0\n${monitor}`]:

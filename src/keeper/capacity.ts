@@ -5,12 +5,12 @@ export const RESERVED_CLIENT_SLOTS = 64
 /** Descriptors of a process that are no client's and no server's: listeners, channels, pollers, libraries. */
 const OWN_FILES = 128
 const POOL_RECORDS = 1024
-const ARENA_BYTES = 256 * 1024 * 1024
 /** A reload may add shards, the memory is laid out only once, and slots that nobody touches cost nothing. */
 const FEWEST_SERVER_SLOTS = 2048
 
 export interface CapacityRequest {
   readonly maxClients: number
+  readonly bufferMemoryBytes: number
   /** Over all shards. */
   readonly serverConnections: number
   /** RLIMIT_NOFILE: each process of the router holds a descriptor of each client and of each server connection. */
@@ -24,7 +24,12 @@ export interface Capacity {
 }
 
 /** How many slots the shared memory gets: what is configured, or less when the operating system does not allow it. */
-export function planCapacity({ maxClients, serverConnections, openFiles }: CapacityRequest): Capacity {
+export function planCapacity({
+  maxClients,
+  bufferMemoryBytes,
+  serverConnections,
+  openFiles,
+}: CapacityRequest): Capacity {
   const others = serverConnections + RESERVED_CLIENT_SLOTS + OWN_FILES
   const ordinary = Math.max(1, Math.min(maxClients, openFiles - others))
   return {
@@ -34,7 +39,7 @@ export function planCapacity({ maxClients, serverConnections, openFiles }: Capac
       serverSlots: Math.max(FEWEST_SERVER_SLOTS, serverConnections * 2),
       poolRecords: POOL_RECORDS,
       planes: 1,
-      arenaBytesPerPlane: ARENA_BYTES,
+      arenaBytesPerPlane: bufferMemoryBytes,
     },
     warning:
       ordinary === maxClients

@@ -9,7 +9,6 @@ export const NO_VALUES: PlaneValues = {
     maxClientsPerDatabase: 0,
     startupPacketBytes: 10_000,
     startupParameters: 100,
-    connectionBufferBytes: 262_144,
     preparedStatements: 0,
   },
   timeouts: {

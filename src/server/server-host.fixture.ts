@@ -52,7 +52,6 @@ export class TestServerHost extends TestLinkHost implements ServerHost {
     maxClientsPerDatabase: 0,
     startupPacketBytes: 10_000,
     startupParameters: 100,
-    connectionBufferBytes: 65_536,
     preparedStatements: 0,
   }
   now = 1000

@@ -105,8 +105,6 @@ export interface LimitValues {
   readonly maxClientsPerDatabase: number
   readonly startupPacketBytes: number
   readonly startupParameters: number
-  /** Most that is kept for one peer that does not read, or for one message that must be seen whole. */
-  readonly connectionBufferBytes: number
   readonly preparedStatements: number
 }
 

@@ -31,7 +31,8 @@ async function startKeeper(t: TestContext, { control, planes, maxClients = 100 }
   const lines: string[] = []
   const log = pino({ level: 'info' }, { write: (line: string) => lines.push(JSON.parse(line).msg) })
   const keeper = new Keeper({
-    geometry: planCapacity({ maxClients, serverConnections: 10, openFiles: 10_000 }).geometry,
+    geometry: planCapacity({ bufferMemoryBytes: 67_108_864, maxClients, serverConnections: 10, openFiles: 10_000 })
+      .geometry,
     listeners,
     controlCommand: [process.execPath, STUB, control],
     planeCommand: (_, generation) => [

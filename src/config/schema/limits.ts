@@ -60,12 +60,12 @@ export const limits = table('limits', 'What clients may use up.', {
     default: 64,
     doc: 'Most parameters in a startup packet.',
   }),
-  connection_buffer: setting(size(16_384, 1_073_741_824), {
-    default: '256KB',
-    pgbouncer: 'pkt_buf',
+  buffer_memory: setting(size(16_777_216, 4_294_967_296), {
+    default: '256MB',
+    changeable: 'restart',
     doc:
-      'Most bytes kept for one peer that does not read, and longest message that must be seen whole. Longer ones ' +
-      'stream through.',
+      'Most memory for bytes that wait, of all clients together: answers for clients that do not read, requests that ' +
+      'wait for a server connection. One connection keeps 192KB at most; one for which nothing is left is closed.',
   }),
   prepared_statements: setting(integer(1, 100_000), {
     default: 500,

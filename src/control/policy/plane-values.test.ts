@@ -36,8 +36,7 @@ test('the defaults become the values of a plane', () => {
     maxClientsPerDatabase: 0,
     startupPacketBytes: 10_000,
     startupParameters: 64,
-    connectionBufferBytes: 262_144,
-    preparedStatements: 1000,
+    preparedStatements: 500,
   })
   assert.deepEqual(values.timeouts, {
     clientLoginMs: 60_000,

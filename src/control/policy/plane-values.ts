@@ -93,7 +93,6 @@ function limitValues({ limits }: Config): PlaneValues['limits'] {
     maxClientsPerDatabase: limits.maxClientsPerDatabase,
     startupPacketBytes: limits.startupPacketBytes,
     startupParameters: limits.startupParameters,
-    connectionBufferBytes: limits.connectionBufferBytes,
     preparedStatements: limits.preparedStatements,
   }
 }
