@@ -47,7 +47,7 @@ export class LeakCheck {
   }
 
   /** Waits until everything is back as it was; else throws with the difference. */
-  async check(): Promise<void> {
+  async check(timeoutMs = 8_000): Promise<void> {
     const expected = this.#baseline
     if (expected === null) throw new Error('the leak check was not started')
     let held: Held | null = null
@@ -56,7 +56,7 @@ export class LeakCheck {
       return excess(held, expected) === ''
     }
     try {
-      await waitUntil('the router to let go of everything', isBack, { timeoutMs: 8_000, everyMs: 20 })
+      await waitUntil('the router to let go of everything', isBack, { timeoutMs, everyMs: 20 })
     } catch (error) {
       throw new Error(
         `leaked: ${held === null ? 'the console does not answer' : excess(held, expected)}\n${await this.#inventory()}`,

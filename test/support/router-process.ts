@@ -77,13 +77,17 @@ export class RouterProcess {
 
   /** Starts it and waits until it serves clients and has found its shards. */
   static async start(settings: RouterSettings, options: RouterOptions = {}): Promise<RouterProcess> {
-    const router = await RouterProcess.launch(settings, options)
-    try {
-      await router.#ready()
-      return router
-    } catch (error) {
-      await router.kill()
-      throw new Error(`the router did not become ready; its log:\n${router.tail(80)}`, { cause: error })
+    for (;;) {
+      const router = await RouterProcess.launch(settings, options)
+      try {
+        await router.#ready()
+        return router
+      } catch (error) {
+        await router.kill()
+        // Between looking for a free port and listening there, another test file may have been quicker.
+        if (router.log.some((line) => line.includes('is taken by another program'))) continue
+        throw new Error(`the router did not become ready; its log:\n${router.tail(80)}`, { cause: error })
+      }
     }
   }
 
