@@ -12,6 +12,10 @@ export interface LocalCluster {
   readonly httpPort: number
 }
 
+/** The local cluster's servers are started with max_connections = 200. */
+const SHARD_CONNECTIONS = 180
+const POOL_SIZE = 60
+
 /**
  * The configuration for a local cluster: one group, every database, the superuser as the only user and console user.
  * It is read like a file, so it can say nothing that a file could not.
@@ -23,7 +27,11 @@ export function defaultLocalConfig(cluster: LocalCluster): Config {
       listen: { addresses: ['127.0.0.1'], port: cluster.port },
       http: { address: '127.0.0.1', port: cluster.httpPort },
       admin: { users: [superuser] },
-      shards: cluster.shards.map(({ name, port }) => ({ name, port, host: '127.0.0.1', group: 'main' })),
+      shards: cluster.shards.map(({ name, port }) => {
+        return { name, port, host: '127.0.0.1', group: 'main', max_connections: SHARD_CONNECTIONS }
+      }),
+      // There is one user, so the pool may have most of what the shard has.
+      pool: { size: POOL_SIZE },
       databases: { '*': { group: 'main' } },
       monitor: { user: superuser, password },
       users: [{ name: superuser, password }],
