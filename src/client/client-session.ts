@@ -11,7 +11,6 @@ import { STATUS } from '../protocol/message-type.ts'
 import { type ErrorFields, writeError, writeParameterStatus } from '../protocol/messages.ts'
 import { MessageWriter } from '../protocol/writer.ts'
 import type { DedicatedServer } from '../server/dedicated-server.ts'
-import type { ReplySink, ServerLoss } from '../server/reply-sink.ts'
 import type { ServerConnection } from '../server/server-connection.ts'
 import type { PoolWaiter, ServerPool } from '../server/server-pool.ts'
 import type { ServerCredential } from '../server/server-target.ts'
@@ -22,9 +21,9 @@ import { type ClientHost, ERROR, FATAL } from './client-host.ts'
 import { ClientLogin } from './client-login.ts'
 import { ClientMeter } from './client-meter.ts'
 import { ClientSlot } from './client-slot.ts'
-import { describeLoss, explainLoss } from './loss.ts'
 import type { PoolChoice } from './pool-choice.ts'
 import { RequestRelay, type RequestSession } from './request-relay.ts'
+import { type AnsweredSession, SessionAnswers } from './session-answers.ts'
 import { SessionDeadlines } from './session-deadlines.ts'
 import { SessionState } from './session-state.ts'
 import type { StartupRequest } from './startup.ts'
@@ -53,7 +52,7 @@ let lastSerial = 0
  * - active: has a server connection; keeps it for a transaction, or, pinned, until the pin's reason is gone.
  * - closing: over. Last words may still be on their way to it.
  */
-export class ClientSession implements ReplySink, PoolWaiter, RequestSession, FifoNode, Deferrable {
+export class ClientSession implements PoolWaiter, RequestSession, AnsweredSession, FifoNode, Deferrable {
   isDeferred = false
   readonly slot: number
   readonly generation: number
@@ -68,6 +67,7 @@ export class ClientSession implements ReplySink, PoolWaiter, RequestSession, Fif
   readonly #deadlines: SessionDeadlines
   readonly #state: SessionState
   readonly #requests: RequestRelay
+  readonly #answers: SessionAnswers
   #step: ClientState = 'login'
   #login: ClientLogin | null
   #welcome: Welcome | null = null
@@ -107,6 +107,12 @@ export class ClientSession implements ReplySink, PoolWaiter, RequestSession, Fif
     this.#login = new ClientLogin(host, this)
     this.#requests = new RequestRelay(host, this)
     this.#deadlines = new SessionDeadlines(host, this)
+    this.#answers = new SessionAnswers(this, {
+      memory: this.#memory,
+      state: this.#state,
+      requests: this.#requests,
+      deadlines: this.#deadlines,
+    })
     this.#enter('login')
     this.#deadlines.login()
   }
@@ -350,14 +356,6 @@ export class ClientSession implements ReplySink, PoolWaiter, RequestSession, Fif
     this.close('internal error', FATAL('XX000', 'internal error in the router', "the router's log has the details"))
   }
 
-  onServerDrained(): void {
-    this.resume()
-  }
-
-  onProgress(): void {
-    if ((this.#isHeldBack || !this.#link.reading) && this.#server?.queue.full === false) this.resume()
-  }
-
   onLost(): void {
     this.close(this.#link.failure, null)
   }
@@ -454,7 +452,7 @@ export class ClientSession implements ReplySink, PoolWaiter, RequestSession, Fif
     this.#server = server
     this.#memory.server(server.slot)
     this.meter.assigned()
-    server.attach(this, this.slot)
+    server.attach(this.#answers, this.slot)
   }
 
   /** Gives its server connection back as it is. */
@@ -463,14 +461,6 @@ export class ClientSession implements ReplySink, PoolWaiter, RequestSession, Fif
     this.#server = null
     this.#memory.server(null)
     server?.detach()
-  }
-
-  onPrepared(failure: ErrorFields | null): void {
-    if (this.#welcome !== null) this.#welcome.onPrepared(failure)
-    else if (!this.#state.isRestored(failure !== null) && failure !== null) {
-      const message = `cannot restore the session's settings: ${failure.message}`
-      this.close(message, FATAL(failure.sqlstate, message))
-    }
   }
 
   noteFacts(facts: StatementFacts): void {
@@ -488,43 +478,29 @@ export class ClientSession implements ReplySink, PoolWaiter, RequestSession, Fif
     this.#deadlines.querying()
   }
 
-  // ── answers
+  // ── what answers lead to
 
-  onParameter(name: string, value: string): void {
-    this.#state.report(name, value, this.#server)
-    if (name === 'application_name') this.#memory.text('applicationName', value)
+  get isWelcoming(): boolean {
+    return this.#welcome !== null
   }
 
-  onAnswered(entry: number): void {
-    this.#requests.statements.answered(entry)
+  get isClosing(): boolean {
+    return this.#step === 'closing'
   }
 
-  onSkipped(entry: number): void {
-    this.#requests.statements.skipped(entry)
+  get hasPeerEnded(): boolean {
+    return this.#peerEnded
   }
 
-  onError(sqlstate: string): void {
-    this.#state.fail()
-    this.#requests.statements.failed(sqlstate)
-    this.meter.error()
+  get isHeldBack(): boolean {
+    return this.#isHeldBack
   }
 
-  onReady(status: number): void {
-    const server = this.#server as ServerConnection
-    this.#memory.answered(status, server.queue.outstanding)
-    this.meter.answered(server.slot)
-    if (this.#peerEnded && server.queue.outstanding === 0 && server.queue.unfinished) {
-      this.close('client closed the connection', null)
-      return
-    }
-    if (server.queue.length > 0 || this.#requests.midMessage) return
-    this.#settle(server)
-    if (status !== STATUS.idle) {
-      this.#deadlines.inTransaction()
-      if (this.#peerEnded) this.close('client closed the connection', null)
-      return
-    }
-    this.meter.transactionEnds(server.slot)
+  onWelcomePrepared(failure: ErrorFields | null): void {
+    this.#welcome?.onPrepared(failure)
+  }
+
+  onTransactionEnd(): void {
     this.#deadlines.idle()
     if (this.#state.pins === 0) {
       this.#enter('idle')
@@ -533,23 +509,17 @@ export class ClientSession implements ReplySink, PoolWaiter, RequestSession, Fif
     this.#afterRequest()
   }
 
-  /** What DISCARD, RESET and DEALLOCATE have done on the server has happened to the session too. */
-  #settle(server: ServerConnection): void {
-    const { statements } = this.#requests
-    statements.settle()
-    const effects = this.#state.settle(server)
-    if (effects.statements) {
-      server.statements.clear()
-      statements.clear()
-    }
-    this.#memory.prepared(statements.count)
-    if (effects.restored.length === 0) return
-    writer.reset()
-    for (const [name, value] of effects.restored) {
-      const shown = server.reportedName(name)
-      if (shown !== null) writeParameterStatus(writer, shown, value)
-    }
-    this.send(writer.bytes)
+  loseServer(): ServerConnection {
+    const server = this.#server as ServerConnection
+    this.#server = null
+    this.#memory.server(null)
+    return server
+  }
+
+  goOn(): void {
+    this.#enter('idle')
+    this.#deadlines.idle()
+    this.resume()
   }
 
   #afterRequest(): void {
@@ -572,36 +542,6 @@ export class ClientSession implements ReplySink, PoolWaiter, RequestSession, Fif
     const isBusy = this.#step === 'waiting' || this.#isOwed || inTransaction || this.#requests.midMessage
     if (this.#step === 'closing' || (isBusy && this.#login === null)) return
     this.close('draining', FATAL('57P01', 'terminating connection: the router is shutting down'))
-  }
-
-  onServerLost(loss: ServerLoss): void {
-    const server = this.#server as ServerConnection
-    this.#server = null
-    this.#memory.server(null)
-    if (this.#step === 'closing') return
-    this.#requests.statements.abandon()
-    const { outstanding, unfinished } = server.queue
-    const verdict = describeLoss(loss, {
-      welcoming: this.#welcome !== null,
-      pins: this.#state.pins,
-      status: server.status,
-      outstanding,
-      unfinished,
-      endsTransaction: this.#state.endsTransaction,
-    })
-    if (verdict.kind === 'close') {
-      this.close(loss.reason, verdict.fields)
-      return
-    }
-    this.#state.loseTransaction(verdict.transactionLost)
-    this.#requests.abort(verdict.unfinished)
-    this.meter.error()
-    this.meter.abandoned()
-    explainLoss(writer.reset(), verdict)
-    this.#enter('idle')
-    this.#deadlines.idle()
-    this.send(writer.bytes)
-    this.resume()
   }
 
   // ── ends

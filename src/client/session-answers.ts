@@ -1,0 +1,171 @@
+import type { Link } from '../io/link.ts'
+import { STATUS } from '../protocol/message-type.ts'
+import { type ErrorFields, writeParameterStatus } from '../protocol/messages.ts'
+import { MessageWriter } from '../protocol/writer.ts'
+import type { ReplySink, ServerLoss } from '../server/reply-sink.ts'
+import type { ServerConnection } from '../server/server-connection.ts'
+import { FATAL } from './client-host.ts'
+import type { ClientMeter } from './client-meter.ts'
+import type { ClientSlot } from './client-slot.ts'
+import { describeLoss, explainLoss } from './loss.ts'
+import type { RequestRelay } from './request-relay.ts'
+import type { SessionDeadlines } from './session-deadlines.ts'
+import type { SessionState } from './session-state.ts'
+
+/** The session whose answers come. */
+export interface AnsweredSession {
+  readonly link: Link
+  readonly server: ServerConnection | null
+  readonly meter: ClientMeter
+  /** Not logged in yet: answers are to questions of ours. */
+  readonly isWelcoming: boolean
+  readonly isClosing: boolean
+  /** The client has closed its side and waits for answers at most. */
+  readonly hasPeerEnded: boolean
+  /** Something of the client's is there that was not wanted before. */
+  readonly isHeldBack: boolean
+  /** The server has answered what the login asked. */
+  onWelcomePrepared(failure: ErrorFields | null): void
+  /** Everything is answered, and no transaction is open. */
+  onTransactionEnd(): void
+  /** Takes note that its server connection is gone, and returns it. */
+  loseServer(): ServerConnection
+  /** Goes on without it. */
+  goOn(): void
+  resume(): void
+  send(bytes: Uint8Array): void
+  close(reason: string, fields: ErrorFields | null): void
+}
+
+/** The parts of a session that answers change. */
+export interface AnsweredParts {
+  readonly memory: ClientSlot
+  readonly state: SessionState
+  readonly requests: RequestRelay
+  readonly deadlines: SessionDeadlines
+}
+
+const writer = new MessageWriter()
+
+/** What a session does when its server connection answers, or dies. */
+export class SessionAnswers implements ReplySink {
+  readonly #session: AnsweredSession
+  readonly #parts: AnsweredParts
+
+  constructor(session: AnsweredSession, parts: AnsweredParts) {
+    this.#session = session
+    this.#parts = parts
+  }
+
+  get link(): Link {
+    return this.#session.link
+  }
+
+  onParameter(name: string, value: string): void {
+    this.#parts.state.report(name, value, this.#session.server)
+    if (name === 'application_name') this.#parts.memory.text('applicationName', value)
+  }
+
+  onPrepared(failure: ErrorFields | null): void {
+    if (this.#session.isWelcoming) this.#session.onWelcomePrepared(failure)
+    else if (!this.#parts.state.isRestored(failure !== null) && failure !== null) {
+      const message = `cannot restore the session's settings: ${failure.message}`
+      this.#session.close(message, FATAL(failure.sqlstate, message))
+    }
+  }
+
+  onAnswered(entry: number): void {
+    this.#parts.requests.statements.answered(entry)
+  }
+
+  onSkipped(entry: number): void {
+    this.#parts.requests.statements.skipped(entry)
+  }
+
+  onError(sqlstate: string): void {
+    this.#parts.state.fail()
+    this.#parts.requests.statements.failed(sqlstate)
+    this.#session.meter.error()
+  }
+
+  onReady(status: number): void {
+    const session = this.#session
+    const server = session.server as ServerConnection
+    const { queue } = server
+    this.#parts.memory.answered(status, queue.outstanding)
+    session.meter.answered(server.slot)
+    if (session.hasPeerEnded && queue.outstanding === 0 && queue.unfinished) {
+      session.close('client closed the connection', null)
+      return
+    }
+    if (queue.length > 0 || this.#parts.requests.midMessage) return
+    this.#settle(server)
+    if (status === STATUS.idle) {
+      session.meter.transactionEnds(server.slot)
+      session.onTransactionEnd()
+      return
+    }
+    this.#parts.deadlines.inTransaction()
+    if (session.hasPeerEnded) session.close('client closed the connection', null)
+  }
+
+  onProgress(): void {
+    const { server, link, isHeldBack } = this.#session
+    if ((isHeldBack || !link.reading) && server?.queue.full === false) this.#session.resume()
+  }
+
+  onServerDrained(): void {
+    this.#session.resume()
+  }
+
+  onLost(): void {
+    this.#session.close(this.#session.link.failure, null)
+  }
+
+  onServerLost(loss: ServerLoss): void {
+    const session = this.#session
+    const server = session.loseServer()
+    if (session.isClosing) return
+    const { state, requests } = this.#parts
+    requests.statements.abandon()
+    const { outstanding, unfinished } = server.queue
+    const verdict = describeLoss(loss, {
+      welcoming: session.isWelcoming,
+      pins: state.pins,
+      status: server.status,
+      outstanding,
+      unfinished,
+      endsTransaction: state.endsTransaction,
+    })
+    if (verdict.kind === 'close') {
+      session.close(loss.reason, verdict.fields)
+      return
+    }
+    state.loseTransaction(verdict.transactionLost)
+    requests.abort(verdict.unfinished)
+    session.meter.error()
+    session.meter.abandoned()
+    explainLoss(writer.reset(), verdict)
+    session.goOn()
+    session.send(writer.bytes)
+  }
+
+  /** What DISCARD, RESET and DEALLOCATE have done on the server has happened to the session too. */
+  #settle(server: ServerConnection): void {
+    const { statements } = this.#parts.requests
+    statements.settle()
+    const effects = this.#parts.state.settle(server)
+    if (effects.statements) {
+      server.statements.clear()
+      statements.clear()
+    }
+    this.#parts.memory.prepared(statements.count)
+    if (effects.restored.length === 0) return
+    writer.reset()
+    for (const [name, value] of effects.restored) {
+      const shown = server.reportedName(name)
+      if (shown !== null) writeParameterStatus(writer, shown, value)
+    }
+    this.#session.send(writer.bytes)
+  }
+}
