@@ -76,7 +76,7 @@ export class ClientSession implements PoolWaiter, RequestSession, AnsweredSessio
   #dedicated: DedicatedServer | null = null
   /** The pool it waited in last. */
   #awaited: ServerPool | null = null
-  /** Its server connection was given to it while it waited, and has not been put into its state yet. */
+  /** Its server connection has not been put into its state yet. */
   #isFresh = false
   #counted = false
   #isHeldBack = false
@@ -123,10 +123,6 @@ export class ClientSession implements PoolWaiter, RequestSession, AnsweredSessio
 
   get server(): ServerConnection | null {
     return this.#server
-  }
-
-  get needsServer(): boolean {
-    return this.#server === null || this.#isFresh
   }
 
   get state(): ClientState {
@@ -362,18 +358,14 @@ export class ClientSession implements PoolWaiter, RequestSession, AnsweredSessio
 
   // ── requests
 
-  acquire(facts: StatementFacts | null): boolean {
+  acquire(): boolean {
     this.meter.requestBegins()
-    if (this.#server !== null) {
-      this.#prepare(this.#server, facts)
-      return true
-    }
     const pool = this.#choice?.current() ?? null
     const server = pool?.checkout() ?? null
     if (server !== null) {
       this.adopt(server)
+      this.#isFresh = true
       this.#enter('active')
-      this.#prepare(server, facts)
       return true
     }
     this.#enter('waiting')
@@ -439,8 +431,9 @@ export class ClientSession implements PoolWaiter, RequestSession, AnsweredSessio
     if (this.#step === 'waiting') this.rejectRequest(ERROR('57014', 'canceling statement due to user request'))
   }
 
-  /** On `host.toServer`, which the caller flushes. */
-  #prepare(server: ServerConnection, facts: StatementFacts | null): void {
+  prepare(facts: StatementFacts | null): void {
+    const server = this.#server
+    if (!this.#isFresh || server === null) return
     this.#isFresh = false
     this.#host.toServer.begin(server.link)
     const preamble = this.#state.preamble(server, facts)

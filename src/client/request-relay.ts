@@ -14,12 +14,12 @@ import { StatementRelay } from './statement-relay.ts'
 export interface RequestSession {
   readonly link: Link
   readonly server: ServerConnection | null
-  /** It has none, or one that is not in its state yet: `acquire` before anything is sent. */
-  readonly needsServer: boolean
   /** Serial number, unique in the plane. */
   readonly serial: number
   /** Attaches a server connection; false: wait, and keep the rest of the bytes. */
-  acquire(facts: StatementFacts | null): boolean
+  acquire(): boolean
+  /** Puts a server connection that it has just got into its state, on `host.toServer`; `facts`: of what is sent next. */
+  prepare(facts: StatementFacts | null): void
   /** The facts of a Query or Parse that is about to be sent. */
   noteFacts(facts: StatementFacts): void
   pin(bits: number): void
@@ -145,9 +145,10 @@ export class RequestRelay {
   }
 
   #query(source: NativeBuffer, at: number, stop: number, end: number): number {
+    // Nobody holds a server connection while the rest of a message is on its way, and nothing is looked at in vain.
+    if ((stop > end && stop - at <= SEEN_BYTES) || !this.#attached()) return -1
     const facts = this.#facts(source, at + HEADER_BYTES, stop, end)
-    if (facts === undefined) return -1
-    if (this.#session.needsServer && !this.#session.acquire(facts)) return -1
+    this.#session.prepare(facts)
     if (this.#skipped()) return stop
     if (facts) this.#session.noteFacts(facts)
     this.statements.forgetUnnamed()
@@ -158,10 +159,13 @@ export class RequestRelay {
     return renamed ? stop : this.#forward(source, at, stop, end)
   }
 
-  /** Undefined: not all there yet. Null: too long to be looked at, which pins. */
-  #facts(source: NativeBuffer, start: number, stop: number, end: number): StatementFacts | null | undefined {
+  #attached(): boolean {
+    return this.#session.server !== null || this.#session.acquire()
+  }
+
+  /** Null: too long to be looked at, which pins. */
+  #facts(source: NativeBuffer, start: number, stop: number, end: number): StatementFacts | null {
     if (stop > end) {
-      if (stop - start <= SEEN_BYTES) return undefined
       this.#session.pin(PIN.undecidedStatement)
       return null
     }
@@ -171,15 +175,13 @@ export class RequestRelay {
 
   /** Messages that name a statement or portal. */
   #named(type: number, source: NativeBuffer, at: number, stop: number, end: number): number {
-    if (stop > end && (type !== FRONTEND.bind || stop - at <= SEEN_BYTES) && stop - at <= SEEN_BYTES) return -1
+    if ((stop > end && stop - at <= SEEN_BYTES) || !this.#attached()) return -1
     let facts: StatementFacts | null = null
     if (type === FRONTEND.parse) {
-      const name = source.bytes.indexOf(0, at + HEADER_BYTES)
-      const found = this.#facts(source, name + 1, stop, end)
-      if (found === undefined) return -1
-      facts = found
+      const nameEnd = source.bytes.indexOf(0, at + HEADER_BYTES)
+      facts = this.#facts(source, nameEnd + 1, stop, end)
     }
-    if (this.#session.needsServer && !this.#session.acquire(facts)) return -1
+    this.#session.prepare(facts)
     if (this.#skipped()) return stop
     if (facts) this.#session.noteFacts(facts)
     this.#bodyGoesOn = true
@@ -214,7 +216,8 @@ export class RequestRelay {
 
   /** By object id: what it calls is anybody's guess. */
   #functionCall(source: NativeBuffer, at: number, stop: number, end: number): number {
-    if (this.#session.needsServer && !this.#session.acquire(null)) return -1
+    if (!this.#attached()) return -1
+    this.#session.prepare(null)
     if (this.#skipped()) return stop
     this.#session.pin(PIN.unknownFunction)
     this.#push(REPLY.functionCall)
@@ -223,7 +226,8 @@ export class RequestRelay {
   }
 
   #request(source: NativeBuffer, at: number, stop: number, end: number, kind: number): number {
-    if (this.#session.needsServer && !this.#session.acquire(null)) return -1
+    if (!this.#attached()) return -1
+    this.#session.prepare(null)
     if (this.#skipped()) return stop
     this.#push(kind)
     return this.#forward(source, at, stop, end)

@@ -2,6 +2,7 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { LeakCheck } from '../support/leak-check.ts'
 import { Testbed } from '../support/testbed.ts'
+import { waitUntil } from '../support/wait-until.ts'
 import { WireClient } from '../support/wire-client.ts'
 
 // The check that stands behind every other test has to find what is really there.
@@ -31,6 +32,10 @@ test('a server connection that stays in use is found', async () => {
 test('a connection that has not even logged in is found', async () => {
   const check = await startedCheck()
   const client = await WireClient.connect(bed.router)
+  await waitUntil('the router to have it', async () => {
+    const { rows } = await bed.console.query('SHOW CLIENTS')
+    return rows.some((row: Record<string, unknown>) => row.state === 'login')
+  })
   await assert.rejects(check.check(200), /instead of/)
   client.close()
 })
