@@ -88,6 +88,6 @@ test('keeper killed: nothing of the router is left', async () => {
   const { keeper } = router.pids
   const children = descendants(keeper)
   process.kill(keeper, 'SIGKILL')
+  // Its port may be somebody else's by now.
   await waitUntil('all processes to end', () => children.every((child) => !isRunning(child)))
-  await assert.rejects(WireClient.connect(router))
 })

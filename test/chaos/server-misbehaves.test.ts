@@ -59,6 +59,8 @@ async function behave(next: (peer: FakePeer) => Promise<void>): Promise<void> {
   for (const peer of shard?.peers.splice(0) ?? []) peer.close()
   await waitUntil('the old server connections to be gone', async () => {
     const left = (await bed.servers()).filter((server) => old.has(server.id))
+    // One that was still on its way when the others were closed.
+    for (const peer of shard?.peers.splice(0) ?? []) peer.close()
     if (left.length > 0) throw new Error(JSON.stringify(left))
     return true
   })
