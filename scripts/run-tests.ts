@@ -1,10 +1,10 @@
 import { spawn } from 'node:child_process'
-import { globSync, readFileSync } from 'node:fs'
-import { availableParallelism } from 'node:os'
+import { chmodSync, globSync, mkdtempSync, readFileSync, rmSync } from 'node:fs'
+import { availableParallelism, tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { startTestCluster } from '../test/support/cluster-start.ts'
 import { CLUSTER_VARIABLE } from '../test/support/postgres-cluster.ts'
-import { descendants } from '../test/support/process-usage.ts'
+import { descendants, processesOf } from '../test/support/process-usage.ts'
 import { isDirect } from '../test/support/testbed.ts'
 
 /**
@@ -23,10 +23,25 @@ const FILE_TIMEOUT_MS = 240_000
 
 const given = process.argv.slice(2)
 const files = given.length > 0 ? given : globSync(PATTERN, { cwd: ROOT }).sort()
-process.exitCode = await runOnCluster(isDirect ? files.filter(holdsForPostgres) : files)
+process.exitCode = await runInDirectory(isDirect ? files.filter(holdsForPostgres) : files)
 
 function holdsForPostgres(file: string): boolean {
   return !readFileSync(join(ROOT, file), 'utf8').includes('routerOnly: true')
+}
+
+/** Everything that tests write is below one directory of this run, by which their processes are known, too. */
+async function runInDirectory(testFiles: readonly string[]): Promise<number> {
+  const directory = mkdtempSync(join(tmpdir(), 'switchyard-run-'))
+  // PostgreSQL, which does not run as root, has to pass through.
+  chmodSync(directory, 0o711)
+  process.env.TMPDIR = directory
+  try {
+    return await runOnCluster(testFiles)
+  } finally {
+    // A test process that was killed has closed nothing.
+    for (const { pid } of processesOf(directory)) process.kill(pid, 'SIGKILL')
+    rmSync(directory, { recursive: true, force: true })
+  }
 }
 
 async function runOnCluster(testFiles: readonly string[]): Promise<number> {

@@ -1,70 +1,55 @@
 import assert from 'node:assert/strict'
-import { after, test } from 'node:test'
-import { TestCluster } from '../support/postgres-cluster.ts'
-import { RouterProcess } from '../support/router-process.ts'
-import { baseSettings } from '../support/router-settings.ts'
-import { openConsole } from '../support/testbed.ts'
+import { test } from 'node:test'
+import { Testbed } from '../support/testbed.ts'
 import { waitUntil } from '../support/wait-until.ts'
-import { WireClient } from '../support/wire-client.ts'
 import * as wire from '../support/wire-frames.ts'
 import { onlyValue, sqlstatesOf } from '../support/wire-message.ts'
 
-// A cluster of its own, for this file stops one of its shards.
-const cluster = await TestCluster.start(2)
-const role = await cluster.createRole()
-const database = await cluster.createDatabase(role.user)
-const { primary, replicas } = cluster.coordinates
-// Replicas first, so that the primary is not found by being first.
-const shards = [
-  { name: 'east', ...replicas[0]! },
-  { name: 'west', ...primary },
-  { name: 'north', ...replicas[1]! },
-]
-const router = await RouterProcess.start(baseSettings(shards, cluster.superuser, [role]))
-const console = await openConsole(router)
-after(async () => {
-  await console.end()
-  await router.stop()
-  await cluster.close()
+const bed = await Testbed.open({
+  routerOnly: true,
+  replicas: 2,
+  settings: ({ cluster }) => {
+    const { primary, replicas } = cluster.coordinates
+    // Replicas first, so that the primary is not found by being first.
+    return {
+      shards: [
+        { name: 'east', ...replicas[0]! },
+        { name: 'west', ...primary },
+        { name: 'north', ...replicas[1]! },
+      ],
+    }
+  },
 })
 
-const open = () => WireClient.open(router, { ...role, database })
+/** By name: PostgreSQL's booleans come as text or as booleans, depending on the driver. */
+async function shardsNow(): Promise<Map<unknown, { role: unknown; up: boolean }>> {
+  const rows = await bed.show('SHARDS')
+  return new Map(rows.map(({ name, role, up }) => [name, { role, up: up === true || up === 't' }]))
+}
 
 test('the roles of the shards are found by asking them, wherever they stand in the file', async () => {
-  const { rows } = await console.query('SHOW SHARDS')
-  assert.deepEqual(Object.fromEntries(rows.map((row) => [row.name, row.role])), {
-    east: 'replica',
-    west: 'primary',
-    north: 'replica',
-  })
-  assert.ok(rows.every((row) => row.up === true || row.up === 't'))
+  await waitUntil('all shards to be up', async () => [...(await shardsNow()).values()].every(({ up }) => up))
+  const roles = [...(await shardsNow())].map(([name, { role }]) => [name, role])
+  assert.deepEqual(Object.fromEntries(roles), { east: 'replica', west: 'primary', north: 'replica' })
 })
 
 test('every transaction goes to the primary, whatever it does', async () => {
-  const clients = await Promise.all(Array.from({ length: 6 }, open))
+  const { port } = bed.cluster.primary
+  const clients = await bed.openMany(6)
   for (const client of clients) {
     assert.equal(onlyValue(await client.query('SELECT pg_is_in_recovery()')), 'f')
-    assert.equal(
-      onlyValue(await client.exchange(wire.extendedQuery('SELECT inet_server_port()'))),
-      String(primary.port),
-    )
+    assert.equal(onlyValue(await client.exchange(wire.extendedQuery('SELECT inet_server_port()'))), String(port))
     await client.query('BEGIN READ ONLY')
     assert.equal(onlyValue(await client.query('SELECT pg_is_in_recovery()')), 'f')
     await client.query('COMMIT')
   }
   assert.deepEqual(sqlstatesOf(await clients[0]!.query('CREATE TABLE written (x int)')), [])
-  for (const client of clients) await client.goodbye()
-  const rows = (await console.query('SHOW SERVERS')).rows.filter((server) => server.addr !== 'console')
-  assert.deepEqual(new Set(rows.map((row) => row.port)), new Set([primary.port]))
+  assert.deepEqual(new Set((await bed.servers()).map((server) => server.port)), new Set([port]))
 })
 
 test('a replica that is lost is shown as down and disturbs nobody', async () => {
-  const client = await open()
-  process.kill(cluster.postmasters[1]!, 'SIGINT')
-  await waitUntil('the replica to be seen as down', async () => {
-    const { rows } = await console.query('SHOW SHARDS')
-    return rows.some((shard) => shard.name === 'east' && !(shard.up === true || shard.up === 't'))
-  })
+  const client = await bed.open()
+  process.kill(bed.cluster.postmasters[1]!, 'SIGINT')
+  await waitUntil('the replica to be seen as down', async () => (await shardsNow()).get('east')?.up === false)
   assert.equal(onlyValue(await client.query('SELECT 1')), '1')
-  await client.goodbye()
 })

@@ -1,4 +1,4 @@
-import { readdirSync, readFileSync } from 'node:fs'
+import { readdirSync, readFileSync, readlinkSync } from 'node:fs'
 
 /** Open file descriptors of a process. */
 export function openDescriptors(pid: number): number {
@@ -40,6 +40,28 @@ export function descendants(pid: number): ProcessIdentity[] {
   }
   visit(pid)
   return found
+}
+
+/** Processes, other than this one, that work in `directory` or have it as their TMPDIR; those of other users are not seen. */
+export function processesOf(directory: string): { readonly pid: number }[] {
+  const isOf = (pid: number): boolean => {
+    if (pid === process.pid) return false
+    const environment = readOrNull(`/proc/${pid}/environ`)?.split('\0') ?? []
+    return environment.includes(`TMPDIR=${directory}`) || workingDirectory(pid).startsWith(`${directory}/`)
+  }
+  return readdirSync('/proc')
+    .filter((name) => /^\d+$/.test(name))
+    .map(Number)
+    .filter(isOf)
+    .map((pid) => ({ pid }))
+}
+
+function workingDirectory(pid: number): string {
+  try {
+    return readlinkSync(`/proc/${pid}/cwd`)
+  } catch {
+    return ''
+  }
 }
 
 /** False once it has ended, also while nobody has collected its exit code. */

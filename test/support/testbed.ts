@@ -17,6 +17,8 @@ export interface TestbedOptions {
   /** Stand the router before these instead of the cluster's primary. */
   readonly shard?: WireAddress | ((cluster: TestCluster) => Promise<WireAddress>)
   readonly router?: RouterOptions
+  /** A cluster of the file's own, with so many replicas, for tests that stop its servers. */
+  readonly replicas?: number
   /** What the file tests is not in PostgreSQL, so it makes no sense against one. */
   readonly routerOnly?: true
   /** False: tests that break the router on purpose, or stop it. */
@@ -51,24 +53,28 @@ export class Testbed {
 
   /** Registers hooks with the file's tests: to be called once, at the top of the file. */
   static async open(options: TestbedOptions = {}): Promise<Testbed> {
-    const cluster = await TestCluster.open()
-    const role = await cluster.createRole()
-    const bed = new Testbed(cluster, await cluster.createDatabase(role.user), role)
-    after(() => bed.#tearDown())
-    afterEach(async (test) => {
-      const passed = 'passed' in test && test.passed
-      if (!passed) bed.#printLogs(test.name)
-      await bed.#closeClients()
-      if (passed) await bed.#leaks?.check()
-    })
+    const cluster = await (options.replicas === undefined ? TestCluster.open() : TestCluster.start(options.replicas))
     try {
+      const role = await cluster.createRole()
+      const bed = new Testbed(cluster, await cluster.createDatabase(role.user), role)
       if (options.start !== false) await bed.#begin(options)
+      bed.#watchTests()
+      return bed
     } catch (error) {
-      // The file fails before its first test, so that no hook of it runs.
-      await bed.#tearDown().catch(() => {})
+      // The file fails before its first test, so that no hook of it would run.
+      await cluster.close()
       throw error
     }
-    return bed
+  }
+
+  #watchTests(): void {
+    after(() => this.#tearDown())
+    afterEach(async (test) => {
+      const passed = 'passed' in test && test.passed
+      if (!passed) this.#printLogs(test.name)
+      await this.#closeClients()
+      if (passed) await this.#leaks?.check()
+    })
   }
 
   /** Where the tests' clients connect: the router, or PostgreSQL itself. */
@@ -191,10 +197,16 @@ export class Testbed {
     if (isDirect) return
     const changes = typeof options.settings === 'function' ? await options.settings(this) : options.settings
     this.#router = await RouterProcess.start(this.settings(changes), options.router)
-    this.#console = await openConsole(this.#router)
-    if (options.leakCheck === false) return
-    this.#leaks = new LeakCheck(this.#router, this.#console)
-    await this.#leaks.start()
+    try {
+      this.#console = await openConsole(this.#router)
+      if (options.leakCheck === false) return
+      this.#leaks = new LeakCheck(this.#router, this.#console)
+      await this.#leaks.start()
+    } catch (error) {
+      await this.#console?.end().catch(() => {})
+      await this.#router.kill()
+      throw error
+    }
   }
 
   #printLogs(test: string): void {
