@@ -7,6 +7,7 @@ import type { Route } from '../router/route.ts'
 import type { PoolSet } from '../server/pool-set.ts'
 import type { ServerConnection } from '../server/server-connection.ts'
 import type { ServerHost } from '../server/server-host.ts'
+import type { PoolWaiter } from '../server/server-pool.ts'
 import type { ParameterSet } from '../session/parameters.ts'
 import type { StatementRegistry } from '../session/prepared-statements.ts'
 import type { ClientTlsMode, DatabaseValue, PlaneValues, UserValue } from '../shard/plane-values.ts'
@@ -55,7 +56,7 @@ export interface ClientHost extends ServerHost {
   countClients(field: 'user' | 'database', name: string): number
   countLogin(session: ClientSession, delta: 1 | -1): void
   /** Waits for a topology in which `route` may have an answer. */
-  holdForRoute(session: ClientSession): void
+  holdForRoute(waiter: PoolWaiter): void
   /** A cancel request from a client: key as we issued it. */
   cancelByKey(processId: number, key: Buffer): void
   /** Asks the shard to cancel what this server connection does. */

@@ -11,6 +11,8 @@ import type { HbaMethod, UserValue } from '../shard/plane-values.ts'
 import { Authentication, type AuthenticationVerdict } from './authentication.ts'
 import { type ClientHost, FATAL } from './client-host.ts'
 import type { ClientSession } from './client-session.ts'
+import type { ClientSlot } from './client-slot.ts'
+import type { Greeting } from './greeting.ts'
 import { interpretStartup, type StartupRequest } from './startup.ts'
 
 /** Longest answer to an authentication request: PostgreSQL's PG_MAX_AUTH_TOKEN_LENGTH. */
@@ -30,7 +32,9 @@ type Step = 'startup' | 'handshake' | 'account' | 'proof' | 'done'
 
 export class ClientLogin {
   readonly #host: ClientHost
+  readonly #greeting: Greeting
   readonly #session: ClientSession
+  readonly #memory: ClientSlot
   #step: Step = 'startup'
   #encryptionAsked = false
   #directTls = false
@@ -41,9 +45,11 @@ export class ClientLogin {
   #lookedUp = false
   request: StartupRequest | null = null
 
-  constructor(host: ClientHost, session: ClientSession) {
+  constructor(host: ClientHost, greeting: Greeting, session: ClientSession, memory: ClientSlot) {
     this.#host = host
+    this.#greeting = greeting
     this.#session = session
+    this.#memory = memory
   }
 
   get handshaking(): boolean {
@@ -87,7 +93,8 @@ export class ClientLogin {
       return false
     }
     this.#certificateName = channel.verified ? (channel.peerCertificate()?.commonName ?? null) : null
-    this.#session.noteTls(`${channel.version}/${channel.cipher}`)
+    this.#memory.flag('tls')
+    this.#memory.text('tls', `${channel.version}/${channel.cipher}`)
     this.#step = 'startup'
     return true
   }
@@ -185,7 +192,7 @@ export class ClientLogin {
       return
     }
     const listed = this.#host.listedUser(request.user)
-    if (session.isReserve && listed?.console !== 'admin') {
+    if (session.slot >= this.#host.values.limits.maxClients && listed?.console !== 'admin') {
       this.#refuse(FATAL('53300', 'sorry, too many clients already', 'limits.max_clients is reached'))
       return
     }
@@ -308,7 +315,7 @@ export class ClientLogin {
     if (bytes !== null) writer.raw(bytes)
     writeAuthenticationOk(writer)
     this.#session.link.send(writer.bytes)
-    this.#session.authenticated(request, credential)
+    this.#greeting.authenticated(request, credential)
   }
 
   #refuse(fields: ErrorFields, reason: string = fields.message): void {

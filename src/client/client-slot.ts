@@ -1,6 +1,7 @@
 import { CLIENT, CLIENT_FLAG, CLIENT_STATE, CLIENT_TEXT, type ClientState } from '../memory/client-slots.ts'
 import type { Region } from '../memory/region.ts'
 import type { AcceptedClient } from './client-session.ts'
+import type { StartupRequest } from './startup.ts'
 
 /** The session's side of its slot in shared memory: what others read of it, and what it must not forget. */
 export class ClientSlot {
@@ -52,8 +53,11 @@ export class ClientSlot {
     this.#set(CLIENT.outstanding, outstanding)
   }
 
-  protocolVersion(minor: number): void {
+  startup({ user, database, minor, settings }: StartupRequest): void {
     this.#set(CLIENT.protocolVersion, minor)
+    this.text('user', user)
+    this.text('database', database)
+    this.text('applicationName', settings.get('application_name') ?? '')
   }
 
   flag(name: keyof typeof CLIENT_FLAG): void {
@@ -65,12 +69,19 @@ export class ClientSlot {
     this.#region.writeText(this.#slot, offset, capacity, text)
   }
 
-  cancelKey(key: Buffer): void {
+  /** Remembers the key with which a cancel request may name this client; returns the process id that goes with it. */
+  issueCancelKey(key: Buffer): number {
     this.#set(CLIENT.cancelKeyBytes, key.length)
     key.copy(this.#region.bytes, this.#slot * this.#region.recordBytes + CLIENT_TEXT.cancelKey.offset)
+    return cancelProcessId(this.#slot, this.#region.i32[this.#i + CLIENT.generation] ?? 0)
   }
 
   #set(field: number, value: number): void {
     this.#region.i32[this.#i + field] = value
   }
+}
+
+/** What a client is told as its backend's process id: its slot, and which of the slot's owners it is. */
+export function cancelProcessId(slot: number, generation: number): number {
+  return ((generation & 0x7ff) << 20) | (slot + 1)
 }

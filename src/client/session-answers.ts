@@ -1,4 +1,5 @@
 import type { Link } from '../io/link.ts'
+import type { ClientState } from '../memory/client-slots.ts'
 import { STATUS } from '../protocol/message-type.ts'
 import { type ErrorFields, writeParameterStatus } from '../protocol/messages.ts'
 import { MessageWriter } from '../protocol/writer.ts'
@@ -6,9 +7,12 @@ import type { ReplySink, ServerLoss } from '../server/reply-sink.ts'
 import type { ServerConnection } from '../server/server-connection.ts'
 import { FATAL } from './client-host.ts'
 import type { ClientMeter } from './client-meter.ts'
+import type { ClientReader } from './client-reader.ts'
 import type { ClientSlot } from './client-slot.ts'
+import type { Greeting } from './greeting.ts'
 import { describeLoss, explainLoss } from './loss.ts'
 import type { RequestRelay } from './request-relay.ts'
+import type { ServerSeat } from './server-seat.ts'
 import type { SessionDeadlines } from './session-deadlines.ts'
 import type { SessionState } from './session-state.ts'
 
@@ -17,22 +21,13 @@ export interface AnsweredSession {
   readonly link: Link
   readonly server: ServerConnection | null
   readonly meter: ClientMeter
-  /** Not logged in yet: answers are to questions of ours. */
-  readonly isWelcoming: boolean
-  readonly isClosing: boolean
-  /** The client has closed its side and waits for answers at most. */
-  readonly hasPeerEnded: boolean
-  /** Something of the client's is there that was not wanted before. */
-  readonly isHeldBack: boolean
-  /** The server has answered what the login asked. */
-  onWelcomePrepared(failure: ErrorFields | null): void
+  readonly state: ClientState
+  /** Null after its first ReadyForQuery; before, answers are to questions of ours. */
+  readonly greeting: Greeting | null
   /** Everything is answered, and no transaction is open. */
   onTransactionEnd(): void
-  /** Takes note that its server connection is gone, and returns it. */
-  loseServer(): ServerConnection
-  /** Goes on without it. */
+  /** Goes on without the server connection that it lost. */
   goOn(): void
-  resume(): void
   send(bytes: Uint8Array): void
   close(reason: string, fields: ErrorFields | null): void
 }
@@ -41,6 +36,8 @@ export interface AnsweredSession {
 export interface AnsweredParts {
   readonly memory: ClientSlot
   readonly state: SessionState
+  readonly seat: ServerSeat
+  readonly reader: ClientReader
   readonly requests: RequestRelay
   readonly deadlines: SessionDeadlines
 }
@@ -67,7 +64,8 @@ export class SessionAnswers implements ReplySink {
   }
 
   onPrepared(failure: ErrorFields | null): void {
-    if (this.#session.isWelcoming) this.#session.onWelcomePrepared(failure)
+    const { greeting } = this.#session
+    if (greeting !== null) greeting.onPrepared(failure)
     else if (!this.#parts.state.isRestored(failure !== null) && failure !== null) {
       const message = `cannot restore the session's settings: ${failure.message}`
       this.#session.close(message, FATAL(failure.sqlstate, message))
@@ -94,7 +92,7 @@ export class SessionAnswers implements ReplySink {
     const { queue } = server
     this.#parts.memory.answered(status, queue.outstanding)
     session.meter.answered(server.slot)
-    if (session.hasPeerEnded && queue.outstanding === 0 && queue.unfinished) {
+    if (this.#parts.reader.peerEnded && queue.outstanding === 0 && queue.unfinished) {
       session.close('client closed the connection', null)
       return
     }
@@ -106,16 +104,16 @@ export class SessionAnswers implements ReplySink {
       return
     }
     this.#parts.deadlines.inTransaction()
-    if (session.hasPeerEnded) session.close('client closed the connection', null)
+    if (this.#parts.reader.peerEnded) session.close('client closed the connection', null)
   }
 
   onProgress(): void {
-    const { server, link, isHeldBack } = this.#session
-    if ((isHeldBack || !link.reading) && server?.queue.full === false) this.#session.resume()
+    const { reader, seat } = this.#parts
+    if (reader.isStalled && seat.server?.queue.full === false) reader.resume()
   }
 
   onServerDrained(): void {
-    this.#session.resume()
+    this.#parts.reader.resume()
   }
 
   onLost(): void {
@@ -124,13 +122,13 @@ export class SessionAnswers implements ReplySink {
 
   onServerLost(loss: ServerLoss): void {
     const session = this.#session
-    const server = session.loseServer()
-    if (session.isClosing) return
+    const server = this.#parts.seat.lose()
+    if (session.state === 'closing') return
     const { state, requests } = this.#parts
     requests.statements.abandon()
     const { outstanding, unfinished } = server.queue
     const verdict = describeLoss(loss, {
-      welcoming: session.isWelcoming,
+      welcoming: session.greeting !== null,
       pins: state.pins,
       status: server.status,
       outstanding,

@@ -4,11 +4,13 @@ import { type ErrorFields, writeBackendKeyData, writeParameterStatus, writeReady
 import { MessageWriter } from '../protocol/writer.ts'
 import { DedicatedServer } from '../server/dedicated-server.ts'
 import type { ServerConnection } from '../server/server-connection.ts'
-import type { PoolWelcome, ServerPool } from '../server/server-pool.ts'
+import type { PoolWaiter, PoolWelcome, ServerPool } from '../server/server-pool.ts'
 import type { ServerCredential, ServerTarget } from '../server/server-target.ts'
 import { isSettable, type ParameterSet } from '../session/parameters.ts'
+import type { Fifo, FifoNode } from '../util/fifo.ts'
 import { type ClientHost, FATAL } from './client-host.ts'
 import type { ClientSession } from './client-session.ts'
+import type { GreetedParts } from './greeting.ts'
 import { PoolChoice } from './pool-choice.ts'
 import type { StartupRequest } from './startup.ts'
 
@@ -23,32 +25,64 @@ const writer = new MessageWriter()
  * From "authenticated" to the client's first ReadyForQuery: is there room, is there such a database, what does a session
  * there find, and does a server accept the settings of the startup packet.
  */
-export class Welcome {
+export class Welcome implements PoolWaiter {
   readonly #host: ClientHost
   readonly #session: ClientSession
+  readonly #parts: GreetedParts
   readonly #request: StartupRequest
   readonly #credential: ServerCredential
   #choice: PoolChoice | null = null
   /** What must be true of settings that a server is asked about. */
   #asked: PoolWelcome | null = null
+  #dedicated: DedicatedServer | null = null
+  /** The pool it waited in last. */
+  #awaited: ServerPool | null = null
+  fifo: Fifo<FifoNode> | null = null
+  fifoNext: FifoNode | null = null
+  fifoPrevious: FifoNode | null = null
 
-  constructor(host: ClientHost, session: ClientSession, request: StartupRequest, credential: ServerCredential) {
+  constructor(
+    host: ClientHost,
+    session: ClientSession,
+    parts: GreetedParts,
+    request: StartupRequest,
+    credential: ServerCredential,
+  ) {
     this.#host = host
     this.#session = session
+    this.#parts = parts
     this.#request = request
     this.#credential = credential
   }
 
-  /** Also called again when the topology has changed while it waited for a route. */
+  /** Why its pool has no server connection for it, if that is known. */
+  get poolFailure(): ErrorFields | null {
+    return this.#awaited?.lastFailure ?? null
+  }
+
   begin(): void {
     const { database } = this.#request
     if (this.#host.values.consoleDatabases.includes(database)) this.#console()
     else if (this.#choice !== null || this.#admit()) this.#seekPool()
   }
 
+  requeue(): void {
+    this.begin()
+  }
+
+  onPoolFailed(fields: ErrorFields): void {
+    this.#session.close(fields.message, { ...fields, severity: 'FATAL' })
+  }
+
+  /** The session is over: nobody may call back. */
+  abandon(): void {
+    if (this.fifo !== null) this.fifo.remove(this)
+    this.#dedicated?.abandon()
+  }
+
   onServer(server: ServerConnection): void {
     const session = this.#session
-    session.adopt(server)
+    this.#parts.seat.adopt(server)
     if (this.#choice === null) {
       // A connection of its own: ready as it is.
       this.#greet(server.reported, server.baseline)
@@ -69,7 +103,7 @@ export class Welcome {
 
   /** The server has answered the settings. */
   onPrepared(failure: ErrorFields | null): void {
-    const { server } = this.#session
+    const { server } = this.#parts.seat
     const welcome = this.#asked
     if (server === null || welcome === null) return
     if (failure !== null) {
@@ -125,7 +159,8 @@ export class Welcome {
     const choice = this.#choice as PoolChoice
     const pool = choice.current()
     if (pool === null) {
-      this.#session.awaitRoute()
+      this.#parts.deadlines.welcome()
+      this.#host.holdForRoute(this)
       return
     }
     if (pool.welcome !== null) {
@@ -140,8 +175,14 @@ export class Welcome {
       }
     }
     const server = pool.checkout()
-    if (server === null) this.#session.awaitServer(pool)
+    if (server === null) this.#await(pool)
     else this.onServer(server)
+  }
+
+  #await(pool: ServerPool): void {
+    this.#parts.deadlines.welcome()
+    this.#awaited = pool
+    pool.wait(this)
   }
 
   #settingsKey(welcome: PoolWelcome): string {
@@ -151,7 +192,7 @@ export class Welcome {
   #done(welcome: PoolWelcome, parameters: ParameterSet): void {
     const session = this.#session
     const choice = this.#choice as PoolChoice
-    session.giveBack()
+    this.#parts.seat.giveBack()
     if (session.state === 'closing') return
     this.#greet(welcome.reported, parameters)
     session.welcomed(choice, parameters)
@@ -177,7 +218,7 @@ export class Welcome {
       this.#session.close('no console access', FATAL('42501', `user "${user}" may not use the admin console`, hint))
       return
     }
-    this.#session.noteConsole()
+    this.#parts.memory.flag('console')
     this.#session.pin(PIN.console)
     const startup: [string, string][] = [
       ['switchyard.console', access],
@@ -194,14 +235,13 @@ export class Welcome {
   }
 
   #open(target: ServerTarget): void {
-    const dedicated = new DedicatedServer(
+    this.#dedicated = new DedicatedServer(
       this.#host,
       target,
-      (server) => this.#session.onServer(server),
-      (fields) => this.#session.onPoolFailed(fields),
+      (server) => this.onServer(server),
+      (fields) => this.onPoolFailed(fields),
     )
-    this.#session.awaitDedicated(dedicated)
-    dedicated.open()
+    this.#dedicated.open()
   }
 
   /** What PostgreSQL says at the end of its startup. */
@@ -216,7 +256,7 @@ export class Welcome {
       )
     }
     const key = this.#host.randomBytes(this.#request.minor >= 2 ? KEY_BYTES.new : KEY_BYTES.old)
-    writeBackendKeyData(writer, session.issueCancelKey(key), key)
+    writeBackendKeyData(writer, this.#parts.memory.issueCancelKey(key), key)
     writeReady(writer, STATUS.idle)
     session.send(writer.bytes)
   }

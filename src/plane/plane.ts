@@ -2,7 +2,8 @@ import { timingSafeEqual } from 'node:crypto'
 import { type CompiledHba, compileHba } from '../auth/hba.ts'
 import { ScramKeyCache } from '../auth/scram-key-cache.ts'
 import type { AccountAnswer, ClientHost } from '../client/client-host.ts'
-import { ClientSession, cancelProcessId } from '../client/client-session.ts'
+import { ClientSession } from '../client/client-session.ts'
+import { cancelProcessId } from '../client/client-slot.ts'
 import { poolSettings } from '../client/pool-choice.ts'
 import type { BufferArena } from '../io/buffer-arena.ts'
 import { DeferredWork } from '../io/deferred.ts'
@@ -22,6 +23,7 @@ import { type Route, routeToPrimary } from '../router/route.ts'
 import { PoolSet } from '../server/pool-set.ts'
 import type { ServerConnection } from '../server/server-connection.ts'
 import type { LogFields, LogLevel } from '../server/server-host.ts'
+import type { PoolWaiter } from '../server/server-pool.ts'
 import { ParameterRegistry, type ParameterSet } from '../session/parameters.ts'
 import { StatementRegistry } from '../session/prepared-statements.ts'
 import type { DatabaseValue, PlaneValues, UserValue } from '../shard/plane-values.ts'
@@ -85,7 +87,7 @@ export class Plane implements ClientHost {
   readonly #record: Region
   readonly #sessions: (ClientSession | null)[]
   readonly #freeServerSlots: number[] = []
-  readonly #held = new Fifo<ClientSession>()
+  readonly #held = new Fifo<PoolWaiter>()
   readonly #counts = { user: new Map<string, number>(), database: new Map<string, number>() }
   readonly #serverGenerations: Int32Array
   #databases = new Map<string, DatabaseValue>()
@@ -189,13 +191,12 @@ export class Plane implements ClientHost {
   /** Whoever waits may have another place to go. */
   #changed(): void {
     this.epoch++
-    const waiting: ClientSession[] = []
-    for (let session = this.#held.shift(); session; session = this.#held.shift()) waiting.push(session)
+    const waiting: PoolWaiter[] = []
+    for (let waiter = this.#held.shift(); waiter; waiter = this.#held.shift()) waiting.push(waiter)
     for (const pool of this.poolSet.all) {
-      if (pool.waiting > 0 && this.#isMisplaced(pool.target.shard))
-        waiting.push(...(pool.dismissWaiters() as ClientSession[]))
+      if (pool.waiting > 0 && this.#isMisplaced(pool.target.shard)) waiting.push(...pool.dismissWaiters())
     }
-    for (const session of waiting) session.requeue()
+    for (const waiter of waiting) waiter.requeue()
     this.poolSet.abandonMisplaced((shard) => this.#isMisplaced(shard))
   }
 
@@ -288,8 +289,8 @@ export class Plane implements ClientHost {
     }
   }
 
-  holdForRoute(session: ClientSession): void {
-    this.#held.push(session)
+  holdForRoute(waiter: PoolWaiter): void {
+    this.#held.push(waiter)
   }
 
   cancelByKey(processId: number, key: Buffer): void {

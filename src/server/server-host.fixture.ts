@@ -160,6 +160,10 @@ export class TestWaiter implements PoolWaiter, ReplySink {
     this.failed = fields
   }
 
+  requeue(): void {
+    this.#story.push(`${this.name} requeued`)
+  }
+
   onServerLost(loss: ServerLoss): void {
     this.server = null
     this.lost = loss

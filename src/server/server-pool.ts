@@ -7,12 +7,14 @@ import { ServerConnection, type ServerOwner } from './server-connection.ts'
 import type { ServerHost } from './server-host.ts'
 import type { ServerTarget } from './server-target.ts'
 
-/** A client in the queue of a pool. */
+/** A client in the queue of a pool, or of those whom no pool can serve at the moment. */
 export interface PoolWaiter extends FifoNode {
   /** It is the waiter's now; attach it or give it back. */
   onServer(server: ServerConnection): void
   /** No server connection can be had at all: the shard refused this user or database. */
   onPoolFailed(fields: ErrorFields): void
+  /** Taken out of the queue: topology or configuration have changed, and it may have another place to go. */
+  requeue(): void
 }
 
 /** What limits a pool besides its own size: connections of the shard, the user, the database. */
@@ -34,9 +36,9 @@ export interface PoolSettings {
   readonly minSize: number
 }
 
-/** SQLSTATE classes of a refused login that waiting will not heal: wrong password, no such role or database, no right. */
 /** A shard that stays away is said again this often. */
 const REPEAT_LOG_MS = 30_000
+/** SQLSTATE classes of a refused login that waiting will not heal: wrong password, no such role or database, no right. */
 const HOPELESS = new Set(['28', '3D', '42'])
 
 /**

@@ -1,0 +1,222 @@
+import { RouterError } from '../errors.ts'
+import type { Deferrable } from '../io/deferred.ts'
+import { Inbox } from '../io/inbox.ts'
+import { LINK_EMPTY, LINK_END, Link, type LinkOwner, READ_HEADROOM } from '../io/link.ts'
+import type { OwnedFd } from '../io/owned-fd.ts'
+import { CLIENT, CLIENT_F64, type ClientState, PIN } from '../memory/client-slots.ts'
+import { type ErrorFields, writeParameterStatus } from '../protocol/messages.ts'
+import { MessageWriter } from '../protocol/writer.ts'
+import { type ClientHost, FATAL } from './client-host.ts'
+import type { Greeting } from './greeting.ts'
+import type { RequestRelay } from './request-relay.ts'
+import type { ServerSeat } from './server-seat.ts'
+import type { SessionState } from './session-state.ts'
+
+/** The session whose client sends. */
+export interface ReaderSession {
+  readonly slot: number
+  readonly user: string
+  readonly state: ClientState
+  readonly settings: SessionState
+  readonly seat: ServerSeat
+  readonly requests: RequestRelay
+  /** Null after its first ReadyForQuery. */
+  readonly greeting: Greeting | null
+  send(bytes: Uint8Array): void
+  close(reason: string, fields: ErrorFields | null): void
+  finish(): void
+}
+
+const LINK_FIELDS = { ...CLIENT, ...CLIENT_F64 }
+const writer = new MessageWriter()
+
+/**
+ * What a client sends: reads it when it may, hands it to the greeting or to the requests, and keeps what nobody can take
+ * yet. Knows as well when the client has nothing more to say, and stays for what it is owed until then.
+ */
+export class ClientReader implements LinkOwner, Deferrable {
+  isDeferred = false
+  readonly link: Link
+  readonly #host: ClientHost
+  readonly #session: ReaderSession
+  readonly #inbox: Inbox
+  #isHeldBack = false
+  #peerEnded = false
+
+  constructor(host: ClientHost, session: ReaderSession, fd: OwnedFd) {
+    this.#host = host
+    this.#session = session
+    this.#inbox = new Inbox(host, host.clients, session.slot, CLIENT)
+    this.link = new Link(host, this, host.clients, session.slot, LINK_FIELDS, fd)
+  }
+
+  /** The client has closed its side and waits for answers at most. */
+  get peerEnded(): boolean {
+    return this.#peerEnded
+  }
+
+  /** Something of the client's is there, or may be, that was not wanted before. */
+  get isStalled(): boolean {
+    return this.#isHeldBack || !this.link.reading
+  }
+
+  onReadable(): void {
+    if (this.#session.greeting?.handshaking && !this.#session.greeting.handshake()) return
+    for (;;) {
+      if (this.#session.state === 'closing') {
+        this.#readForNothing()
+        return
+      }
+      if (!this.#mayRead) {
+        // Only now: most clients send nothing before they have got their answer.
+        this.link.pauseReading()
+        if (this.#session.state === 'waiting') this.link.watchEnd()
+        return
+      }
+      const count = this.link.read()
+      if (count === LINK_EMPTY) return
+      if (count <= 0) {
+        this.#ended(count === LINK_END)
+        return
+      }
+      let start = READ_HEADROOM
+      if (this.#inbox.bytes > 0) {
+        this.#inbox.take()
+        start = this.#inbox.start
+      }
+      this.#consume(start, READ_HEADROOM + count)
+      if (this.link.closed || !this.link.secure || !this.link.reading) return
+      if (this.#session.greeting?.handshaking && !this.#session.greeting.handshake()) return
+    }
+  }
+
+  /** The client may go on, as soon as nobody uses the buffers that all share. */
+  resume(): void {
+    this.#host.deferred.add(this)
+  }
+
+  /** Uses what waits in the inbox, then listens again. */
+  runDeferred(): void {
+    if (this.#session.state === 'closing') return
+    this.#isHeldBack = false
+    if (this.#inbox.bytes > 0) {
+      this.#inbox.take()
+      this.#consume(this.#inbox.start, this.#inbox.end)
+    }
+    this.leaveIfDone()
+    if (!this.#mayRead) return
+    if (!this.link.reading) this.link.resumeReading()
+    // What TLS has decrypted raises no event.
+    else if (this.link.secure) this.onReadable()
+  }
+
+  /** Bytes wait in the inbox because nobody can take them, not because they are a part of something. */
+  holdBack(): void {
+    this.#isHeldBack = true
+  }
+
+  get #mayRead(): boolean {
+    const { state, greeting } = this.#session
+    if (state === 'closing' || state === 'waiting' || this.#peerEnded) return false
+    if (greeting !== null) return greeting.isReading
+    const { server } = this.#session.seat
+    return server === null || !(server.link.blocked || server.queue.full)
+  }
+
+  #consume(start: number, end: number): void {
+    const { inbound } = this.#host
+    const { greeting, requests } = this.#session
+    const used = greeting === null ? requests.consume(inbound, start, end) : greeting.consume(inbound, start, end)
+    if (this.#session.state === 'closing') return
+    if (used < end && !this.#inbox.keep(inbound, used, end)) {
+      this.#session.close('out of buffers', FATAL('53200', 'out of memory for buffers of waiting clients'))
+    }
+  }
+
+  #ended(orderly: boolean): void {
+    if (orderly && this.#session.greeting === null && !this.#session.requests.midMessage && this.outlives()) return
+    this.#session.close(orderly ? 'client closed the connection' : this.link.failure, null)
+  }
+
+  /**
+   * The client sends no more; true when it is still owed something. PostgreSQL too finishes what it was asked before it
+   * looks for more, and then finds nobody there. Not when it looks for more already: for the rest of a COPY, for the Sync of
+   * an extended query. A console's PAUSE ends with its client.
+   */
+  outlives(): boolean {
+    const { state, settings, seat } = this.#session
+    const { server } = seat
+    const isOwed = server !== null && server.queue.outstanding > 0 && !server.relay.copyingIn
+    if ((state !== 'waiting' && !isOwed) || (settings.pins & PIN.console) !== 0) return false
+    this.#peerEnded = true
+    this.link.pauseReading()
+    return true
+  }
+
+  /** A client that has left stays as long as it is owed something; true when its session is over. */
+  leaveIfDone(): boolean {
+    const { state, seat } = this.#session
+    if (state === 'closing') return true
+    if (!this.#peerEnded || state === 'waiting' || seat.isOwed || this.#isHeldBack) return false
+    this.#session.close('client closed the connection', null)
+    return true
+  }
+
+  /** Nobody wants what was kept. */
+  release(): void {
+    this.#inbox.release()
+  }
+
+  /** After last words, reads and forgets what still comes, so that closing does not reset the connection under them. */
+  #readForNothing(): void {
+    for (;;) {
+      const count = this.link.read()
+      if (count === LINK_EMPTY) return
+      if (count <= 0) {
+        this.#session.finish()
+        return
+      }
+      if (!this.link.secure) return
+    }
+  }
+
+  onDrained(): void {
+    if (this.#session.state === 'closing') this.link.hangUp()
+    else this.#session.seat.server?.link.resumeReading()
+  }
+
+  /** Both directions are dead: nothing can be delivered any more. */
+  onHangUp(): void {
+    this.#session.close('connection reset by the client', null)
+  }
+
+  /**
+   * A client that waits sends no more. It may listen still, or be gone, which only shows when something is sent to it: the
+   * value of a parameter is always allowed. If it is gone, `onHangUp` follows and its requests are forgotten.
+   */
+  onPeerEnd(): void {
+    const encoding = this.#session.settings.parameters?.values.get('client_encoding')
+    if (this.#session.state !== 'waiting' || encoding === undefined) return
+    writeParameterStatus(writer.reset(), 'client_encoding', encoding)
+    this.#session.send(writer.bytes)
+  }
+
+  onFault(error: unknown): void {
+    const reason = error instanceof Error ? (error.stack ?? error.message) : String(error)
+    if (error instanceof RouterError) {
+      this.#session.close(error.message, FATAL(error.sqlstate, error.message, error.hint))
+      return
+    }
+    const { slot, user } = this.#session
+    this.#host.countPlane('internalErrors')
+    this.#host.log('error', 'internal error while serving a client', { client: slot, user, reason })
+    this.#session.close(
+      'internal error',
+      FATAL('XX000', 'internal error in the router', "the router's log has the details"),
+    )
+  }
+
+  onLost(): void {
+    this.#session.close(this.link.failure, null)
+  }
+}

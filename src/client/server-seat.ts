@@ -1,0 +1,181 @@
+import { PIN } from '../memory/client-slots.ts'
+import { STATUS } from '../protocol/message-type.ts'
+import type { ErrorFields } from '../protocol/messages.ts'
+import type { ReplySink } from '../server/reply-sink.ts'
+import type { ServerConnection } from '../server/server-connection.ts'
+import type { PoolWaiter, ServerPool } from '../server/server-pool.ts'
+import type { StatementFacts } from '../sql/statement-facts.ts'
+import type { Fifo, FifoNode } from '../util/fifo.ts'
+import type { ClientHost } from './client-host.ts'
+import type { ClientMeter } from './client-meter.ts'
+import type { ClientSlot } from './client-slot.ts'
+import type { PoolChoice } from './pool-choice.ts'
+import type { SessionState } from './session-state.ts'
+
+/** The session whose seat it is. */
+export interface SeatedSession {
+  readonly slot: number
+  readonly meter: ClientMeter
+  readonly settings: SessionState
+  /** Hears what the server connection says. */
+  readonly answers: ReplySink
+  /** The server connection that it waited for is there. */
+  onSeated(): void
+  /** Waits no longer: the request gets this error. */
+  rejectRequest(fields: ErrorFields): void
+}
+
+/**
+ * A session's place at a server connection: the pool that its next one comes from, its turn in that pool's queue, and the
+ * one it has. It lets go of that one with `giveBack` as it is, with `lose` when it is dead, and with `abandon` when the
+ * session is over.
+ */
+export class ServerSeat implements PoolWaiter {
+  readonly #host: ClientHost
+  readonly #session: SeatedSession
+  readonly #memory: ClientSlot
+  #choice: PoolChoice | null = null
+  #server: ServerConnection | null = null
+  /** The pool it waited in last. */
+  #awaited: ServerPool | null = null
+  /** Its server connection has not been put into the session's state yet. */
+  #isFresh = false
+  fifo: Fifo<FifoNode> | null = null
+  fifoNext: FifoNode | null = null
+  fifoPrevious: FifoNode | null = null
+
+  constructor(host: ClientHost, session: SeatedSession, memory: ClientSlot) {
+    this.#host = host
+    this.#session = session
+    this.#memory = memory
+  }
+
+  get server(): ServerConnection | null {
+    return this.#server
+  }
+
+  /** Something that was sent is not answered yet. */
+  get isOwed(): boolean {
+    return this.#server !== null && this.#server.queue.length > 0
+  }
+
+  /** Why the pool has no server connection for it, if that is known. */
+  get poolFailure(): ErrorFields | null {
+    return this.#awaited?.lastFailure ?? null
+  }
+
+  /** Takes its server connections from there from now on. */
+  begin(choice: PoolChoice): void {
+    this.#choice = choice
+    const pool = choice.current()
+    if (pool !== null) this.#usePool(pool)
+  }
+
+  /** Takes a free server connection; false: there is none, so `wait`. */
+  take(): boolean {
+    const server = this.#choice?.current()?.checkout() ?? null
+    if (server === null) return false
+    this.adopt(server)
+    this.#isFresh = true
+    return true
+  }
+
+  /** Gets in line; `onSeated` or `rejectRequest` follows, unless `leaveQueue` is called before. */
+  wait(): void {
+    // Not always the pool of its last transaction.
+    const pool = this.#choice?.current() ?? null
+    if (pool === null) {
+      this.#host.holdForRoute(this)
+      return
+    }
+    this.#usePool(pool)
+    this.#awaited = pool
+    pool.wait(this)
+  }
+
+  requeue(): void {
+    this.wait()
+  }
+
+  onServer(server: ServerConnection): void {
+    this.#session.meter.waitEnds()
+    this.adopt(server)
+    this.#isFresh = true
+    this.#session.onSeated()
+  }
+
+  onPoolFailed(fields: ErrorFields): void {
+    this.#session.rejectRequest({ ...fields, severity: 'ERROR' })
+  }
+
+  leaveQueue(): void {
+    if (this.fifo !== null) this.fifo.remove(this)
+  }
+
+  /** Has this server connection from now on, in the state that it is in. */
+  adopt(server: ServerConnection): void {
+    this.#have(server)
+    this.#session.meter.assigned()
+    server.attach(this.#session.answers, this.#session.slot)
+  }
+
+  /** Puts a server connection that it has just got into the session's state, on `host.toServer`; `facts`: of what comes next. */
+  prepare(facts: StatementFacts | null): void {
+    const server = this.#server
+    if (!this.#isFresh || server === null) return
+    this.#isFresh = false
+    this.#host.toServer.begin(server.link)
+    const preamble = this.#session.settings.preamble(server, facts)
+    if (preamble !== '') server.relay.prepare(preamble, this.#host.toServer)
+  }
+
+  /** The facts of a text that is about to be sent: SQL of ours may have to go ahead of it. */
+  note(facts: StatementFacts): void {
+    const server = this.#server
+    const sql = this.#session.settings.note(facts, server)
+    if (sql !== '' && server?.queue.length === 0) server.relay.prepare(sql, this.#host.toServer)
+  }
+
+  /** Gives its server connection back as it is. */
+  giveBack(): void {
+    const server = this.#server
+    this.#have(null)
+    server?.detach()
+  }
+
+  /** Its server connection is gone; returns it. */
+  lose(): ServerConnection {
+    const server = this.#server as ServerConnection
+    this.#have(null)
+    return server
+  }
+
+  /** The session is over. `isMidway`: what its server connection got of it is not a whole request or session. */
+  abandon(isMidway: boolean): void {
+    this.leaveQueue()
+    const server = this.#server
+    if (server === null) return
+    const { isOwed } = this
+    const { pins } = this.#session.settings
+    const isClean = !isOwed && server.status === STATUS.idle && !isMidway
+    const isDedicated = (pins & (PIN.console | PIN.replication)) !== 0
+    this.#have(null)
+    if (!isClean || isDedicated) {
+      // Nobody wants the answer any more, and until it is there the shard works for nobody.
+      if (isOwed && (pins & PIN.replication) === 0) this.#host.cancelServer(server)
+      server.close('its client is gone')
+    } else if (pins === 0) server.detach()
+    else server.detachAndReset()
+  }
+
+  /** The one setter. */
+  #have(server: ServerConnection | null): void {
+    this.#server = server
+    this.#memory.server(server === null ? null : server.slot)
+  }
+
+  #usePool(pool: ServerPool): void {
+    this.#memory.pool(pool.record)
+    this.#session.meter.usePool(pool.record)
+  }
+}
