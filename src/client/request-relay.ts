@@ -197,7 +197,7 @@ export class RequestRelay {
       return stop
     }
     // While copying in, the server reads and ignores it.
-    if (!(server.relay.copyingIn && server.queue.headKind === REPLY.execute)) {
+    if (!server.relay.ignoresSync) {
       this.#push(REPLY.sync)
       this.#session.noteRequest()
     }

@@ -103,11 +103,42 @@ test('an error of the Sync itself, as of a deferred constraint, skips nothing be
   assert.deepEqual(rest(queue), [sync, parse, sync])
 })
 
-test('Syncs that were read while copying in are forgotten, everything else stays in order', () => {
+test('Syncs that are read while copying in are forgotten, everything else stays in order', () => {
   const queue = queueOf(execute, sync, close, sync | SWALLOW, query)
-  queue.forgetSyncsInCopy()
+  assert.equal(queue.beginCopyIn(), true)
   assert.equal(queue.outstanding, 1)
   assert.deepEqual(rest(queue), [execute, close, query])
+})
+
+/** What is owed once the request at the head copies in; `done` stands for CopyDone. */
+function owedInCopy(...sent: readonly (number | 'done')[]): { copying: boolean; kinds: readonly number[] } {
+  const queue = queueOf()
+  for (const one of sent) {
+    if (one === 'done') queue.endCopyEarly()
+    else queue.push(one)
+  }
+  const copying = queue.beginCopyIn()
+  return { copying, kinds: rest(queue).map((entry) => entry & 0x0f) }
+}
+
+test('a Sync behind CopyDone counts, although both were sent before the server said that it copies in', () => {
+  assert.deepEqual(owedInCopy(execute, 'done', sync), { copying: false, kinds: [execute, sync] })
+  assert.deepEqual(owedInCopy(execute, sync, 'done', sync), { copying: false, kinds: [execute, sync] })
+  assert.deepEqual(owedInCopy(query, 'done', sync, query), { copying: false, kinds: [query, sync, query] })
+  assert.deepEqual(owedInCopy(execute, 'done'), { copying: false, kinds: [execute] })
+})
+
+test('the CopyDone of an earlier COPY does not end a later one', () => {
+  assert.deepEqual(owedInCopy('done', execute, sync), { copying: true, kinds: [execute] })
+  assert.deepEqual(owedInCopy(execute, 'done', execute, sync), { copying: false, kinds: [execute, execute, sync] })
+  const queue = queueOf(execute)
+  queue.endCopyEarly()
+  queue.push(execute)
+  queue.push(sync)
+  assert.equal(queue.beginCopyIn(), false)
+  queue.pop()
+  assert.equal(queue.beginCopyIn(), true)
+  assert.deepEqual([queue.length, queue.outstanding], [1, 0])
 })
 
 test('an extended query is unfinished until its Sync', () => {

@@ -20,6 +20,8 @@ const KIND = 0x0f
 export const SWALLOW = 0x10
 /** No request was sent; the answer is ours to make when its turn comes. */
 export const SYNTHESIZE = 0x20
+/** The client sent CopyDone or CopyFail between the request before and this one. */
+const AFTER_COPY_END = 0x40
 
 /** Bytes of ring in a server slot. */
 export const REPLY_RING_BYTES = 256
@@ -37,6 +39,7 @@ export class ReplyQueue {
   #count = 0
   #ready = 0
   #skipping = false
+  #copyEnded = false
 
   /** `ring` is REPLY_RING_BYTES long. */
   constructor(ring: Uint8Array) {
@@ -80,10 +83,14 @@ export class ReplyQueue {
 
   push(entry: number): void {
     if (this.#count >= REPLY_RING_BYTES) throw new Error('reply queue overflow')
+    this.#append(this.#copyEnded ? entry | AFTER_COPY_END : entry)
+    this.#copyEnded = false
+  }
+
+  #append(entry: number): void {
     this.#ring[(this.#first + this.#count) & (REPLY_RING_BYTES - 1)] = entry
     this.#count++
-    const kind = entry & KIND
-    if (kind <= REPLY.functionCall) {
+    if ((entry & KIND) <= REPLY.functionCall) {
       this.#ready++
       this.#skipping = false
     }
@@ -109,14 +116,25 @@ export class ReplyQueue {
     if (this.#count === 0) this.#skipping = true
   }
 
-  /** Syncs behind the Execute at the head were read while copying in, where the server ignores them. */
-  forgetSyncsInCopy(): void {
-    const kept: number[] = []
-    while (this.#count > 0) {
+  /** CopyDone or CopyFail was sent before the server has said whether it copies in. */
+  endCopyEarly(): void {
+    this.#copyEnded = true
+  }
+
+  /**
+   * The request at the head copies in: Syncs behind it are read and ignored, up to the client's CopyDone or CopyFail.
+   * False when that has been sent already.
+   */
+  beginCopyIn(): boolean {
+    let copying = true
+    for (let index = 0, { length } = this; index < length; index++) {
       const entry = this.pop()
-      if ((entry & KIND) !== REPLY.sync) kept.push(entry)
+      if (index > 0 && (entry & AFTER_COPY_END) !== 0) copying = false
+      if (index === 0 || !copying || (entry & KIND) !== REPLY.sync) this.#append(entry)
     }
-    for (const entry of kept) this.push(entry)
+    copying &&= !this.#copyEnded
+    this.#copyEnded = false
+    return copying
   }
 
   clear(): void {
@@ -124,5 +142,6 @@ export class ReplyQueue {
     this.#count = 0
     this.#ready = 0
     this.#skipping = false
+    this.#copyEnded = false
   }
 }

@@ -43,8 +43,14 @@ export class ReplyRelay {
     return this.#copyingIn || this.#copyingBoth
   }
 
+  /** What the server reads now is the data of a COPY: it ignores a Sync. */
+  get ignoresSync(): boolean {
+    return this.#copyingIn
+  }
+
   /** The client has sent all of its data: from here on a Sync counts again. */
   endCopyIn(): void {
+    if (!this.#copyingIn) this.#server.queue.endCopyEarly()
     this.#copyingIn = false
   }
 
@@ -150,8 +156,7 @@ export class ReplyRelay {
         this.#copyingIn = false
         return this.#complete(REPLY.execute, source, at, stop)
       case BACKEND.copyInResponse:
-        this.#copyingIn = true
-        if (queue.headKind === REPLY.execute) queue.forgetSyncsInCopy()
+        this.#copyingIn = queue.beginCopyIn()
         break
       case BACKEND.copyBothResponse:
         this.#copyingBoth = true

@@ -94,6 +94,49 @@ test('COPY in through the extended protocol ends at its Sync, and data behind an
   assert.equal(await countOf(table), '1')
 })
 
+test('COPY in through the extended protocol with everything, its Sync too, sent ahead of the answer', async () => {
+  const table = await newTable()
+  const client = await bed.open()
+  const copy = [wire.parse('', `COPY ${table} FROM STDIN`), wire.bind('', ''), wire.execute('')]
+  client.send(...copy, wire.copyData('1\tone\n'), wire.copyDone(), wire.sync(), wire.query('SELECT 1'))
+  assert.equal(shapeOf(await client.until('Z')), '12GCZ')
+  assert.equal(onlyValue(await client.until('Z')), '1')
+  client.send(...copy, wire.copyData('2\ttwo\n'), wire.copyFail('no'), wire.sync(), wire.query('SELECT 2'))
+  assert.equal(shapeOf(await client.until('Z')), '12GEZ')
+  assert.equal(onlyValue(await client.until('Z')), '2')
+  assert.equal(await countOf(table), '1')
+})
+
+test('two COPYs in of one extended query, sent ahead of the answers', async () => {
+  const table = await newTable()
+  const client = await bed.open()
+  const copy = [wire.parse('', `COPY ${table} FROM STDIN`), wire.bind('', ''), wire.execute('')]
+  const one = [...copy, wire.copyData('1\tx\n'), wire.copyDone()]
+  client.send(...one, ...one, wire.sync(), wire.query('SELECT 1'))
+  assert.equal(shapeOf(await client.until('Z')), '12GC12GCZ')
+  assert.equal(onlyValue(await client.until('Z')), '1')
+  assert.equal(await countOf(table), '2')
+})
+
+test('a Sync among the data of a COPY in is ignored, simple or extended, sent early or late', async () => {
+  const table = await newTable()
+  const client = await bed.open()
+  const extended = [wire.parse('', `COPY ${table} FROM STDIN`), wire.bind('', ''), wire.execute('')]
+  client.send(...extended, wire.sync(), wire.copyData('1\tx\n'), wire.copyDone(), wire.sync(), wire.query('SELECT 1'))
+  assert.equal(shapeOf(await client.until('Z')), '12GCZ')
+  assert.equal(onlyValue(await client.until('Z')), '1')
+  const simple = wire.query(`COPY ${table} FROM STDIN`)
+  client.send(simple, wire.sync(), wire.copyData('2\tx\n'), wire.copyDone(), wire.query('SELECT 2'))
+  assert.equal(shapeOf(await client.until('Z')), 'GCZ')
+  assert.equal(onlyValue(await client.until('Z')), '2')
+  client.send(simple)
+  await client.until('G')
+  client.send(wire.sync(), wire.copyData('3\tx\n'), wire.sync(), wire.copyDone(), wire.query('SELECT 3'))
+  assert.equal(shapeOf(await client.until('Z')), 'CZ')
+  assert.equal(onlyValue(await client.until('Z')), '3')
+  assert.equal(await countOf(table), '3')
+})
+
 test('several COPYs in one string', async () => {
   const table = await newTable()
   const client = await bed.open()
