@@ -181,8 +181,7 @@ export class ClientReader implements LinkOwner, Deferrable {
   }
 
   onDrained(): void {
-    if (this.#session.state === 'closing') this.link.hangUp()
-    else this.#session.seat.server?.link.resumeReading()
+    this.#session.seat.server?.link.resumeReading()
   }
 
   /** Both directions are dead: nothing can be delivered any more. */

@@ -271,7 +271,7 @@ export class ClientSession implements SeatedSession, ReaderSession, RequestSessi
       return
     }
     this.#deadlines.lastWords()
-    if (!this.link.blocked) this.link.hangUp()
+    this.link.hangUp()
     this.link.resumeReading()
   }
 

@@ -90,6 +90,24 @@ test('after a hang-up the peer sees the end, and we still read what it sends', (
   assert.equal(owner.text, 'answer')
 })
 
+test('a hang-up cuts off nothing that waits: the end comes after it', (t) => {
+  const { host, owner, peer } = openLink(t)
+  owner.link.write(pattern(600_000), 0, 600_000)
+  assert.ok(owner.link.blocked)
+  owner.link.hangUp()
+  let received = 0
+  host.turnUntil(() => {
+    const bytes = peer.receive()
+    received += bytes?.length ?? 0
+    return bytes === null
+  })
+  assert.equal(received, 600_000)
+  assert.deepEqual(owner.told, ['drained'])
+  peer.send('answer')
+  host.turn()
+  assert.equal(owner.text, 'answer')
+})
+
 test('an exception while one link is served is its owner’s, and the others are served', (t) => {
   const first = openLink(t)
   const [mine, theirs] = openSocketPair()

@@ -212,6 +212,20 @@ test('a farewell is a close_notify, and the end of our direction alone', (t) => 
   assert.equal(owner.text, 'answer')
 })
 
+test('a hang-up cuts off nothing that waits: close_notify comes after it', (t) => {
+  const bench = connect(t)
+  const { host, owner, client } = bench
+  const source = pattern(600_000)
+  owner.link.write(source, 0, source.size)
+  assert.ok(owner.link.blocked)
+  owner.link.hangUp()
+  host.turnUntil(() => {
+    client.step()
+    return client.ended === TLS_CLOSED
+  })
+  assert.deepEqual(Buffer.concat(client.received), source.bytes)
+})
+
 test('a farewell to a peer that does not read is left out, because nothing may overtake what waits', (t) => {
   const bench = connect(t)
   const { owner } = bench

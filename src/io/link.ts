@@ -46,6 +46,9 @@ export interface LinkOwner {
   onFault(error: unknown): void
 }
 
+/** hanging up: what waits goes out first. said goodbye: so does close_notify. */
+type Sending = 'open' | 'hanging up' | 'said goodbye'
+
 /** `read` results besides a byte count. */
 export const LINK_END = 0
 export const LINK_EMPTY = WOULD_BLOCK
@@ -68,6 +71,7 @@ export class Link implements PollTarget, Deferrable {
   #reading = true
   #closed = false
   #endMatters = false
+  #sending: Sending = 'open'
 
   constructor(host: LinkHost, owner: LinkOwner, region: Region, slot: number, fields: LinkFields, fd: OwnedFd) {
     this.#host = host
@@ -197,10 +201,15 @@ export class Link implements PollTarget, Deferrable {
     if (!this.#closed && !this.blocked) this.#stream.farewell()
   }
 
-  /** No more will be written: the peer sees the end after what is on its way. It may still be read from. */
+  /** No more will be written: the peer sees the end after what waits and is on its way. It may still be read from. */
   hangUp(): void {
-    this.farewell()
-    shutdownWrite(this.fd)
+    if (this.#sending === 'open') this.#sending = 'hanging up'
+    if (this.#sending === 'hanging up' && !this.blocked) {
+      this.farewell()
+      this.#sending = 'said goodbye'
+    }
+    if (this.blocked) this.#watch()
+    else shutdownWrite(this.fd)
   }
 
   onReady(events: number): void {
@@ -227,7 +236,7 @@ export class Link implements PollTarget, Deferrable {
         return
       }
       this.#watch()
-      if (!this.blocked) this.#owner.onDrained()
+      if (!this.blocked) this.#drained()
       if (this.#closed) return
     }
     if (this.#reading) {
@@ -243,6 +252,11 @@ export class Link implements PollTarget, Deferrable {
       this.#watch()
       this.#owner.onPeerEnd()
     }
+  }
+
+  #drained(): void {
+    if (this.#sending !== 'open') this.hangUp()
+    this.#owner.onDrained()
   }
 
   #watch(): void {
