@@ -14,7 +14,7 @@ const QUIET: LossSituation = {
   status: STATUS.idle,
   outstanding: 0,
   unfinished: false,
-  endsTransaction: false,
+  ending: 'none',
 }
 
 /** What the client gets: messages as `type severity sqlstate` or `Z status`; `close …` when it is over. */
@@ -60,15 +60,18 @@ const rows: readonly Row[] = [
   ['a query in a transaction', { status: inTransaction, outstanding: 1 }, [ERROR, 'Z E']],
   ['a query in a failed transaction', { status: failed, outstanding: 1 }, [ERROR, 'Z E']],
   ['an extended query in a transaction, before its Sync', { status: inTransaction, unfinished: true }, [ERROR]],
-  ['a COMMIT', { status: inTransaction, outstanding: 1, endsTransaction: true }, [UNKNOWN_COMMIT, 'Z I']],
-  ['a COMMIT before its Sync', { status: inTransaction, unfinished: true, endsTransaction: true }, [UNKNOWN_COMMIT]],
+  ['a COMMIT', { status: inTransaction, outstanding: 1, ending: 'commit' }, [UNKNOWN_COMMIT, 'Z I']],
+  ['a COMMIT before its Sync', { status: inTransaction, unfinished: true, ending: 'commit' }, [UNKNOWN_COMMIT]],
   [
-    'a ROLLBACK of a failed transaction',
-    { status: failed, outstanding: 1, endsTransaction: true },
-    [UNKNOWN_COMMIT, 'Z I'],
+    'a COMMIT among other queries',
+    { status: inTransaction, outstanding: 2, ending: 'commit' },
+    [UNKNOWN_COMMIT, 'Z I', UNKNOWN_COMMIT, 'Z I'],
   ],
-  ['a COMMIT that was answered', { status: idle, endsTransaction: true }, []],
-  ['a COMMIT outside of a transaction', { status: idle, outstanding: 1, endsTransaction: true }, [ERROR, 'Z I']],
+  ['a ROLLBACK', { status: inTransaction, outstanding: 1, ending: 'rollback' }, [ERROR, 'Z I']],
+  ['a ROLLBACK of a failed transaction', { status: failed, outstanding: 1, ending: 'rollback' }, [ERROR, 'Z I']],
+  ['a ROLLBACK before its Sync', { status: inTransaction, unfinished: true, ending: 'rollback' }, [ERROR]],
+  ['a COMMIT that was answered', { status: idle, ending: 'commit' }, []],
+  ['a COMMIT outside of a transaction', { status: idle, outstanding: 1, ending: 'commit' }, [ERROR, 'Z I']],
   ['the login', { welcoming: true }, ['close FATAL 08006']],
   ['the login, with a question to the server', { welcoming: true, outstanding: 1 }, ['close FATAL 08006']],
   ['state that is gone', { pins: PIN.listen, outstanding: 1 }, ['close FATAL 08006']],
@@ -90,7 +93,7 @@ function fieldsOf(given: Partial<LossSituation>, loss: Partial<ServerLoss> = {})
   return fields
 }
 
-test('a transaction is lost unless it was ending, then nobody knows', () => {
+test('a transaction is lost unless it was ending: by COMMIT, then nobody knows, or by ROLLBACK, then it has', () => {
   const lost = (given: Partial<LossSituation>): boolean => {
     const verdict = describeLoss(LOSS, { ...QUIET, ...given })
     assert.ok(verdict.kind === 'continue')
@@ -99,13 +102,14 @@ test('a transaction is lost unless it was ending, then nobody knows', () => {
   assert.equal(lost({ outstanding: 1 }), false)
   assert.equal(lost({ status: inTransaction }), true)
   assert.equal(lost({ status: failed, outstanding: 1 }), true)
-  assert.equal(lost({ status: inTransaction, outstanding: 1, endsTransaction: true }), false)
+  assert.equal(lost({ status: inTransaction, outstanding: 1, ending: 'commit' }), false)
+  assert.equal(lost({ status: inTransaction, outstanding: 1, ending: 'rollback' }), false)
 })
 
 test('the message says what became of the work, and what to do', () => {
   assert.match(fieldsOf({ outstanding: 1 }).message, /while it worked on the query: its outcome is unknown$/)
   assert.match(fieldsOf({ status: inTransaction, outstanding: 1 }).message, /the transaction is rolled back$/)
-  const committing = fieldsOf({ status: inTransaction, outstanding: 1, endsTransaction: true })
+  const committing = fieldsOf({ status: inTransaction, outstanding: 1, ending: 'commit' })
   assert.match(committing.message, /while the transaction was ending: its outcome is unknown$/)
   assert.equal(committing.hint, 'the client connection is kept; try again')
 })

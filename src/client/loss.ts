@@ -4,6 +4,7 @@ import { type ErrorFields, writeError, writeReady } from '../protocol/messages.t
 import type { MessageWriter } from '../protocol/writer.ts'
 import type { ServerLoss } from '../server/reply-sink.ts'
 import { FATAL } from './client-host.ts'
+import type { TransactionEnding } from './session-state.ts'
 
 /** A session at the moment its server connection was lost. */
 export interface LossSituation {
@@ -16,8 +17,8 @@ export interface LossSituation {
   readonly outstanding: number
   /** Requests of an extended query were sent, and its Sync was not. */
   readonly unfinished: boolean
-  /** The last request was to end the transaction. */
-  readonly endsTransaction: boolean
+  /** How what was sent and is not answered was to end the transaction. */
+  readonly ending: TransactionEnding
 }
 
 export type LossVerdict =
@@ -40,7 +41,7 @@ export type LossVerdict =
  * transaction becomes a failed one, exactly as after an error in it.
  */
 export function describeLoss(loss: ServerLoss, situation: LossSituation): LossVerdict {
-  const { pins, status, outstanding, unfinished, endsTransaction } = situation
+  const { pins, status, outstanding, unfinished, ending } = situation
   const cause = loss.fields?.message ?? loss.reason
   if (loss.midMessage) return { kind: 'close', fields: null }
   if (situation.welcoming || (pins & PIN.console) !== 0) {
@@ -55,7 +56,7 @@ export function describeLoss(loss: ServerLoss, situation: LossSituation): LossVe
   }
   const inTransaction = status === STATUS.inTransaction || status === STATUS.failed
   const asked = outstanding > 0 || unfinished
-  if (asked && endsTransaction && inTransaction) {
+  if (asked && ending === 'commit' && inTransaction) {
     const fields = lossError(
       '08007',
       'the server connection was lost while the transaction was ending: its outcome is unknown',
@@ -71,7 +72,7 @@ export function describeLoss(loss: ServerLoss, situation: LossSituation): LossVe
     fields: asked ? fields : { ...fields, severity: 'WARNING' },
     answers: outstanding,
     unfinished,
-    transactionLost: inTransaction,
+    transactionLost: inTransaction && ending === 'none',
   }
 }
 

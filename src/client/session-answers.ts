@@ -133,7 +133,7 @@ export class SessionAnswers implements ReplySink {
       status: server.status,
       outstanding,
       unfinished,
-      endsTransaction: state.endsTransaction,
+      ending: state.ending(server.queue),
     })
     if (verdict.kind === 'close') {
       session.close(loss.reason, verdict.fields)

@@ -1,4 +1,5 @@
 import { PIN } from '../memory/client-slots.ts'
+import type { ReplyQueue } from '../server/reply-queue.ts'
 import type { ServerConnection } from '../server/server-connection.ts'
 import type { ParameterRegistry, ParameterSet } from '../session/parameters.ts'
 import { FACT, type StatementFacts } from '../sql/statement-facts.ts'
@@ -7,11 +8,15 @@ import { FACT, type StatementFacts } from '../sql/statement-facts.ts'
 const LIFELONG = PIN.sessionMode | PIN.console | PIN.replication
 /** What a text resets, if it succeeds. */
 const RESETS = FACT.discardsAll | FACT.resetsAll | FACT.resets | FACT.deallocatesAll
+const ENDS_TRANSACTION = FACT.commits | FACT.rollsBack | FACT.preparesTransaction
 /** Fails inside of a transaction, and says to whoever reads the server's log why. */
 const LOSE_TRANSACTION = 'BEGIN;ROLLBACK TO SAVEPOINT "the transaction was lost with its server connection"'
 
 /** What sequences gave other sessions is none of this one's business. */
 const FORGET_SEQUENCES = 'DISCARD SEQUENCES'
+
+/** `commit`: PREPARE TRANSACTION too, and whenever a COMMIT is among several. */
+export type TransactionEnding = 'none' | 'rollback' | 'commit'
 
 /** What became of statements that reset something. */
 export interface ResetEffects {
@@ -38,7 +43,9 @@ export class SessionState {
   /** Since it got its server connection it has sent nothing but BEGIN. */
   #onlyBegun = false
   #transactionLost = false
-  #endsTransaction = false
+  /** The ReadyForQuery, counted since the server connection began, behind the last text that ends a transaction. */
+  #endsWith = 0
+  #mayCommit = false
 
   /** `pinned` is told the reasons whenever they change. */
   constructor(registry: ParameterRegistry, pinned: (bits: number) => void) {
@@ -65,9 +72,10 @@ export class SessionState {
     return this.#transactionLost
   }
 
-  /** The last text sent ends the transaction, if it succeeds. */
-  get endsTransaction(): boolean {
-    return this.#endsTransaction
+  /** What was sent and is not answered ends the transaction in this way, if it succeeds. */
+  ending(queue: ReplyQueue): TransactionEnding {
+    if (this.#endsWith <= queue.answered) return 'none'
+    return this.#mayCommit ? 'commit' : 'rollback'
   }
 
   /** Logged in with these settings; null: its server connection is its own for life, so nobody need know them. */
@@ -90,6 +98,7 @@ export class SessionState {
   /** SQL that makes `server` this session's; empty when it is as it should be. `facts`: of what comes next. */
   preamble(server: ServerConnection, facts: StatementFacts | null): string {
     const sql: string[] = []
+    this.#endsWith = 0
     if (this.#parameters !== null && this.#parameters !== server.parameters) {
       const difference = this.#registry.difference(server.parameters, this.#parameters)
       if (difference !== '') sql.push(difference)
@@ -115,12 +124,19 @@ export class SessionState {
     const wasOnlyBegun = this.#onlyBegun
     this.#onlyBegun &&= facts.flags === FACT.begins
     // As long as it has only begun a transaction here, any number it could read is another session's.
-    return wasOnlyBegun && (facts.flags & FACT.readsSequence) !== 0 && this.#pins === 0 ? FORGET_SEQUENCES : ''
+    const sql = wasOnlyBegun && (facts.flags & FACT.readsSequence) !== 0 && this.#pins === 0 ? FORGET_SEQUENCES : ''
+    if (server !== null && (facts.flags & ENDS_TRANSACTION) !== 0) this.#end(facts.flags, server.queue, sql !== '')
+    return sql
+  }
+
+  #end(flags: number, queue: ReplyQueue, isPreceded: boolean): void {
+    if (this.ending(queue) === 'none') this.#mayCommit = false
+    this.#mayCommit ||= (flags & (FACT.commits | FACT.preparesTransaction)) !== 0
+    this.#endsWith = queue.answered + queue.outstanding + (isPreceded ? 2 : 1)
   }
 
   #note(facts: StatementFacts, server: ServerConnection | null): void {
     const { flags, pins } = facts
-    this.#endsTransaction = (flags & (FACT.commits | FACT.rollsBack)) !== 0
     if (pins !== 0) this.pin(pins)
     if ((flags & FACT.sets) !== 0) {
       // Settings that the server reports are followed by what it reports; the others only it knows.

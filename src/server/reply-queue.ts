@@ -38,6 +38,8 @@ export class ReplyQueue {
   #first = 0
   #count = 0
   #ready = 0
+  /** ReadyForQuery that came, or will never come. */
+  answered = 0
   #skipping = false
   #copyEnded = false
 
@@ -101,7 +103,10 @@ export class ReplyQueue {
     const entry = this.#ring[this.#first] as number
     this.#first = (this.#first + 1) & (REPLY_RING_BYTES - 1)
     this.#count--
-    if ((entry & KIND) <= REPLY.functionCall) this.#ready--
+    if ((entry & KIND) <= REPLY.functionCall) {
+      this.#ready--
+      this.answered++
+    }
     return entry
   }
 
@@ -127,11 +132,13 @@ export class ReplyQueue {
    */
   beginCopyIn(): boolean {
     let copying = true
+    const before = this.answered + this.#ready
     for (let index = 0, { length } = this; index < length; index++) {
       const entry = this.pop()
       if (index > 0 && (entry & AFTER_COPY_END) !== 0) copying = false
       if (index === 0 || !copying || (entry & KIND) !== REPLY.sync) this.#append(entry)
     }
+    this.answered = before - this.#ready
     copying &&= !this.#copyEnded
     this.#copyEnded = false
     return copying

@@ -10,9 +10,9 @@ const DOT = 0x2e
 export const FACT = {
   /** BEGIN or START TRANSACTION. */
   begins: 1 << 0,
-  /** COMMIT or END. */
+  /** COMMIT or END, not of a prepared transaction. */
   commits: 1 << 1,
-  /** ROLLBACK or ABORT, not to a savepoint. */
+  /** ROLLBACK or ABORT, not to a savepoint, not of a prepared transaction. */
   rollsBack: 1 << 2,
   /** More than one statement in the text. */
   several: 1 << 3,
@@ -31,6 +31,8 @@ export const FACT = {
   executes: 1 << 11,
   /** currval or lastval: the answer depends on what this session did before. */
   readsSequence: 1 << 9,
+  /** PREPARE TRANSACTION. */
+  preparesTransaction: 1 << 12,
 } as const
 
 /**
@@ -92,10 +94,10 @@ export class StatementFacts {
         this.flags |= FACT.begins
         break
       case W.commit:
-        this.flags |= FACT.commits
+        this.#end(FACT.commits)
         break
       case W.rollback:
-        this.#rollback()
+        this.#end(FACT.rollsBack)
         break
       case W.set:
         this.#set()
@@ -105,7 +107,8 @@ export class StatementFacts {
         this.#reset()
         break
       case W.prepare:
-        if (!this.#preparesTransaction()) this.pins |= PIN.sqlPrepare
+        if (this.#preparesTransaction()) this.flags |= FACT.preparesTransaction
+        else this.pins |= PIN.sqlPrepare
         break
       case W.deallocate:
       case W.discard:
@@ -164,10 +167,14 @@ export class StatementFacts {
     return this.#meaning() === W.transaction && this.#lexer.next() === TOKEN.string
   }
 
-  #rollback(): void {
-    let toSavepoint = false
-    while (this.#lexer.next() === TOKEN.word) if (this.#meaning() === W.to) toSavepoint = true
-    if (!toSavepoint) this.flags |= FACT.rollsBack
+  /** COMMIT, ROLLBACK [WORK | TRANSACTION] [AND [NO] CHAIN]; not ROLLBACK … TO name, COMMIT PREPARED, ROLLBACK PREPARED. */
+  #end(flag: number): void {
+    let endsThisOne = true
+    while (this.#lexer.next() === TOKEN.word) {
+      const meaning = this.#meaning()
+      if (meaning === W.to || meaning === W.prepared) endsThisOne = false
+    }
+    if (endsThisOne) this.flags |= flag
   }
 
   /** DEALLOCATE [PREPARE] name | ALL, DISCARD ALL | PLANS | SEQUENCES | TEMP. */

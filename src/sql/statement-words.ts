@@ -60,6 +60,7 @@ export const W = {
   atomic: FIRST_WORD + 39,
   without: FIRST_WORD + 40,
   operator: FIRST_WORD + 41,
+  prepared: FIRST_WORD + 42,
 } as const
 
 const keywords = (text: string, meaning: number): [string, number][] => text.split(' ').map((word) => [word, meaning])
@@ -104,6 +105,7 @@ const WORDS: WordTable = new WordTable([
   ['set', W.set],
   ['reset', W.reset],
   ['prepare', W.prepare],
+  ['prepared', W.prepared],
   ['deallocate', W.deallocate],
   ['execute', W.execute],
   ['discard', W.discard],

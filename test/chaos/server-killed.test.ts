@@ -15,10 +15,11 @@ async function pidOf(client: WireClient): Promise<string | null> {
 /** Ends backends of this file's database as an operator would, and waits until they are gone. */
 async function terminate(pid?: string | null): Promise<void> {
   const which = pid === undefined ? '' : `AND pid = ${pid}`
-  await bed.cluster.sql(`SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = $1 ${which}`, [
-    bed.database,
-  ])
   await waitUntil('the backends to be gone', async () => {
+    // Each time anew: one that was about to log in is there only now.
+    await bed.cluster.sql(`SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = $1 ${which}`, [
+      bed.database,
+    ])
     const left = await bed.cluster.backends(bed.database)
     return pid === undefined ? left.length === 0 : left.every((backend) => String(backend.pid) !== pid)
   })
@@ -103,6 +104,52 @@ test('killed in a transaction: statements that were sent ahead are not run on th
   await client.until('Z').catch(() => {})
   const [row] = await bed.sql('SELECT count(*)::int AS rows FROM ahead')
   assert.equal(row?.rows, 0)
+})
+
+const LOST = ['08006', 'E']
+const ROLLED_BACK = ['08006', 'I']
+const UNKNOWN = ['08007', 'I']
+
+for (const [behind, outcome] of [
+  [['COMMIT'], UNKNOWN],
+  [['COMMIT', 'SELECT 1'], UNKNOWN],
+  [['END AND CHAIN'], UNKNOWN],
+  [["PREPARE TRANSACTION 'a'"], UNKNOWN],
+  [['ROLLBACK TO a', 'COMMIT WORK', 'BEGIN'], UNKNOWN],
+  [['ROLLBACK'], ROLLED_BACK],
+  [['ABORT AND NO CHAIN', 'SELECT 1'], ROLLED_BACK],
+  [['ROLLBACK TO SAVEPOINT a'], LOST],
+  [["COMMIT PREPARED 'a'"], LOST],
+  [["ROLLBACK PREPARED 'a'"], LOST],
+  [['SELECT 1'], LOST],
+] as const) {
+  test(`killed in a transaction with ${behind.join('; ')} sent behind: ${outcome.join(' ')}`, async () => {
+    const client = await bed.open()
+    await client.query('BEGIN')
+    const pid = await pidOf(client)
+    client.send(wire.query('SELECT pg_sleep(60)'), ...behind.map(wire.query))
+    await waitUntil('the query to run', async () => (await bed.pool()).sv_active === 1)
+    await terminate(pid)
+    for (let n = 0; n <= behind.length; n += 1) {
+      const answer = await client.until('Z')
+      assert.deepEqual([...sqlstatesOf(answer), answer.at(-1)?.body.toString()], outcome)
+    }
+    const [status, sqlstates] = outcome === LOST ? ['E', ['25P02']] : ['I', []]
+    const next = await client.query('SELECT 1')
+    assert.deepEqual([sqlstatesOf(next), next.at(-1)?.body.toString()], [sqlstates, status])
+  })
+}
+
+test('killed behind a COMMIT that was answered: the next transaction is lost, not in doubt', async () => {
+  const client = await bed.open()
+  await client.query('BEGIN')
+  const pid = await pidOf(client)
+  client.send(wire.query('COMMIT'), wire.query('BEGIN'), wire.query('SELECT pg_sleep(60)'))
+  await client.until('Z')
+  await client.until('Z')
+  await terminate(pid)
+  const answer = await client.until('Z')
+  assert.deepEqual([...sqlstatesOf(answer), answer.at(-1)?.body.toString()], LOST)
 })
 
 test('killed while pinned: the client is told, and its lost state is not pretended to be there', async () => {
