@@ -125,7 +125,8 @@ export class SessionState {
     this.#onlyBegun &&= facts.flags === FACT.begins
     // As long as it has only begun a transaction here, any number it could read is another session's.
     const sql = wasOnlyBegun && (facts.flags & FACT.readsSequence) !== 0 && this.#pins === 0 ? FORGET_SEQUENCES : ''
-    if (server !== null && (facts.flags & ENDS_TRANSACTION) !== 0) this.#end(facts.flags, server.queue, sql !== '')
+    if (server !== null && (facts.flags & ENDS_TRANSACTION) !== 0)
+      this.#end(facts.flags, server.queue, sql !== '' && server.queue.length === 0)
     return sql
   }
 
