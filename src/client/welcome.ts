@@ -95,9 +95,13 @@ export class Welcome implements PoolWaiter {
       return
     }
     this.#asked = welcome
-    const wanted = this.#host.parameters.merge(server.baseline, this.#request.settings)
+    const { parameters } = this.#host
+    const wanted = parameters.merge(server.baseline, this.#request.settings)
     this.#host.toServer.begin(server.link)
-    server.relay.prepare(this.#host.parameters.difference(server.parameters, wanted) || 'SELECT', this.#host.toServer)
+    server.relay.prepare(parameters.difference(server.parameters, wanted) || 'SELECT', this.#host.toServer)
+    // What its last client had and this one has not is reset: nobody reports that.
+    const foreign = [...server.parameters.values.keys()].filter((name) => !server.baseline.values.has(name))
+    server.parameters = parameters.without(server.parameters, foreign, server.baseline)
     if (!this.#host.toServer.flush()) server.lose(server.link.failure, null)
   }
 

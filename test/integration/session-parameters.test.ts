@@ -72,6 +72,17 @@ test('a parameter that is not reported may be given at startup, and stays with i
   assert.notEqual(await show(second, 'statement_timeout'), '77s')
 })
 
+test('settings nobody gave before, tried on a server connection that carries those of another client', async () => {
+  const first = await bed.open({ parameters: { statement_timeout: '78s', work_mem: '5MB' } })
+  assert.equal(await show(first, 'statement_timeout'), '78s')
+  const second = await bed.open({ parameters: { geqo: 'off', work_mem: '6MB' } })
+  for (let round = 0; round < 2; round += 1) {
+    assert.equal(await show(second, 'statement_timeout'), '0')
+    assert.equal(await show(second, 'work_mem'), '6MB')
+    assert.equal(await show(first, 'work_mem'), '5MB')
+  }
+})
+
 test('parameters in the startup option `options` count, with their escapes', async () => {
   const options = String.raw`-c statement_timeout=66s --application_name=two\ words -c geqo=off`
   const first = await bed.open({ parameters: { options } })
