@@ -4,10 +4,10 @@ import { Inbox } from '../io/inbox.ts'
 import { LINK_EMPTY, LINK_END, Link, type LinkOwner, READ_HEADROOM } from '../io/link.ts'
 import type { OwnedFd } from '../io/owned-fd.ts'
 import { CLIENT, CLIENT_F64, type ClientState, PIN } from '../memory/client-slots.ts'
-import { type ErrorFields, writeParameterStatus } from '../protocol/messages.ts'
-import { MessageWriter } from '../protocol/writer.ts'
+import type { ErrorFields } from '../protocol/messages.ts'
 import { type ClientHost, FATAL } from './client-host.ts'
 import type { Greeting } from './greeting.ts'
+import { PeerProbe } from './peer-probe.ts'
 import type { RequestRelay } from './request-relay.ts'
 import type { ServerSeat } from './server-seat.ts'
 import type { SessionState } from './session-state.ts'
@@ -28,7 +28,6 @@ export interface ReaderSession {
 }
 
 const LINK_FIELDS = { ...CLIENT, ...CLIENT_F64 }
-const writer = new MessageWriter()
 
 /**
  * What a client sends: reads it when it may, hands it to the greeting or to the requests, and keeps what nobody can take
@@ -40,6 +39,7 @@ export class ClientReader implements LinkOwner, Deferrable {
   readonly #host: ClientHost
   readonly #session: ReaderSession
   readonly #inbox: Inbox
+  readonly #probe: PeerProbe
   #isHeldBack = false
   #peerEnded = false
 
@@ -47,6 +47,7 @@ export class ClientReader implements LinkOwner, Deferrable {
     this.#host = host
     this.#session = session
     this.#inbox = new Inbox(host, host.clients, session.slot, CLIENT)
+    this.#probe = new PeerProbe(host, session)
     this.link = new Link(host, this, host.clients, session.slot, LINK_FIELDS, fd)
   }
 
@@ -134,7 +135,10 @@ export class ClientReader implements LinkOwner, Deferrable {
   }
 
   #ended(orderly: boolean): void {
-    if (orderly && this.#session.greeting === null && !this.#session.requests.midMessage && this.outlives()) return
+    if (orderly && this.#session.greeting === null && !this.#session.requests.midMessage && this.outlives()) {
+      this.#probe.askLater()
+      return
+    }
     this.#session.close(orderly ? 'client closed the connection' : this.link.failure, null)
   }
 
@@ -162,8 +166,9 @@ export class ClientReader implements LinkOwner, Deferrable {
     return true
   }
 
-  /** Nobody wants what was kept. */
+  /** The session is over: nobody wants what was kept. */
   release(): void {
+    this.#probe.stop()
     this.#inbox.release()
   }
 
@@ -189,15 +194,9 @@ export class ClientReader implements LinkOwner, Deferrable {
     this.#session.close('connection reset by the client', null)
   }
 
-  /**
-   * A client that waits sends no more. It may listen still, or be gone, which only shows when something is sent to it: the
-   * value of a parameter is always allowed. If it is gone, `onHangUp` follows and its requests are forgotten.
-   */
+  /** A client that waits sends no more. If it is gone, its requests are forgotten. */
   onPeerEnd(): void {
-    const encoding = this.#session.settings.parameters?.values.get('client_encoding')
-    if (this.#session.state !== 'waiting' || encoding === undefined) return
-    writeParameterStatus(writer.reset(), 'client_encoding', encoding)
-    this.#session.send(writer.bytes)
+    if (this.#session.state === 'waiting') this.#probe.ask()
   }
 
   onFault(error: unknown): void {

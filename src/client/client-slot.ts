@@ -81,7 +81,10 @@ export class ClientSlot {
   }
 }
 
-/** What a client is told as its backend's process id: its slot, and which of the slot's owners it is. */
+/**
+ * What a client is told as its backend's process id: its slot, and which of the slot's owners it is. More than any process
+ * id of Linux (2^22), so that `pg_terminate_backend` with it hits nobody on the shard.
+ */
 export function cancelProcessId(slot: number, generation: number): number {
-  return ((generation & 0x7ff) << 20) | (slot + 1)
+  return 0x4000_0000 | ((generation & 0x3ff) << 20) | (slot + 1)
 }

@@ -23,6 +23,11 @@ async function nothingHappened(): Promise<void> {
   assert.equal(onlyValue(await other.query('SELECT count(*) FROM target')), '0')
 }
 
+async function running(text: string): Promise<number> {
+  const backends = await bed.cluster.backends(bed.database)
+  return backends.filter(({ state, query }) => state === 'active' && String(query).includes(text)).length
+}
+
 for (const [how, end] of endings) {
   test(`${how} in the middle of COPY in: nothing is stored, the server connection is usable`, async () => {
     const client = await bed.open()
@@ -96,6 +101,19 @@ for (const [how, end] of endings) {
     await nothingHappened()
   })
 
+  test(`${how} during a long query: the query is cancelled, and the server connection serves others`, {
+    skip: isDirect && 'PostgreSQL looks only when it has something to say',
+  }, async () => {
+    for (const client of await bed.openMany(2)) {
+      await client.sent(wire.query(`SELECT pg_sleep(60) /* nobody's, ${how} */`))
+      await waitUntil('the query to run', async () => (await running(`nobody's, ${how}`)) > 0)
+      end(client)
+    }
+    const other = await bed.open()
+    assert.equal(onlyValue(await other.query('SELECT 1')), '1')
+    await waitUntil('the queries to end', async () => (await running(`nobody's, ${how}`)) === 0)
+  })
+
   test(`${how} during login`, async () => {
     for (let n = 0; n < 10; n += 1) {
       const client = await bed.dial()
@@ -114,6 +132,14 @@ test('a client that closes its direction behind a query gets the answer, then th
   assert.equal(shapeOf(messages), 'TDCZ')
   assert.equal(onlyValue(messages), 'answer')
   assert.equal(how, 'fin')
+})
+
+test('a client that closes its direction behind a long query gets the answer: it was only asked whether it listens', async () => {
+  const client = await bed.open()
+  client.send(wire.query(`SELECT 'answer' FROM pg_sleep(1.3)`))
+  client.endWriting()
+  const { messages } = await client.untilClosed()
+  assert.equal(shapeOf(messages.filter(({ type }) => type !== 'S')), 'TDCZ')
 })
 
 test('a client that closes its direction behind a long pipeline gets all answers', async () => {

@@ -100,6 +100,13 @@ test('cancel keys of different sessions differ in every part that could be guess
   assert.equal(new Set(clients.map((client) => client.cancelPid)).size, 20)
 })
 
+test("a client's process id is none of Linux: pg_cancel_backend with it hits nobody", ofRouter, async () => {
+  for (const client of await bed.openMany(5)) {
+    assert.ok(client.cancelPid > 2 ** 22, String(client.cancelPid))
+    assert.equal(onlyValue(await client.query(`SELECT pg_cancel_backend(${client.cancelPid})`)), 'f')
+  }
+})
+
 test(
   'a query that waits for a server connection is cancelled without one, and its client goes on',
   ofRouter,

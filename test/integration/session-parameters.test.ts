@@ -76,10 +76,14 @@ test('settings nobody gave before, tried on a server connection that carries tho
   const first = await bed.open({ parameters: { statement_timeout: '78s', work_mem: '5MB' } })
   assert.equal(await show(first, 'statement_timeout'), '78s')
   const second = await bed.open({ parameters: { geqo: 'off', work_mem: '6MB' } })
+  const plain = await bed.open()
   for (let round = 0; round < 2; round += 1) {
     assert.equal(await show(second, 'statement_timeout'), '0')
     assert.equal(await show(second, 'work_mem'), '6MB')
+    assert.equal(await show(plain, 'statement_timeout'), '0')
+    assert.equal(await show(first, 'statement_timeout'), '78s')
     assert.equal(await show(first, 'work_mem'), '5MB')
+    assert.equal(await show(plain, 'geqo'), 'on')
   }
 })
 
