@@ -12,14 +12,8 @@ import { waitUntil, within } from '../support/wait-until.ts'
 
 const bed = await Testbed.open({ settings: { pool: { size: 4 } } })
 
-function newPool(options: pg.PoolConfig = {}): pg.Pool {
-  const pool = new pg.Pool({ ...bed.address, ...bed.role, database: bed.database, max: 20, ...options })
-  pool.on('error', () => {})
-  return bed.onClose(pool, () => pool.end())
-}
-
 test('a pool larger than the server pool: concurrent transactions are all right', async () => {
-  const pool = newPool()
+  const pool = bed.openPool()
   await pool.query('CREATE TABLE accounts (id int PRIMARY KEY, balance int)')
   await pool.query('INSERT INTO accounts SELECT i, 100 FROM generate_series(1, 10) i')
   await Promise.all(
@@ -163,7 +157,7 @@ test('LISTEN keeps hearing while others use the pool, and no one else hears', as
   listener.on('notification', (message) => heard.push(String(message.payload)))
   other.on('notification', (message) => overheard.push(String(message.payload)))
   await listener.query('LISTEN news')
-  const pool = newPool({ max: 6 })
+  const pool = bed.openPool({ max: 6 })
   for (let n = 0; n < 20; n += 1) {
     await Promise.all([pool.query(`SELECT pg_notify('news', $1)`, [String(n)]), other.query('SELECT 1')])
   }
@@ -176,7 +170,7 @@ test('LISTEN keeps hearing while others use the pool, and no one else hears', as
 })
 
 test('a client whose process says goodbye in the middle of a query does not disturb the pool', async () => {
-  const pool = newPool({ max: 5 })
+  const pool = bed.openPool({ max: 5 })
   for (let n = 0; n < 5; n += 1) {
     const client = new pg.Client({ ...bed.address, ...bed.role, database: bed.database })
     client.on('error', () => {})

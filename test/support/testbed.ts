@@ -147,6 +147,13 @@ export class Testbed {
     return this.onClose(client, () => client.end().catch(() => {}))
   }
 
+  /** A node-postgres pool to the target, larger than a router's pools in the tests; ended after the test. */
+  openPool(options: pg.PoolConfig = {}): pg.Pool {
+    const pool = new pg.Pool({ ...this.address, ...this.role, database: this.database, max: 20, ...options })
+    pool.on('error', () => {})
+    return this.onClose(pool, () => pool.end())
+  }
+
   /** SQL as superuser on the primary itself, in this file's database. */
   async sql(text: string, values: readonly unknown[] = []): Promise<Record<string, unknown>[]> {
     const client = new pg.Client({ ...this.cluster.primary, ...this.cluster.superuser, database: this.database })
