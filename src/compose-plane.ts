@@ -7,7 +7,7 @@ import type { NativeBuffer } from './io/native.ts'
 import { OwnedFd } from './io/owned-fd.ts'
 import { Poller } from './io/poller.ts'
 import { SharedMapping } from './io/shared-memory.ts'
-import { PLANE, PLANE_F64 } from './memory/plane-records.ts'
+import { PLANE } from './memory/plane-records.ts'
 import { openSharedState, type SharedState } from './memory/shared-state.ts'
 import { PlaneCommands } from './plane/commands.ts'
 import { ControlLink, type ControlLinkOwner } from './plane/control-link.ts'
@@ -110,7 +110,7 @@ function introduce(plane: Plane, { planes }: SharedState, { planeIndex, pid, gen
   planes.i32[record + PLANE.pid] = pid
   planes.i32[record + PLANE.generation] = generation
   plane.now = clock()
-  plane.set(PLANE_F64.startedAt, plane.now)
+  plane.record.set('startedAt', plane.now)
 }
 
 /** `ready` is called once, when there are values to serve clients by. */
@@ -135,7 +135,7 @@ function dialControl(plane: Plane, options: PlaneOptions, hooks: { ready(): void
       isReady = true
       hooks.ready()
     },
-    onEventDropped: () => plane.add(PLANE_F64.eventsDropped),
+    onEventDropped: () => plane.record.add('eventsDropped'),
     onLost: () => plane.accounts.forget(),
   }
   const control = new ControlLink(plane, owner, `${options.runDirectory}/control.sock`)
@@ -154,9 +154,9 @@ function planeHooks(plane: Plane, keeper: KeeperLink, collector: IdleCollector):
       keeper.flush()
     },
     tick: (now) => {
-      plane.set(PLANE_F64.turnedAt, now)
-      plane.set(PLANE_F64.turns, turns)
-      plane.set(PLANE_F64.heapBytes, collector.tick(turns))
+      plane.record.set('turnedAt', now)
+      plane.record.set('turns', turns)
+      plane.record.set('heapBytes', collector.tick(turns))
       plane.maintain()
     },
     fault: (error) => {

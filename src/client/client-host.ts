@@ -22,6 +22,18 @@ export interface AccountAnswer {
   readonly error: string | null
 }
 
+/** Who may log in. */
+export interface AccountBook {
+  /** As listed, else as found by the last lookup. */
+  get(name: string): UserValue | null
+  /** Of the configuration only, whatever was looked up since. */
+  listed(name: string): UserValue | null
+  /** Asks the control process; `answer` is called later, unless `cancel` was called before. Null: nobody to ask. */
+  lookUp(user: string, database: string, answer: (account: AccountAnswer) => void): { cancel(): void } | null
+  /** What a lookup found did not let the user in: the next one shall look anew. */
+  refused(user: string, database: string): void
+}
+
 /** What client sessions need of the plane they live in. */
 export interface ClientHost extends ServerHost {
   readonly clients: Region
@@ -30,6 +42,7 @@ export interface ClientHost extends ServerHost {
   readonly facts: StatementFacts
   readonly statements: StatementRegistry
   readonly poolSet: PoolSet
+  readonly accounts: AccountBook
   readonly values: PlaneValues
   readonly hba: CompiledHba
   readonly clientTls: { readonly mode: ClientTlsMode; readonly context: TlsContext | null }
@@ -42,16 +55,9 @@ export interface ClientHost extends ServerHost {
   readonly epoch: number
   /** The admin console, as a shard. */
   readonly consoleShard: Shard
-  user(name: string): UserValue | null
-  /** Of the configuration only, whatever was looked up since. */
-  listedUser(name: string): UserValue | null
   /** The entry of its own, else `*`. */
   database(name: string): DatabaseValue | null
   route(group: string): Route
-  /** Asks the control process; `answer` is called later, unless `cancel` was called before. Null: nobody to ask. */
-  lookUpAccount(user: string, database: string, answer: (account: AccountAnswer) => void): { cancel(): void } | null
-  /** What a lookup found did not let the user in: the next one shall look anew. */
-  accountRefused(user: string, database: string): void
   /** Sessions of this user, or in this database, that have logged in. */
   countClients(field: 'user' | 'database', name: string): number
   countLogin(session: ClientSession, delta: 1 | -1): void

@@ -1,14 +1,14 @@
 import { chooseHbaRule, type HbaConnection, hbaRejection } from '../auth/hba.ts'
 import { passwordFailure } from '../auth/password-failure.ts'
 import type { NativeBuffer } from '../io/native.ts'
-import { TlsChannel } from '../io/tls-channel.ts'
 import { FRONTEND, HEADER_BYTES, lengthAt } from '../protocol/message-type.ts'
 import { type ErrorFields, writeAuthenticationOk, writeNegotiateProtocolVersion } from '../protocol/messages.ts'
-import { parseStartup, type StartupPacket, TLS_HANDSHAKE_BYTE } from '../protocol/startup.ts'
+import { parseStartup, type StartupPacket } from '../protocol/startup.ts'
 import { MessageWriter } from '../protocol/writer.ts'
 import type { ServerCredential } from '../server/server-target.ts'
 import type { HbaMethod, UserValue } from '../shard/plane-values.ts'
 import { Authentication, type AuthenticationVerdict } from './authentication.ts'
+import { ClientEncryption } from './client-encryption.ts'
 import { type ClientHost, FATAL } from './client-host.ts'
 import type { ClientSession } from './client-session.ts'
 import type { ClientSlot } from './client-slot.ts'
@@ -19,41 +19,36 @@ import { interpretStartup, type StartupRequest } from './startup.ts'
 const MAX_ANSWER_BYTES = 65_000
 const writer = new MessageWriter()
 
+type Step = 'startup' | 'account' | 'proof' | 'done'
+
 /**
  * A client from its first byte to "authenticated".
  *
- * - startup: waits for a startup packet; SSLRequest and GSSENCRequest may come before it.
- * - handshake: TLS.
+ * - startup: waits for a startup packet; requests for encryption, and TLS, may come before it.
  * - account: the control process looks the user up.
  * - proof: waits for an answer to our authentication request.
  * - done: over, one way or the other.
  */
-type Step = 'startup' | 'handshake' | 'account' | 'proof' | 'done'
-
 export class ClientLogin {
   readonly #host: ClientHost
   readonly #greeting: Greeting
   readonly #session: ClientSession
-  readonly #memory: ClientSlot
+  readonly #encryption: ClientEncryption
   #step: Step = 'startup'
-  #encryptionAsked = false
-  #directTls = false
-  #channel: TlsChannel | null = null
-  #certificateName: string | null = null
   #authentication: Authentication | null = null
   #lookup: { cancel(): void } | null = null
   #lookedUp = false
-  request: StartupRequest | null = null
+  #startupRequest: StartupRequest | null = null
 
   constructor(host: ClientHost, greeting: Greeting, session: ClientSession, memory: ClientSlot) {
     this.#host = host
     this.#greeting = greeting
     this.#session = session
-    this.#memory = memory
+    this.#encryption = new ClientEncryption(host, session, memory)
   }
 
   get handshaking(): boolean {
-    return this.#step === 'handshake'
+    return this.#step === 'startup' && this.#encryption.handshaking
   }
 
   /** The session is over: nobody may call back. */
@@ -78,33 +73,14 @@ export class ClientLogin {
 
   /** True when bytes may have been decrypted already. */
   handshake(): boolean {
-    const step = this.#session.link.stepHandshake()
-    if (step === 'pending') return false
-    if (step === 'failed') {
-      this.#session.close(`TLS handshake failed: ${this.#session.link.failure}`, null)
-      return false
-    }
-    const channel = this.#channel as TlsChannel
-    if (this.#directTls && channel.alpnSelected !== 'postgresql') {
-      this.#session.close(
-        'direct TLS connection without ALPN',
-        FATAL('08P01', 'direct SSL connection without ALPN protocol "postgresql"'),
-      )
-      return false
-    }
-    this.#certificateName = channel.verified ? (channel.peerCertificate()?.commonName ?? null) : null
-    this.#memory.flag('tls')
-    this.#memory.text('tls', `${channel.version}/${channel.cipher}`)
-    this.#step = 'startup'
-    return true
+    return this.#encryption.handshake()
   }
 
   #startup(source: NativeBuffer, start: number, end: number): number {
     const { limits } = this.#host.values
     const { bytes } = source
-    if (bytes[start] === TLS_HANDSHAKE_BYTE && !this.#session.link.secure && !this.#encryptionAsked) {
-      this.#directTls = true
-      this.#startTls(source, start, end)
+    if (this.#encryption.isDirect(bytes[start])) {
+      this.#encryption.beginDirect(source, start, end)
       return end
     }
     const packet = parseStartup(bytes, start, end, {
@@ -123,7 +99,7 @@ export class ClientLogin {
         )
         return end
       case 'ssl-request':
-        return this.#sslRequest(source, stop, end)
+        return this.#encryption.request(source, stop, end)
       case 'gss-request':
         this.#session.link.send(Buffer.from('N'))
         return stop
@@ -137,42 +113,6 @@ export class ClientLogin {
     }
   }
 
-  #sslRequest(source: NativeBuffer, stop: number, end: number): number {
-    const { mode, context } = this.#host.clientTls
-    const unencryptable = mode === 'disable' || context === null || this.#session.isUnix
-    if (this.#encryptionAsked || this.#session.link.secure) {
-      this.#session.close('second TLS request', FATAL('08P01', 'received a second SSL request'))
-      return end
-    }
-    this.#encryptionAsked = true
-    if (unencryptable) {
-      this.#session.link.send(Buffer.from('N'))
-      return stop
-    }
-    if (stop < end) {
-      // Somebody on the way may have put these in (CVE-2021-23214).
-      this.#session.close(
-        'unencrypted bytes after the TLS request',
-        FATAL('08P01', 'received unencrypted data after SSL request'),
-      )
-      return end
-    }
-    this.#session.link.send(Buffer.from('S'))
-    this.#startTls(source, end, end)
-    return end
-  }
-
-  #startTls(source: NativeBuffer, start: number, end: number): void {
-    const { mode, context } = this.#host.clientTls
-    if (mode === 'disable' || context === null || this.#session.isUnix) {
-      this.#session.close('TLS is not configured', null)
-      return
-    }
-    this.#channel = new TlsChannel(context)
-    this.#session.link.secureWith(this.#channel, source, start, end)
-    this.#step = 'handshake'
-  }
-
   #request(packet: StartupPacket & { kind: 'startup' }): void {
     const session = this.#session
     const verdict = interpretStartup(packet)
@@ -181,7 +121,7 @@ export class ClientLogin {
       return
     }
     const { request } = verdict
-    this.request = request
+    this.#startupRequest = request
     session.introduce(request)
     if (request.negotiate) {
       writeNegotiateProtocolVersion(writer.reset(), request.minor, request.unknownOptions)
@@ -191,12 +131,12 @@ export class ClientLogin {
       this.#refuse(FATAL('57P03', 'the router is shutting down'))
       return
     }
-    const listed = this.#host.listedUser(request.user)
+    const listed = this.#host.accounts.listed(request.user)
     if (session.slot >= this.#host.values.limits.maxClients && listed?.console !== 'admin') {
       this.#refuse(FATAL('53300', 'sorry, too many clients already', 'limits.max_clients is reached'))
       return
     }
-    const tlsRefusal = this.#tlsRefusal(request)
+    const tlsRefusal = this.#encryption.refusal(request.user)
     if (tlsRefusal !== null) {
       this.#refuse(tlsRefusal)
       return
@@ -209,15 +149,6 @@ export class ClientLogin {
       return
     }
     this.#identify(rule.method, request, listed)
-  }
-
-  #tlsRefusal(request: StartupRequest): ErrorFields | null {
-    const { mode } = this.#host.clientTls
-    if (this.#session.isUnix || mode === 'disable' || mode === 'allow') return null
-    if (!this.#session.link.secure)
-      return FATAL('28000', 'this router accepts TLS connections only', 'use sslmode=require or better')
-    if (mode !== 'verify-full' || this.#certificateName === request.user) return null
-    return FATAL('28000', `the client certificate is not for user "${request.user}"`)
   }
 
   #connection(request: StartupRequest): HbaConnection {
@@ -242,7 +173,7 @@ export class ClientLogin {
     }
     this.#step = 'account'
     this.#lookedUp = true
-    this.#lookup = this.#host.lookUpAccount(request.user, request.database, (account) => {
+    this.#lookup = this.#host.accounts.lookUp(request.user, request.database, (account) => {
       this.#lookup = null
       if (this.#step !== 'account') return
       if (account.error !== null) {
@@ -259,14 +190,14 @@ export class ClientLogin {
   }
 
   #begin(method: Exclude<HbaMethod, 'reject'>, request: StartupRequest, user: UserValue | null): void {
-    const channelBinding = this.#session.link.secure ? (this.#host.clientTls.context?.certificateHash ?? null) : null
+    const { channelBinding, certificateName } = this.#encryption
     this.#authentication = new Authentication({
       method,
       userName: request.user,
       user,
       mockSecret: this.#host.mockSecret,
       channelBinding,
-      certificateName: this.#certificateName,
+      certificateName,
       randomBytes: (count) => this.#host.randomBytes(count),
     })
     this.#step = 'proof'
@@ -297,8 +228,9 @@ export class ClientLogin {
         session.link.send(verdict.bytes)
         break
       case 'failed': {
-        const refusal = passwordFailure(this.request?.user ?? '')
-        if (this.#lookedUp && this.request) this.#host.accountRefused(this.request.user, this.request.database)
+        const refusal = passwordFailure(this.#startupRequest?.user ?? '')
+        if (this.#lookedUp && this.#startupRequest)
+          this.#host.accounts.refused(this.#startupRequest.user, this.#startupRequest.database)
         this.#refuse(FATAL(refusal.sqlstate, refusal.message), verdict.reason)
         break
       }
@@ -309,7 +241,7 @@ export class ClientLogin {
   }
 
   #passed(bytes: Buffer | null, credential: ServerCredential): void {
-    const request = this.request as StartupRequest
+    const request = this.#startupRequest as StartupRequest
     this.#step = 'done'
     writer.reset()
     if (bytes !== null) writer.raw(bytes)

@@ -132,7 +132,7 @@ export class Welcome implements PoolWaiter {
       this.#session.close('no such database', FATAL('3D000', `database "${database}" does not exist`))
       return false
     }
-    const userValue = this.#host.user(user)
+    const userValue = this.#host.accounts.get(user)
     const { limits } = this.#host.values
     const room =
       this.#fits('user', user, userValue?.maxClients ?? limits.maxClientsPerUser) &&
@@ -215,7 +215,7 @@ export class Welcome implements PoolWaiter {
 
   #console(): void {
     const { user, settings } = this.#request
-    const access = this.#host.user(user)?.console ?? 'none'
+    const access = this.#host.accounts.get(user)?.console ?? 'none'
     if (access === 'none') {
       this.#host.countPlane('loginFailures')
       const hint = 'list the user in admin.users or admin.stats_users'

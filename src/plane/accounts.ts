@@ -1,11 +1,11 @@
-import type { AccountAnswer } from '../client/client-host.ts'
+import type { AccountAnswer, AccountBook } from '../client/client-host.ts'
 import type { PlaneEvent } from '../memory/control-protocol.ts'
 import type { UserValue } from '../shard/plane-values.ts'
 
 type Answer = (account: AccountAnswer) => void
 
 /** Who may log in: the users of the configuration, and those that the control process finds on a shard. */
-export class Accounts {
+export class Accounts implements AccountBook {
   /** False when the control process does not listen. */
   readonly #tell: (event: PlaneEvent) => boolean
   readonly #lookups = new Map<string, Set<Answer>>()

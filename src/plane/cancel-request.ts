@@ -1,11 +1,11 @@
 import { LINK_EMPTY, Link, type LinkHost } from '../io/link.ts'
 import { SystemError } from '../io/native.ts'
-import { connectResult, startConnect } from '../io/socket.ts'
-import { parseSocketAddress } from '../io/socket-address.ts'
+import { connectResult } from '../io/socket.ts'
 import { Region } from '../memory/region.ts'
 import { writeCancelRequest } from '../protocol/messages.ts'
 import { MessageWriter } from '../protocol/writer.ts'
 import type { ServerConnection } from '../server/server-connection.ts'
+import { dialShard } from '../server/shard-dial.ts'
 import { Timer, type TimerWheel } from '../util/timer-wheel.ts'
 
 const FIELDS = { outboxHandle: 0, outboxStart: 1, outboxBytes: 2, bytesRead: 8, bytesWritten: 9 }
@@ -43,10 +43,9 @@ export class CancelRequest {
 
   /** Dials the server connection's shard. A shard that cannot be dialled cannot be asked: nothing happens. */
   static send(host: CancelHost, server: ServerConnection): void {
-    const { address, port } = server.target.shard
-    if (address === null || server.cancelKey.length === 0) return
+    if (server.cancelKey.length === 0) return
     try {
-      const fd = startConnect(parseSocketAddress(address, port))
+      const fd = dialShard(server.target.shard)
       const region = new Region(new ArrayBuffer(128), 0, 128, 1)
       new CancelRequest(host, server, (owner) => new Link(host, owner, region, 0, FIELDS, fd))
     } catch (error) {

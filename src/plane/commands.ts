@@ -1,5 +1,4 @@
 import type { PlaneCommand, PlaneEvent } from '../memory/control-protocol.ts'
-import { PLANE_F64 } from '../memory/plane-records.ts'
 import { Timer } from '../util/timer-wheel.ts'
 import type { Plane } from './plane.ts'
 
@@ -51,7 +50,7 @@ export class PlaneCommands {
         return
       case 'drain':
         this.#plane.drain()
-        this.#until(command.id, () => this.#plane.openClients === 0, this.#plane.now + command.deadlineMs)
+        this.#until(command.id, () => this.#plane.sessions.size === 0, this.#plane.now + command.deadlineMs)
         return
       case 'exit':
         this.#exit()
@@ -61,7 +60,7 @@ export class PlaneCommands {
 
   #kill(id: number, database: string | null): void {
     this.#plane.poolSet.pause(database)
-    for (const session of this.#plane.sessions) {
+    for (const session of this.#plane.sessions.all) {
       const isConsole = this.#plane.values.consoleDatabases.includes(session.database)
       if (isConsole || (database !== null && session.database !== database)) continue
       session.close('KILL', {
@@ -75,7 +74,7 @@ export class PlaneCommands {
   }
 
   #killClient(id: number, slot: number, generation: number): void {
-    const session = this.#plane.session(slot, generation)
+    const session = this.#plane.sessions.find(slot, generation)
     session?.close('KILL_CLIENT', {
       severity: 'FATAL',
       sqlstate: '57P01',
@@ -111,6 +110,6 @@ export class PlaneCommands {
 
   #done(id: number, error: string | null): void {
     this.#tell({ op: 'done', id, error })
-    this.#plane.set(PLANE_F64.turnedAt, this.#plane.now)
+    this.#plane.record.set('turnedAt', this.#plane.now)
   }
 }

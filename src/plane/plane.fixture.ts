@@ -175,7 +175,7 @@ export class TestPlane {
   close(): void {
     for (const { peer } of this.#clients) peer.close()
     this.pass(10_000)
-    assert.equal(this.plane.openClients, 0)
+    assert.equal(this.plane.sessions.size, 0)
     for (const pool of this.plane.poolSet.all) pool.kill('test is over')
     this.shard.close()
     assert.equal(this.plane.arena.buffersInUse, 0)

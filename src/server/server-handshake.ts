@@ -22,6 +22,8 @@ export interface HandshakeOwner {
 
 const writer = new MessageWriter()
 
+type Step = 'asking' | 'securing' | 'login' | 'over'
+
 /**
  * From an open socket to a logged-in server connection.
  *
@@ -30,8 +32,6 @@ const writer = new MessageWriter()
  * - login: startup message, authentication, what the server reports.
  * - over: one way or the other.
  */
-type Step = 'asking' | 'securing' | 'login' | 'over'
-
 export class ServerHandshake {
   readonly #host: ServerHost
   readonly #owner: HandshakeOwner

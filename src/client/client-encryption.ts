@@ -1,0 +1,132 @@
+import type { NativeBuffer } from '../io/native.ts'
+import { TlsChannel } from '../io/tls-channel.ts'
+import type { TlsContext } from '../io/tls-context.ts'
+import type { ErrorFields } from '../protocol/messages.ts'
+import { TLS_HANDSHAKE_BYTE } from '../protocol/startup.ts'
+import { type ClientHost, FATAL } from './client-host.ts'
+import type { ClientSession } from './client-session.ts'
+import type { ClientSlot } from './client-slot.ts'
+
+type Step = 'plain' | 'refused' | 'handshake' | 'encrypted'
+
+/**
+ * Whether a client that logs in is encrypted. It asks with an SSLRequest, or begins with TLS at once.
+ * https://www.postgresql.org/docs/current/protocol-flow.html#PROTOCOL-FLOW-SSL
+ *
+ * - plain: has not asked.
+ * - refused: has asked and may go on without.
+ * - handshake: TLS, direct or asked for.
+ * - encrypted.
+ */
+export class ClientEncryption {
+  readonly #host: ClientHost
+  readonly #session: ClientSession
+  readonly #memory: ClientSlot
+  #step: Step = 'plain'
+  #isDirect = false
+  #certificateName: string | null = null
+
+  constructor(host: ClientHost, session: ClientSession, memory: ClientSlot) {
+    this.#host = host
+    this.#session = session
+    this.#memory = memory
+  }
+
+  get handshaking(): boolean {
+    return this.#step === 'handshake'
+  }
+
+  /** The common name of the client's certificate, if it showed one that was verified. */
+  get certificateName(): string | null {
+    return this.#certificateName
+  }
+
+  /** What a proof can be bound to: the hash of our certificate; null without TLS. */
+  get channelBinding(): Buffer | null {
+    return this.#session.link.secure ? (this.#host.clientTls.context?.certificateHash ?? null) : null
+  }
+
+  /** `first` stands where a startup packet could begin, and is the first byte of TLS. */
+  isDirect(first: number | undefined): boolean {
+    return first === TLS_HANDSHAKE_BYTE && this.#step === 'plain'
+  }
+
+  /** TLS without an SSLRequest: `source[start, end)` is the beginning of the handshake. */
+  beginDirect(source: NativeBuffer, start: number, end: number): void {
+    const context = this.#context
+    this.#isDirect = true
+    if (context === null) this.#session.close('TLS is not configured', null)
+    else this.#begin(context, source, start, end)
+  }
+
+  /** Answers an SSLRequest, behind which `source[stop, end)` came. Returns where the first unused byte is. */
+  request(source: NativeBuffer, stop: number, end: number): number {
+    const { link } = this.#session
+    if (this.#step !== 'plain') {
+      this.#session.close('second TLS request', FATAL('08P01', 'received a second SSL request'))
+      return end
+    }
+    const context = this.#context
+    if (context === null) {
+      this.#step = 'refused'
+      link.send(Buffer.from('N'))
+      return stop
+    }
+    if (stop < end) {
+      // Somebody on the way may have put these in (CVE-2021-23214).
+      this.#session.close(
+        'unencrypted bytes after the TLS request',
+        FATAL('08P01', 'received unencrypted data after SSL request'),
+      )
+      return end
+    }
+    link.send(Buffer.from('S'))
+    this.#begin(context, source, end, end)
+    return end
+  }
+
+  /** True when bytes may have been decrypted already. */
+  handshake(): boolean {
+    const { link } = this.#session
+    const step = link.stepHandshake()
+    if (step === 'pending') return false
+    if (step === 'failed') {
+      this.#session.close(`TLS handshake failed: ${link.failure}`, null)
+      return false
+    }
+    const channel = link.channel as TlsChannel
+    if (this.#isDirect && channel.alpnSelected !== 'postgresql') {
+      this.#session.close(
+        'direct TLS connection without ALPN',
+        FATAL('08P01', 'direct SSL connection without ALPN protocol "postgresql"'),
+      )
+      return false
+    }
+    this.#certificateName = channel.verified ? (channel.peerCertificate()?.commonName ?? null) : null
+    this.#memory.flag('tls')
+    this.#memory.text('tls', `${channel.version}/${channel.cipher}`)
+    this.#step = 'encrypted'
+    return true
+  }
+
+  /** Why this user may not come in the way it came; null when it may. Nobody demands TLS on a Unix socket. */
+  refusal(user: string): ErrorFields | null {
+    const { mode } = this.#host.clientTls
+    if (this.#session.isUnix || mode === 'disable' || mode === 'allow') return null
+    if (!this.#session.link.secure)
+      return FATAL('28000', 'this router accepts TLS connections only', 'use sslmode=require or better')
+    if (mode !== 'verify-full' || this.#certificateName === user) return null
+    return FATAL('28000', `the client certificate is not for user "${user}"`)
+  }
+
+  /** Null: this client cannot be encrypted. */
+  get #context(): TlsContext | null {
+    const { mode, context } = this.#host.clientTls
+    return mode === 'disable' || this.#session.isUnix ? null : context
+  }
+
+  #begin(context: TlsContext, source: NativeBuffer, start: number, end: number): void {
+    this.#session.link.secureWith(new TlsChannel(context), source, start, end)
+    this.#step = 'handshake'
+  }
+}

@@ -1,0 +1,70 @@
+import { timingSafeEqual } from 'node:crypto'
+import type { ClientSession } from '../client/client-session.ts'
+import { cancelProcessId } from '../client/client-slot.ts'
+import { CLIENT, CLIENT_TEXT } from '../memory/client-slots.ts'
+import type { Region } from '../memory/region.ts'
+
+/** The clients of a plane, by slot and by cancel key, and how many have logged in of each user and in each database. */
+export class ClientTable {
+  readonly #region: Region
+  readonly #sessions: (ClientSession | null)[]
+  readonly #counts = { user: new Map<string, number>(), database: new Map<string, number>() }
+  #size = 0
+
+  /** `region`: the client slots. */
+  constructor(region: Region) {
+    this.#region = region
+    this.#sessions = new Array<ClientSession | null>(region.count).fill(null)
+  }
+
+  /** How many are connected, logged in or not. */
+  get size(): number {
+    return this.#size
+  }
+
+  /** As of now: it may be changed meanwhile. */
+  get all(): Iterable<ClientSession> {
+    return this.#sessions.filter((session) => session !== null)
+  }
+
+  add(session: ClientSession): void {
+    this.#sessions[session.slot] = session
+    this.#size++
+  }
+
+  remove(session: ClientSession): void {
+    this.#sessions[session.slot] = null
+    this.#size--
+  }
+
+  /** Null when it is gone, whoever has its slot now. */
+  find(slot: number, generation: number): ClientSession | null {
+    const session = this.#sessions[slot] ?? null
+    return session?.generation === generation ? session : null
+  }
+
+  /** Whom a cancel request means: process id and key as they were issued. Null when there is no such client. */
+  findByCancelKey(processId: number, key: Buffer): ClientSession | null {
+    const slot = (processId & 0xfffff) - 1
+    const session = this.#sessions[slot]
+    if (!session || cancelProcessId(slot, session.generation) !== processId) return null
+    const { bytes, i32, recordBytes } = this.#region
+    const length = i32[slot * (recordBytes >> 2) + CLIENT.cancelKeyBytes] ?? 0
+    if (length === 0 || length !== key.length) return null
+    const at = slot * recordBytes + CLIENT_TEXT.cancelKey.offset
+    return timingSafeEqual(bytes.subarray(at, at + length), key) ? session : null
+  }
+
+  /** Sessions of this user, or in this database, that have logged in. */
+  count(field: 'user' | 'database', name: string): number {
+    return this.#counts[field].get(name) ?? 0
+  }
+
+  countLogin(session: ClientSession, delta: 1 | -1): void {
+    for (const field of ['user', 'database'] as const) {
+      const count = this.count(field, session[field]) + delta
+      if (count === 0) this.#counts[field].delete(session[field])
+      else this.#counts[field].set(session[field], count)
+    }
+  }
+}

@@ -1,0 +1,82 @@
+import { type CompiledHba, compileHba } from '../auth/hba.ts'
+import { type Route, routeToPrimary } from '../router/route.ts'
+import type { DatabaseValue, PlaneValues } from '../shard/plane-values.ts'
+import type { Shard, Topology } from '../shard/topology.ts'
+import { NO_VALUES } from './no-values.ts'
+import { freeTls, NO_TLS, openTls, type PlaneTls } from './plane-tls.ts'
+
+/** What control has told the plane last, made ready for use: rules compiled, certificates loaded, databases by name. */
+export class PlaneConfiguration {
+  #values: PlaneValues = NO_VALUES
+  #hba: CompiledHba = { rules: [] }
+  #tls: PlaneTls = NO_TLS
+  #databases = new Map<string, DatabaseValue>()
+  #consoleShard: Shard = consoleShard(NO_VALUES)
+
+  get values(): PlaneValues {
+    return this.#values
+  }
+
+  get hba(): CompiledHba {
+    return this.#hba
+  }
+
+  get tls(): PlaneTls {
+    return this.#tls
+  }
+
+  /** The admin console, as a shard. */
+  get consoleShard(): Shard {
+    return this.#consoleShard
+  }
+
+  /** @throws ConfigError when rules or certificates are of no use; then nothing is changed. */
+  replace(values: PlaneValues): void {
+    const hba = compileHba(values.hba)
+    const tls = openTls(values)
+    freeTls(this.#tls)
+    this.#tls = tls
+    this.#hba = hba
+    this.#values = values
+    this.#databases = new Map(values.databases.map((database) => [database.name, database]))
+    this.#consoleShard = consoleShard(values)
+  }
+
+  replaceTopology(topology: Topology): void {
+    this.#values = { ...this.#values, topology }
+  }
+
+  /** The entry of its own, else `*`. */
+  database(name: string): DatabaseValue | null {
+    return this.#databases.get(name) ?? this.#databases.get('*') ?? null
+  }
+
+  route(group: string): Route {
+    return routeToPrimary(this.#values.topology, group)
+  }
+
+  /** Transactions of the shard's group go elsewhere, or to another address. */
+  isMisplaced(shard: Shard): boolean {
+    const route = this.route(shard.group)
+    return (
+      route.kind === 'hold' ||
+      route.shard.id !== shard.id ||
+      route.shard.address !== shard.address ||
+      route.shard.port !== shard.port
+    )
+  }
+}
+
+function consoleShard(values: PlaneValues): Shard {
+  return {
+    id: -1,
+    name: 'console',
+    group: 'console',
+    host: 'console',
+    address: values.consoleSocket,
+    port: 0,
+    role: 'primary',
+    up: true,
+    maxConnections: 0,
+  }
+}

@@ -1,0 +1,30 @@
+import { PLANE, PLANE_F64 } from '../memory/plane-records.ts'
+import type { Region } from '../memory/region.ts'
+
+/** The plane's own record in shared memory: its state, and totals since it started. */
+export class PlaneRecord {
+  readonly #region: Region
+  readonly #i: number
+  readonly #f: number
+
+  /** `region`: the records of all planes. */
+  constructor(region: Region, planeIndex: number) {
+    this.#region = region
+    this.#i = planeIndex * (region.recordBytes >> 2)
+    this.#f = planeIndex * (region.recordBytes >> 3)
+  }
+
+  /** A version, or whether something is the case. */
+  note(field: keyof typeof PLANE, value: number): void {
+    this.#region.i32[this.#i + PLANE[field]] = value
+  }
+
+  set(field: keyof typeof PLANE_F64, value: number): void {
+    this.#region.f64[this.#f + PLANE_F64[field]] = value
+  }
+
+  add(field: keyof typeof PLANE_F64): void {
+    const at = this.#f + PLANE_F64[field]
+    this.#region.f64[at] = (this.#region.f64[at] ?? 0) + 1
+  }
+}

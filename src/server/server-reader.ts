@@ -1,0 +1,105 @@
+import { Inbox } from '../io/inbox.ts'
+import { LINK_EMPTY, LINK_END, Link, type LinkOwner, READ_HEADROOM } from '../io/link.ts'
+import type { OwnedFd } from '../io/owned-fd.ts'
+import { SERVER, SERVER_F64, type ServerState } from '../memory/server-slots.ts'
+import type { ErrorFields } from '../protocol/messages.ts'
+import type { ReplyRelay } from './reply-relay.ts'
+import type { ReplySink } from './reply-sink.ts'
+import type { ServerHandshake } from './server-handshake.ts'
+import type { ServerHost } from './server-host.ts'
+
+/** The server connection whose server sends. */
+export interface ReadServer {
+  readonly slot: number
+  readonly state: ServerState
+  readonly client: ReplySink | null
+  readonly relay: ReplyRelay
+  /** Null after the login. */
+  readonly handshake: ServerHandshake | null
+  /** The socket is open, or could not be opened. */
+  onConnected(): void
+  lose(reason: string, fields: ErrorFields | null): void
+}
+
+const LINK_FIELDS = { ...SERVER, ...SERVER_F64 }
+
+/** What a server sends: reads it, hands it to the handshake or to the relay, and keeps the part of a message at its end. */
+export class ServerReader implements LinkOwner {
+  readonly link: Link
+  readonly #host: ServerHost
+  readonly #server: ReadServer
+  readonly #inbox: Inbox
+
+  constructor(host: ServerHost, server: ReadServer, fd: OwnedFd) {
+    this.#host = host
+    this.#server = server
+    this.#inbox = new Inbox(host, host.servers, server.slot, SERVER)
+    this.link = new Link(host, this, host.servers, server.slot, LINK_FIELDS, fd)
+    this.link.watchConnect()
+  }
+
+  onReadable(): void {
+    const server = this.#server
+    if (server.state === 'connecting') {
+      server.onConnected()
+      return
+    }
+    if (server.handshake?.securing) {
+      server.handshake.secure()
+      if (server.handshake?.securing || this.link.closed) return
+    }
+    for (;;) {
+      const count = this.link.read()
+      if (count === LINK_EMPTY) return
+      if (count <= 0) {
+        server.lose(count === LINK_END ? 'the server closed the connection' : this.link.failure, server.relay.lastWords)
+        return
+      }
+      let start = READ_HEADROOM
+      if (this.#inbox.bytes > 0) {
+        this.#inbox.take()
+        start = this.#inbox.start
+      }
+      this.#consume(start, READ_HEADROOM + count)
+      // A plain socket that has more says so again; TLS keeps what it decrypted.
+      if (this.link.closed || !this.link.reading || !this.link.secure || server.handshake?.securing) return
+    }
+  }
+
+  onDrained(): void {
+    if (this.#server.state === 'connecting') this.#server.onConnected()
+    else this.#server.client?.onServerDrained()
+  }
+
+  onPeerEnd(): void {
+    // Not asked for.
+  }
+
+  onHangUp(): void {
+    // Its last words are read when its client takes bytes again.
+  }
+
+  onLost(): void {
+    this.#server.lose(this.link.failure, this.#server.relay.lastWords)
+  }
+
+  onFault(error: unknown): void {
+    const reason = error instanceof Error ? (error.stack ?? error.message) : String(error)
+    this.#host.log('error', 'internal error while serving a server connection', { server: this.#server.slot, reason })
+    this.#server.lose('internal error in the router', null)
+  }
+
+  /** Reads no more; what was kept is dropped. */
+  close(): void {
+    this.#inbox.release()
+    this.link.close()
+  }
+
+  #consume(start: number, end: number): void {
+    const { inbound } = this.#host
+    const { handshake, relay } = this.#server
+    const used = handshake === null ? relay.consume(inbound, start, end) : handshake.consume(start, end)
+    if (this.#server.state === 'closing' || used === end) return
+    if (!this.#inbox.keep(inbound, used, end)) this.#server.lose('no buffer left for a part of a message', null)
+  }
+}

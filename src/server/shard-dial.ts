@@ -1,0 +1,14 @@
+import { SystemError } from '../io/native.ts'
+import type { OwnedFd } from '../io/owned-fd.ts'
+import { startConnect } from '../io/socket.ts'
+import { parseSocketAddress } from '../io/socket-address.ts'
+import type { Shard } from '../shard/topology.ts'
+
+/**
+ * Begins a connection to a shard; it is writable when it is open or has failed. Throws SystemError when the shard's name is
+ * not resolved or the kernel refuses a socket (out of descriptors, no route).
+ */
+export function dialShard({ address, port, host }: Shard): OwnedFd {
+  if (address === null) throw new SystemError(`resolve ${host}`, 0)
+  return startConnect(parseSocketAddress(address, port))
+}
