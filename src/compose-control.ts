@@ -9,6 +9,7 @@ import type { Environment } from './config/environment.ts'
 import { loadConfig } from './config/load-config.ts'
 import type { Config } from './config/schema.ts'
 import { AccountFinder } from './control/account-finder.ts'
+import { loginSecrets } from './control/accounts/login-secrets.ts'
 import { localConfig } from './control/local-settings.ts'
 import { Monitor } from './control/monitor/monitor.ts'
 import { resolveHost } from './control/monitor/shard-addresses.ts'
@@ -72,6 +73,7 @@ export async function composeControl(options: ControlOptions, signal: AbortSigna
   const source = await openShardSource({ configFile, dataDirectory, environment, signal, log })
   const config = source.readConfig()
   for (const warning of configWarnings(config, Date.now())) log.warn(warning)
+  const secrets = loginSecrets(dataDirectory)
   const router = new Router({
     version: VERSION,
     startedAt: order.startedAt,
@@ -80,7 +82,8 @@ export async function composeControl(options: ControlOptions, signal: AbortSigna
     config,
     readConfig: source.readConfig,
     consoleSocket: join(order.runDirectory, 'console.sock'),
-    verifiers: new VerifierCache(randomBytes(32)),
+    verifiers: new VerifierCache(secrets.verifiers),
+    mockSecret: secrets.mock,
     firstValuesVersion: last.values + 1,
     link,
     monitor,

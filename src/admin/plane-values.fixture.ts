@@ -67,6 +67,7 @@ export function testValues(databases: DatabaseValue[], users: UserValue[], topol
     clientTls: { mode: 'disable', certificate: null, key: null, ca: null, minVersion: 'TLSv1.2' },
     serverTls: { mode: 'disable', certificate: null, key: null, ca: null },
     consoleDatabases: ['switchyard', 'pgbouncer'],
+    mockSecret: '',
     consoleSocket: '/run/switchyard/console.sock',
     topology,
   }

@@ -10,7 +10,7 @@ export type CleartextCredential = { readonly kind: 'password'; readonly password
 
 /**
  * Whether a PasswordMessage in clear text is right (method `password`; PostgreSQL's `plain_crypt_verify`).
- * With a SCRAM verifier this costs one PBKDF2. For users that do not exist pass `mockVerifier` and `genuine: false`:
+ * With a SCRAM verifier this costs one PBKDF2. For users that do not exist pass a `MockAccount`'s and `genuine: false`:
  * the same work is done, and the answer is no. An empty password is always wrong, as in PostgreSQL.
  */
 export function verifyCleartext(

@@ -14,21 +14,21 @@ test('password and stored hash give the same response, which is right for its us
   const response = md5Response({ kind: 'password', password: 'secret' }, 'app', salt)
   assert.match(response, /^md5[0-9a-f]{32}$/)
   assert.equal(md5Response(stored, 'app', salt), response)
-  assert.ok(verifyMd5(response, stored, 'app', salt))
-  assert.ok(verifyMd5(response, { kind: 'password', password: 'secret' }, 'app', salt))
-  assert.ok(!verifyMd5(response, stored, 'app', Buffer.from([1, 2, 3, 5])))
-  assert.ok(!verifyMd5(response, { kind: 'password', password: 'secret' }, 'other', salt))
-  assert.ok(!verifyMd5(`${response.slice(0, -1)}x`, stored, 'app', salt))
-  assert.ok(!verifyMd5('', stored, 'app', salt))
-  assert.ok(!verifyMd5(`${response}0`, stored, 'app', salt))
+  assert.ok(verifyMd5(response, stored, 'app', salt, true))
+  assert.ok(verifyMd5(response, { kind: 'password', password: 'secret' }, 'app', salt, true))
+  assert.ok(!verifyMd5(response, stored, 'app', Buffer.from([1, 2, 3, 5]), true))
+  assert.ok(!verifyMd5(response, { kind: 'password', password: 'secret' }, 'other', salt, true))
+  assert.ok(!verifyMd5(`${response.slice(0, -1)}x`, stored, 'app', salt, true))
+  assert.ok(!verifyMd5('', stored, 'app', salt, true))
+  assert.ok(!verifyMd5(`${response}0`, stored, 'app', salt, true))
 })
 
 test('the stored hash itself, taken for a response, is refused', () => {
   const stored = buildMd5Verifier('secret', 'app')
-  assert.ok(!verifyMd5(stored.hash, stored, 'app', salt))
+  assert.ok(!verifyMd5(stored.hash, stored, 'app', salt, true))
 })
 
-test('a user without an MD5 credential cannot log in, not even with the empty password that stands in for it', () => {
+test('a user without an MD5 credential cannot log in, not even with what stands in for it', () => {
   const empty = md5Response({ kind: 'password', password: '' }, 'app', salt)
-  assert.ok(!verifyMd5(empty, null, 'app', salt))
+  assert.ok(!verifyMd5(empty, { kind: 'password', password: '' }, 'app', salt, false))
 })

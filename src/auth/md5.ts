@@ -20,13 +20,19 @@ export function md5Response(credential: Md5Credential, user: string, salt: Uint8
 }
 
 /**
- * Whether `response`, the client's PasswordMessage without its terminating zero, answers `salt`. `credential` is null
- * for a user that does not exist or cannot use MD5: the same work is done, and the answer is no.
+ * Whether `response`, the client's PasswordMessage without its terminating zero, answers `salt`. For a user that does not
+ * exist or cannot use MD5 pass any credential of the kind that others have and `genuine: false`: the same work is done,
+ * and the answer is no.
  */
-export function verifyMd5(response: string, credential: Md5Credential | null, user: string, salt: Uint8Array): boolean {
-  const expected = md5Response(credential ?? { kind: 'password', password: '' }, user, salt)
-  const isEqual = equalConstantTime(Buffer.from(response, 'utf8'), Buffer.from(expected, 'latin1'))
-  return isEqual && credential !== null
+export function verifyMd5(
+  response: string,
+  credential: Md5Credential,
+  user: string,
+  salt: Uint8Array,
+  genuine: boolean,
+): boolean {
+  const expected = md5Response(credential, user, salt)
+  return equalConstantTime(Buffer.from(response, 'utf8'), Buffer.from(expected, 'latin1')) && genuine
 }
 
 function hexDigest(bytes: Uint8Array): string {

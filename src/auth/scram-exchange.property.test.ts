@@ -1,12 +1,13 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import fc from 'fast-check'
+import { LoginShapes, mockAccount } from './mock-account.ts'
 import type { ScramCredential } from './scram-client.ts'
 import { ScramClient } from './scram-client.ts'
 import { ScramKeyCache } from './scram-key-cache.ts'
 import type { ScramServerVerdict } from './scram-server.ts'
 import { offeredMechanisms, ScramServer } from './scram-server.ts'
-import { buildScramVerifier, mockVerifier } from './scram-verifier.ts'
+import { buildScramVerifier } from './scram-verifier.ts'
 
 const iterations = 2
 const keyCache = new ScramKeyCache(8)
@@ -74,7 +75,7 @@ test('any other password fails, as do all passwords for a mock', () => {
       fc.pre(other.normalize('NFKC') !== setup.password.normalize('NFKC'))
       const wrong = clientFor(setup, { kind: 'password', password: other })
       assert.equal(exchange(serverFor(setup), wrong).kind, 'failed')
-      const verifier = mockVerifier('u', setup.salt, iterations)
+      const verifier = mockAccount('u', setup.salt, new LoginShapes()).scram
       const mock = new ScramServer({ ...setup, verifier, user: 'u', genuine: false })
       assert.equal(exchange(mock, clientFor(setup, { kind: 'password', password: other })).kind, 'failed')
     }),

@@ -4,9 +4,10 @@ import { readFileSync } from 'node:fs'
 import { createRequire, syncBuiltinESMExports } from 'node:module'
 import type { TestContext } from 'node:test'
 import { test } from 'node:test'
+import { LoginShapes, mockAccount } from './mock-account.ts'
 import type { ScramServerOptions } from './scram-server.ts'
 import { maxSaslMessageBytes, offeredMechanisms, ScramServer } from './scram-server.ts'
-import { buildScramVerifier, mockVerifier } from './scram-verifier.ts'
+import { buildScramVerifier } from './scram-verifier.ts'
 import { tlsServerEndPoint } from './tls-server-end-point.ts'
 
 const certificateHash = crypto.createHash('sha256').update('certificate').digest()
@@ -149,7 +150,10 @@ function digestsOfFailedLogin(t: TestContext, options: Partial<ScramServerOption
 
 test('an unknown user costs the same digests as a wrong password', (t) => {
   const known = digestsOfFailedLogin(t, {})
-  const unknown = digestsOfFailedLogin(t, { verifier: mockVerifier('user', Buffer.alloc(32)), genuine: false })
+  const unknown = digestsOfFailedLogin(t, {
+    verifier: mockAccount('user', Buffer.alloc(32), new LoginShapes()).scram,
+    genuine: false,
+  })
   assert.deepEqual(known, [2, 1])
   assert.deepEqual(unknown, known)
 })

@@ -21,7 +21,7 @@ export type ScramServerVerdict =
   | { readonly kind: 'failed'; readonly reason: string; readonly sqlstate: string }
 
 export interface ScramServerOptions {
-  /** Of the user, or `mockVerifier` where there is none. */
+  /** Of the user, or a `MockAccount`'s where there is none. */
   readonly verifier: ScramVerifier
   /** For the log. The user name in the client's messages is ignored, as PostgreSQL does. */
   readonly user: string

@@ -1,4 +1,3 @@
-import { createHmac } from 'node:crypto'
 import type { ScramVerifier, Verifier } from '../shard/plane-values.ts'
 import { deriveScramKeys, scramKeyBytes, storedKeyOf } from './scram-keys.ts'
 import { decodeBase64 } from './scram-messages.ts'
@@ -44,15 +43,4 @@ export function parseVerifier(text: string): Verifier | null {
 /** The inverse of `parseVerifier`: what `ALTER ROLE … PASSWORD` takes. */
 export function formatScramVerifier(verifier: ScramVerifier): string {
   return `SCRAM-SHA-256$${verifier.iterations}:${verifier.salt}$${verifier.storedKey}:${verifier.serverKey}`
-}
-
-/**
- * A verifier nobody can log in with, for users that do not exist or have none: the exchange then looks and costs the
- * same. The salt depends on the user and `secret` only, so that asking twice does not give it away; keep `secret`
- * (32 random bytes) for as long as possible. `iterations` is what genuine users have.
- */
-export function mockVerifier(user: string, secret: Uint8Array, iterations = defaultScramIterations): ScramVerifier {
-  const salt = createHmac('sha256', secret).update(user, 'utf8').digest().subarray(0, scramSaltBytes)
-  const noKey = Buffer.alloc(scramKeyBytes).toString('base64')
-  return { kind: 'scram-sha-256', iterations, salt: salt.toString('base64'), storedKey: noKey, serverKey: noKey }
 }

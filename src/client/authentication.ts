@@ -1,8 +1,8 @@
 import { verifyCleartext } from '../auth/cleartext.ts'
-import { verifyMd5 } from '../auth/md5.ts'
+import { type Md5Credential, verifyMd5 } from '../auth/md5.ts'
+import type { MockAccount } from '../auth/mock-account.ts'
 import type { ScramCredential } from '../auth/scram-client.ts'
 import { offeredMechanisms, ScramServer, type ScramServerVerdict } from '../auth/scram-server.ts'
-import { mockVerifier } from '../auth/scram-verifier.ts'
 import {
   writeAuthenticationCleartext,
   writeAuthenticationMd5,
@@ -25,9 +25,9 @@ export type AuthenticationVerdict =
 export interface AuthenticationContext {
   readonly method: Exclude<HbaMethod, 'reject'>
   readonly userName: string
-  /** Null: no such user; the same is done and it fails at the end. */
+  /** Null: no such user; the same is done with `mock`, and it fails at the end. */
   readonly user: UserValue | null
-  readonly mockSecret: Buffer
+  readonly mock: MockAccount
   /** Hash of the certificate we showed, for channel binding; null without TLS. */
   readonly channelBinding: Buffer | null
   /** The client's verified certificate's common name. */
@@ -49,10 +49,10 @@ export class Authentication {
   constructor(context: AuthenticationContext) {
     this.#context = context
     this.#md5Salt = context.randomBytes(4)
-    const { user, userName, mockSecret } = context
+    const { user, userName, mock } = context
     const verifier = user?.verifier?.kind === 'scram-sha-256' ? user.verifier : null
     this.#scram = new ScramServer({
-      verifier: verifier ?? mockVerifier(userName, mockSecret),
+      verifier: verifier ?? mock.scram,
       user: userName,
       serverNonce: context.randomBytes(18).toString('base64'),
       channelBinding: context.channelBinding,
@@ -61,7 +61,7 @@ export class Authentication {
   }
 
   start(): AuthenticationVerdict {
-    const { method, user, userName, certificateName } = this.#context
+    const { method, userName, certificateName } = this.#context
     const writer = this.#writer.reset()
     switch (method) {
       case 'trust':
@@ -75,7 +75,7 @@ export class Authentication {
         return { kind: 'send', bytes: writer.bytes }
       case 'md5':
         // As PostgreSQL: a user with a SCRAM verifier is asked for SCRAM under `md5` too.
-        if (user?.verifier?.kind === 'md5' || (user !== null && user.password !== null)) {
+        if (this.#asksForMd5) {
           this.#step = 'md5'
           writeAuthenticationMd5(writer, this.#md5Salt)
           return { kind: 'send', bytes: writer.bytes }
@@ -112,6 +112,12 @@ export class Authentication {
     }
   }
 
+  get #asksForMd5(): boolean {
+    const { user, mock } = this.#context
+    if (user === null || (user.verifier === null && user.password === null)) return mock.asksForMd5
+    return user.verifier?.kind === 'md5' || user.password !== null
+  }
+
   #offerScram(): AuthenticationVerdict {
     this.#step = 'sasl-first'
     writeAuthenticationSasl(this.#writer, offeredMechanisms(this.#context.channelBinding))
@@ -134,32 +140,27 @@ export class Authentication {
   }
 
   #cleartext(password: string): AuthenticationVerdict {
-    const { user, userName, mockSecret } = this.#context
+    const { user, userName, mock } = this.#context
     const credential =
       user !== null && user.verifier !== null
         ? user.verifier
         : user !== null && user.password !== null
           ? ({ kind: 'password', password: user.password } as const)
           : null
-    const right = verifyCleartext(
-      password,
-      credential ?? mockVerifier(userName, mockSecret),
-      userName,
-      credential !== null,
-    )
+    const right = verifyCleartext(password, credential ?? mock.cleartext, userName, credential !== null)
     if (!right) return { kind: 'failed', reason: 'the password is wrong, or the user has none' }
     return this.#done(null, null, password)
   }
 
   #md5(response: string): AuthenticationVerdict {
-    const { user, userName } = this.#context
-    const credential =
-      user?.verifier?.kind === 'md5'
-        ? user.verifier
-        : user !== null && user.password !== null
-          ? ({ kind: 'password', password: user.password } as const)
-          : null
-    if (verifyMd5(response, credential, userName, this.#md5Salt)) return this.#done(null, null)
+    const { user, userName, mock } = this.#context
+    const verifier = user?.verifier ?? null
+    const password = user?.password ?? null
+    const credential: Md5Credential | null =
+      verifier?.kind === 'md5' ? verifier : password === null ? null : { kind: 'password', password }
+    const standIn: Md5Credential = mock.cleartext.kind === 'md5' ? mock.cleartext : { kind: 'password', password: '' }
+    const right = verifyMd5(response, credential ?? standIn, userName, this.#md5Salt, credential !== null)
+    if (right) return this.#done(null, null)
     return { kind: 'failed', reason: 'the MD5 password is wrong, or the user has none' }
   }
 

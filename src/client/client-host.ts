@@ -1,4 +1,5 @@
 import type { CompiledHba } from '../auth/hba.ts'
+import type { MockAccount } from '../auth/mock-account.ts'
 import type { Gather } from '../io/gather.ts'
 import type { TlsContext } from '../io/tls-context.ts'
 import type { Region } from '../memory/region.ts'
@@ -28,6 +29,8 @@ export interface AccountBook {
   get(name: string): UserValue | null
   /** Of the configuration only, whatever was looked up since. */
   listed(name: string): UserValue | null
+  /** What stands in for a user of this name that does not exist. */
+  mock(name: string): MockAccount
   /** Asks the control process; `answer` is called later, unless `cancel` was called before. Null: nobody to ask. */
   lookUp(user: string, database: string, answer: (account: AccountAnswer) => void): { cancel(): void } | null
   /** What a lookup found did not let the user in: the next one shall look anew. */
@@ -46,8 +49,6 @@ export interface ClientHost extends ServerHost {
   readonly values: PlaneValues
   readonly hba: CompiledHba
   readonly clientTls: { readonly mode: ClientTlsMode; readonly context: TlsContext | null }
-  /** For mock verifiers: constant for the life of the process, unknown to anybody. */
-  readonly mockSecret: Buffer
   /** Startup settings that a server has accepted, and what became of them. */
   readonly acceptedSettings: Map<string, ParameterSet>
   readonly draining: boolean

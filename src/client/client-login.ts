@@ -195,7 +195,7 @@ export class ClientLogin {
       method,
       userName: request.user,
       user,
-      mockSecret: this.#host.mockSecret,
+      mock: this.#host.accounts.mock(request.user),
       channelBinding,
       certificateName,
       randomBytes: (count) => this.#host.randomBytes(count),

@@ -27,6 +27,7 @@ export interface RouterOptions {
   readonly readConfig: () => Config
   readonly consoleSocket: string
   readonly verifiers: VerifierCache
+  readonly mockSecret: string
   readonly firstValuesVersion: number
   readonly link: PlaneLink
   readonly monitor: Monitor
@@ -166,10 +167,10 @@ export class Router {
   }
 
   #compile(config: Config, version: number): PlaneValues {
-    const { memory, consoleSocket, verifiers, monitor } = this.#options
+    const { memory, consoleSocket, verifiers, mockSecret, monitor } = this.#options
     // The memory was laid out for so many when the router started.
     const maxClients = Math.min(config.limits.maxClients, memory.geometry.ordinaryClientSlots)
     const clamped = { ...config, limits: { ...config.limits, maxClients } }
-    return compilePlaneValues(clamped, monitor.topology, { version, consoleSocket, verifiers })
+    return compilePlaneValues(clamped, monitor.topology, { version, consoleSocket, verifiers, mockSecret })
   }
 }

@@ -1,3 +1,4 @@
+import { LoginShapes, type MockAccount, mockAccount } from '../auth/mock-account.ts'
 import type { AccountAnswer, AccountBook } from '../client/client-host.ts'
 import type { PlaneEvent } from '../memory/control-protocol.ts'
 import type { UserValue } from '../shard/plane-values.ts'
@@ -12,15 +13,24 @@ export class Accounts implements AccountBook {
   /** Found by a lookup, as of the last one. */
   readonly #found = new Map<string, UserValue>()
   #listed = new Map<string, UserValue>()
+  #shapes = new LoginShapes()
+  #mockSecret = Buffer.alloc(0)
 
   constructor(tell: (event: PlaneEvent) => boolean) {
     this.#tell = tell
   }
 
   /** New configuration: what was found under the old one is looked up again. */
-  replace(users: readonly UserValue[]): void {
+  replace(users: readonly UserValue[], mockSecret: string): void {
     this.#listed = new Map(users.map((user) => [user.name, user]))
     this.#found.clear()
+    this.#shapes = new LoginShapes()
+    for (const user of users) this.#shapes.add(user)
+    this.#mockSecret = Buffer.from(mockSecret, 'base64')
+  }
+
+  mock(name: string): MockAccount {
+    return mockAccount(name, this.#mockSecret, this.#shapes)
   }
 
   listed(name: string): UserValue | null {
@@ -52,8 +62,10 @@ export class Accounts implements AccountBook {
   found(name: string, user: UserValue | null, error: string | null): void {
     const waiting = this.#lookups.get(name)
     this.#lookups.delete(name)
-    if (user !== null) this.#found.set(name, user)
-    else if (error === null) this.#found.delete(name)
+    if (user !== null) {
+      if (!this.#found.has(name)) this.#shapes.add(user)
+      this.#found.set(name, user)
+    } else if (error === null) this.#found.delete(name)
     for (const answer of waiting ?? []) answer({ user, error })
   }
 

@@ -29,6 +29,7 @@ export const NO_VALUES: PlaneValues = {
   databases: [],
   users: [],
   hba: [],
+  mockSecret: '',
   authQuery: false,
   clientTls: { mode: 'disable', certificate: null, key: null, ca: null, minVersion: 'TLSv1.2' },
   serverTls: { mode: 'disable', certificate: null, key: null, ca: null },

@@ -80,7 +80,6 @@ export class Plane implements ClientHost {
   readonly facts: StatementFacts = new StatementFacts()
   readonly acceptedSettings: Map<string, ParameterSet> = new Map()
   readonly poolSet: PoolSet
-  readonly mockSecret: Buffer
   readonly accounts: Accounts
   readonly sessions: ClientTable
   readonly record: PlaneRecord
@@ -108,7 +107,6 @@ export class Plane implements ClientHost {
     this.record = new PlaneRecord(parts.shared.planes, parts.planeIndex)
     this.sessions = new ClientTable(this.clients)
     this.#serverSlots = new ServerSlotList(this.servers)
-    this.mockSecret = parts.randomBytes(32)
     this.poolSet = new PoolSet(this, { maxUserConnections: 0, maxDatabaseConnections: 0 })
     this.setValues(parts.values)
   }
@@ -146,7 +144,7 @@ export class Plane implements ClientHost {
     const before = this.values
     // Throws, if it does, before anything is changed.
     this.#configuration.replace(values)
-    this.accounts.replace(values.users)
+    this.accounts.replace(values.users, values.mockSecret)
     this.poolSet.limits = values.pool
     if (JSON.stringify(before.serverTls) !== JSON.stringify(values.serverTls)) {
       for (const pool of this.poolSet.all) pool.retire('server_tls has changed')

@@ -130,6 +130,8 @@ export interface PlaneValues {
   readonly databases: readonly DatabaseValue[]
   readonly users: readonly UserValue[]
   readonly hba: readonly HbaRule[]
+  /** For what stands in for users that do not exist: 32 bytes in base64, unknown to anybody, the same after a restart. */
+  readonly mockSecret: string
   /** Whether the control process can look up users that are not listed. */
   readonly authQuery: boolean
   readonly clientTls: ClientTlsValue

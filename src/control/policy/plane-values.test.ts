@@ -21,7 +21,12 @@ function build(change: RawTable = {}): Config {
 }
 
 function compile(change: RawTable = {}, verifiers = new VerifierCache(Buffer.alloc(32, 7))): PlaneValues {
-  return compilePlaneValues(build(change), topology, { version: 9, consoleSocket: '/run/console', verifiers })
+  return compilePlaneValues(build(change), topology, {
+    version: 9,
+    consoleSocket: '/run/console',
+    verifiers,
+    mockSecret: 'c2VjcmV0',
+  })
 }
 
 test('the defaults become the values of a plane', () => {

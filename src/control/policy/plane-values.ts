@@ -12,6 +12,8 @@ export interface PlaneValuesOptions {
   readonly consoleSocket: string
   /** Makes verifiers of clear-text passwords; the same one for the whole life of the process. */
   readonly verifiers: VerifierCache
+  /** 32 bytes in base64. */
+  readonly mockSecret: string
 }
 
 /** The frozen values that a plane works with; the same for the same arguments. */
@@ -33,6 +35,7 @@ export function compilePlaneValues(config: Config, topology: Topology, options: 
       method,
       line: index + 1,
     })),
+    mockSecret: options.mockSecret,
     authQuery: config.auth.query !== null,
     clientTls: {
       mode: clientTls.mode,

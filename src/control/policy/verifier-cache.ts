@@ -23,7 +23,7 @@ export class VerifierCache {
   readonly #secret: Uint8Array
   readonly #entries = new Map<string, Entry>()
 
-  /** `secret`: 32 random bytes, made anew by each process. */
+  /** `secret`: 32 random bytes, the same after a restart, or clients could tell that there was one by the salts. */
   constructor(secret: Uint8Array) {
     this.#secret = secret
   }
