@@ -3,10 +3,13 @@ import { closeSync, fstatSync } from 'node:fs'
 import { BufferArena } from './io/buffer-arena.ts'
 import { FdChannel } from './io/fd-channel.ts'
 import { READ_BYTES, READ_HEADROOM } from './io/link.ts'
-import type { NativeBuffer } from './io/native.ts'
+import { type NativeBuffer, SystemError } from './io/native.ts'
 import { OwnedFd } from './io/owned-fd.ts'
 import { Poller } from './io/poller.ts'
+import { READ_BUFFERS, ReadBuffers } from './io/read-buffers.ts'
+import { SendBatch } from './io/send-batch.ts'
 import { SharedMapping } from './io/shared-memory.ts'
+import { SubmissionRing } from './io/submission-ring.ts'
 import { PLANE } from './memory/plane-records.ts'
 import { openSharedState, type SharedState } from './memory/shared-state.ts'
 import { PlaneCommands } from './plane/commands.ts'
@@ -30,13 +33,15 @@ export interface PlaneOptions {
   readonly pid: number
   /** Monotonic milliseconds, the same clock in every process of this machine. */
   readonly clock: () => number
+  /** False: no io_uring, even where the kernel has it. */
+  readonly useRing: boolean
   readonly heap: Heap
 }
 
 interface PlaneMemory {
   readonly shared: SharedState
-  /** Where every read of the plane lands: the first pages of its part of the memory. */
-  readonly inbound: NativeBuffer
+  /** Where the reads of the plane land: the first pages of its part of the memory. */
+  readonly reads: readonly NativeBuffer[]
   readonly arena: BufferArena
 }
 
@@ -46,7 +51,9 @@ interface PlaneMemory {
  */
 export function runPlane(options: PlaneOptions): number {
   const { planeIndex, clock } = options
-  const { shared, inbound, arena } = mapMemory(options)
+  const { shared, reads, arena } = mapMemory(options)
+  const ring = openRing(options.useRing)
+  const sends = new SendBatch(ring.ring)
   const poller = new Poller(options.architecture)
   const timers = new TimerWheel(clock())
   const plane: Plane = new Plane({
@@ -55,7 +62,8 @@ export function runPlane(options: PlaneOptions): number {
     poller,
     timers,
     arena,
-    inbound,
+    reads: new ReadBuffers(reads, sends),
+    sends,
     values: NO_VALUES,
     randomBytes,
     tell: (event) => {
@@ -73,7 +81,10 @@ export function runPlane(options: PlaneOptions): number {
     onKeeperGone: () => reactor.stop(),
   })
   const control: ControlLink = dialControl(plane, options, {
-    ready: () => keeper.ready(),
+    ready: () => {
+      plane.log('info', `sends leave ${ring.description}`, { plane: planeIndex })
+      keeper.ready()
+    },
     exit: () => reactor.stop(),
   })
   const reactor: Reactor = new Reactor(
@@ -87,18 +98,30 @@ export function runPlane(options: PlaneOptions): number {
   return 0
 }
 
+/** The ring if there can be one, and how sends leave in words. */
+function openRing(wanted: boolean): { readonly ring: SubmissionRing | null; readonly description: string } {
+  const alone = 'one by one'
+  if (!wanted) return { ring: null, description: `${alone} (io_uring is switched off)` }
+  try {
+    return { ring: SubmissionRing.open(), description: 'in batches (io_uring)' }
+  } catch (error) {
+    if (!(error instanceof SystemError)) throw error
+    return { ring: null, description: `${alone} (${error.message})` }
+  }
+}
+
 function mapMemory({ memoryFd, planeIndex }: PlaneOptions): PlaneMemory {
   const fd = new OwnedFd(memoryFd)
   const mapping = new SharedMapping(fd, fstatSync(fd.fd).size)
   closeSync(fd.take())
   const shared = openSharedState(mapping.memory)
-  const inboundAt = shared.regions.arenas + planeIndex * shared.geometry.arenaBytesPerPlane
-  const inboundBytes = READ_HEADROOM + READ_BYTES
-  const buffersAt = inboundAt + inboundBytes
-  const buffers = mapping.window(buffersAt, shared.geometry.arenaBytesPerPlane - inboundBytes)
+  const readsAt = shared.regions.arenas + planeIndex * shared.geometry.arenaBytesPerPlane
+  const readBytes = READ_HEADROOM + READ_BYTES
+  const buffersAt = readsAt + READ_BUFFERS * readBytes
+  const buffers = mapping.window(buffersAt, shared.geometry.arenaBytesPerPlane - READ_BUFFERS * readBytes)
   return {
     shared,
-    inbound: mapping.window(inboundAt, inboundBytes),
+    reads: Array.from({ length: READ_BUFFERS }, (_, at) => mapping.window(readsAt + at * readBytes, readBytes)),
     arena: new BufferArena(buffers, (offset, bytes) => mapping.discard(buffersAt + offset, bytes)),
   }
 }
@@ -151,6 +174,7 @@ function planeHooks(plane: Plane, keeper: KeeperLink, collector: IdleCollector):
     afterEvent: () => plane.deferred.run(),
     settle: () => {
       turns++
+      plane.settle()
       keeper.flush()
     },
     tick: (now) => {

@@ -82,7 +82,7 @@ export class ClientReader implements LinkOwner, Deferrable {
       }
       let start = READ_HEADROOM
       if (this.#inbox.bytes > 0) {
-        this.#inbox.take()
+        this.#inbox.prepend()
         start = this.#inbox.start
       }
       this.#consume(start, READ_HEADROOM + count)

@@ -97,15 +97,17 @@ export class SessionState {
 
   /** SQL that makes `server` this session's; empty when it is as it should be. `facts`: of what comes next. */
   preamble(server: ServerConnection, facts: StatementFacts | null): string {
-    const sql: string[] = []
     this.#endsWith = 0
-    if (this.#parameters !== null && this.#parameters !== server.parameters) {
+    const fits = this.#parameters === null || this.#parameters === server.parameters
+    // The first text's own facts are noted next.
+    this.#onlyBegun = facts === null || (facts.flags & FACT.readsSequence) === 0
+    if (fits && this.#onlyBegun && !this.#transactionLost) return ''
+    const sql: string[] = []
+    if (this.#parameters !== null && !fits) {
       const difference = this.#registry.difference(server.parameters, this.#parameters)
       if (difference !== '') sql.push(difference)
       server.parameters = this.#parameters
     }
-    // The first text's own facts are noted next.
-    this.#onlyBegun = facts === null || (facts.flags & FACT.readsSequence) === 0
     if (!this.#onlyBegun) sql.push(FORGET_SEQUENCES)
     if (this.#transactionLost) sql.push(LOSE_TRANSACTION)
     return sql.length === 0 ? '' : sql.join(';')

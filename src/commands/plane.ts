@@ -10,6 +10,7 @@ export interface PlaneContext {
   readonly pid: number
   readonly parentPid: number
   readonly architecture: string
+  readonly environment: Readonly<Record<string, string | undefined>>
   readonly setTitle: (title: string) => void
 }
 
@@ -30,6 +31,7 @@ export async function plane(parameters: readonly string[], context: PlaneContext
     architecture: context.architecture,
     pid: context.pid,
     clock: cheapMonotonicClock(),
+    useRing: context.environment.SWITCHYARD_IO_URING !== 'off',
     heap: nodeHeap(),
   })
 }

@@ -2,7 +2,7 @@ import type { Region } from '../memory/region.ts'
 import { describeErrno, type NativeBuffer } from './native.ts'
 import type { Outbox } from './outbox.ts'
 import type { OwnedFd } from './owned-fd.ts'
-import { FAILED, lastSocketError, receive, send, WOULD_BLOCK } from './socket.ts'
+import { FAILED, isTransient, lastSocketError, receive, send, WOULD_BLOCK } from './socket.ts'
 
 /** The part of a TLS channel that a stream needs; buffers are the reactor's own. */
 export interface SecureChannel {
@@ -105,20 +105,21 @@ export class ByteStream {
   /** Takes all of `source[start, end)`: to the kernel, or behind what waits. False when the peer is gone or no buffer is left. */
   transmit(source: NativeBuffer, start: number, end: number): boolean {
     if (this.#tls !== null) return this.#transmitSecure(this.#tls, source, start, end)
-    let at = start
-    if (this.#outbox.bytes === 0) {
-      const sent = send(this.fd, source, start, end - start)
-      if (sent === end - start) {
-        this.#f64[this.#written] = (this.#f64[this.#written] as number) + sent
-        return true
-      }
-      if (sent === FAILED) return this.#fail(describeErrno('send', lastSocketError))
-      if (sent > 0) {
-        this.#f64[this.#written] = (this.#f64[this.#written] as number) + sent
-        at += sent
-      }
-    }
-    return this.#park(source, at, end)
+    if (this.#outbox.bytes !== 0) return this.#park(source, start, end)
+    const sent = send(this.fd, source, start, end - start)
+    if (sent === FAILED) return this.#fail(describeErrno('send', lastSocketError))
+    return this.#taken(Math.max(0, sent), source, start, end)
+  }
+
+  /** Plain `source[start, end)` was sent elsewhere with this result: a count or a negative error number. As `transmit`. */
+  settle(result: number, source: NativeBuffer, start: number, end: number): boolean {
+    if (result >= 0 || isTransient(-result)) return this.#taken(Math.max(0, result), source, start, end)
+    return this.#fail(describeErrno('send', -result))
+  }
+
+  #taken(sent: number, source: NativeBuffer, start: number, end: number): boolean {
+    this.#f64[this.#written] = (this.#f64[this.#written] as number) + sent
+    return sent === end - start || this.#park(source, start + sent, end)
   }
 
   /** Sends of what waits as much as the kernel takes; false when the peer is gone. */

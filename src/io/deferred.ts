@@ -12,7 +12,11 @@ export interface Deferrable {
  * kept, and both would land in the buffer that is being walked. Runs in order, right after the event that caused it.
  */
 export class DeferredWork {
-  #waiting: Deferrable[] = []
+  readonly #waiting: Deferrable[] = []
+
+  get isEmpty(): boolean {
+    return this.#waiting.length === 0
+  }
 
   /** Once is enough, however often it is asked for before it runs. */
   add(work: Deferrable): void {
@@ -23,8 +27,10 @@ export class DeferredWork {
 
   /** Until nothing is left, what is added meanwhile included. */
   run(): void {
-    for (let at = 0; at < this.#waiting.length; at++) {
-      const work = this.#waiting[at] as Deferrable
+    const waiting = this.#waiting
+    if (waiting.length === 0) return
+    for (let at = 0; at < waiting.length; at++) {
+      const work = waiting[at] as Deferrable
       work.isDeferred = false
       try {
         work.runDeferred()
@@ -32,6 +38,6 @@ export class DeferredWork {
         work.onFault(error)
       }
     }
-    if (this.#waiting.length > 0) this.#waiting = []
+    waiting.length = 0
   }
 }

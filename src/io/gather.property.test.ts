@@ -3,8 +3,17 @@ import { type TestContext, test } from 'node:test'
 import fc from 'fast-check'
 import { FdChannel } from './fd-channel.ts'
 import { Gather } from './gather.ts'
-import { collect, type LinkBench, nativeBytes, openLink, openSocketPair } from './link-host.fixture.ts'
+import {
+  collect,
+  type LinkBench,
+  nativeBytes,
+  openLink,
+  openLinkOf,
+  openRingIfAllowed,
+  openSocketPair,
+} from './link-host.fixture.ts'
 import { NativeBuffer } from './native.ts'
+import type { SubmissionRing } from './submission-ring.ts'
 
 const OWN_BYTES = 16_384
 
@@ -12,8 +21,9 @@ interface Bench extends LinkBench {
   readonly gather: Gather
 }
 
-function open(t: TestContext, pair = openSocketPair()): Bench {
-  return { ...openLink(t, undefined, pair), gather: new Gather(NativeBuffer.allocate(OWN_BYTES)) }
+function open(t: TestContext, pair = openSocketPair(), ring: SubmissionRing | null = null): Bench {
+  const bench = openLink(t, undefined, pair, ring)
+  return { ...bench, gather: new Gather(NativeBuffer.allocate(OWN_BYTES), bench.host.sends) }
 }
 
 type Step =
@@ -61,6 +71,37 @@ test('any order of forwards and inserts arrives exactly as it was said', (t) => 
     }),
     { numRuns: 150 },
   )
+})
+
+test('what several streams composed stays as it was until the batch has left', (t) => {
+  const ring = openRingIfAllowed()
+  if (ring === null) return t.skip('io_uring is not allowed here')
+  const bench = open(t, openSocketPair(), ring)
+  const links = [bench, ...Array.from({ length: 5 }, () => openLinkOf(t, bench.host))]
+  const message = fc.oneof(fc.nat(50), fc.constantFrom(8191, 8192), fc.nat(9000))
+  fc.assert(
+    fc.property(
+      fc.array(fc.tuple(fc.nat(5), fc.array(message, { minLength: 1, maxLength: 4 })), { maxLength: 20 }),
+      (streams) => {
+        const expected = links.map(() => [] as Buffer[])
+        for (const [index, messages] of streams) {
+          bench.gather.begin((links[index] as typeof bench).owner.link)
+          for (const size of messages) {
+            const bytes = Buffer.alloc(size, (index * 41 + size) & 0xff)
+            bench.gather.insert(bytes)
+            expected[index]?.push(bytes)
+          }
+          assert.equal(bench.gather.flush(), true)
+        }
+        bench.host.sends.flush()
+        for (const [index, link] of links.entries()) {
+          assert.ok(collect(link).equals(Buffer.concat(expected[index] ?? [])), `stream ${index}`)
+        }
+      },
+    ),
+    { numRuns: 100 },
+  )
+  return undefined
 })
 
 /** On a socket that keeps packets apart, each send is one. */

@@ -1,8 +1,11 @@
 import type { Link } from './link.ts'
 import type { NativeBuffer } from './native.ts'
+import type { SendBatch } from './send-batch.ts'
 
 /** A stretch this long goes out by itself rather than being copied behind what was composed before it. */
 const COPY_BYTES = 8192
+/** With less room than this, what was composed before has to leave first. */
+const LEAST_ROOM = 2 * COPY_BYTES
 
 /**
  * One outgoing stream put together from stretches of what was read and messages of our own, so that it leaves with as
@@ -13,6 +16,9 @@ const COPY_BYTES = 8192
  */
 export class Gather {
   readonly #own: NativeBuffer
+  readonly #sends: SendBatch
+  /** Where in `#own` this stream's bytes begin: behind those of others that wait in the batch. */
+  #base = 0
   #length = 0
   #source: NativeBuffer | null = null
   #start = 0
@@ -20,13 +26,17 @@ export class Gather {
   #link: Link | null = null
   #failed = false
 
-  constructor(own: NativeBuffer) {
+  /** `own`: at least 64 KiB of the gather's own. */
+  constructor(own: NativeBuffer, sends: SendBatch) {
+    own.keepStable()
     this.#own = own
+    this.#sends = sends
   }
 
   begin(link: Link): void {
     this.#link = link
     this.#length = 0
+    if (this.#base !== 0) this.#makeRoom()
     this.#source = null
     this.#failed = false
   }
@@ -48,9 +58,13 @@ export class Gather {
   insert(bytes: Uint8Array): void {
     if (this.#source !== null) this.#settle()
     for (let at = 0; at < bytes.length; ) {
-      if (this.#length === this.#own.size) this.#sendOwn()
-      const count = Math.min(bytes.length - at, this.#own.size - this.#length)
-      this.#own.bytes.set(bytes.subarray(at, at + count), this.#length)
+      const end = this.#base + this.#length
+      if (end === this.#own.size) {
+        this.#sendOwn()
+        continue
+      }
+      const count = Math.min(bytes.length - at, this.#own.size - end)
+      this.#own.bytes.set(count === bytes.length ? bytes : bytes.subarray(at, at + count), end)
       this.#length += count
       at += count
     }
@@ -79,20 +93,27 @@ export class Gather {
     if (source === null) return
     this.#source = null
     const count = this.#end - this.#start
-    if (count > COPY_BYTES || this.#length + count > this.#own.size) {
+    if (count > COPY_BYTES || this.#base + this.#length + count > this.#own.size) {
       this.#sendOwn()
       if (count > COPY_BYTES) {
         this.#send(source, this.#start, this.#end)
         return
       }
     }
-    source.bytes.copy(this.#own.bytes, this.#length, this.#start, this.#end)
+    source.bytes.copy(this.#own.bytes, this.#base + this.#length, this.#start, this.#end)
     this.#length += count
   }
 
   #sendOwn(): void {
-    if (this.#length > 0) this.#send(this.#own, 0, this.#length)
+    if (this.#length > 0) this.#send(this.#own, this.#base, this.#base + this.#length)
+    this.#base += this.#length
     this.#length = 0
+    this.#makeRoom()
+  }
+
+  #makeRoom(): void {
+    if (this.#own.size - this.#base < LEAST_ROOM) this.#sends.flush()
+    if (!this.#sends.holds(this.#own)) this.#base = 0
   }
 
   #send(source: NativeBuffer, start: number, end: number): void {

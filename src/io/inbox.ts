@@ -45,11 +45,14 @@ export class Inbox {
     return true
   }
 
-  /**
-   * Moves them to `host.inbound[start, end)`. Up to READ_HEADROOM bytes end where the next read begins, so that what it
-   * delivers continues them.
-   */
+  /** Moves them to `host.inbound[start, end)`. */
   take(): void {
+    this.#host.reads.claim()
+    this.prepend()
+  }
+
+  /** The same right after a read: up to READ_HEADROOM bytes end where what it delivered begins, which continues them. */
+  prepend(): void {
     const { arena, inbound } = this.#host
     const { inboxHandle } = this.#fields
     const count = this.bytes

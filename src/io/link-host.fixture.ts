@@ -9,9 +9,12 @@ import { acceptClient, openListener } from './listener.ts'
 import { AF_UNIX, check, NativeBuffer, native, SOCK_CLOEXEC, SOCK_NONBLOCK, SOCK_STREAM } from './native.ts'
 import { OwnedFd } from './owned-fd.ts'
 import { Poller } from './poller.ts'
+import { ReadBuffers } from './read-buffers.ts'
+import { SendBatch } from './send-batch.ts'
 import { createMemoryFile, SharedMapping } from './shared-memory.ts'
 import { localAddress, receive, send, shutdownWrite, startConnect, WOULD_BLOCK } from './socket.ts'
 import { parseSocketAddress } from './socket-address.ts'
+import { SubmissionRing } from './submission-ring.ts'
 
 /** Both ends of a stream, non-blocking. */
 export function openSocketPair(): [OwnedFd, OwnedFd] {
@@ -33,23 +36,45 @@ export function openArena(bytes: number): { arena: BufferArena; discarded: [numb
   return { arena, discarded }
 }
 
+/** Null where io_uring is forbidden, as in many containers. */
+export function openRingIfAllowed(): SubmissionRing | null {
+  try {
+    return SubmissionRing.open()
+  } catch {
+    return null
+  }
+}
+
 /** What links need, for tests: a poller that is turned by hand, and memory. */
 export class TestLinkHost implements LinkHost {
   readonly poller: Poller = new Poller(arch())
   readonly arena: BufferArena
-  readonly inbound: NativeBuffer = NativeBuffer.allocate(READ_HEADROOM + READ_BYTES)
+  readonly sends: SendBatch
+  readonly reads: ReadBuffers
   readonly ciphertext: NativeBuffer = NativeBuffer.allocate(32_768)
   readonly deferred = new DeferredWork()
   readonly outbound: NativeBuffer = NativeBuffer.allocate(65_536)
 
-  constructor(arenaBytes: number = 8 * 1024 * 1024) {
+  /** `ring`: sends leave in batches, at the end of each turn. */
+  constructor(arenaBytes: number = 8 * 1024 * 1024, ring: SubmissionRing | null = null) {
+    this.sends = new SendBatch(ring)
+    const buffers = Array.from({ length: 4 }, () => NativeBuffer.allocate(READ_HEADROOM + READ_BYTES))
+    this.reads = new ReadBuffers(buffers, this.sends)
     this.arena = openArena(arenaBytes).arena
+  }
+
+  get inbound(): NativeBuffer {
+    return this.reads.current
   }
 
   /** One wake-up; how many events there were. */
   turn(waitMs = 0): number {
     const count = this.poller.wait(waitMs)
     this.poller.dispatch(count, () => this.deferred.run())
+    do {
+      this.deferred.run()
+      this.sends.flush()
+    } while (!this.deferred.isEmpty)
     return count
   }
 
@@ -190,14 +215,25 @@ export interface LinkBench {
   readonly peer: RawPeer
 }
 
-export function openLink(t: TestContext, arenaBytes?: number, [mine, theirs] = openSocketPair()): LinkBench {
-  const host = new TestLinkHost(arenaBytes)
+/** `ring`: what is written waits for `host.sends.flush()`, or the end of a turn. */
+export function openLink(
+  t: TestContext,
+  arenaBytes?: number,
+  [mine, theirs] = openSocketPair(),
+  ring: SubmissionRing | null = null,
+): LinkBench {
+  const host = new TestLinkHost(arenaBytes, ring)
+  t.after(() => host.close())
+  return openLinkOf(t, host, [mine, theirs])
+}
+
+/** One more link of the same host. */
+export function openLinkOf(t: TestContext, host: TestLinkHost, [mine, theirs] = openSocketPair()): LinkBench {
   const owner = new TestLink(host, mine)
   const peer = new RawPeer(theirs)
   t.after(() => {
     owner.link.close()
     peer.close()
-    host.close()
   })
   return { host, owner, peer }
 }

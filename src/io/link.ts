@@ -6,6 +6,8 @@ import type { NativeBuffer } from './native.ts'
 import { Outbox, type OutboxFields } from './outbox.ts'
 import type { OwnedFd } from './owned-fd.ts'
 import { HANG_UP, PEER_ENDED, type Poller, type PollTarget, READABLE, WRITABLE } from './poller.ts'
+import type { ReadBuffers } from './read-buffers.ts'
+import type { BatchedSender, SendBatch } from './send-batch.ts'
 import { FAILED, shutdownWrite, WOULD_BLOCK } from './socket.ts'
 
 /**
@@ -19,8 +21,10 @@ export const READ_BYTES = 65_536
 export interface LinkHost {
   readonly poller: Poller
   readonly arena: BufferArena
-  /** READ_HEADROOM + READ_BYTES. One read at a time lands here and is used up before the next descriptor is served. */
+  readonly reads: ReadBuffers
+  /** `reads.current`: READ_HEADROOM + READ_BYTES. The last read landed here and is used up before the next descriptor is served. */
   readonly inbound: NativeBuffer
+  readonly sends: SendBatch
   /** Ciphertext on its way between socket and TLS channel. */
   readonly ciphertext: NativeBuffer
   /** Messages of our own on their way to a socket. */
@@ -60,7 +64,7 @@ export const LINK_FAILED = FAILED
  *
  * Owns descriptor, TLS channel and outbox, and frees all in `close`; nothing may be called afterwards.
  */
-export class Link implements PollTarget, Deferrable {
+export class Link implements PollTarget, Deferrable, BatchedSender {
   isDeferred = false
   readonly #host: LinkHost
   readonly #owner: LinkOwner
@@ -72,6 +76,9 @@ export class Link implements PollTarget, Deferrable {
   #closed = false
   #endMatters = false
   #sending: Sending = 'open'
+  /** Bytes of it are in `host.sends`. */
+  #isBatched = false
+  #isLost = false
 
   constructor(host: LinkHost, owner: LinkOwner, region: Region, slot: number, fields: LinkFields, fd: OwnedFd) {
     this.#host = host
@@ -161,7 +168,9 @@ export class Link implements PollTarget, Deferrable {
   }
 
   runDeferred(): void {
-    if (this.#reading && !this.#closed) this.#owner.onReadable()
+    if (this.#closed) return
+    if (this.#isLost) this.#lost()
+    else if (this.#reading) this.#owner.onReadable()
   }
 
   onFault(error: unknown): void {
@@ -173,16 +182,34 @@ export class Link implements PollTarget, Deferrable {
    * LINK_FAILED. With TLS call again until it is empty.
    */
   read(): number {
+    this.#host.reads.claim()
     const count = this.#stream.receive(this.#host.inbound, READ_HEADROOM, READ_BYTES)
     if (this.blocked) this.#watch()
     return count
   }
 
-  /** Sends `source[start, end)` or lets the rest wait. False when the peer is gone or the arena is full: close it. */
+  /**
+   * Sends `source[start, end)`, now or with the others at the end of this wake-up, or lets the rest wait. False when the peer
+   * is gone or the arena is full: close it. When that shows later, `onLost` is called.
+   */
   write(source: NativeBuffer, start: number, end: number): boolean {
+    const { sends } = this.#host
+    if (this.#isBatched) sends.flush()
+    if (!this.secure && !this.blocked && sends.add(this, source, start, end)) {
+      this.#isBatched = true
+      return true
+    }
     const taken = this.#stream.transmit(source, start, end)
     if (this.blocked) this.#watch()
     return taken
+  }
+
+  onSent(result: number, source: NativeBuffer, start: number, end: number): void {
+    this.#isBatched = false
+    if (!this.#stream.settle(result, source, start, end)) {
+      this.#isLost = true
+      this.#host.deferred.add(this)
+    } else if (this.blocked) this.#watch()
   }
 
   /** The same for bytes of our own making, which are copied. */
@@ -203,6 +230,7 @@ export class Link implements PollTarget, Deferrable {
 
   /** No more will be written: the peer sees the end after what waits and is on its way. It may still be read from. */
   hangUp(): void {
+    if (this.#isBatched) this.#host.sends.flush()
     if (this.#sending === 'open') this.#sending = 'hanging up'
     if (this.#sending === 'hanging up' && !this.blocked) {
       this.farewell()
@@ -222,6 +250,7 @@ export class Link implements PollTarget, Deferrable {
 
   close(): void {
     if (this.#closed) return
+    if (this.#isBatched) this.#host.sends.flush()
     this.#closed = true
     this.#unwatch()
     this.#stream.close()
@@ -230,9 +259,7 @@ export class Link implements PollTarget, Deferrable {
   #serve(events: number): void {
     if ((events & WRITABLE) !== 0 && (this.#interest & WRITABLE) !== 0) {
       if (!this.#stream.flush()) {
-        // What the peer said before is still there to be read, and may say why.
-        this.#owner.onReadable()
-        if (!this.#closed) this.#owner.onLost()
+        this.#lost()
         return
       }
       this.#watch()
@@ -257,6 +284,12 @@ export class Link implements PollTarget, Deferrable {
   #drained(): void {
     if (this.#sending !== 'open') this.hangUp()
     this.#owner.onDrained()
+  }
+
+  /** What the peer said before is still there to be read, and may say why. */
+  #lost(): void {
+    this.#owner.onReadable()
+    if (!this.#closed) this.#owner.onLost()
   }
 
   #watch(): void {

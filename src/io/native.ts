@@ -93,6 +93,16 @@ export const native = {
   ) => number,
   munmap: libc.func('int munmap(uintptr_t, size_t)') as (at: number, bytes: number) => number,
   madvise: libc.func('int madvise(uintptr_t, size_t, int)') as (at: number, bytes: number, advice: number) => number,
+  /** For calls that the C library has no function for. */
+  syscall: libc.func('int64_t syscall(int64_t, int64_t, uintptr_t, int64_t, int64_t, int64_t, int64_t)') as (
+    number: number,
+    a: number,
+    b: number,
+    c: number,
+    d: number,
+    e: number,
+    f: number,
+  ) => number,
   getrlimit: libc.func('int getrlimit(int, uintptr_t)') as (resource: number, limits: number) => number,
   setrlimit: libc.func('int setrlimit(int, uintptr_t)') as (resource: number, limits: number) => number,
   prctl: libc.func('int prctl(int, size_t, size_t, size_t, size_t)') as (
@@ -108,7 +118,7 @@ export const native = {
 export const errno = (): number => koffi.errno()
 
 export const ERRNO = koffi.os.errno as Readonly<
-  Record<'EAGAIN' | 'EINTR' | 'EINPROGRESS' | 'ECONNRESET' | 'EMFILE' | 'ENFILE' | 'EADDRINUSE', number>
+  Record<'EAGAIN' | 'EINTR' | 'EINVAL' | 'EINPROGRESS' | 'ECONNRESET' | 'EMFILE' | 'ENFILE' | 'EADDRINUSE', number>
 >
 
 /** `connect: ECONNREFUSED`, for logs. */
@@ -158,6 +168,8 @@ export class NativeBuffer {
   readonly bytes: Buffer
   readonly address: number
   readonly size: number
+  /** 0: its bytes may change at any time. Else the last batch of sends that refers to them: see `SendBatch`. */
+  batch = 0
 
   private constructor(bytes: Buffer, address: number) {
     this.bytes = bytes
@@ -169,6 +181,11 @@ export class NativeBuffer {
   static allocate(size: number): NativeBuffer {
     const bytes = Buffer.alloc(size)
     return new NativeBuffer(bytes, addressOf(bytes))
+  }
+
+  /** From now on who writes into it asks `SendBatch.holds` before. */
+  keepStable(): void {
+    this.batch = -1
   }
 
   /** A window of a mapping. */

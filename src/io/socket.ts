@@ -50,7 +50,12 @@ export function send(fd: OwnedFd, source: NativeBuffer, offset: number, bytes: n
 
 function failure(): number {
   lastSocketError = errno()
-  return lastSocketError === ERRNO.EAGAIN || lastSocketError === ERRNO.EINTR ? WOULD_BLOCK : FAILED
+  return isTransient(lastSocketError) ? WOULD_BLOCK : FAILED
+}
+
+/** The same call may work later. */
+export function isTransient(code: number): boolean {
+  return code === ERRNO.EAGAIN || code === ERRNO.EINTR
 }
 
 /** Starts a non-blocking connect; the socket becomes writable when it is decided: ask `connectResult`. Throws SystemError. */

@@ -3,9 +3,11 @@ import { arch } from 'node:os'
 import type { TestContext } from 'node:test'
 import { BufferArena } from '../io/buffer-arena.ts'
 import { READ_BYTES, READ_HEADROOM } from '../io/link.ts'
-import { openSocketPair, RawPeer } from '../io/link-host.fixture.ts'
+import { openRingIfAllowed, openSocketPair, RawPeer } from '../io/link-host.fixture.ts'
 import { native } from '../io/native.ts'
 import { Poller } from '../io/poller.ts'
+import { ReadBuffers } from '../io/read-buffers.ts'
+import { SendBatch } from '../io/send-batch.ts'
 import { createMemoryFile, SharedMapping } from '../io/shared-memory.ts'
 import type { PlaneEvent } from '../memory/control-protocol.ts'
 import { regionsOf } from '../memory/layout.ts'
@@ -123,7 +125,10 @@ export class TestPlane {
     const mapping = new SharedMapping(file, totalBytes)
     file.close()
     const shared = formatSharedState(mapping.memory, GEOMETRY, 0)
-    const buffersAt = arenas + READ_HEADROOM + READ_BYTES
+    const readBytes = READ_HEADROOM + READ_BYTES
+    const buffersAt = arenas + 4 * readBytes
+    const sends = new SendBatch(openRingIfAllowed())
+    const reads = Array.from({ length: 4 }, (_, at) => mapping.window(arenas + at * readBytes, readBytes))
     this.shard = new TestShard(this.#poller)
     this.plane = new Plane({
       planeIndex: 0,
@@ -133,7 +138,8 @@ export class TestPlane {
       arena: new BufferArena(mapping.window(buffersAt, totalBytes - buffersAt), (offset, bytes) =>
         mapping.discard(buffersAt + offset, bytes),
       ),
-      inbound: mapping.window(arenas, READ_HEADROOM + READ_BYTES),
+      reads: new ReadBuffers(reads, sends),
+      sends,
       values: testPlaneValues(this.shard, timeouts, poolSize),
       randomBytes: (count) => Buffer.alloc(count, 5),
       tell: (event) => this.events.push(event) > 0,
@@ -159,6 +165,7 @@ export class TestPlane {
     for (let quiet = 0; quiet < 3; ) {
       const count = this.#poller.wait(quiet === 0 ? 0 : 1)
       this.#poller.dispatch(count, () => this.plane.deferred.run())
+      this.plane.settle()
       quiet = count > 0 ? 0 : quiet + 1
     }
   }
@@ -167,7 +174,6 @@ export class TestPlane {
   pass(milliseconds: number): void {
     this.plane.now += milliseconds
     this.#timers.advance(this.plane.now)
-    this.plane.deferred.run()
     this.settle()
   }
 

@@ -6,10 +6,11 @@ import { poolSettings } from '../client/pool-choice.ts'
 import type { BufferArena } from '../io/buffer-arena.ts'
 import { DeferredWork } from '../io/deferred.ts'
 import { Gather } from '../io/gather.ts'
-import { READ_BYTES, READ_HEADROOM } from '../io/link.ts'
 import { NativeBuffer } from '../io/native.ts'
 import type { OwnedFd } from '../io/owned-fd.ts'
 import type { Poller } from '../io/poller.ts'
+import type { ReadBuffers } from '../io/read-buffers.ts'
+import type { SendBatch } from '../io/send-batch.ts'
 import type { PlaneEvent } from '../memory/control-protocol.ts'
 import type { NewClient, SlotReference } from '../memory/keeper-protocol.ts'
 import type { Region } from '../memory/region.ts'
@@ -46,8 +47,8 @@ export interface PlaneParts {
   readonly poller: Poller
   readonly timers: TimerWheel
   readonly arena: BufferArena
-  /** READ_HEADROOM + READ_BYTES in shared memory. */
-  readonly inbound: NativeBuffer
+  readonly reads: ReadBuffers
+  readonly sends: SendBatch
   readonly values: PlaneValues
   randomBytes(count: number): Buffer
   /** Says it to the control process, if that listens. */
@@ -65,12 +66,13 @@ export class Plane implements ClientHost {
   readonly poller: Poller
   readonly timers: TimerWheel
   readonly arena: BufferArena
-  readonly inbound: NativeBuffer
+  readonly reads: ReadBuffers
+  readonly sends: SendBatch
   readonly deferred: DeferredWork = new DeferredWork()
   readonly outbound: NativeBuffer = NativeBuffer.allocate(OUTBOUND_BYTES)
   readonly ciphertext: NativeBuffer = NativeBuffer.allocate(CIPHERTEXT_BYTES)
-  readonly toClient: Gather = new Gather(NativeBuffer.allocate(GATHER_BYTES))
-  readonly toServer: Gather = new Gather(NativeBuffer.allocate(GATHER_BYTES))
+  readonly toClient: Gather
+  readonly toServer: Gather
   readonly clients: Region
   readonly servers: Region
   readonly pools: Region
@@ -99,8 +101,10 @@ export class Plane implements ClientHost {
     this.poller = parts.poller
     this.timers = parts.timers
     this.arena = parts.arena
-    this.inbound = parts.inbound
-    if (parts.inbound.size !== READ_HEADROOM + READ_BYTES) throw new Error('inbound buffer of the wrong size')
+    this.reads = parts.reads
+    this.sends = parts.sends
+    this.toClient = new Gather(NativeBuffer.allocate(GATHER_BYTES), parts.sends)
+    this.toServer = new Gather(NativeBuffer.allocate(GATHER_BYTES), parts.sends)
     this.clients = parts.shared.clients
     this.servers = parts.shared.servers
     this.pools = parts.shared.pools
@@ -109,6 +113,10 @@ export class Plane implements ClientHost {
     this.#serverSlots = new ServerSlotList(this.servers)
     this.poolSet = new PoolSet(this, { maxUserConnections: 0, maxDatabaseConnections: 0 })
     this.setValues(parts.values)
+  }
+
+  get inbound(): NativeBuffer {
+    return this.reads.current
   }
 
   get values(): PlaneValues {
@@ -255,6 +263,14 @@ export class Plane implements ClientHost {
     this.draining = true
     this.record.note('draining', 1)
     for (const session of this.sessions.all) session.onDraining()
+  }
+
+  /** The end of a wake-up: everything that was held back leaves, and whoever it concerns goes on. */
+  settle(): void {
+    do {
+      this.deferred.run()
+      this.sends.flush()
+    } while (!this.deferred.isEmpty)
   }
 
   /** Once a second. */

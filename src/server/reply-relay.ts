@@ -113,7 +113,6 @@ export class ReplyRelay {
   #finish(): void {
     const { client } = this.#server
     if (client && !this.#host.toClient.flush()) client.onLost()
-    else if (client?.link.blocked) this.#server.link.pauseReading()
   }
 
   /** A message, or its first part, that only needs forwarding. */
@@ -225,7 +224,6 @@ export class ReplyRelay {
       client.onLost()
       return false
     }
-    if (client.link.blocked) server.link.pauseReading()
     client.onReady(status)
     if (server.state === 'closing') return false
     client.onProgress()

@@ -43,7 +43,7 @@ export class TestServerHost extends TestLinkHost implements ServerHost {
   readonly timers: TimerWheel = new TimerWheel(1000)
   readonly parameters: ParameterRegistry = new ParameterRegistry()
   readonly scramKeys: ScramKeyCache = new ScramKeyCache(4)
-  readonly toClient: Gather = new Gather(NativeBuffer.allocate(65_536))
+  readonly toClient: Gather = new Gather(NativeBuffer.allocate(65_536), this.sends)
   readonly planeIndex = 0
   readonly serverTls = { mode: 'disable', context: null } as const
   readonly limits: LimitValues = {

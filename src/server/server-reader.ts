@@ -49,6 +49,10 @@ export class ServerReader implements LinkOwner {
       if (server.handshake?.securing || this.link.closed) return
     }
     for (;;) {
+      if (server.client?.link.blocked) {
+        this.link.pauseReading()
+        return
+      }
       const count = this.link.read()
       if (count === LINK_EMPTY) return
       if (count <= 0) {
@@ -57,7 +61,7 @@ export class ServerReader implements LinkOwner {
       }
       let start = READ_HEADROOM
       if (this.#inbox.bytes > 0) {
-        this.#inbox.take()
+        this.#inbox.prepend()
         start = this.#inbox.start
       }
       this.#consume(start, READ_HEADROOM + count)

@@ -63,7 +63,8 @@ export class StatementFacts {
     this.#bytes = bytes
     this.pins = 0
     this.flags = 0
-    this.settings.length = 0
+    // Even to what it is already, V8 sets a length through its runtime.
+    if (this.settings.length !== 0) this.settings.length = 0
     this.#scan.open(bytes, end)
     let statements = 0
     let kind = lexer.next()
