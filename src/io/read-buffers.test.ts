@@ -26,6 +26,19 @@ test('a buffer whose bytes wait to leave is not read into; when all wait, they l
   return undefined
 })
 
+test('a buffer that is passed on in parts, the last of which waits while the others have left, is not read into', (t) => {
+  const ring = openRingIfAllowed()
+  if (ring === null) return t.skip('io_uring is not allowed here')
+  const { host, owner } = openLink(t, undefined, openSocketPair(), ring)
+  const buffers = [nativeBytes('ab'), nativeBytes('c')] as const
+  const reads = new ReadBuffers(buffers, host.sends)
+  owner.link.write(reads.current, 0, 1)
+  owner.link.write(reads.current, 1, 2)
+  reads.claim()
+  assert.equal(reads.current, buffers[1])
+  return undefined
+})
+
 test('after a batch the first buffer is used again', (t) => {
   const ring = openRingIfAllowed()
   if (ring === null) return t.skip('io_uring is not allowed here')

@@ -27,20 +27,14 @@ export class ReadBuffers {
 
   /** Makes a buffer current that may be overwritten. Nobody may still be using what the last one holds. */
   claim(): void {
-    const { serial } = this.#sends
-    if (this.#serial !== serial) this.#begin()
-    else if (this.#sends.holds(this.current)) {
-      if (this.#at + 1 === this.#buffers.length) {
-        this.#sends.flush()
-        this.#begin()
-      } else this.current = this.#buffers[++this.#at] as NativeBuffer
+    // A batch has left: the first buffer, which is the one in the processor's cache, is free again, most likely.
+    if (this.#serial !== this.#sends.serial) this.#at = 0
+    while (this.#sends.holds(this.#buffers[this.#at] as NativeBuffer)) {
+      if (++this.#at < this.#buffers.length) continue
+      this.#sends.flush()
+      this.#at = 0
     }
-  }
-
-  /** All bytes have left: the first buffer, which is the one in the processor's cache, is free again. */
-  #begin(): void {
     this.#serial = this.#sends.serial
-    this.#at = 0
-    this.current = this.#buffers[0] as NativeBuffer
+    this.current = this.#buffers[this.#at] as NativeBuffer
   }
 }
