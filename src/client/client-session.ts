@@ -229,7 +229,7 @@ export class ClientSession implements SeatedSession, ReaderSession, RequestSessi
 
   /** The plane drains: a client without a transaction is told now, the others when theirs is over. */
   onDraining(): void {
-    const inTransaction = this.server !== null && this.server.status !== STATUS.idle
+    const inTransaction = this.server?.inTransaction === true
     const isBusy = this.#step === 'waiting' || this.seat.isOwed || inTransaction || this.requests.midMessage
     if (this.#step === 'closing' || isBusy) return
     this.close('draining', FATAL('57P01', 'terminating connection: the router is shutting down'))

@@ -1,5 +1,4 @@
 import { PIN } from '../memory/client-slots.ts'
-import { STATUS } from '../protocol/message-type.ts'
 import type { ErrorFields } from '../protocol/messages.ts'
 import type { ReplySink } from '../server/reply-sink.ts'
 import type { ServerConnection } from '../server/server-connection.ts'
@@ -157,7 +156,7 @@ export class ServerSeat implements PoolWaiter {
     if (server === null) return
     const { isOwed } = this
     const { pins } = this.#session.settings
-    const isClean = !isOwed && server.status === STATUS.idle && !isMidway
+    const isClean = !isOwed && !server.inTransaction && !isMidway
     const isDedicated = (pins & (PIN.console | PIN.replication)) !== 0
     this.#have(null)
     if (!isClean || isDedicated) {

@@ -11,6 +11,8 @@ import type { RequestSession } from './request-relay.ts'
 
 const writer = new MessageWriter()
 const STATEMENT = 0x53
+/** An empty text without parameters. */
+const EMPTY_TAIL = Buffer.from('\0\0\0')
 
 /** What to take back when an error skips a Parse or Close that was noted when it was sent. */
 interface Undo {
@@ -165,7 +167,7 @@ export class StatementRelay {
     this.#named ??= new SessionStatements(this.#host.statements)
     const statement = this.#named.add(name, tail)
     if (statement === null) {
-      this.#duplicate(server, name)
+      this.#duplicate(server, name, tail)
       return true
     }
     if (server.statements.use(statement)) {
@@ -180,12 +182,11 @@ export class StatementRelay {
     return true
   }
 
-  /** The server is made to say it: 42P05, at the right place among its other answers. */
-  #duplicate(server: ServerConnection, name: string): void {
-    const text = Buffer.from('\0\0\0')
+  /** The server is made to say it: 42P05, at the right place among its other answers, unless the text has an error. */
+  #duplicate(server: ServerConnection, name: string, tail: Buffer): void {
     writeCloseStatement(writer.reset(), name)
-    writeParse(writer, name, text)
-    writeParse(writer, name, text)
+    writeParse(writer, name, EMPTY_TAIL)
+    writeParse(writer, name, tail)
     this.#note(REPLY.close | SWALLOW, 'server-close', '', null)
     this.#note(REPLY.parse | SWALLOW, 'server-parse', '', null)
     this.#note(REPLY.parse, 'server-parse', '', null)

@@ -157,6 +157,11 @@ test('an extended query is unfinished until its Sync', () => {
     assert.equal(queue.unfinished, unfinished)
   }
   rest(queue)
+  assert.equal(queue.unfinished, true, 'all of it answered')
+  queue.push(sync)
+  assert.equal(queue.unfinished, false)
+  queue.push(parse)
+  queue.clear()
   assert.equal(queue.unfinished, false)
 })
 

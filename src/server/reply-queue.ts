@@ -41,6 +41,7 @@ export class ReplyQueue {
   /** ReadyForQuery that came, or will never come. */
   answered = 0
   #skipping = false
+  #unfinished = false
   #copyEnded = false
 
   /** `ring` is REPLY_RING_BYTES long. */
@@ -67,11 +68,9 @@ export class ReplyQueue {
     return this.#skipping
   }
 
-  /** The last request is one of an extended query whose Sync has not been pushed. */
+  /** Messages of an extended query have been pushed, and no Sync since; whether they are answered or not. */
   get unfinished(): boolean {
-    if (this.#count === 0) return false
-    const last = this.#ring[(this.#first + this.#count - 1) & (REPLY_RING_BYTES - 1)] as number
-    return (last & KIND) > REPLY.functionCall
+    return this.#unfinished
   }
 
   /** Kind and flags of the oldest, 0 when nothing is owed. */
@@ -92,7 +91,8 @@ export class ReplyQueue {
   #append(entry: number): void {
     this.#ring[(this.#first + this.#count) & (REPLY_RING_BYTES - 1)] = entry
     this.#count++
-    if ((entry & KIND) <= REPLY.functionCall) {
+    this.#unfinished = (entry & KIND) > REPLY.functionCall
+    if (!this.#unfinished) {
       this.#ready++
       this.#skipping = false
     }
@@ -149,6 +149,7 @@ export class ReplyQueue {
     this.#count = 0
     this.#ready = 0
     this.#skipping = false
+    this.#unfinished = false
     this.#copyEnded = false
   }
 }

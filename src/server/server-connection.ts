@@ -3,6 +3,7 @@ import { describeErrno } from '../io/native.ts'
 import { connectResult, localAddress, tuneSocket } from '../io/socket.ts'
 import { parseSocketAddress } from '../io/socket-address.ts'
 import type { ServerState } from '../memory/server-slots.ts'
+import { STATUS } from '../protocol/message-type.ts'
 import { type ErrorFields, TERMINATE } from '../protocol/messages.ts'
 import type { ParameterSet } from '../session/parameters.ts'
 import { ServerStatements } from '../session/prepared-statements.ts'
@@ -112,6 +113,11 @@ export class ServerConnection implements ReadServer, HandshakeOwner {
   reportedName(name: string): string | null {
     for (const reported of this.reported.keys()) if (reported.toLowerCase() === name) return reported
     return null
+  }
+
+  /** A transaction is open, be it the implicit one of an extended query without its Sync. */
+  get inTransaction(): boolean {
+    return this.#status !== STATUS.idle || this.queue.unfinished
   }
 
   noteStatus(status: number): void {

@@ -1,0 +1,66 @@
+import fc from 'fast-check'
+import type { Frame } from './frame.ts'
+import type { Step } from './program.ts'
+import type { Statement } from './statement.ts'
+
+const STATEMENTS = ['p1', 'p2', 'p3'] as const
+const PORTALS = ['', 'w1', 'w2'] as const
+const named = fc.constantFrom(...STATEMENTS)
+const portal = fc.constantFrom(...PORTALS)
+const rows = fc.constantFrom(0, 0, 0, 1, 2)
+
+/** What drivers do with a text: Parse, Bind, Describe, Execute of the unnamed ones. */
+function oneShot(statement: Statement): Frame[] {
+  return [
+    { type: 'parse', name: '', statement },
+    { type: 'bind', portal: '', name: '', values: statement.values },
+    { type: 'describe', kind: 'P', name: '' },
+    { type: 'execute', portal: '', rows: 0 },
+  ]
+}
+
+function item(anyStatement: fc.Arbitrary<Statement>): fc.Arbitrary<Frame[]> {
+  // COPY is a step of its own: what the server wants to read next would be ambiguous here.
+  const statement = anyStatement.filter(({ sql }) => !sql.startsWith('COPY'))
+  const prepare = fc.tuple(named, statement, fc.boolean()).map(([name, text, describe]): Frame[] => {
+    const parse: Frame = { type: 'parse', name, statement: text }
+    return describe ? [parse, { type: 'describe', kind: 'S', name }] : [parse]
+  })
+  const prepareAndRun = fc.tuple(named, statement, portal, rows).map(([name, text, to, limit]): Frame[] => [
+    { type: 'parse', name, statement: text },
+    { type: 'bind', portal: to, name, values: text.values },
+    { type: 'execute', portal: to, rows: limit },
+  ])
+  const values = fc.constantFrom<readonly (string | null)[]>([], [], ['1'], ['0'], [null], ['on', 'x'])
+  const run = fc.tuple(named, portal, values, rows).map(([name, to, given, limit]): Frame[] => [
+    { type: 'bind', portal: to, name, values: given },
+    { type: 'describe', kind: 'P', name: to },
+    { type: 'execute', portal: to, rows: limit },
+  ])
+  const single: fc.Arbitrary<Frame> = fc.oneof(
+    fc.record({ type: fc.constant('execute' as const), portal, rows }),
+    fc.record({ type: fc.constant('describe' as const), kind: fc.constant('S' as const), name: named }),
+    fc.record({
+      type: fc.constant('close' as const),
+      kind: fc.constant('S' as const),
+      name: fc.oneof(named, fc.constant('')),
+    }),
+    fc.record({ type: fc.constant('close' as const), kind: fc.constant('P' as const), name: portal }),
+    fc.record({ type: fc.constantFrom('flush' as const, 'sync' as const) }),
+  )
+  return fc.oneof(
+    { weight: 6, arbitrary: statement.map(oneShot) },
+    { weight: 3, arbitrary: prepare },
+    { weight: 3, arbitrary: prepareAndRun },
+    { weight: 4, arbitrary: run },
+    { weight: 4, arbitrary: single.map((frame) => [frame]) },
+  )
+}
+
+/** Up to four pieces of extended protocol in one go, mostly with a Sync behind them. */
+export function pipeline(anyStatement: fc.Arbitrary<Statement>): fc.Arbitrary<Step> {
+  const last = fc.constantFrom<Frame>({ type: 'sync' }, { type: 'sync' }, { type: 'sync' }, { type: 'flush' })
+  return fc
+    .tuple(fc.array(item(anyStatement), { minLength: 1, maxLength: 4 }), last)
+    .map(([items, end]): Step => ({ kind: 'extended', frames: [...items.flat(), end] }))
+}

@@ -1,0 +1,41 @@
+/** Roles that programs may become; created once per cluster, members of everything. */
+export const ROLES = ['fuzz_reader', 'fuzz_writer'] as const
+
+/** Everything that programs find in their database. Run as superuser, in a schema `public` that is empty. */
+const OBJECTS = `
+  CREATE TABLE item (id serial PRIMARY KEY, owner int, note text CHECK (note <> 'bad'));
+  INSERT INTO item (owner, note) VALUES (0, 'old'), (1, 'old'), (2, 'old');
+  CREATE TABLE fixed (id int PRIMARY KEY, note text);
+  INSERT INTO fixed VALUES (1, 'first');
+  CREATE TABLE star (a int, b text);
+  INSERT INTO star VALUES (1, 'x'), (2, NULL);
+  ALTER TABLE star OWNER TO fuzz_writer;
+  CREATE TABLE secret (tenant text, content text);
+  INSERT INTO secret VALUES ('t1', 'of one'), ('t2', 'of two');
+  ALTER TABLE secret ENABLE ROW LEVEL SECURITY;
+  CREATE POLICY own ON secret USING (tenant = current_setting('app.tenant', true));
+  CREATE SEQUENCE counter;
+  CREATE FUNCTION remember(name text, value text) RETURNS text LANGUAGE plpgsql AS
+    $$ BEGIN RETURN set_config(name, value, false); END $$;
+  CREATE FUNCTION shout(words text) RETURNS int LANGUAGE plpgsql AS
+    $$ BEGIN RAISE NOTICE '%', upper(words) USING DETAIL = words; RETURN length(words); END $$;
+  CREATE FUNCTION complain(hint text, detail text) RETURNS void LANGUAGE plpgsql AS
+    $$ BEGIN RAISE EXCEPTION 'a complaint' USING HINT = hint, DETAIL = detail, ERRCODE = 'AB123'; END $$;
+  GRANT ALL ON ALL TABLES IN SCHEMA public TO PUBLIC;
+  GRANT ALL ON ALL SEQUENCES IN SCHEMA public TO PUBLIC;
+`
+
+/** A database as programs find it, whatever was in it. */
+export const PLAYGROUND = `
+  DROP SCHEMA IF EXISTS public CASCADE;
+  CREATE SCHEMA public;
+  GRANT ALL ON SCHEMA public TO PUBLIC;
+  ${OBJECTS}
+`
+
+/** What a program did to the playground, undone; cheaper than making it anew, and enough unless it changed the schema. */
+export const TIDY = `
+  TRUNCATE item RESTART IDENTITY;
+  INSERT INTO item (owner, note) VALUES (0, 'old'), (1, 'old'), (2, 'old');
+  SELECT setval('counter', 1, false);
+`

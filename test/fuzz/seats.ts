@@ -1,0 +1,164 @@
+import type { Frame } from './frame.ts'
+import type { Startup, Step } from './program.ts'
+import type { Trait } from './statement.ts'
+
+/** What the scheduler sees of a client: of the direct run, which decides for both. */
+export interface Seated {
+  /** Transaction status: `I`, `T` or `E`. */
+  readonly status: string
+  /** An extended query waits for its Sync. */
+  readonly isOpen: boolean
+}
+
+/**
+ * Decides which steps of a program are performed. A session in a transaction, or one that may be pinned, sits on a server
+ * connection; when all but one of the pool's are sat on, a step that could need another one for longer than itself is left
+ * out, as it would wait for ever. So are steps that would wait for a lock, and those that PostgreSQL and the router are
+ * known to answer differently (docs/compatibility.md). It errs on the side of leaving out.
+ */
+export class Seats {
+  readonly #most: number
+  readonly #clients = new Map<number, Place>()
+
+  /** `most`: how many server connections may be sat on. */
+  constructor(most: number) {
+    this.#most = most
+  }
+
+  /** `client` has connected; those of one role share server connections. */
+  join(client: number, startup: Startup, seated: Seated): void {
+    const hasSettings = Object.keys(startup.parameters).length > 0
+    this.#clients.set(client, {
+      pool: startup.role,
+      hasSettings,
+      seated,
+      pinned: false,
+      named: new Map(),
+      usedSequence: false,
+      listens: false,
+    })
+  }
+
+  leave(client: number): void {
+    this.#clients.delete(client)
+  }
+
+  /** Whether it may hold something that outlives it for a moment: locks, temporary tables, a transaction. */
+  isHolding(client: number): boolean {
+    return holds(this.#place(client))
+  }
+
+  /** Whether notifications may come to it. */
+  mayListen(client: number): boolean {
+    return this.#place(client).listens
+  }
+
+  /** Whether `client` may perform `step` now. If so, it must. */
+  admit(client: number, step: Step): boolean {
+    const place = this.#place(client)
+    const traits = this.#traitsOf(place, step)
+    if (traits.has('alone') && !this.#isQuiet(step, traits)) return false
+    if (traits.has('idle') && place.seated.status !== 'I') return false
+    // Settings of the startup packet: RESET in a pinned session goes to the server's default (docs/compatibility.md).
+    if (traits.has('resets') && place.hasSettings) return false
+    if (traits.has('single') && !(isSimple(step, traits) || isOneShot(step))) return false
+    // EXECUTE and DEALLOCATE of what the protocol prepared work in simple queries of their own (docs/compatibility.md).
+    if (traits.has('simple') && !isSimple(step, traits)) return false
+    if (traits.has('readsSequence') && !place.usedSequence) return false
+    const needsSeat = traits.has('begins') || traits.has('pins') || endsOpen(step)
+    if (needsSeat && !holds(place) && this.#taken(place.pool) >= this.#most) return false
+    place.pinned ||= traits.has('pins')
+    place.listens ||= traits.has('listens')
+    if (step.kind === 'extended') rememberNames(place, step.frames)
+    return true
+  }
+
+  /** A step with a `nextval` has been performed without an error. */
+  usedSequence(client: number): void {
+    this.#place(client).usedSequence = true
+  }
+
+  /** What the statements of `step` may do, prepared ones included. */
+  traits(client: number, step: Step): ReadonlySet<Trait> {
+    return this.#traitsOf(this.#place(client), step)
+  }
+
+  #place(client: number): Place {
+    const place = this.#clients.get(client)
+    if (place === undefined) throw new Error(`client ${client} is not connected`)
+    return place
+  }
+
+  #taken(pool: string): number {
+    return [...this.#clients.values()].filter((place) => place.pool === pool && holds(place)).length
+  }
+
+  #isQuiet(step: Step, traits: ReadonlySet<Trait>): boolean {
+    const inTransaction = [...this.#clients.values()].some(({ seated }) => seated.status !== 'I' || seated.isOpen)
+    return !inTransaction && !traits.has('begins') && !endsOpen(step)
+  }
+
+  #traitsOf(place: Place, step: Step): ReadonlySet<Trait> {
+    switch (step.kind) {
+      case 'queries':
+        return new Set(step.statements.flatMap(({ traits }) => [...traits, ...executed(place, traits)]))
+      case 'copyIn':
+        return new Set(step.statement.traits)
+      case 'leave':
+        return new Set()
+      case 'extended':
+        return new Set(step.frames.flatMap((frame) => traitsOfFrame(place, frame)))
+    }
+  }
+}
+
+interface Place {
+  /** Its startup packet set something. */
+  readonly hasSettings: boolean
+  readonly pool: string
+  readonly seated: Seated
+  pinned: boolean
+  /** What is known of the statements it prepared, by name. */
+  readonly named: Map<string, readonly Trait[]>
+  usedSequence: boolean
+  listens: boolean
+}
+
+function holds({ seated, pinned }: Place): boolean {
+  return pinned || seated.status !== 'I' || seated.isOpen
+}
+
+function endsOpen(step: Step): boolean {
+  return step.kind === 'extended' && step.frames.at(-1)?.type !== 'sync'
+}
+
+function isSimple(step: Step, traits: ReadonlySet<Trait>): boolean {
+  return step.kind === 'queries' && step.statements.length === 1 && !traits.has('joined')
+}
+
+/** Parse, Bind, Describe, Execute, Sync of the unnamed statement. */
+function isOneShot(step: Step): boolean {
+  if (step.kind !== 'extended' || step.frames.length !== 5) return false
+  const [parse] = step.frames
+  return parse?.type === 'parse' && parse.name === '' && step.frames.at(-1)?.type === 'sync'
+}
+
+/** `EXECUTE p1` may run whatever was prepared. */
+function executed(place: Place, traits: readonly Trait[]): readonly Trait[] {
+  return traits.includes('executes') ? [...place.named.values()].flat() : []
+}
+
+function traitsOfFrame(place: Place, frame: Frame): readonly Trait[] {
+  if (frame.type === 'parse') return frame.statement.traits
+  if (frame.type === 'bind') return place.named.get(frame.name) ?? []
+  // A portal may have been bound earlier in this transaction, to whatever its client prepared.
+  return frame.type === 'execute' ? [...place.named.values()].flat() : []
+}
+
+function rememberNames(place: Place, frames: readonly Frame[]): void {
+  for (const frame of frames) {
+    if (frame.type !== 'parse') continue
+    const known = frame.name === '' ? [] : (place.named.get(frame.name) ?? [])
+    place.named.set(frame.name, [...known, ...frame.statement.traits])
+  }
+}

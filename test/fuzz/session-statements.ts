@@ -1,0 +1,90 @@
+import fc from 'fast-check'
+import { type Statement, statement } from './statement.ts'
+
+const temporary: fc.Arbitrary<Statement> = fc.constantFrom(
+  statement('CREATE TEMP TABLE mine (x int)', 'pins'),
+  statement('CREATE TEMP TABLE mine (x int) ON COMMIT DROP', 'pins'),
+  statement('CREATE TEMPORARY TABLE IF NOT EXISTS mine (x int) ON COMMIT DELETE ROWS', 'pins'),
+  statement('CREATE TABLE pg_temp.mine AS SELECT 5 AS x', 'pins'),
+  statement('INSERT INTO mine VALUES (1), (2)'),
+  statement('SELECT x FROM mine ORDER BY x'),
+  statement('DROP TABLE mine'),
+  statement('CREATE TEMP SEQUENCE mine_numbers', 'pins'),
+  statement('DISCARD TEMP'),
+)
+
+/** Locks that others hold are only tried for; each client waits for locks of its own at most. */
+const advisory: fc.Arbitrary<Statement> = fc.constantFrom(
+  statement('SELECT pg_advisory_lock(100 + :me)', 'pins'),
+  statement('SELECT pg_advisory_unlock(100 + :me)'),
+  statement('SELECT pg_advisory_unlock(1)'),
+  statement('SELECT pg_try_advisory_lock(1)', 'pins'),
+  statement('SELECT pg_try_advisory_lock_shared(1)', 'pins'),
+  statement('SELECT pg_try_advisory_xact_lock(1)'),
+  statement('SELECT pg_advisory_xact_lock(200 + :me)'),
+  statement('SELECT pg_advisory_unlock_all()'),
+  statement("SELECT objid, mode FROM pg_locks WHERE locktype = 'advisory' AND pid = pg_backend_pid() ORDER BY 1, 2"),
+)
+
+const cursor: fc.Arbitrary<Statement> = fc.constantFrom(
+  statement('DECLARE c CURSOR FOR SELECT generate_series(1, 5)'),
+  statement('DECLARE c SCROLL CURSOR WITH HOLD FOR SELECT generate_series(1, 5)', 'pins'),
+  statement('FETCH 2 FROM c'),
+  statement('FETCH BACKWARD 1 FROM c'),
+  statement('MOVE 1 FROM c'),
+  statement('CLOSE c'),
+  statement('CLOSE ALL'),
+  statement("SELECT name, is_holdable, is_scrollable FROM pg_cursors WHERE name = 'c'"),
+)
+
+const notification: fc.Arbitrary<Statement> = fc.constantFrom(
+  statement('LISTEN one', 'pins', 'listens'),
+  statement('LISTEN two', 'pins', 'listens'),
+  statement('UNLISTEN one'),
+  statement('UNLISTEN *'),
+  statement("NOTIFY one, 'to one by :me'", 'notifies'),
+  statement('NOTIFY two', 'notifies'),
+  statement("SELECT pg_notify('one', 'by function')", 'notifies', 'pins'),
+  statement('SELECT pg_listening_channels() AS channel ORDER BY channel'),
+)
+
+const sequence: fc.Arbitrary<Statement> = fc.constantFrom(
+  statement("SELECT nextval('counter')", 'pins', 'usesSequence'),
+  statement("SELECT setval('counter', 10)", 'pins', 'usesSequence'),
+  statement("SELECT currval('counter')", 'readsSequence'),
+  statement('SELECT lastval()', 'readsSequence'),
+  statement('DISCARD SEQUENCES'),
+)
+
+const preparation: fc.Arbitrary<Statement> = fc.constantFrom(
+  statement('PREPARE q1 AS SELECT a FROM star ORDER BY a', 'pins'),
+  statement('PREPARE q1 (int) AS SELECT $1 + 1 AS next', 'pins'),
+  statement("PREPARE q2 (text) AS SELECT set_config('app.tenant', $1, false)", 'pins'),
+  statement('EXECUTE q1', 'executes'),
+  statement('EXECUTE q1 (5)', 'executes'),
+  statement("EXECUTE q2 ('by execute')", 'executes'),
+  statement('EXECUTE p1', 'executes', 'simple'),
+  statement('EXECUTE p2 (7)', 'executes', 'simple'),
+  statement('DEALLOCATE q1'),
+  statement('DEALLOCATE p1', 'simple'),
+  statement('DEALLOCATE PREPARE p2', 'simple'),
+  statement('DEALLOCATE ALL', 'single'),
+  statement("SELECT name, statement FROM pg_prepared_statements WHERE name LIKE 'q%' ORDER BY name"),
+)
+
+const discard: fc.Arbitrary<Statement> = fc.constantFrom(
+  statement('DISCARD ALL', 'resets', 'single'),
+  statement('DISCARD ALL', 'resets', 'single'),
+  statement('DISCARD PLANS'),
+)
+
+/** What leaves something behind in a session besides settings, and what takes it away. */
+export const sessionStatement: fc.Arbitrary<Statement> = fc.oneof(
+  { weight: 4, arbitrary: temporary },
+  { weight: 4, arbitrary: advisory },
+  { weight: 4, arbitrary: cursor },
+  { weight: 4, arbitrary: notification },
+  { weight: 2, arbitrary: sequence },
+  { weight: 5, arbitrary: preparation },
+  { weight: 2, arbitrary: discard },
+)

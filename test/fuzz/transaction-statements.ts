@@ -1,0 +1,44 @@
+import fc from 'fast-check'
+import { type Statement, statement } from './statement.ts'
+
+const begin: fc.Arbitrary<Statement> = fc.constantFrom(
+  statement('BEGIN', 'begins'),
+  statement('BEGIN', 'begins'),
+  statement('start transaction isolation level repeatable read', 'begins'),
+  statement('BEGIN READ ONLY', 'begins'),
+)
+
+const end: fc.Arbitrary<Statement> = fc.constantFrom(
+  statement('COMMIT'),
+  statement('COMMIT'),
+  statement('END'),
+  statement('ROLLBACK'),
+  statement('ROLLBACK'),
+  statement('ABORT'),
+  statement('COMMIT AND CHAIN', 'begins'),
+  statement('ROLLBACK AND CHAIN', 'begins'),
+)
+
+const savepoint: fc.Arbitrary<Statement> = fc
+  .tuple(fc.constantFrom('SAVEPOINT', 'ROLLBACK TO', 'ROLLBACK TO SAVEPOINT', 'RELEASE'), fc.constantFrom('a', 'b'))
+  .map(([verb, name]) => statement(`${verb} ${name}`))
+
+const failure: fc.Arbitrary<Statement> = fc.constantFrom(
+  statement('SELEC 1'),
+  statement('SELECT 1/0'),
+  statement('SELECT no_such_column FROM item'),
+  statement('SELECT * FROM no_such_table'),
+  statement("INSERT INTO item (owner, note) VALUES (:me, 'bad')"),
+  statement("INSERT INTO fixed VALUES (1, 'again')"),
+  statement("SELECT complain('a hint', 'a detail')", 'pins'),
+  statement("SELECT 'x'::int"),
+  statement('SELECT '),
+)
+
+/** BEGIN to COMMIT with everything between that makes one interesting. */
+export const transactionStatement: fc.Arbitrary<Statement> = fc.oneof(
+  { weight: 5, arbitrary: begin },
+  { weight: 6, arbitrary: end },
+  { weight: 3, arbitrary: savepoint },
+  { weight: 3, arbitrary: failure },
+)
