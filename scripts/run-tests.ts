@@ -15,7 +15,7 @@ import { isDirect } from '../test/support/testbed.ts'
  *   SWITCHYARD_TEST_TARGET=postgres node scripts/run-tests.ts     against PostgreSQL itself: is what the tests expect true?
  */
 const ROOT = join(import.meta.dirname, '..')
-const PATTERN = 'test/{integration,compat,chaos}/**/*.test.ts'
+const PATTERN = 'test/{integration,compat,chaos,fuzz}/**/*.test.ts'
 /** Of the whole run: a test process that cannot even exit must not hang whoever waits for the result. */
 const RUN_TIMEOUT_MS = 20 * 60_000
 /** Of one file. Every wait in the tests has a shorter deadline of its own; this one is for a test that spins. */

@@ -101,7 +101,6 @@ export class Arena {
     await this.direct.admin.end()
     await this.router.admin.end()
     const exit = await this.#process.stop()
-    for (const role of this.#roles) await this.#cluster.sql(`DROP OWNED BY ${role}`)
     await this.#cluster.close()
     if (exit.code !== 0) throw new Error(`the router ended with ${JSON.stringify(exit)}`)
   }

@@ -100,7 +100,7 @@ const special: fc.Arbitrary<Statement> = fc.constantFrom(
   statement("SET work_mem TO 'banana'", 'pins'),
   statement('SET nonsense TO 1', 'pins'),
   statement("SET TimeZone TO 'Mars/Olympus'"),
-  statement('SET server_version TO 1'),
+  statement('SET server_version TO 1', 'pins'),
   statement("SELECT remember('app.tenant', 'from a function')", 'pins'),
   statement("SELECT remember('work_mem', '7MB')", 'pins'),
   statement("SELECT remember('application_name', 'from a function')", 'pins'),
