@@ -36,10 +36,11 @@ export interface ReloadReport {
 
 /**
  * - drain: refuse new clients, finish transactions, close idle clients, at the drain deadline close the rest. Like SIGTERM.
+ * - wait-for-servers: the same, however long transactions take.
  * - wait-for-clients: refuse new clients and let the present ones stay for as long as they like.
  * - immediate: close everything now.
  */
-export type ShutdownMode = 'drain' | 'wait-for-clients' | 'immediate'
+export type ShutdownMode = 'drain' | 'wait-for-servers' | 'wait-for-clients' | 'immediate'
 
 /**
  * What administration (console, HTTP) may see and do. The control process implements it; administration reads shared

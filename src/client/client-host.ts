@@ -51,6 +51,9 @@ export interface ClientHost extends ServerHost {
   readonly clientTls: { readonly mode: ClientTlsMode; readonly context: TlsContext | null }
   /** Startup settings that a server has accepted, and what became of them. */
   readonly acceptedSettings: Map<string, ParameterSet>
+  /** New clients are refused, but for those of the console. */
+  readonly refusing: boolean
+  /** Those too, and all others leave when their transaction is over. */
   readonly draining: boolean
   /** Changes with every topology and configuration. */
   readonly epoch: number

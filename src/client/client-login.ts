@@ -127,7 +127,10 @@ export class ClientLogin {
       writeNegotiateProtocolVersion(writer.reset(), request.minor, request.unknownOptions)
       session.link.send(writer.bytes)
     }
-    if (this.#host.draining) {
+    if (
+      this.#host.refusing &&
+      (this.#host.draining || !this.#host.values.consoleDatabases.includes(request.database))
+    ) {
       this.#refuse(FATAL('57P03', 'the router is shutting down'))
       return
     }

@@ -95,10 +95,11 @@ class ControlLife {
         return
       }
       const deadlineMs = drainDeadline(mode, running)
+      const awaited = mode === 'wait-for-clients' ? 'clients' : 'transactions'
       const shardsMs = running.source.cluster === null ? 0 : SHARDS_STOP_MS
       this.#line.report({ op: 'stopping', deadlineMs: deadlineMs === null ? null : deadlineMs + shardsMs })
       // Each drain ends when nobody is left or its own deadline has passed: the most urgent one decides.
-      await running.router.drain(deadlineMs)
+      await running.router.drain(awaited, deadlineMs)
       if (this.#isClosing) return
       this.#isClosing = true
       this.#line.report({ op: 'planes-exit' })
@@ -171,5 +172,5 @@ class ControlLife {
 function drainDeadline(mode: StopMode, { router }: Control): number | null {
   const { drainMs } = router.config.timeouts
   if (mode === 'immediate') return 0
-  return mode === 'wait-for-clients' || drainMs === 0 ? null : drainMs
+  return mode !== 'drain' || drainMs === 0 ? null : drainMs
 }

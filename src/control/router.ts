@@ -4,6 +4,7 @@ import type { Config } from '../config/schema.ts'
 import { RouterError } from '../errors.ts'
 import type { Logger } from '../log.ts'
 import { CLIENT, readClient } from '../memory/client-slots.ts'
+import type { DrainPatience } from '../memory/control-protocol.ts'
 import type { StopMode } from '../memory/keeper-control-protocol.ts'
 import type { SharedState } from '../memory/shared-state.ts'
 import type { PlaneValues } from '../shard/plane-values.ts'
@@ -146,9 +147,12 @@ export class Router {
     return diff
   }
 
-  /** Lets clients finish and refuses new ones. `deadlineMs` null: as long as they take. Settles when all are gone. */
-  async drain(deadlineMs: number | null): Promise<void> {
-    await this.#options.link.drainAll(deadlineMs, this.#options.now)
+  /**
+   * Refuses new clients, and lets the others finish their transactions, or stay for as long as they like. `deadlineMs` null:
+   * as long as they take. Settles when all are gone.
+   */
+  async drain(awaited: DrainPatience, deadlineMs: number | null): Promise<void> {
+    await this.#options.link.drainAll(awaited, deadlineMs, this.#options.now)
   }
 
   /** Returns at once and begins on a later turn of the event loop, so that the answer to the console can leave first. */

@@ -5,6 +5,14 @@
 import type { PlaneValues, UserValue } from '../shard/plane-values.ts'
 import type { Topology } from '../shard/topology.ts'
 
+/**
+ * What a plane waits for before it ends a client.
+ *
+ * - transactions: idle clients are told at once, the others when their transaction is over.
+ * - clients: until they leave by themselves, but for those of the console, who go last.
+ */
+export type DrainPatience = 'transactions' | 'clients'
+
 /** Control → plane. Every command with an `id` is answered with one `done`. */
 export type PlaneCommand =
   | { readonly op: 'values'; readonly values: PlaneValues }
@@ -24,8 +32,13 @@ export type PlaneCommand =
   /** Clients and servers of the database are closed at once, and new clients wait until RESUME. */
   | { readonly op: 'kill'; readonly id: number; readonly database: string | null }
   | { readonly op: 'kill-client'; readonly id: number; readonly client: number; readonly generation: number }
-  /** Refuse new clients, tell idle ones, finish transactions; answered when no client is left or the deadline passed. */
-  | { readonly op: 'drain'; readonly id: number; readonly deadlineMs: number }
+  /** Refuse new clients, let the present ones go; answered when none is left or the deadline passed (null: none). */
+  | {
+      readonly op: 'drain'
+      readonly id: number
+      readonly awaited: DrainPatience
+      readonly deadlineMs: number | null
+    }
   | { readonly op: 'exit' }
 
 /** Plane → control. */

@@ -10,10 +10,11 @@ export type ListeningPlace =
 
 /**
  * - drain: refuse new clients, finish transactions, at the drain deadline close the rest.
+ * - wait-for-servers: the same without a deadline.
  * - wait-for-clients: refuse new clients, the present ones stay for as long as they like.
  * - immediate: close everything now.
  */
-export type StopMode = 'drain' | 'wait-for-clients' | 'immediate'
+export type StopMode = 'drain' | 'wait-for-servers' | 'wait-for-clients' | 'immediate'
 
 /** Keeper → control. */
 export type KeeperOrder =

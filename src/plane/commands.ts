@@ -1,4 +1,4 @@
-import type { PlaneCommand, PlaneEvent } from '../memory/control-protocol.ts'
+import type { DrainPatience, PlaneCommand, PlaneEvent } from '../memory/control-protocol.ts'
 import { Timer } from '../util/timer-wheel.ts'
 import type { Plane } from './plane.ts'
 
@@ -49,13 +49,24 @@ export class PlaneCommands {
         this.#killClient(command.id, command.client, command.generation)
         return
       case 'drain':
-        this.#plane.drain()
-        this.#until(command.id, () => this.#plane.sessions.size === 0, this.#plane.now + command.deadlineMs)
+        this.#drain(command.id, command.awaited, command.deadlineMs)
         return
       case 'exit':
         this.#exit()
         return
     }
+  }
+
+  #drain(id: number, awaited: DrainPatience, deadlineMs: number | null): void {
+    const plane = this.#plane
+    plane.refuseClients()
+    if (awaited === 'transactions') plane.drain()
+    const done = (): boolean => {
+      // Whoever watches from the console goes last.
+      if (!plane.draining && plane.onlyConsoleClients) plane.drain()
+      return plane.sessions.size === 0
+    }
+    this.#until(id, done, deadlineMs === null ? Number.POSITIVE_INFINITY : plane.now + deadlineMs)
   }
 
   #kill(id: number, database: string | null): void {

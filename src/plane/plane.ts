@@ -11,6 +11,7 @@ import type { OwnedFd } from '../io/owned-fd.ts'
 import type { Poller } from '../io/poller.ts'
 import type { ReadBuffers } from '../io/read-buffers.ts'
 import type { SendBatch } from '../io/send-batch.ts'
+import { PIN } from '../memory/client-slots.ts'
 import type { PlaneEvent } from '../memory/control-protocol.ts'
 import type { NewClient, SlotReference } from '../memory/keeper-protocol.ts'
 import type { Region } from '../memory/region.ts'
@@ -92,6 +93,7 @@ export class Plane implements ClientHost {
   readonly #held = new Fifo<PoolWaiter>()
   now = 0
   epoch = 0
+  refusing = false
   draining = false
 
   constructor(parts: PlaneParts) {
@@ -258,10 +260,16 @@ export class Plane implements ClientHost {
     this.record.add(field)
   }
 
-  /** From now on new clients are refused; others leave as they can. */
-  drain(): void {
-    this.draining = true
+  /** From now on new clients are refused, but for those of the console. */
+  refuseClients(): void {
+    this.refusing = true
     this.record.note('draining', 1)
+  }
+
+  /** Those of the console are refused as well, and clients leave as soon as their transaction is over. */
+  drain(): void {
+    this.refuseClients()
+    this.draining = true
     for (const session of this.sessions.all) session.onDraining()
   }
 
@@ -271,6 +279,12 @@ export class Plane implements ClientHost {
       this.deferred.run()
       this.sends.flush()
     } while (!this.deferred.isEmpty)
+  }
+
+  /** Whoever has not logged in yet may be anybody. */
+  get onlyConsoleClients(): boolean {
+    for (const { settings } of this.sessions.all) if ((settings.pins & PIN.console) === 0) return false
+    return true
   }
 
   /** Once a second. */

@@ -108,6 +108,63 @@ test('SHUTDOWN of the console is the same', async () => {
   await console.end().catch(() => {})
 })
 
+test('SHUTDOWN WAIT_FOR_CLIENTS: new clients are refused, the others go on until they leave, the console too', async () => {
+  const router = await bed.startRouter({ timeouts: { drain: '1s' } })
+  const [busy, idle] = [await open(router), await open(router)]
+  const console = await openConsole(router)
+  await console.query('SHUTDOWN WAIT_FOR_CLIENTS')
+  await waitUntil('new clients to be refused', async () => {
+    const late = await WireClient.connect(router)
+    try {
+      return await late.login(bed.login).then(
+        () => false,
+        (error: { sqlstate?: string }) => error.sqlstate === '57P03',
+      )
+    } finally {
+      late.close()
+    }
+  })
+  // Longer than the drain deadline, transaction after transaction.
+  for (let n = 0; n < 8; n += 1) {
+    assert.deepEqual(sqlstatesOf(await busy.query('BEGIN; SELECT pg_sleep(0.2); COMMIT')), [])
+    assert.equal(onlyValue(await busy.query('SELECT 1')), '1')
+  }
+  await idle.goodbye()
+  assert.equal(onlyValue(await busy.query('SELECT 2')), '2')
+  const second = await openConsole(router)
+  const { rows } = await second.query('SHOW CLIENTS')
+  assert.deepEqual(rows.filter((row) => row.database === bed.database).length, 1)
+  await busy.goodbye()
+  assert.equal((await within(8_000, 'the end', router.exited)).code, 0)
+  for (const each of [console, second]) await each.end().catch(() => {})
+})
+
+test('SHUTDOWN WAIT_FOR_CLIENTS can be hurried: SIGTERM tells idle clients', async () => {
+  const router = await bed.startRouter()
+  const client = await open(router)
+  const console = await openConsole(router)
+  await console.query('SHUTDOWN WAIT_FOR_CLIENTS')
+  assert.equal(onlyValue(await client.query('SELECT 1')), '1')
+  router.signal('SIGTERM')
+  assert.equal(await farewell(client), '57P01')
+  assert.equal((await within(5_000, 'the end', router.exited)).code, 0)
+  await console.end().catch(() => {})
+})
+
+test('SHUTDOWN WAIT_FOR_SERVERS: idle clients are told, a transaction may take longer than the drain deadline', async () => {
+  const router = await bed.startRouter({ timeouts: { drain: '500ms' } })
+  const [busy, idle] = [await open(router), await open(router)]
+  await busy.query('BEGIN')
+  const console = await openConsole(router)
+  await console.query('SHUTDOWN WAIT_FOR_SERVERS').catch(() => {})
+  assert.equal(await farewell(idle), '57P01')
+  assert.deepEqual(sqlstatesOf(await busy.query('SELECT pg_sleep(1.5)')), [])
+  assert.deepEqual(sqlstatesOf(await busy.query('COMMIT')), [])
+  assert.equal(await farewell(busy), '57P01')
+  assert.equal((await within(5_000, 'the end', router.exited)).code, 0)
+  await console.end().catch(() => {})
+})
+
 test('server connections say goodbye to their shards: no backend is left, no error in between', async () => {
   const router = await bed.startRouter()
   const clients = await Promise.all(Array.from({ length: 5 }, () => open(router)))

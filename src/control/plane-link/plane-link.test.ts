@@ -156,21 +156,41 @@ test('a command without a plane is refused at once, with the SQLSTATE of "not no
 test('a plane that starts later is told what is paused, and that the router drains', async (t) => {
   const { link, dial } = await harness(t)
   link.pauses.hold('pause', 'shop')
-  await link.drainAll(10_000, () => 0)
+  await link.drainAll('transactions', 10_000, () => 0)
   const plane = dial().hello(0, 0)
   assert.equal((await plane.command('pause')).database, 'shop')
-  assert.equal((await plane.command('drain')).deadlineMs, 10_000)
+  const { awaited, deadlineMs } = await plane.command('drain')
+  assert.deepEqual([awaited, deadlineMs], ['transactions', 10_000])
 })
 
 test('a drain settles when a plane says so, and also when it dies', async (t) => {
   const { link, dial } = await harness(t, 2)
   const planes = [dial().hello(0, 0, 0), dial().hello(0, 0, 1)]
   await until(() => link.troubles().length === 0)
-  const drained = link.drainAll(null, () => 0)
+  const drained = link.drainAll('clients', null, () => 0)
   const { id } = await planes[0]!.command('drain')
   planes[0]?.say({ op: 'done', id, error: null })
   planes[1]?.socket.destroy()
   await drained
+})
+
+test('a drain can be hurried, and what has been hurried is not slowed down again', async (t) => {
+  const { link, dial } = await harness(t)
+  const plane = dial().hello(0, 0)
+  await until(() => link.troubles().length === 0)
+  for (const [awaited, deadlineMs, orderedFor, orderedMs] of [
+    ['clients', null, 'clients', null],
+    ['transactions', 5_000, 'transactions', 5_000],
+    ['clients', null, 'transactions', 5_000],
+    ['transactions', 0, 'transactions', 0],
+    ['transactions', 5_000, 'transactions', 0],
+  ] as const) {
+    const drained = link.drainAll(awaited, deadlineMs, () => 0)
+    const command = await plane.command('drain')
+    assert.deepEqual([command.awaited, command.deadlineMs], [orderedFor, orderedMs])
+    plane.say({ op: 'done', id: command.id, error: null })
+    await drained
+  }
 })
 
 test('questions about users are answered, also when looking them up fails', async (t) => {

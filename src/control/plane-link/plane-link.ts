@@ -2,7 +2,7 @@ import { rm } from 'node:fs/promises'
 import { createServer, type Server, type Socket } from 'node:net'
 import { RouterError } from '../../errors.ts'
 import type { Logger } from '../../log.ts'
-import type { PlaneCommand, PlaneEvent } from '../../memory/control-protocol.ts'
+import type { DrainPatience, PlaneCommand, PlaneEvent } from '../../memory/control-protocol.ts'
 import type { PlaneValues } from '../../shard/plane-values.ts'
 import type { Topology } from '../../shard/topology.ts'
 import { PauseLedger } from './pause-ledger.ts'
@@ -43,7 +43,7 @@ export class PlaneLink {
   #values: PlaneValues | null = null
   #topology: Topology | null = null
   #isEnding = false
-  #drainUntil: { readonly now: () => number; readonly at: number } | 'for-ever' | null = null
+  #drain: { readonly awaited: DrainPatience; readonly at: number; readonly now: () => number } | null = null
 
   constructor(options: PlaneLinkOptions) {
     this.#options = options
@@ -112,9 +112,14 @@ export class PlaneLink {
     await Promise.all([...this.#linked.values()].map(({ connection }) => connection.ask(command)))
   }
 
-  /** `deadlineMs` null: as long as it takes. Settles when no plane has clients any more; one that dies has none. */
-  async drainAll(deadlineMs: number | null, now: () => number): Promise<void> {
-    this.#drainUntil = deadlineMs === null ? 'for-ever' : { at: now() + deadlineMs, now }
+  /**
+   * `deadlineMs` null: as long as it takes. Settles when no plane has clients any more; one that dies has none. What was
+   * asked before is hurried, never slowed down.
+   */
+  async drainAll(awaited: DrainPatience, deadlineMs: number | null, now: () => number): Promise<void> {
+    const before = this.#drain
+    const at = Math.min(before?.at ?? Infinity, deadlineMs === null ? Infinity : now() + deadlineMs)
+    this.#drain = { awaited: before?.awaited === 'transactions' ? 'transactions' : awaited, at, now }
     const command = this.#drainCommand()
     if (command === null) return
     await Promise.allSettled([...this.#linked.values()].map(({ connection }) => connection.ask(command)))
@@ -186,10 +191,9 @@ export class PlaneLink {
   }
 
   #drainCommand(): Extract<AnsweredCommand, { op: 'drain' }> | null {
-    if (this.#drainUntil === null) return null
-    // Timers count in 32-bit milliseconds.
-    if (this.#drainUntil === 'for-ever') return { op: 'drain', deadlineMs: 2 ** 31 - 1 }
-    return { op: 'drain', deadlineMs: Math.max(0, Math.round(this.#drainUntil.at - this.#drainUntil.now())) }
+    if (this.#drain === null) return null
+    const { awaited, at, now } = this.#drain
+    return { op: 'drain', awaited, deadlineMs: at === Infinity ? null : Math.max(0, Math.round(at - now())) }
   }
 
   #onEvent(event: OtherEvent, { plane, pid, connection }: Linked): void {

@@ -152,13 +152,13 @@ test('RELOAD of a wrong configuration fails with the sentence of the mistake', a
   await assert.rejects(async () => give(reload, 'now', router), sqlstate('42601'))
 })
 
-test('SHUTDOWN has four spellings of three modes', async () => {
+test('SHUTDOWN has four modes', async () => {
   const router = new TestRouter()
   for (const argument of ['', 'WAIT_FOR_SERVERS', 'wait_for_clients', 'Immediate'])
     await give(shutdown, argument, router)
   assert.deepEqual(router.calls, [
     'shutdown drain',
-    'shutdown drain',
+    'shutdown wait-for-servers',
     'shutdown wait-for-clients',
     'shutdown immediate',
   ])

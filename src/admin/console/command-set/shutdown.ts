@@ -5,7 +5,7 @@ import type { ActionCommand } from '../command.ts'
 const MODES: ReadonlyMap<string, ShutdownMode> = new Map([
   ['immediate', 'immediate'],
   ['wait_for_clients', 'wait-for-clients'],
-  ['wait_for_servers', 'drain'],
+  ['wait_for_servers', 'wait-for-servers'],
 ])
 
 export const shutdown: ActionCommand = {
@@ -13,7 +13,7 @@ export const shutdown: ActionCommand = {
   name: 'SHUTDOWN',
   argument: '[WAIT_FOR_SERVERS | WAIT_FOR_CLIENTS | IMMEDIATE]',
   summary:
-    'Stop. Alone or WAIT_FOR_SERVERS: finish transactions, like SIGTERM. WAIT_FOR_CLIENTS: let clients leave by themselves.',
+    'Stop. Alone: finish transactions, like SIGTERM. WAIT_FOR_SERVERS: however long they take. WAIT_FOR_CLIENTS: let clients leave by themselves.',
   prepare(argument) {
     const [word, ...rest] = argument
     const mode = word === undefined ? 'drain' : word.kind === 'word' ? MODES.get(word.value) : undefined
