@@ -1,6 +1,6 @@
 import { parseArgs } from 'node:util'
 import { Arena } from '../test/fuzz/arena.ts'
-import { runCampaign } from '../test/fuzz/campaign.ts'
+import { runCampaigns } from '../test/fuzz/campaign.ts'
 import { Trial } from '../test/fuzz/trial.ts'
 
 /**
@@ -9,6 +9,10 @@ import { Trial } from '../test/fuzz/trial.ts'
  *   npm run fuzz -- --seed 7 --programs 500
  *   npm run fuzz -- --seed 7 --path 12:0:1      one program again, as a difference says
  *
+ *   --programs N   how many (500)
+ *   --lanes N      how many side by side (4); each has programs of its own
+ *   --most N       differences of a lane before it ends (5)
+ *
  * The last line says how many ran and how many differ; the exit code is 1 when any does.
  */
 const { values } = parseArgs({
@@ -16,27 +20,31 @@ const { values } = parseArgs({
     seed: { type: 'string', default: String(Math.floor(Math.random() * 1_000_000)) },
     programs: { type: 'string' },
     path: { type: 'string' },
+    lanes: { type: 'string', default: '4' },
     most: { type: 'string', default: '5' },
   },
 })
 const seed = Number(values.seed)
-const programs = Number(values.programs ?? (values.path === undefined ? 500 : 1))
+const { path } = values
+const programs = Number(values.programs ?? (path === undefined ? 500 : 1))
 process.stdout.write(`seed ${seed}\n`)
 
-const arena = await Arena.open()
+const arena = await Arena.open(path === undefined ? Number(values.lanes) : 1)
 try {
-  const trial = await Trial.prepare(arena)
-  const { path } = values
+  const judges = await Promise.all(arena.lanes.map((lane) => Trial.prepare(lane)))
   const started = performance.now()
-  const result = await runCampaign((program) => trial.judge(program), {
-    seed,
-    programs,
-    ...(path === undefined ? {} : { path }),
-    mostDiffering: Number(values.most),
-    report: (difference) => process.stdout.write(`\n${difference}\n`),
-  })
-  const seconds = (performance.now() - started) / 1000
-  process.stdout.write(`${((result.programs / seconds) * 60).toFixed(0)} programs a minute\n`)
+  const result = await runCampaigns(
+    judges.map((trial) => (program) => trial.judge(program)),
+    {
+      seed,
+      programs,
+      ...(path === undefined ? {} : { path }),
+      mostDiffering: Number(values.most),
+      report: (difference) => process.stdout.write(`\n${difference}\n`),
+    },
+  )
+  const minutes = (performance.now() - started) / 60_000
+  process.stdout.write(`${(result.programs / minutes).toFixed(0)} programs a minute\n`)
   process.stdout.write(`${result.programs} programs, ${result.differ} differ\n`)
   if (result.differ > 0) process.exitCode = 1
 } finally {

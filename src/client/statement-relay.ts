@@ -1,5 +1,5 @@
 import type { NativeBuffer } from '../io/native.ts'
-import { FRONTEND, HEADER_BYTES } from '../protocol/message-type.ts'
+import { FRONTEND, HEADER_BYTES, STATUS } from '../protocol/message-type.ts'
 import { SYNC, writeCloseStatement, writeParse } from '../protocol/messages.ts'
 import { MessageWriter } from '../protocol/writer.ts'
 import { REPLY, SWALLOW, SYNTHESIZE } from '../server/reply-queue.ts'
@@ -34,6 +34,8 @@ export class StatementRelay {
   #lastUsed: PreparedStatement | null = null
   #deallocating: { readonly name: string; readonly statement: PreparedStatement } | null = null
   #undo: Undo[] | null = null
+  /** The server was to close it and parse it anew, and has not even closed it. */
+  #kept: PreparedStatement | null = null
 
   constructor(host: ClientHost, session: RequestSession) {
     this.#host = host
@@ -131,9 +133,11 @@ export class StatementRelay {
     const { what, name, statement } = undo
     if (what === 'unnamed') this.forgetUnnamed()
     if (statement === null) return
+    const wasKept = this.#kept === statement
+    this.#kept = what === 'server-close' ? statement : null
     if (what === 'parse') {
       this.#named?.delete(name)
-      if ((entry & SYNTHESIZE) === 0) server.statements.delete(statement)
+      if ((entry & SYNTHESIZE) === 0 && !wasKept) server.statements.delete(statement)
     } else if (what === 'server-parse') server.statements.delete(statement)
     else if (what === 'server-close') server.statements.add(statement)
     else if (what === 'close') this.#named?.add(name, statement.tail)
@@ -170,14 +174,22 @@ export class StatementRelay {
       this.#duplicate(server, name, tail)
       return true
     }
-    if (server.statements.use(statement)) {
+    const isKnown = server.statements.use(statement)
+    if (isKnown && !mayHaveFailed(server)) {
       this.#note(REPLY.parse | SYNTHESIZE, 'parse', name, statement)
       return true
     }
-    this.#makeRoom(server)
-    server.statements.add(statement)
+    writer.reset()
+    if (isKnown) {
+      this.#note(REPLY.close | SWALLOW, 'server-close', '', statement)
+      writeCloseStatement(writer, statement.serverName)
+    } else {
+      this.#makeRoom(server)
+      writer.reset()
+      server.statements.add(statement)
+    }
     this.#note(REPLY.parse, 'parse', name, statement)
-    writeParse(writer.reset(), statement.serverName, tail)
+    writeParse(writer, statement.serverName, tail)
     this.#host.toServer.insert(writer.bytes)
     return true
   }
@@ -313,6 +325,12 @@ export class StatementRelay {
     this.#session.violate(`malformed ${what} message`)
     return false
   }
+}
+
+/** Its transaction has failed, or may have: in a failed one it refuses a Parse, of a statement that it knows too. */
+function mayHaveFailed({ status, queue }: ServerConnection): boolean {
+  const ours = (queue.head & SWALLOW) === 0 ? 0 : 1
+  return status === STATUS.failed || queue.outstanding > ours
 }
 
 /** Unquoted names are lower case. */

@@ -112,6 +112,8 @@ export class ReplyRelay {
   /** False when the client is gone. */
   #finish(): void {
     const { client } = this.#server
+    // The client may wait for them, having sent a Flush: nothing of the server's may follow.
+    if ((this.#server.queue.head & SYNTHESIZE) !== 0) this.synthesize()
     if (client && !this.#host.toClient.flush()) client.onLost()
   }
 

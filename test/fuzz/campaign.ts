@@ -24,6 +24,9 @@ export interface CampaignResult {
 /** A difference need not be the smallest possible: then this is enough. */
 const SHRINK_MS = 20_000
 
+/** Seeds from one campaign to that beside it. */
+const LANE_SEEDS = 1_000_003
+
 /** Thrown by the property, so that fast-check makes the program smaller. */
 class Differs extends Error {}
 
@@ -46,6 +49,26 @@ export async function runCampaign(
     path = undefined
   }
   return { programs, differ }
+}
+
+/**
+ * As many campaigns side by side as there are judges, each with programs of its own and an even share of their number. For a
+ * given seed and number of judges they are always the same.
+ */
+export async function runCampaigns(
+  judges: readonly ((program: Program) => Promise<string | null>)[],
+  options: CampaignOptions,
+): Promise<CampaignResult> {
+  const share = Math.ceil(options.programs / judges.length)
+  const campaigns = judges.map((judge, n) => {
+    const programs = Math.min(share, options.programs - n * share)
+    return runCampaign(judge, { ...options, seed: options.seed + n * LANE_SEEDS, programs })
+  })
+  const results = await Promise.all(campaigns)
+  return {
+    programs: results.reduce((sum, { programs }) => sum + programs, 0),
+    differ: results.reduce((sum, { differ }) => sum + differ, 0),
+  }
 }
 
 interface RoundOptions {
@@ -86,8 +109,7 @@ async function runRound(judge: (program: Program) => Promise<string | null>, opt
   const details = await fc.check(property, {
     seed,
     numRuns: options.programs,
-    ...(path === undefined ? {} : { path }),
-    maxSkipsPerRun: 0,
+    ...(path === undefined ? {} : { path, endOnFailure: true }),
   })
   if (broken.length > 0) throw broken[0]
   if (!details.failed) return { programs, difference: null }

@@ -1,6 +1,7 @@
 import type { WireMessage } from '../support/wire-message.ts'
-import { type Arena, POOL_SIZE, type Target } from './arena.ts'
+import { POOL_SIZE } from './arena.ts'
 import { FuzzConnection } from './fuzz-connection.ts'
+import type { Lane, Target } from './lane.ts'
 import { normalise } from './normalise.ts'
 import { type Action, type Program, showAction } from './program.ts'
 import { Seats } from './seats.ts'
@@ -32,12 +33,12 @@ export interface ProgramRun {
 
 /** Runs `program` against `target`. `plan` is that of the direct run; null: this is the direct run. */
 export async function runProgram(
-  arena: Arena,
+  lane: Lane,
   target: Target,
   program: Program,
   plan: readonly Decision[] | null,
 ): Promise<ProgramRun> {
-  const run = new Run(arena, target, program, plan)
+  const run = new Run(lane, target, program, plan)
   try {
     await run.play()
     return run
@@ -50,7 +51,7 @@ class Run implements ProgramRun {
   readonly exchanges: Exchange[] = []
   readonly plan: Decision[] = []
   readonly traits = new Set<Trait>()
-  readonly #arena: Arena
+  readonly #lane: Lane
   readonly #target: Target
   readonly #program: Program
   readonly #given: readonly Decision[] | null
@@ -59,8 +60,8 @@ class Run implements ProgramRun {
   /** Clients whose login was refused; it would be again. */
   readonly #refused = new Set<number>()
 
-  constructor(arena: Arena, target: Target, program: Program, plan: readonly Decision[] | null) {
-    this.#arena = arena
+  constructor(lane: Lane, target: Target, program: Program, plan: readonly Decision[] | null) {
+    this.#lane = lane
     this.#target = target
     this.#program = program
     this.#given = plan
@@ -96,7 +97,7 @@ class Run implements ProgramRun {
 
   async #connect(client: number): Promise<void> {
     const startup = this.#program.startups[client]!
-    const login = this.#arena.login(startup, this.#target)
+    const login = this.#lane.login(startup, this.#target)
     const { connection, messages } = await FuzzConnection.open(this.#target.address, login, client)
     this.exchanges.push({ title: `client ${client}: connects`, lines: normalise(messages) })
     if (connection === null) this.#refused.add(client)

@@ -64,6 +64,7 @@ export class Seats {
     if (traits.has('single') && !(isSimple(step, traits) || isOneShot(step))) return false
     // EXECUTE and DEALLOCATE of what the protocol prepared work in simple queries of their own (docs/compatibility.md).
     if (traits.has('simple') && !isSimple(step, traits)) return false
+    if (place.seated.status === 'E' && needsNames(step)) return false
     if (traits.has('readsSequence') && !place.usedSequence) return false
     const needsSeat = traits.has('begins') || traits.has('pins') || endsOpen(step)
     if (needsSeat && !holds(place) && this.#taken(place.pool) >= this.#most) return false
@@ -134,6 +135,15 @@ function endsOpen(step: Step): boolean {
 
 function isSimple(step: Step, traits: ReadonlySet<Trait>): boolean {
   return step.kind === 'queries' && step.statements.length === 1 && !traits.has('joined')
+}
+
+/**
+ * In a failed transaction, what uses a prepared statement may be refused with 25P02 where PostgreSQL has another answer,
+ * because the server connection may lack it and cannot be given it (docs/compatibility.md).
+ */
+function needsNames(step: Step): boolean {
+  if (step.kind !== 'extended') return false
+  return step.frames.some((frame) => (frame.type === 'bind' || frame.type === 'describe') && frame.name.startsWith('p'))
 }
 
 /** Parse, Bind, Describe, Execute, Sync of the unnamed statement. */

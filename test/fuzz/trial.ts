@@ -1,6 +1,6 @@
-import type { Arena, Target } from './arena.ts'
 import { POOL_SIZE } from './arena.ts'
 import { compare } from './difference.ts'
+import type { Lane, Target } from './lane.ts'
 import { leaksOf, probeSessions } from './leak-probe.ts'
 import { PLAYGROUND, TIDY } from './playground.ts'
 import { type Program, type Startup, showProgram } from './program.ts'
@@ -14,46 +14,46 @@ interface Fresh {
   readonly defaults: ReadonlyMap<string, string>
 }
 
-/** Runs programs both ways, one after the other, and says what differs. */
+/** Runs programs of one lane both ways, one after the other, and says what differs. */
 export class Trial {
-  readonly #arena: Arena
+  readonly #lane: Lane
   readonly #fresh: ReadonlyMap<Startup['role'], Fresh>
 
-  private constructor(arena: Arena, fresh: ReadonlyMap<Startup['role'], Fresh>) {
-    this.#arena = arena
+  private constructor(lane: Lane, fresh: ReadonlyMap<Startup['role'], Fresh>) {
+    this.#lane = lane
     this.#fresh = fresh
   }
 
-  static async prepare(arena: Arena): Promise<Trial> {
-    const { rows } = await arena.direct.admin.query('SELECT name, setting FROM pg_settings')
+  static async prepare(lane: Lane): Promise<Trial> {
+    const { rows } = await lane.direct.admin.query('SELECT name, setting FROM pg_settings')
     const defaults = new Map(rows.map(({ name, setting }) => [String(name), String(setting)]))
     const fresh = new Map<Startup['role'], Fresh>()
     for (const role of ROLES) {
-      const login = arena.login({ role, parameters: {} }, arena.direct)
-      const [contents] = await probeSessions(arena.direct.address, login, 1)
+      const login = lane.login({ role, parameters: {} }, lane.direct)
+      const [contents] = await probeSessions(lane.direct.address, login, 1)
       fresh.set(role, { contents: contents ?? [], defaults })
     }
-    return new Trial(arena, fresh)
+    return new Trial(lane, fresh)
   }
 
   /** What differs, for people; null when nothing does. */
   async judge(program: Program): Promise<string | null> {
-    const direct = await runProgram(this.#arena, this.#arena.direct, program, null)
+    const direct = await runProgram(this.#lane, this.#lane.direct, program, null)
     const [, router] = await Promise.all([
-      tidy(this.#arena.direct, direct),
-      runProgram(this.#arena, this.#arena.router, program, direct.plan),
+      tidy(this.#lane.direct, direct),
+      runProgram(this.#lane, this.#lane.router, program, direct.plan),
     ])
     const difference = compare(direct.exchanges, router.exchanges)?.text ?? (await this.#leaks(program))
-    if (difference !== null || direct.traits.has('schema')) await this.#arena.renew()
-    await tidy(this.#arena.router, direct)
+    if (difference !== null || direct.traits.has('schema')) await this.#lane.renew()
+    await tidy(this.#lane.router, direct)
     return difference === null ? null : `${showProgram(program)}\n\n${difference}`
   }
 
   async #leaks(program: Program): Promise<string | null> {
-    const { address } = this.#arena.router
+    const { address } = this.#lane.router
     for (const [role, { contents, defaults }] of this.#fresh) {
       if (program.startups.every((startup) => startup.role !== role)) continue
-      const login = this.#arena.login({ role, parameters: {} }, this.#arena.router)
+      const login = this.#lane.login({ role, parameters: {} }, this.#lane.router)
       const leaks = leaksOf(contents, await probeSessions(address, login, POOL_SIZE), defaults)
       if (leaks.length > 0) return `the next client of ${role} does not find a fresh session:\n${leaks.join('\n')}`
     }

@@ -58,6 +58,36 @@ test('Flush brings the answers so far, without Sync', async () => {
   assert.equal(shapeOf(await client.until('Z')), 'Z')
 })
 
+test('Flush brings the answer to a Close at once, behind those of others', async () => {
+  const client = await bed.open()
+  await client.exchange(Buffer.concat([wire.parse('mine', 'SELECT 1'), wire.sync()]))
+  const frames = [
+    wire.parse('', 'SELECT 2'),
+    wire.bind('', ''),
+    wire.execute(''),
+    wire.close('S', 'mine'),
+    wire.flush(),
+  ]
+  client.send(...frames)
+  assert.equal(shapeOf(await client.until('3')), '12DC3')
+})
+
+test('what a client did before its Sync is undone when it leaves, and does not become the next one’s', async () => {
+  await bed.sql('CREATE TABLE unsynced (x int); GRANT ALL ON unsynced TO PUBLIC')
+  for (const sql of ['INSERT INTO unsynced VALUES (1)', 'SELECT 1/0']) {
+    for (const client of await bed.openMany(5)) {
+      client.send(wire.parse('', sql), wire.bind('', ''), wire.execute(''), wire.flush())
+      await client.until('CE')
+      client.close()
+    }
+    for (const client of await bed.openMany(5)) {
+      assert.deepEqual((await client.query('BEGIN')).map(String), ['C(BEGIN)', 'Z(T)'])
+      await client.query('COMMIT')
+    }
+  }
+  assert.deepEqual(await bed.sql('SELECT * FROM unsynced'), [])
+})
+
 test('a transaction is kept open across messages until Sync', async () => {
   const client = await bed.open()
   await client.query('CREATE TABLE implicit (x int)')

@@ -54,6 +54,32 @@ test('a name that is taken is refused with 42P05, and the first statement stays'
   assert.equal(onlyValue(await client.exchange(run('taken'))), '1')
 })
 
+test('a Parse of a taken name is refused for its text first, as by PostgreSQL', async () => {
+  const client = await bed.open()
+  await prepare(client, 'taken', 'SELECT 1')
+  const parse = (sql: string) => client.exchange(Buffer.concat([wire.parse('taken', sql), wire.sync()]))
+  assert.deepEqual(sqlstatesOf(await parse('SELEC 2')), ['42601'])
+  assert.deepEqual(sqlstatesOf(await parse('SELECT * FROM nowhere')), ['42P01'])
+  await client.query('BEGIN; SELECT 1/0')
+  assert.deepEqual(sqlstatesOf(await parse('SELECT 2')), ['25P02'])
+})
+
+test('a failed transaction refuses a Parse, of a text that the server connection knows too', async () => {
+  const text = 'SELECT 8127'
+  for (const client of await bed.openMany(SERVERS)) await prepare(client, 'known', text)
+  const client = await bed.open()
+  const parse = Buffer.concat([wire.parse('known', text), wire.sync()])
+  await client.query('BEGIN; SELECT 1/0')
+  assert.deepEqual(sqlstatesOf(await client.exchange(parse)), ['25P02'])
+  await client.query('ROLLBACK')
+  const failing = Buffer.concat([wire.query('BEGIN; SELECT 1/0'), parse, wire.query('ROLLBACK')])
+  assert.deepEqual(sqlstatesOf(await client.exchange(failing, 3)), ['22012', '25P02'], 'sent with what fails')
+  const skipped = Buffer.concat([wire.query('SELECT 1'), wire.parse('', 'SELEC 1'), parse])
+  assert.deepEqual(sqlstatesOf(await client.exchange(skipped, 2)), ['42601'], 'skipped')
+  assert.equal(shapeOf(await client.exchange(parse)), '1Z')
+  assert.equal(onlyValue(await client.exchange(run('known'))), '8127')
+})
+
 test('the unnamed statement is replaced by each Parse, and is no one else’s', async () => {
   const [first, second] = await bed.openMany(2)
   await first!.exchange(Buffer.concat([wire.parse('', 'SELECT 1'), wire.sync()]))

@@ -1,0 +1,122 @@
+import pg from 'pg'
+import type { TestCluster } from '../support/postgres-cluster.ts'
+import { openConsole } from '../support/testbed.ts'
+import { waitUntil } from '../support/wait-until.ts'
+import type { LoginOptions, WireAddress } from '../support/wire-client.ts'
+import { PLAYGROUND } from './playground.ts'
+import type { Startup } from './program.ts'
+
+/** Where programs run: PostgreSQL itself, or through the router. Each has a database of its own. */
+export interface Target {
+  readonly address: WireAddress
+  readonly database: string
+  /** Superuser in that database, directly. */
+  readonly admin: pg.Client
+  /** Resolves when what clients that have left, with these process ids, held has been let go of; `present` are there. */
+  settled(left: readonly number[], present: number): Promise<void>
+}
+
+/** What lanes share. */
+export interface LaneHost {
+  readonly cluster: TestCluster
+  readonly router: WireAddress
+  /** Names of the roles to log in as. */
+  readonly roles: Readonly<Record<Startup['role'], string>>
+  readonly password: string
+}
+
+/** Two databases in which one program after the other runs, directly and through the router. Its opener closes it. */
+export class Lane {
+  readonly direct: Target
+  readonly router: Target
+  readonly #host: LaneHost
+  readonly #console: pg.Client
+
+  private constructor(host: LaneHost, console: pg.Client, direct: pg.Client, router: pg.Client) {
+    this.#host = host
+    this.#console = console
+    this.direct = {
+      address: host.cluster.primary,
+      database: direct.database!,
+      admin: direct,
+      settled: (left) => backendsGone(direct, left),
+    }
+    this.router = {
+      address: host.router,
+      database: router.database!,
+      admin: router,
+      settled: (_, present) => this.#routerSettled(present),
+    }
+  }
+
+  static async open(host: LaneHost): Promise<Lane> {
+    const admins = [await adminOf(host.cluster), await adminOf(host.cluster)] as const
+    for (const admin of admins) await admin.query(PLAYGROUND)
+    return new Lane(host, await openConsole(host.router), ...admins)
+  }
+
+  /** What a client sends to log in to `target`. */
+  login(startup: Startup, target: Target): LoginOptions {
+    const { roles, password } = this.#host
+    return { user: roles[startup.role], password, database: target.database, parameters: startup.parameters }
+  }
+
+  /** Gives the router new server connections: a program that left something on the old ones must not spoil the next. */
+  async renew(): Promise<void> {
+    await this.#console.query(`RECONNECT ${this.router.database}`)
+    await this.router.admin.query(
+      `SELECT pg_terminate_backend(pid) FROM pg_stat_activity
+       WHERE datname = current_database() AND pid <> pg_backend_pid()`,
+    )
+    const none = async (): Promise<boolean> => (await this.#show('SERVERS')).length === 0
+    await waitUntil('the router to notice that its server connections are gone', none, { everyMs: 1 })
+  }
+
+  async close(): Promise<void> {
+    await this.#console.end()
+    await this.direct.admin.end()
+    await this.router.admin.end()
+  }
+
+  async #show(what: string): Promise<Record<string, unknown>[]> {
+    const { rows } = await this.#console.query(`SHOW ${what}`)
+    return rows.filter((row) => row.database === this.router.database)
+  }
+
+  /** No client but `present` is there, and no server connection is being put in order or closed. */
+  async #routerSettled(present: number): Promise<void> {
+    const isSettled = async (): Promise<boolean> => {
+      const clients = await this.#show('CLIENTS')
+      if (clients.length !== present || clients.some((row) => row.state === 'closing')) return false
+      const servers = await this.#show('SERVERS')
+      if (servers.some((row) => row.step !== 'idle' && row.step !== 'active')) return false
+      const known = servers.map((row) => Number(row.remote_pid))
+      const alive = await backends(this.router.admin)
+      return alive.every((pid) => known.includes(pid))
+    }
+    await waitUntil('the router to let go of what its clients held', isSettled, { everyMs: 1 })
+  }
+}
+
+async function adminOf(cluster: TestCluster): Promise<pg.Client> {
+  const database = await cluster.createDatabase()
+  const admin = new pg.Client({ ...cluster.primary, ...cluster.superuser, database })
+  admin.on('error', () => {})
+  await admin.connect()
+  return admin
+}
+
+/** Process ids of the clients of the database that `admin` is connected to, without itself. */
+async function backends(admin: pg.Client): Promise<number[]> {
+  const { rows } = await admin.query(
+    `SELECT pid FROM pg_stat_activity
+     WHERE datname = current_database() AND backend_type = 'client backend' AND pid <> pg_backend_pid()`,
+  )
+  return rows.map((row) => Number(row.pid))
+}
+
+async function backendsGone(admin: pg.Client, pids: readonly number[]): Promise<void> {
+  await waitUntil('server processes to end', async () => !(await backends(admin)).some((pid) => pids.includes(pid)), {
+    everyMs: 1,
+  })
+}
