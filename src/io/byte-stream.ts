@@ -13,6 +13,8 @@ export interface SecureChannel {
   write(source: NativeBuffer, start: number, end: number): void
   drain(target: NativeBuffer, offset: number, most: number): number
   pendingCiphertext(): number
+  /** `handshaking`: nothing can be written yet. */
+  readonly state: string
   readonly failure: string | null
   shutdown(): void
   free(): void
@@ -167,6 +169,7 @@ export class ByteStream {
   }
 
   #transmitSecure(tls: SecureChannel, source: NativeBuffer, start: number, end: number): boolean {
+    if (tls.state === 'handshaking') return this.#fail('the TLS handshake is not done')
     for (let at = start; at < end; at += TLS_RECORD_BYTES) {
       if (tls.failure !== null) return this.#fail(tls.failure)
       tls.write(source, at, Math.min(end, at + TLS_RECORD_BYTES))

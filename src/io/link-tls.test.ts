@@ -110,6 +110,16 @@ function connect(t: TestContext, arenaBytes?: number): TlsBench {
 
 const received = ({ client }: TlsBench): Buffer => Buffer.concat(client.received)
 
+test('last words before the handshake is done cannot be said, which is no reason to stay', (t) => {
+  const { host, owner, server } = openTls(t)
+  owner.link.secureWith(server, host.inbound, 0, 0)
+  assert.equal(owner.link.stepHandshake(), 'pending')
+  assert.equal(owner.link.send(Buffer.from('too late')), false)
+  assert.match(owner.link.failure, /handshake/)
+  owner.link.farewell()
+  owner.link.close()
+})
+
 test('text passes both ways, and the slot counts what went through the socket', (t) => {
   const bench = connect(t)
   const { host, owner, client } = bench

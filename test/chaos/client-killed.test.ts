@@ -28,7 +28,15 @@ async function running(text: string): Promise<number> {
   return backends.filter(({ state, query }) => state === 'active' && String(query).includes(text)).length
 }
 
-for (const [how, end] of endings) {
+/** It sends no more, and would still listen. */
+const halfClosed = ['half-closed', (client: WireClient) => client.endWriting()] as const
+
+/** Its connection is closed from the other side too. */
+async function letGo(client: WireClient): Promise<void> {
+  await waitUntil('the end of the connection', () => client.ending !== null)
+}
+
+for (const [how, end] of [...endings, halfClosed]) {
   test(`${how} in the middle of COPY in: nothing is stored, the server connection is usable`, async () => {
     const client = await bed.open()
     client.send(wire.query('COPY target FROM STDIN'))
@@ -37,6 +45,7 @@ for (const [how, end] of endings) {
     await client.sent(wire.copyData('half of a ro'))
     end(client)
     await nothingHappened()
+    await letGo(client)
   })
 
   test(`${how} in the middle of a CopyData message: nothing is stored`, async () => {
@@ -47,18 +56,7 @@ for (const [how, end] of endings) {
     await client.sent(message.subarray(0, 3_000))
     end(client)
     await nothingHappened()
-  })
-
-  test(`${how} in the middle of COPY out: the query ends on the server`, async () => {
-    const client = await bed.open()
-    client.send(wire.query(`COPY (SELECT repeat('x', 10000) FROM generate_series(1, 1000000)) TO STDOUT`))
-    await client.until('d')
-    end(client)
-    await waitUntil('the query to end', async () => {
-      const backends = await bed.cluster.backends(bed.database)
-      return backends.every((backend) => backend.state !== 'active')
-    })
-    await nothingHappened()
+    await letGo(client)
   })
 
   test(`${how} in a transaction: it is rolled back`, async () => {
@@ -66,6 +64,7 @@ for (const [how, end] of endings) {
     await client.query(`BEGIN; INSERT INTO target VALUES ('one')`)
     end(client)
     await nothingHappened()
+    await letGo(client)
   })
 
   for (const cut of [1, 4, 5, 20]) {
@@ -75,6 +74,7 @@ for (const [how, end] of endings) {
       await client.sent(message.subarray(0, cut))
       end(client)
       await nothingHappened()
+      await letGo(client)
     })
   }
 
@@ -84,6 +84,31 @@ for (const [how, end] of endings) {
       Buffer.concat([wire.parse('', `INSERT INTO target VALUES ('unsynced')`), wire.bind('', ''), wire.execute('')]),
     )
     end(client)
+    await nothingHappened()
+    await letGo(client)
+  })
+
+  test(`${how} during login`, async () => {
+    for (let n = 0; n < 10; n += 1) {
+      const client = await bed.dial()
+      await client.sent(wire.startup({ user: bed.role.user, database: bed.database }))
+      if (n % 2 === 0) await client.next()
+      end(client)
+      await letGo(client)
+    }
+  })
+}
+
+for (const [how, end] of endings) {
+  test(`${how} in the middle of COPY out: the query ends on the server`, async () => {
+    const client = await bed.open()
+    client.send(wire.query(`COPY (SELECT repeat('x', 10000) FROM generate_series(1, 1000000)) TO STDOUT`))
+    await client.until('d')
+    end(client)
+    await waitUntil('the query to end', async () => {
+      const backends = await bed.cluster.backends(bed.database)
+      return backends.every((backend) => backend.state !== 'active')
+    })
     await nothingHappened()
   })
 
@@ -112,15 +137,6 @@ for (const [how, end] of endings) {
     const other = await bed.open()
     assert.equal(onlyValue(await other.query('SELECT 1')), '1')
     await waitUntil('the queries to end', async () => (await running(`nobody's, ${how}`)) === 0)
-  })
-
-  test(`${how} during login`, async () => {
-    for (let n = 0; n < 10; n += 1) {
-      const client = await bed.dial()
-      await client.sent(wire.startup({ user: bed.role.user, database: bed.database }))
-      if (n % 2 === 0) await client.next()
-      end(client)
-    }
   })
 }
 

@@ -143,6 +143,28 @@ test('a server that sends garbage in the middle of an answer is dropped, the cli
   await waitUntil('the server connection to be dropped', async () => (await bed.servers()).length === 0)
 })
 
+test('a server that closes its direction while nobody uses it is dropped, and no client notices', async () => {
+  await behave(healthy)
+  const client = await bed.open()
+  await client.query('SELECT 1')
+  shard!.peers[0]!.endWriting()
+  await waitUntil('the server connection to be dropped', async () => (await bed.servers()).length === 0)
+  assert.equal(onlyValue(await client.query('SELECT 2')), 'well')
+})
+
+test('a server that closes its direction in the middle of an answer: the client is told, and the connection dropped', async () => {
+  await behave(
+    answering((_, peer) => {
+      peer.send(answer.rowDescription('value'), answer.dataRow('half'))
+      peer.endWriting()
+      return null
+    }),
+  )
+  const { shape, sqlstates, ended } = await outcome('SELECT half')
+  assert.deepEqual([shape, sqlstates, ended], ['TDEZ', ['08006'], false])
+  await waitUntil('the server connection to be dropped', async () => (await bed.servers()).length === 0)
+})
+
 test('the goodbye of a server that nobody uses (57P01) reaches no client', async () => {
   await behave(healthy)
   const client = await bed.open()

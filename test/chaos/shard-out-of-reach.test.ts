@@ -3,7 +3,7 @@ import { test } from 'node:test'
 import { FaultProxy } from '../support/fault-proxy.ts'
 import { Testbed } from '../support/testbed.ts'
 import { waitUntil, within } from '../support/wait-until.ts'
-import type { WireClient } from '../support/wire-client.ts'
+import { WireClient } from '../support/wire-client.ts'
 import * as wire from '../support/wire-frames.ts'
 import { onlyValue, shapeOf, sqlstatesOf, type WireMessage } from '../support/wire-message.ts'
 import { WireClosed } from '../support/wire-stream.ts'
@@ -94,6 +94,20 @@ test('a connection cut in the middle of a result: an error or the end of the con
     await path.heal()
     if (!ended) assert.equal(onlyValue(await client.query('SELECT 3')), '3')
   }
+})
+
+test('a shard that falls silent in the middle of a query: after timeouts.query and cancel the client is told, and stays', async () => {
+  const router = await bed.startRouter({ timeouts: { query: '300ms', cancel: '300ms' } })
+  const client = bed.onClose(await WireClient.open(router, bed.login), (one) => one.close())
+  client.send(wire.query('SELECT pg_sleep(60)'))
+  await waitUntil('the query to run', async () =>
+    (await bed.cluster.backends(bed.database)).some(({ state }) => state === 'active'),
+  )
+  await path.inject({ kind: 'black-hole' })
+  const answer = await client.until('Z', 5_000)
+  assert.deepEqual([sqlstatesOf(answer), answer.at(-1)?.body.toString()], [['08006'], 'I'])
+  await path.heal()
+  assert.equal(onlyValue(await client.query('SELECT 1')), '1')
 })
 
 test('a slow shard is only slow', async () => {

@@ -1,12 +1,15 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
+import { CertificateAuthority, writeCredentials } from '../support/certificates.ts'
 import type { RouterProcess } from '../support/router-process.ts'
+import { temporaryDirectory } from '../support/temporary-directory.ts'
 import { openConsole, Testbed } from '../support/testbed.ts'
 import { waitUntil, within } from '../support/wait-until.ts'
 import { WireClient } from '../support/wire-client.ts'
 import * as wire from '../support/wire-frames.ts'
 import { onlyValue, sqlstatesOf } from '../support/wire-message.ts'
 
+const files = temporaryDirectory()
 const bed = await Testbed.open({ routerOnly: true, start: false })
 
 async function open(router: RouterProcess): Promise<WireClient> {
@@ -184,4 +187,17 @@ test('a drain that waits does not cut off a transaction that goes on and on with
   }
   await client.query('COMMIT')
   assert.equal((await router.exited).code, 0)
+})
+
+test('a client in the middle of a TLS handshake keeps nobody from being told', async () => {
+  const authority = new CertificateAuthority('routers')
+  const { certificate, key } = writeCredentials(files, 'server', authority.issue({ commonName: 'localhost' }))
+  const router = await bed.startRouter({ client_tls: { mode: 'allow', certificate, key } })
+  const silent = await bed.dial(router)
+  silent.send(wire.SSL_REQUEST)
+  assert.equal((await silent.raw(1)).toString(), 'S')
+  const client = await open(router)
+  router.signal('SIGTERM')
+  assert.equal(await farewell(client), '57P01')
+  assert.equal((await within(3_000, 'the end, before the drain deadline', router.exited)).code, 0)
 })

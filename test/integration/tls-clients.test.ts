@@ -167,6 +167,24 @@ test('many rows and long values go through TLS unharmed, in both directions', as
   assert.equal(onlyValue(answer), String(sent.length))
 })
 
+test('a client that falls silent in the middle of the handshake is let go after the login timeout', {
+  skip: isDirect && 'of the router',
+}, async () => {
+  const router = await bed.startRouter({
+    client_tls: { mode: 'allow', certificate: server.certificate, key: server.key },
+    timeouts: { client_login: '1s' },
+  })
+  for (const hello of [Buffer.alloc(0), Buffer.from([0x16, 3, 1, 1, 0, 1, 0])]) {
+    const client = await bed.dial(router)
+    client.send(wire.SSL_REQUEST)
+    assert.equal((await client.raw(1)).toString(), 'S')
+    client.send(hello)
+    const started = performance.now()
+    await waitUntil('the end of the connection', async () => client.ending !== null)
+    assert.ok(performance.now() - started >= 900, 'closed too early')
+  }
+})
+
 test('a client that breaks off in the middle of the handshake leaves nothing behind', async () => {
   for (let n = 0; n < 20; n += 1) {
     const client = await bed.dial()
