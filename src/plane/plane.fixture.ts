@@ -11,7 +11,7 @@ import { SendBatch } from '../io/send-batch.ts'
 import { createMemoryFile, SharedMapping } from '../io/shared-memory.ts'
 import type { PlaneEvent } from '../memory/control-protocol.ts'
 import { regionsOf } from '../memory/layout.ts'
-import { formatSharedState } from '../memory/shared-state.ts'
+import { formatSharedState, type SharedState } from '../memory/shared-state.ts'
 import { readErrorFields } from '../protocol/errors.ts'
 import { HEADER_BYTES, lengthAt } from '../protocol/message-type.ts'
 import { writeQuery, writeStartup } from '../protocol/messages.ts'
@@ -112,6 +112,7 @@ export class TestClient {
 export class TestPlane {
   readonly plane: Plane
   readonly shard: TestShard
+  readonly shared: SharedState
   readonly events: PlaneEvent[] = []
   /** Client slots that were given back. */
   readonly gone: number[] = []
@@ -124,7 +125,7 @@ export class TestPlane {
     const file = createMemoryFile('test', totalBytes)
     const mapping = new SharedMapping(file, totalBytes)
     file.close()
-    const shared = formatSharedState(mapping.memory, GEOMETRY, 0)
+    this.shared = formatSharedState(mapping.memory, GEOMETRY, 0)
     const readBytes = READ_HEADROOM + READ_BYTES
     const buffersAt = arenas + 4 * readBytes
     const sends = new SendBatch(openRingIfAllowed())
@@ -132,7 +133,7 @@ export class TestPlane {
     this.shard = new TestShard(this.#poller)
     this.plane = new Plane({
       planeIndex: 0,
-      shared,
+      shared: this.shared,
       poller: this.#poller,
       timers: this.#timers,
       arena: new BufferArena(mapping.window(buffersAt, totalBytes - buffersAt), (offset, bytes) =>

@@ -63,7 +63,6 @@ export class DedicatedServer implements ServerOwner {
 
   onServerClosed(_server: ServerConnection, reason: string, login: ErrorFields | null): void {
     if (this.#given || this.#abandoned) return
-    this.#abandoned = true
     this.#failed(login ?? { severity: 'FATAL', sqlstate: '08006', message: reason })
   }
 }

@@ -45,7 +45,7 @@ export class TestServerHost extends TestLinkHost implements ServerHost {
   readonly scramKeys: ScramKeyCache = new ScramKeyCache(4)
   readonly toClient: Gather = new Gather(NativeBuffer.allocate(65_536), this.sends)
   readonly planeIndex = 0
-  readonly serverTls = { mode: 'disable', context: null } as const
+  serverTls: ServerHost['serverTls'] = { mode: 'disable', context: null }
   readonly limits: LimitValues = {
     maxClients: 10,
     maxClientsPerUser: 0,
