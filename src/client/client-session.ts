@@ -142,6 +142,7 @@ export class ClientSession implements SeatedSession, ReaderSession, RequestSessi
     this.#deadlines.rest()
     this.#enter(this.server === null ? 'idle' : 'active')
     if (choice !== null) this.seat.begin(choice)
+    if (this.#host.draining) this.onDraining()
     this.resume()
   }
 

@@ -35,6 +35,8 @@ export class ServerSeat implements PoolWaiter {
   readonly #memory: ClientSlot
   #choice: PoolChoice | null = null
   #server: ServerConnection | null = null
+  /** The pool that its requests are counted for. */
+  #pool: ServerPool | null = null
   /** The pool it waited in last. */
   #awaited: ServerPool | null = null
   /** Its server connection has not been put into the session's state yet. */
@@ -72,8 +74,10 @@ export class ServerSeat implements PoolWaiter {
 
   /** Takes a free server connection; false: there is none, so `wait`. */
   take(): boolean {
-    const server = this.#choice?.current()?.checkout() ?? null
-    if (server === null) return false
+    const pool = this.#choice?.current() ?? null
+    const server = pool?.checkout() ?? null
+    if (pool === null || server === null) return false
+    this.#usePool(pool)
     this.adopt(server)
     this.#isFresh = true
     return true
@@ -81,7 +85,6 @@ export class ServerSeat implements PoolWaiter {
 
   /** Gets in line; `onSeated` or `rejectRequest` follows, unless `leaveQueue` is called before. */
   wait(): void {
-    // Not always the pool of its last transaction.
     const pool = this.#choice?.current() ?? null
     if (pool === null) {
       this.#host.holdForRoute(this)
@@ -173,7 +176,10 @@ export class ServerSeat implements PoolWaiter {
     this.#memory.server(server === null ? null : server.slot)
   }
 
+  /** Mostly the pool of its last transaction, but not always. */
   #usePool(pool: ServerPool): void {
+    if (pool === this.#pool) return
+    this.#pool = pool
     this.#memory.pool(pool.record)
     this.#session.meter.usePool(pool.record)
   }

@@ -1,0 +1,80 @@
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import type { PlaneValues } from '../shard/plane-values.ts'
+import type { Shard } from '../shard/topology.ts'
+import { NO_VALUES } from './no-values.ts'
+import { TEST_DATABASE } from './plane.fixture.ts'
+import { PlaneConfiguration } from './plane-configuration.ts'
+
+const PRIMARY: Shard = {
+  id: 1,
+  name: 'db1',
+  group: 'main',
+  host: 'db1',
+  address: '127.0.0.1',
+  port: 5432,
+  role: 'primary',
+  up: true,
+  maxConnections: 10,
+}
+const VALUES: PlaneValues = {
+  ...NO_VALUES,
+  version: 1,
+  databases: [TEST_DATABASE, { ...TEST_DATABASE, name: '*', group: 'rest' }],
+  consoleSocket: '/run/console',
+  hba: [{ type: 'local', databases: ['all'], users: ['all'], addresses: [], method: 'trust', line: 1 }],
+  topology: { version: 1, shards: [PRIMARY] },
+}
+
+function open(): PlaneConfiguration {
+  const configuration = new PlaneConfiguration()
+  configuration.replace(VALUES)
+  return configuration
+}
+
+test('before its first values there is no database, no rule and no TLS', () => {
+  const configuration = new PlaneConfiguration()
+  assert.deepEqual(
+    [configuration.database('shop'), configuration.hba.rules, configuration.values.version],
+    [null, [], 0],
+  )
+  assert.deepEqual(configuration.tls.client, { mode: 'disable', context: null })
+})
+
+test('a database has its own entry, else that of all others', () => {
+  const configuration = open()
+  assert.deepEqual([configuration.database('shop')?.group, configuration.database('x')?.group], ['main', 'rest'])
+  configuration.replace({ ...VALUES, databases: [TEST_DATABASE] })
+  assert.equal(configuration.database('x'), null)
+})
+
+test('the console is a shard at the socket of the values', () => {
+  assert.equal(open().consoleShard.address, '/run/console')
+})
+
+test('values that are of no use change nothing', () => {
+  const configuration = open()
+  const { values, hba, tls } = configuration
+  const clientTls = { ...VALUES.clientTls, mode: 'require', certificate: 'none', key: 'none' } as const
+  assert.throws(() => configuration.replace({ ...VALUES, version: 2, hba: [], clientTls }))
+  assert.deepEqual(
+    [configuration.values === values, configuration.hba === hba, configuration.tls === tls],
+    [true, true, true],
+  )
+})
+
+test('a topology replaces the one of the values, and nothing else', () => {
+  const configuration = open()
+  const shard = { ...PRIMARY, id: 2 }
+  configuration.replaceTopology({ version: 9, shards: [shard] })
+  assert.deepEqual(configuration.values, { ...VALUES, topology: { version: 9, shards: [shard] } })
+  assert.deepEqual(configuration.route('main'), { ...configuration.route('main'), kind: 'shard', shard })
+})
+
+test("a shard is misplaced when its group's transactions go to another one, to another address, or nowhere", () => {
+  const configuration = open()
+  assert.equal(configuration.isMisplaced(PRIMARY), false)
+  for (const other of [{ id: 2 }, { address: '127.0.0.2' }, { port: 5433 }, { group: 'other' }]) {
+    assert.equal(configuration.isMisplaced({ ...PRIMARY, ...other }), true, JSON.stringify(other))
+  }
+})
