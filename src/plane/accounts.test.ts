@@ -5,6 +5,9 @@ import type { PlaneEvent } from '../memory/control-protocol.ts'
 import type { UserValue } from '../shard/plane-values.ts'
 import { Accounts } from './accounts.ts'
 
+/** The configuration's, for accounts that do not exist. */
+const SECRET = Buffer.alloc(32, 1).toString('base64')
+
 const user = (name: string, password: string | null = null, more: Partial<UserValue> = {}): UserValue => ({
   name,
   verifier: null,
@@ -38,7 +41,7 @@ function open({ listens = true } = {}): Bench {
 
 test('a listed user is known, and nobody else', () => {
   const { accounts } = open()
-  accounts.replace([user('ada', 'secret')])
+  accounts.replace([user('ada', 'secret')], SECRET)
   assert.equal(accounts.get('ada')?.password, 'secret')
   assert.equal(accounts.listed('ada')?.password, 'secret')
   assert.deepEqual([accounts.get('bob'), accounts.listed('bob')], [null, null])
@@ -94,7 +97,7 @@ test('while control does not listen nobody is asked, and nobody waits', () => {
 test('a listed user without a secret has what was found; one with a secret keeps its own', () => {
   const { accounts } = open()
   const verifier = { kind: 'md5', hash: 'md5' } as const
-  accounts.replace([user('ada'), user('bob', 'listed'), user('eve', null, { verifier })])
+  accounts.replace([user('ada'), user('bob', 'listed'), user('eve', null, { verifier })], SECRET)
   assert.deepEqual(accounts.get('ada'), user('ada'))
   for (const name of ['ada', 'bob', 'eve']) accounts.found(name, user(name, 'found'), null)
   assert.deepEqual(
@@ -116,7 +119,7 @@ test('a user that is not there any more is forgotten; one that could not be look
 test('a new configuration forgets what was found under the old one', () => {
   const { accounts } = open()
   accounts.found('ada', user('ada', 'found'), null)
-  accounts.replace([])
+  accounts.replace([], SECRET)
   assert.equal(accounts.get('ada'), null)
 })
 
@@ -137,4 +140,27 @@ test('control hears whom its answer did not let in', () => {
   const { accounts, told } = open()
   accounts.refused('ada', 'shop')
   assert.deepEqual(told, [{ op: 'account-refused', user: 'ada', database: 'shop' }])
+})
+
+test('who does not exist looks like those who do: the listed ones, and the found ones once each', () => {
+  const { accounts } = open()
+  const names = Array.from({ length: 200 }, (_, at) => `nobody ${at}`)
+  const md5Share = (): number => names.filter((name) => accounts.mock(name).asksForMd5).length / names.length
+  const scram = { kind: 'scram-sha-256', iterations: 4096, salt: '', storedKey: '', serverKey: '' } as const
+  accounts.replace([user('ada', null, { verifier: scram })], SECRET)
+  assert.equal(md5Share(), 0)
+  for (let time = 0; time < 20; time++) accounts.found('bob', user('bob', 'found'), null)
+  assert.ok(md5Share() > 0.3 && md5Share() < 0.7, `${md5Share()}`)
+  accounts.replace([user('bob', 'listed')], SECRET)
+  assert.equal(md5Share(), 1)
+})
+
+test('the salt of a user that does not exist depends on the secret of the configuration', () => {
+  const { accounts } = open()
+  accounts.replace([], SECRET)
+  const { salt } = accounts.mock('nobody').scram
+  accounts.replace([], SECRET)
+  assert.equal(accounts.mock('nobody').scram.salt, salt)
+  accounts.replace([], Buffer.alloc(32, 2).toString('base64'))
+  assert.notEqual(accounts.mock('nobody').scram.salt, salt)
 })
