@@ -1,8 +1,9 @@
 import { timingSafeEqual } from 'node:crypto'
 import type { ClientSession } from '../client/client-session.ts'
 import { cancelProcessId } from '../client/client-slot.ts'
-import { CLIENT, CLIENT_TEXT } from '../memory/client-slots.ts'
+import { CLIENT, CLIENT_TEXT, PIN } from '../memory/client-slots.ts'
 import type { Region } from '../memory/region.ts'
+import type { ParameterSet } from '../session/parameters.ts'
 
 /** The clients of a plane, by slot and by cancel key, and how many have logged in of each user and in each database. */
 export class ClientTable {
@@ -25,6 +26,12 @@ export class ClientTable {
   /** As of now: it may be changed meanwhile. */
   get all(): Iterable<ClientSession> {
     return this.#sessions.filter((session) => session !== null)
+  }
+
+  /** All that are left are of the console; whoever has not logged in yet may be anybody. */
+  get areOnlyConsole(): boolean {
+    for (const { settings } of this.all) if ((settings.pins & PIN.console) === 0) return false
+    return true
   }
 
   add(session: ClientSession): void {
@@ -53,6 +60,14 @@ export class ClientTable {
     if (length === 0 || length !== key.length) return null
     const at = slot * recordBytes + CLIENT_TEXT.cancelKey.offset
     return timingSafeEqual(bytes.subarray(at, at + length), key) ? session : null
+  }
+
+  /** Adds the settings that any of them has or goes back to. */
+  collectParameters(used: Set<ParameterSet>): void {
+    for (const { settings } of this.all) {
+      if (settings.parameters) used.add(settings.parameters)
+      if (settings.initial) used.add(settings.initial)
+    }
   }
 
   /** Sessions of this user, or in this database, that have logged in. */

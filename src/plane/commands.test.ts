@@ -163,7 +163,7 @@ test('a drain is done when no client is left', (t) => {
   const bench = open(t)
   const { test, commands, done } = bench
   const client = begin(bench)
-  commands.run({ op: 'drain', id: 1, deadlineMs: 5000 })
+  commands.run({ op: 'drain', id: 1, awaited: 'transactions', deadlineMs: 5000 })
   test.pass(1000)
   assert.deepEqual([client.told(), client.ended, done], [[], false, []])
   client.query('commit')
@@ -178,7 +178,7 @@ test('a drain that takes too long says so', (t) => {
   const bench = open(t)
   const { test, commands, done } = bench
   begin(bench)
-  commands.run({ op: 'drain', id: 1, deadlineMs: 5000 })
+  commands.run({ op: 'drain', id: 1, awaited: 'transactions', deadlineMs: 5000 })
   assert.equal(bench.exits(), 0)
   test.pass(4900)
   assert.deepEqual(done, [])
@@ -190,7 +190,24 @@ test('a drain that takes too long says so', (t) => {
 
 test('without clients a drain is done at once', (t) => {
   const { commands, done } = open(t)
-  commands.run({ op: 'drain', id: 1, deadlineMs: 5000 })
+  commands.run({ op: 'drain', id: 1, awaited: 'transactions', deadlineMs: 5000 })
+  assert.deepEqual(done, ['1'])
+})
+
+test('a drain that waits for clients tells nobody, refuses new ones, and has no end without a deadline', (t) => {
+  const { test, commands, done } = open(t)
+  const client = test.connect().login()
+  commands.run({ op: 'drain', id: 1, awaited: 'clients', deadlineMs: null })
+  const late = test.connect()
+  late.startup('ada')
+  assert.deepEqual([late.told(), late.ended], [['E FATAL 57P03'], true])
+  late.peer.close()
+  client.query('select 1')
+  test.pass(1e7)
+  assert.deepEqual([client.told(), client.ended, done], [['Z I'], false, []])
+  client.peer.close()
+  test.settle()
+  test.pass(100)
   assert.deepEqual(done, ['1'])
 })
 

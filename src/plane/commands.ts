@@ -63,7 +63,7 @@ export class PlaneCommands {
     if (awaited === 'transactions') plane.drain()
     const done = (): boolean => {
       // Whoever watches from the console goes last.
-      if (!plane.draining && plane.onlyConsoleClients) plane.drain()
+      if (!plane.draining && plane.sessions.areOnlyConsole) plane.drain()
       return plane.sessions.size === 0
     }
     this.#until(id, done, deadlineMs === null ? Number.POSITIVE_INFINITY : plane.now + deadlineMs)

@@ -11,7 +11,6 @@ import type { OwnedFd } from '../io/owned-fd.ts'
 import type { Poller } from '../io/poller.ts'
 import type { ReadBuffers } from '../io/read-buffers.ts'
 import type { SendBatch } from '../io/send-batch.ts'
-import { PIN } from '../memory/client-slots.ts'
 import type { PlaneEvent } from '../memory/control-protocol.ts'
 import type { NewClient, SlotReference } from '../memory/keeper-protocol.ts'
 import type { Region } from '../memory/region.ts'
@@ -281,12 +280,6 @@ export class Plane implements ClientHost {
     } while (!this.deferred.isEmpty)
   }
 
-  /** Whoever has not logged in yet may be anybody. */
-  get onlyConsoleClients(): boolean {
-    for (const { settings } of this.sessions.all) if ((settings.pins & PIN.console) === 0) return false
-    return true
-  }
-
   /** Once a second. */
   maintain(): void {
     this.poolSet.maintain(this.now)
@@ -294,11 +287,7 @@ export class Plane implements ClientHost {
     this.record.set('bufferBytesInUse', this.arena.bytesInUse)
     if (!this.parameters.crowded) return
     const used = new Set<ParameterSet>(this.acceptedSettings.values())
-    for (const session of this.sessions.all) {
-      const { parameters, initial } = session.settings
-      if (parameters) used.add(parameters)
-      if (initial) used.add(initial)
-    }
+    this.sessions.collectParameters(used)
     for (const pool of this.poolSet.all) {
       if (pool.welcome) used.add(pool.welcome.baseline)
       for (const server of pool.servers) used.add(server.parameters).add(server.baseline)
