@@ -150,8 +150,8 @@ export class ClientReader implements LinkOwner, Deferrable {
   outlives(): boolean {
     const { state, settings, seat } = this.#session
     const { server } = seat
-    const isOwed = server !== null && server.queue.outstanding > 0 && !server.relay.copyingIn
-    if ((state !== 'waiting' && !isOwed) || (settings.pins & PIN.console) !== 0) return false
+    const isOwed = server !== null && server.queue.promised > 0 && !server.relay.copyingIn
+    if ((state !== 'waiting' && !isOwed && !this.#isHeldBack) || (settings.pins & PIN.console) !== 0) return false
     this.#peerEnded = true
     this.link.pauseReading()
     return true

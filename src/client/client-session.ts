@@ -9,7 +9,7 @@ import { type ErrorFields, writeError } from '../protocol/messages.ts'
 import { MessageWriter } from '../protocol/writer.ts'
 import type { ServerConnection } from '../server/server-connection.ts'
 import type { ParameterSet } from '../session/parameters.ts'
-import type { StatementFacts } from '../sql/statement-facts.ts'
+import type { Effects } from '../sql/statement-facts.ts'
 import { type ClientHost, ERROR, FATAL } from './client-host.ts'
 import { ClientMeter } from './client-meter.ts'
 import { ClientReader, type ReaderSession } from './client-reader.ts'
@@ -180,12 +180,20 @@ export class ClientSession implements SeatedSession, ReaderSession, RequestSessi
     if (this.#step === 'waiting') this.rejectRequest(ERROR('57014', 'canceling statement due to user request'))
   }
 
-  prepare(facts: StatementFacts | null): void {
-    this.seat.prepare(facts)
+  prepare(effects: Effects | null): void {
+    this.seat.prepare(effects)
   }
 
-  noteFacts(facts: StatementFacts): void {
-    this.seat.note(facts)
+  mustWait(effects: Effects | null): boolean {
+    return this.settings.mustWait(effects)
+  }
+
+  foresee(effects: Effects): void {
+    this.seat.foresee(effects)
+  }
+
+  note(effects: Effects): void {
+    this.settings.note(effects, this.server)
   }
 
   pin(bits: number): void {
@@ -211,7 +219,7 @@ export class ClientSession implements SeatedSession, ReaderSession, RequestSessi
 
   onTransactionEnd(): void {
     this.#deadlines.idle()
-    if (this.settings.pins === 0) {
+    if (!this.settings.keepsServer) {
       this.#enter('idle')
       this.seat.giveBack()
     }

@@ -6,7 +6,7 @@ import { type ErrorFields, FLUSH, writeError, writeReady } from '../protocol/mes
 import { MessageWriter } from '../protocol/writer.ts'
 import { REPLY } from '../server/reply-queue.ts'
 import type { ServerConnection } from '../server/server-connection.ts'
-import { FACT, type StatementFacts } from '../sql/statement-facts.ts'
+import { type Effects, FACT, type StatementFacts } from '../sql/statement-facts.ts'
 import type { ClientHost } from './client-host.ts'
 import { StatementRelay } from './statement-relay.ts'
 
@@ -18,10 +18,14 @@ export interface RequestSession {
   readonly serial: number
   /** Attaches a server connection; false: wait, and keep the rest of the bytes. */
   acquire(): boolean
-  /** Puts a server connection that it has just got into its state, on `host.toServer`; `facts`: of what is sent next. */
-  prepare(facts: StatementFacts | null): void
-  /** The facts of a Query or Parse that is about to be sent. */
-  noteFacts(facts: StatementFacts): void
+  /** Puts a server connection that it has just got into its state, on `host.toServer`; `effects`: of what is sent next. */
+  prepare(effects: Effects | null): void
+  /** What has these effects, null: unknown ones, may not be sent before the server has answered what was. */
+  mustWait(effects: Effects | null): boolean
+  /** Something with these effects is about to be sent. */
+  foresee(effects: Effects): void
+  /** A statement with these effects is sent and will be executed. */
+  note(effects: Effects): void
   pin(bits: number): void
   /** A request that is answered with ReadyForQuery is on its way. */
   noteRequest(): void
@@ -150,7 +154,11 @@ export class RequestRelay {
     const facts = this.#facts(source, at + HEADER_BYTES, stop, end)
     this.#session.prepare(facts)
     if (this.#skipped()) return stop
-    if (facts) this.#session.noteFacts(facts)
+    if (this.#session.mustWait(facts)) return this.#hold()
+    if (facts) {
+      this.#session.foresee(facts)
+      this.#session.note(facts)
+    }
     this.statements.forgetUnnamed()
     const named = facts !== null && (facts.flags & (FACT.executes | FACT.deallocates)) !== 0
     const renamed = named && (facts.flags & FACT.several) === 0 && this.statements.query(source, at, stop, facts)
@@ -183,7 +191,10 @@ export class RequestRelay {
     }
     this.#session.prepare(facts)
     if (this.#skipped()) return stop
-    if (facts) this.#session.noteFacts(facts)
+    if (facts) {
+      this.#session.foresee(facts)
+      this.#session.note(facts)
+    }
     this.#bodyGoesOn = true
     return this.statements.message(type, source, at, stop, end) ? stop : end
   }
@@ -246,6 +257,12 @@ export class RequestRelay {
     this.#bodyGoesOn = true
     this.#host.toServer.forward(source, at, Math.min(stop, end))
     return stop
+  }
+
+  /** What follows has to wait until the server has answered what was sent. */
+  #hold(): number {
+    this.#session.holdBack()
+    return -1
   }
 
   /** So many answers are owed that the server must be made to give some. */

@@ -3,7 +3,7 @@ import type { ErrorFields } from '../protocol/messages.ts'
 import type { ReplySink } from '../server/reply-sink.ts'
 import type { ServerConnection } from '../server/server-connection.ts'
 import type { PoolWaiter, ServerPool } from '../server/server-pool.ts'
-import type { StatementFacts } from '../sql/statement-facts.ts'
+import type { Effects } from '../sql/statement-facts.ts'
 import type { Fifo, FifoNode } from '../util/fifo.ts'
 import type { ClientHost } from './client-host.ts'
 import type { ClientMeter } from './client-meter.ts'
@@ -55,9 +55,9 @@ export class ServerSeat implements PoolWaiter {
     return this.#server
   }
 
-  /** Something that was sent is not answered yet. */
+  /** Something that the client sent is not answered yet. */
   get isOwed(): boolean {
-    return this.#server !== null && this.#server.queue.length > 0
+    return this.#server !== null && this.#server.queue.owing
   }
 
   /** Why the pool has no server connection for it, if that is known. */
@@ -121,21 +121,33 @@ export class ServerSeat implements PoolWaiter {
     server.attach(this.#session.answers, this.#session.slot)
   }
 
-  /** Puts a server connection that it has just got into the session's state, on `host.toServer`; `facts`: of what comes next. */
-  prepare(facts: StatementFacts | null): void {
+  /** Puts a server connection that it has just got into the session's state, on `host.toServer`; `effects`: of what comes next. */
+  prepare(effects: Effects | null): void {
     const server = this.#server
     if (!this.#isFresh || server === null) return
     this.#isFresh = false
     this.#host.toServer.begin(server.link)
-    const preamble = this.#session.settings.preamble(server, facts)
-    if (preamble !== '') server.relay.prepare(preamble, this.#host.toServer)
+    const preamble = this.#session.settings.preamble(server, effects)
+    if (preamble !== '') server.relay.questions.prepare(preamble, this.#host.toServer)
   }
 
-  /** The facts of a text that is about to be sent: SQL of ours may have to go ahead of it. */
-  note(facts: StatementFacts): void {
+  /** A text with these effects is about to be sent: SQL of ours may have to go ahead of it. */
+  foresee(effects: Effects): void {
+    const sql = this.#session.settings.ahead(effects)
     const server = this.#server
-    const sql = this.#session.settings.note(facts, server)
-    if (sql !== '' && server?.queue.length === 0) server.relay.prepare(sql, this.#host.toServer)
+    if (sql !== '' && server?.queue.length === 0) server.relay.questions.prepare(sql, this.#host.toServer)
+  }
+
+  /** The session's state is not what its server connection has: it is put there ahead of the next request. */
+  renew(): void {
+    this.#isFresh = true
+  }
+
+  /** Its server connection could not be put into its state. `isMidway`: it has got a part of a message. */
+  giveUp(isMidway: boolean): void {
+    const server = this.lose()
+    if (isMidway) server.close('a session could not be restored')
+    else server.detachAndReset()
   }
 
   /** Gives its server connection back as it is. */
@@ -166,7 +178,7 @@ export class ServerSeat implements PoolWaiter {
       // Nobody wants the answer any more, and until it is there the shard works for nobody.
       if (isOwed && (pins & PIN.replication) === 0) this.#host.cancelServer(server)
       server.close('its client is gone')
-    } else if (pins === 0) server.detach()
+    } else if (this.#session.settings.leavesNothing && server.queue.length === 0) server.detach()
     else server.detachAndReset()
   }
 

@@ -1,11 +1,11 @@
 import type { Link } from '../io/link.ts'
 import type { ClientState } from '../memory/client-slots.ts'
 import { STATUS } from '../protocol/message-type.ts'
-import { type ErrorFields, writeParameterStatus } from '../protocol/messages.ts'
+import { type ErrorFields, writeError, writeParameterStatus, writeReady } from '../protocol/messages.ts'
 import { MessageWriter } from '../protocol/writer.ts'
+import type { Rows } from '../server/captured-rows.ts'
 import type { ReplySink, ServerLoss } from '../server/reply-sink.ts'
 import type { ServerConnection } from '../server/server-connection.ts'
-import { FATAL } from './client-host.ts'
 import type { ClientMeter } from './client-meter.ts'
 import type { ClientReader } from './client-reader.ts'
 import type { ClientSlot } from './client-slot.ts'
@@ -14,7 +14,7 @@ import { describeLoss, explainLoss } from './loss.ts'
 import type { RequestRelay } from './request-relay.ts'
 import type { ServerSeat } from './server-seat.ts'
 import type { SessionDeadlines } from './session-deadlines.ts'
-import type { SessionState } from './session-state.ts'
+import type { SessionState, Settlement } from './session-state.ts'
 
 /** The session whose answers come. */
 export interface AnsweredSession {
@@ -24,6 +24,8 @@ export interface AnsweredSession {
   readonly state: ClientState
   /** Null after its first ReadyForQuery; before, answers are to questions of ours. */
   readonly greeting: Greeting | null
+  /** The transaction status it believes in while it has no server connection. */
+  readonly idleStatus: number
   /** Everything is answered, and no transaction is open. */
   onTransactionEnd(): void
   /** Goes on without the server connection that it lost. */
@@ -65,11 +67,45 @@ export class SessionAnswers implements ReplySink {
 
   onPrepared(failure: ErrorFields | null): void {
     const { greeting } = this.#session
+    const { state, reader } = this.#parts
     if (greeting !== null) greeting.onPrepared(failure)
-    else if (!this.#parts.state.isRestored(failure !== null) && failure !== null) {
-      const message = `cannot restore the session's settings: ${failure.message}`
-      this.#session.close(message, FATAL(failure.sqlstate, message))
+    else if (!state.isRestored(failure) && failure !== null) this.#refuse(failure)
+    else if (reader.isStalled) reader.resume()
+  }
+
+  /** The server connection is not in the session's state, so nothing of what was sent behind has been run. */
+  #refuse(failure: ErrorFields): void {
+    const session = this.#session
+    const { state, seat, requests } = this.#parts
+    const { queue } = session.server as ServerConnection
+    if (state.pins !== 0) {
+      session.close(failure.message, { ...failure, severity: 'FATAL' })
+      return
     }
+    const { promised, unfinished } = queue
+    seat.giveUp(requests.midMessage)
+    requests.statements.abandon()
+    requests.abort(unfinished)
+    if (promised === 0 && !unfinished) requests.reject(failure)
+    state.loseServer(state.transactionLost)
+    session.meter.error()
+    session.meter.abandoned()
+    writer.reset()
+    for (let answer = 0; answer < promised; answer++) {
+      writeError(writer, failure)
+      writeReady(writer, session.idleStatus)
+    }
+    if (unfinished) writeError(writer, failure)
+    session.goOn()
+    session.send(writer.bytes)
+  }
+
+  onInquired(rows: Rows | null): void {
+    const session = this.#session
+    const server = session.server as ServerConnection
+    this.#tell(this.#parts.state.answer(rows, server), server)
+    // Whatever the client has sent meanwhile has an end of its own.
+    if (server.queue.length === 0 && !this.#parts.requests.midMessage) session.onTransactionEnd()
   }
 
   onAnswered(entry: number): void {
@@ -97,10 +133,13 @@ export class SessionAnswers implements ReplySink {
       return
     }
     if (queue.length > 0 || this.#parts.requests.midMessage) return
-    this.#settle(server)
-    if (status === STATUS.idle) {
+    const isIdle = status === STATUS.idle
+    this.#settle(server, isIdle)
+    if (isIdle) {
       session.meter.transactionEnds(server.slot)
-      session.onTransactionEnd()
+      const inquiry = this.#parts.state.inquiry()
+      if (inquiry === '' || server.relay.questions.inquire(inquiry)) session.onTransactionEnd()
+      else server.lose(server.link.failure, null)
       return
     }
     this.#parts.deadlines.inTransaction()
@@ -126,12 +165,12 @@ export class SessionAnswers implements ReplySink {
     if (session.state === 'closing') return
     const { state, requests } = this.#parts
     requests.statements.abandon()
-    const { outstanding, unfinished } = server.queue
+    const { promised, unfinished } = server.queue
     const verdict = describeLoss(loss, {
       welcoming: session.greeting !== null,
-      pins: state.pins,
+      pins: state.ties,
       status: server.status,
-      outstanding,
+      outstanding: promised,
       unfinished,
       ending: state.ending(server.queue),
     })
@@ -139,7 +178,7 @@ export class SessionAnswers implements ReplySink {
       session.close(loss.reason, verdict.fields)
       return
     }
-    state.loseTransaction(verdict.transactionLost)
+    state.loseServer(verdict.transactionLost)
     requests.abort(verdict.unfinished)
     session.meter.error()
     session.meter.abandoned()
@@ -149,20 +188,27 @@ export class SessionAnswers implements ReplySink {
   }
 
   /** What DISCARD, RESET and DEALLOCATE have done on the server has happened to the session too. */
-  #settle(server: ServerConnection): void {
+  #settle(server: ServerConnection, isIdle: boolean): void {
     const { statements } = this.#parts.requests
     statements.settle()
-    const effects = this.#parts.state.settle(server)
+    const effects = this.#parts.state.settle(server, isIdle)
     if (effects.statements) {
       server.statements.clear()
       statements.clear()
     }
     this.#parts.memory.prepared(statements.count)
-    if (effects.restored.length === 0) return
+    this.#tell(effects.restored, server)
+  }
+
+  /** Settings of the session that its server connection does not have. */
+  #tell(restored: Settlement['restored'], server: ServerConnection): void {
+    const { state, seat } = this.#parts
+    if (state.parameters !== null && state.parameters !== server.parameters) seat.renew()
+    if (restored.length === 0) return
     writer.reset()
-    for (const [name, value] of effects.restored) {
+    for (const [name, value] of restored) {
       const shown = server.reportedName(name)
-      if (shown !== null) writeParameterStatus(writer, shown, value)
+      if (shown !== null && value !== null) writeParameterStatus(writer, shown, value)
     }
     this.#session.send(writer.bytes)
   }

@@ -1,17 +1,24 @@
 import { PIN } from '../memory/client-slots.ts'
+import type { ErrorFields } from '../protocol/messages.ts'
+import type { Rows } from '../server/captured-rows.ts'
 import type { ReplyQueue } from '../server/reply-queue.ts'
 import type { ServerConnection } from '../server/server-connection.ts'
+import { inquirySql } from '../session/inquiry.ts'
 import type { ParameterRegistry, ParameterSet } from '../session/parameters.ts'
-import { FACT, type StatementFacts } from '../sql/statement-facts.ts'
+import { type Effects, FACT } from '../sql/statement-facts.ts'
+import { SessionSettings } from './session-settings.ts'
 
 /** Pins that nothing the client says can end. */
 const LIFELONG = PIN.sessionMode | PIN.console | PIN.replication
 /** What a text resets, if it succeeds. */
-const RESETS = FACT.discardsAll | FACT.resetsAll | FACT.resets | FACT.deallocatesAll
+const RESETS = FACT.discardsAll | FACT.deallocatesAll
+/** What a text does to settings. */
+const TOUCHES = FACT.sets | FACT.resetsAll | FACT.discardsAll
 const ENDS_TRANSACTION = FACT.commits | FACT.rollsBack | FACT.preparesTransaction
 /** Fails inside of a transaction, and says to whoever reads the server's log why. */
 const LOSE_TRANSACTION = 'BEGIN;ROLLBACK TO SAVEPOINT "the transaction was lost with its server connection"'
-
+/** How that fails: there is no such savepoint. */
+const NO_SUCH_SAVEPOINT = '3B001'
 /** What sequences gave other sessions is none of this one's business. */
 const FORGET_SEQUENCES = 'DISCARD SEQUENCES'
 
@@ -19,38 +26,42 @@ const FORGET_SEQUENCES = 'DISCARD SEQUENCES'
 export type TransactionEnding = 'none' | 'rollback' | 'commit'
 
 /** What became of statements that reset something. */
-export interface ResetEffects {
+export interface Settlement {
   /** All prepared statements are gone. */
   readonly statements: boolean
   /** Settings that are again what the client gave at startup, which the server could not know. */
-  readonly restored: readonly (readonly [string, string])[]
+  readonly restored: readonly (readonly [string, string | null])[]
 }
 
-const NO_EFFECTS: ResetEffects = { statements: false, restored: [] }
+const NOTHING: Settlement = { statements: false, restored: [] }
 
 /**
  * What makes a session this client's, besides its prepared statements: its settings, the reasons why it must keep its server
- * connection, and a transaction it believes in. Knows how to put a server connection into that state.
+ * connection, and a transaction it believes in. Knows how to put a server connection into that state, and what to ask one
+ * about it.
  */
 export class SessionState {
   readonly #registry: ParameterRegistry
   readonly #pinned: (bits: number) => void
+  readonly #settings: SessionSettings
   #pins = 0
-  #parameters: ParameterSet | null = null
-  #initial: ParameterSet | null = null
+  /** PIN.setting is only there because an inquiry has failed. */
+  #isUnanswered = false
   #resets = 0
-  #resetNames: string[] = []
   /** Since it got its server connection it has sent nothing but BEGIN. */
   #onlyBegun = false
   #transactionLost = false
   /** The ReadyForQuery, counted since the server connection began, behind the last text that ends a transaction. */
   #endsWith = 0
   #mayCommit = false
+  /** The statements that put the server connection into this state are on their way. */
+  #isRestoring = false
 
   /** `pinned` is told the reasons whenever they change. */
   constructor(registry: ParameterRegistry, pinned: (bits: number) => void) {
     this.#registry = registry
     this.#pinned = pinned
+    this.#settings = new SessionSettings(registry)
   }
 
   /** PIN bits. */
@@ -58,13 +69,28 @@ export class SessionState {
     return this.#pins
   }
 
+  /** Why the session could not go on without its server connection at this moment; PIN bits. */
+  get ties(): number {
+    return this.#settings.isAtRisk ? this.#pins | PIN.setting : this.#pins
+  }
+
+  /** The server connection may be somebody else's after an inquiry at the earliest. */
+  get keepsServer(): boolean {
+    return this.#pins !== 0 || this.#settings.isAsking
+  }
+
+  /** The server connection can be given to anybody, as it is. */
+  get leavesNothing(): boolean {
+    return this.#pins === 0 && !this.#settings.isUnsettled
+  }
+
   get parameters(): ParameterSet | null {
-    return this.#parameters
+    return this.#settings.parameters
   }
 
   /** What the settings were after login. */
   get initial(): ParameterSet | null {
-    return this.#initial
+    return this.#settings.initial
   }
 
   /** The client believes in a transaction whose server connection is gone. */
@@ -80,8 +106,7 @@ export class SessionState {
 
   /** Logged in with these settings; null: its server connection is its own for life, so nobody need know them. */
   begin(parameters: ParameterSet | null): void {
-    this.#parameters = parameters
-    this.#initial = parameters
+    this.#settings.begin(parameters)
   }
 
   pin(bits: number): void {
@@ -90,111 +115,123 @@ export class SessionState {
     this.#pinned(this.#pins)
   }
 
-  loseTransaction(lost: boolean): void {
-    this.#transactionLost = lost
-    this.#resets = 0
+  #unpin(bits: number): void {
+    if ((this.#pins & bits) === 0) return
+    this.#pins &= ~bits
+    this.#pinned(this.#pins)
   }
 
-  /** SQL that makes `server` this session's; empty when it is as it should be. `facts`: of what comes next. */
-  preamble(server: ServerConnection, facts: StatementFacts | null): string {
+  /** The server connection is gone. `transactionLost`: the client believes in a transaction that it had there. */
+  loseServer(transactionLost: boolean): void {
+    this.#transactionLost = transactionLost
+    this.#resets = 0
+    this.#isRestoring = false
+    this.#settings.forget()
+  }
+
+  /**
+   * SQL that makes `server` this session's; empty when it is as it should be. `effects`: of what comes next.
+   *
+   * It is a transaction of its own: when it fails, what the client has sent behind it fails too, because the transaction is
+   * still open, and nothing runs in another state than it should.
+   */
+  preamble(server: ServerConnection, effects: Effects | null): string {
     this.#endsWith = 0
-    const fits = this.#parameters === null || this.#parameters === server.parameters
-    // The first text's own facts are noted next.
-    this.#onlyBegun = facts === null || (facts.flags & FACT.readsSequence) === 0
+    const { parameters } = this.#settings
+    const fits = parameters === null || parameters === server.parameters
+    // The first text's own effects are noted next.
+    this.#onlyBegun = effects === null || (effects.flags & FACT.readsSequence) === 0
     if (fits && this.#onlyBegun && !this.#transactionLost) return ''
     const sql: string[] = []
-    if (this.#parameters !== null && !fits) {
-      const difference = this.#registry.difference(server.parameters, this.#parameters)
-      if (difference !== '') sql.push(difference)
-      server.parameters = this.#parameters
+    if (parameters !== null && !fits) {
+      const difference = this.#registry.difference(server.parameters, parameters, server.dialect)
+      this.#isRestoring = difference !== ''
+      if (this.#isRestoring) sql.push(`BEGIN ISOLATION LEVEL READ COMMITTED;${difference};COMMIT`)
+      server.parameters = parameters
     }
     if (!this.#onlyBegun) sql.push(FORGET_SEQUENCES)
     if (this.#transactionLost) sql.push(LOSE_TRANSACTION)
-    return sql.length === 0 ? '' : sql.join(';')
+    return sql.join(';')
+  }
+
+  /** A text that may end a transaction has to wait: it could end the one in which a preamble has failed. */
+  mustWait(effects: Effects | null): boolean {
+    if (!this.#isRestoring) return false
+    return effects === null || (effects.flags & ENDS_TRANSACTION) !== 0
   }
 
   /** The server has answered the preamble; false when it could not be put into this session's state. */
-  isRestored(failed: boolean): boolean {
-    const meant = this.#transactionLost
-    this.#transactionLost = false
-    return meant || !failed
+  isRestored(failure: ErrorFields | null): boolean {
+    this.#isRestoring = false
+    const isMeant = this.#transactionLost && failure?.sqlstate === NO_SUCH_SAVEPOINT
+    if (failure === null || isMeant) this.#transactionLost = false
+    return failure === null || isMeant
   }
 
-  /** The facts of a text that is sent now. Returns SQL that has to go ahead of it, mostly none. */
-  note(facts: StatementFacts, server: ServerConnection | null): string {
-    this.#note(facts, server)
-    const wasOnlyBegun = this.#onlyBegun
-    this.#onlyBegun &&= facts.flags === FACT.begins
+  /** SQL that has to go ahead of a text with these effects, mostly none. */
+  ahead(effects: Effects): string {
     // As long as it has only begun a transaction here, any number it could read is another session's.
-    const sql = wasOnlyBegun && (facts.flags & FACT.readsSequence) !== 0 && this.#pins === 0 ? FORGET_SEQUENCES : ''
-    if (server !== null && (facts.flags & ENDS_TRANSACTION) !== 0)
-      this.#end(facts.flags, server.queue, sql !== '' && server.queue.length === 0)
-    return sql
+    const readsForeign = this.#onlyBegun && (effects.flags & FACT.readsSequence) !== 0 && this.#pins === 0
+    return readsForeign ? FORGET_SEQUENCES : ''
   }
 
-  #end(flags: number, queue: ReplyQueue, isPreceded: boolean): void {
+  #end(flags: number, queue: ReplyQueue): void {
     if (this.ending(queue) === 'none') this.#mayCommit = false
     this.#mayCommit ||= (flags & (FACT.commits | FACT.preparesTransaction)) !== 0
-    this.#endsWith = queue.answered + queue.outstanding + (isPreceded ? 2 : 1)
+    this.#endsWith = queue.answered + queue.outstanding + 1
   }
 
-  #note(facts: StatementFacts, server: ServerConnection | null): void {
-    const { flags, pins } = facts
+  /** A text with these effects is sent now. */
+  note(effects: Effects, server: ServerConnection | null): void {
+    const { flags, pins } = effects
+    this.#onlyBegun &&= flags === FACT.begins
+    if (server !== null && (flags & ENDS_TRANSACTION) !== 0) this.#end(flags, server.queue)
     if (pins !== 0) this.pin(pins)
-    if ((flags & FACT.sets) !== 0) {
-      // Settings that the server reports are followed by what it reports; the others only it knows.
-      const reported = server?.baseline.values
-      if (facts.settings.some((name) => reported?.has(name) !== true)) this.pin(PIN.setting)
-    }
-    if ((flags & RESETS) === 0) return
+    if ((flags & FACT.undoes) !== 0) this.#settings.undo()
     this.#resets |= flags & RESETS
-    if ((flags & FACT.resets) !== 0) this.#resetNames.push(...facts.settings)
+    if ((flags & TOUCHES) === 0) return
+    this.#settings.touch(effects, server)
+    if ((flags & FACT.resetsAll) !== 0) this.#settings.touchAll(server, false)
+    if ((flags & FACT.discardsAll) !== 0) this.#settings.touchAll(server, true)
   }
 
   /** The server reports a value that the client has been told. */
   report(name: string, value: string, server: ServerConnection | null): void {
-    if (this.#parameters === null) return
-    this.#parameters = this.#registry.with(this.#parameters, name, value)
-    if (server) server.parameters = this.#parameters
+    this.#settings.report(name, value, server)
   }
 
   /** Something failed: what was to be reset was not. */
   fail(): void {
     this.#resets = 0
-    this.#resetNames = []
+    this.#settings.undo()
   }
 
-  /** Everything sent has been answered. */
-  settle(server: ServerConnection): ResetEffects {
+  /** Everything sent has been answered. `isIdle`: no transaction is open. */
+  settle(server: ServerConnection, isIdle: boolean): Settlement {
     const done = this.#resets
-    if (done === 0) return NO_EFFECTS
-    const names =
-      (done & (FACT.discardsAll | FACT.resetsAll)) !== 0 ? [...(this.#initial?.values.keys() ?? [])] : this.#resetNames
+    if (done === 0 && !(isIdle && this.#settings.isUnsettled)) return NOTHING
     this.#resets = 0
-    this.#resetNames = []
-    if ((done & FACT.discardsAll) !== 0) {
-      this.#pins &= LIFELONG
-      this.#pinned(this.#pins)
-    }
-    return {
-      statements: (done & (FACT.discardsAll | FACT.deallocatesAll)) !== 0,
-      restored: this.#restore(names, server),
-    }
+    if ((done & FACT.discardsAll) !== 0) this.#unpin(~LIFELONG)
+    return { statements: done !== 0, restored: isIdle ? this.#settings.settle(server) : [] }
   }
 
-  /** The server went back to its own start; the client expects what it gave at its startup. */
-  #restore(names: readonly string[], server: ServerConnection): (readonly [string, string])[] {
-    const restored: [string, string][] = []
-    const initial = this.#initial
-    if (initial === null) return restored
-    for (const name of names) {
-      const value = initial.values.get(name)
-      if (value === undefined || value === server.baseline.values.get(name) || this.#parameters === null) continue
-      this.#parameters = this.#registry.with(this.#parameters, name, value)
-      restored.push([name, value])
+  /** What to ask the server before it can be given back; empty when all is known, or the session keeps it anyway. */
+  inquiry(): string {
+    if ((this.#isUnanswered ? this.#pins & ~PIN.setting : this.#pins) !== 0) return ''
+    const inquiry = this.#settings.ask()
+    return inquiry === null ? '' : inquirySql(inquiry)
+  }
+
+  /** The answer, null when there is none. Returns settings as `settle` does. */
+  answer(rows: Rows | null, server: ServerConnection): Settlement['restored'] {
+    const restored = this.#settings.answer(rows, server)
+    if (restored === null) {
+      this.#isUnanswered ||= (this.#pins & PIN.setting) === 0
+      this.pin(PIN.setting)
+      return []
     }
-    // A setting that the server does not report is at its default there now.
-    if (restored.length > 0) server.parameters = this.#registry.without(server.parameters, names, server.baseline)
+    if (this.#isUnanswered) this.#unpin(PIN.setting)
+    this.#isUnanswered = false
     return restored
   }
 }

@@ -98,10 +98,10 @@ export class Welcome implements PoolWaiter {
     const { parameters } = this.#host
     const wanted = parameters.merge(server.baseline, this.#request.settings)
     this.#host.toServer.begin(server.link)
-    server.relay.prepare(parameters.difference(server.parameters, wanted) || 'SELECT', this.#host.toServer)
-    // What its last client had and this one has not is reset: nobody reports that.
-    const foreign = [...server.parameters.values.keys()].filter((name) => !server.baseline.values.has(name))
-    server.parameters = parameters.without(server.parameters, foreign, server.baseline)
+    const sql = parameters.difference(server.parameters, wanted, server.dialect)
+    server.relay.questions.prepare(sql || 'SELECT', this.#host.toServer)
+    // The server reports how it spells what it reports, if that is news; what it does not is taken from the client.
+    server.parameters = parameters.change(server.parameters, unreported(server, wanted))
     if (!this.#host.toServer.flush()) server.lose(server.link.failure, null)
   }
 
@@ -115,10 +115,7 @@ export class Welcome implements PoolWaiter {
       return
     }
     // Reported settings as the server spells them, the others as the client did.
-    const { settings } = this.#request
-    const unreported = [...settings].filter(([name]) => !welcome.baseline.values.has(name))
-    const parameters = this.#host.parameters.merge(server.parameters, new Map(unreported))
-    server.parameters = parameters
+    const { parameters } = server
     const { acceptedSettings } = this.#host
     if (acceptedSettings.size >= REMEMBERED_SETTINGS) acceptedSettings.clear()
     acceptedSettings.set(this.#settingsKey(welcome), parameters)
@@ -264,4 +261,12 @@ export class Welcome implements PoolWaiter {
     writeReady(writer, STATUS.idle)
     session.send(writer.bytes)
   }
+}
+
+/** The settings that the server does not report, as they shall be; null: at their default. */
+function unreported(server: ServerConnection, wanted: ParameterSet): [string, string | null][] {
+  const names = new Set([...server.parameters.values.keys(), ...wanted.values.keys()])
+  return [...names]
+    .filter((name) => !server.baseline.values.has(name))
+    .map((name) => [name, wanted.values.get(name) ?? null])
 }

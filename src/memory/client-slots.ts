@@ -23,6 +23,7 @@ export const PIN = {
   undecidedStatement: 1 << 10,
   replication: 1 << 11,
   console: 1 << 12,
+  randomSeed: 1 << 13,
 } as const
 export type PinReason = keyof typeof PIN
 

@@ -22,6 +22,8 @@ export const SWALLOW = 0x10
 export const SYNTHESIZE = 0x20
 /** The client sent CopyDone or CopyFail between the request before and this one. */
 const AFTER_COPY_END = 0x40
+/** With SWALLOW: the rows of the answer are wanted. */
+export const CAPTURE = 0x80
 
 /** Bytes of ring in a server slot. */
 export const REPLY_RING_BYTES = 256
@@ -57,6 +59,24 @@ export class ReplyQueue {
   /** How many ReadyForQuery are owed. */
   get outstanding(): number {
     return this.#ready
+  }
+
+  /** How many ReadyForQuery are owed to the client, not to us. */
+  get promised(): number {
+    let promised = 0
+    for (let at = 0; at < this.#count; at++) {
+      const entry = this.#ring[(this.#first + at) & (REPLY_RING_BYTES - 1)] as number
+      if ((entry & KIND) <= REPLY.functionCall && (entry & SWALLOW) === 0) promised++
+    }
+    return promised
+  }
+
+  /** Something is owed to the client, not to us. */
+  get owing(): boolean {
+    for (let at = 0; at < this.#count; at++) {
+      if (((this.#ring[(this.#first + at) & (REPLY_RING_BYTES - 1)] as number) & SWALLOW) === 0) return true
+    }
+    return false
   }
 
   get full(): boolean {

@@ -1,16 +1,16 @@
-import type { Gather } from '../io/gather.ts'
 import { READ_HEADROOM } from '../io/link.ts'
 import type { NativeBuffer } from '../io/native.ts'
 import { readErrorFields } from '../protocol/errors.ts'
 import { BACKEND, HEADER_BYTES, lengthAt } from '../protocol/message-type.ts'
-import { CLOSE_COMPLETE, type ErrorFields, PARSE_COMPLETE, writeQuery } from '../protocol/messages.ts'
+import { CLOSE_COMPLETE, type ErrorFields, PARSE_COMPLETE } from '../protocol/messages.ts'
 import { MalformedMessage, MessageReader } from '../protocol/reader.ts'
-import { MessageWriter } from '../protocol/writer.ts'
-import { REPLY, SWALLOW, SYNTHESIZE } from './reply-queue.ts'
+import { OwnQuestions } from './own-questions.ts'
+import { CAPTURE, REPLY, SWALLOW, SYNTHESIZE } from './reply-queue.ts'
 import type { ServerConnection } from './server-connection.ts'
 import type { ServerHost } from './server-host.ts'
 
-const writer = new MessageWriter()
+/** Messages that change what we know are seen whole, unless they are longer than this. */
+const LONGEST_NOTABLE = READ_HEADROOM - HEADER_BYTES
 
 /**
  * The way back: walks the headers of what a server sends, keeps the book of what it still owes, and passes everything
@@ -25,14 +25,14 @@ export class ReplyRelay {
   #copyingIn = false
   /** COPY both ways: a walsender, until its ReadyForQuery. */
   #copyingBoth = false
-  /** An error in answer to our own questions. */
-  #failure: ErrorFields | null = null
+  readonly questions: OwnQuestions
   /** A FATAL error: the server closes next. */
   lastWords: ErrorFields | null = null
 
   constructor(host: ServerHost, server: ServerConnection) {
     this.#host = host
     this.#server = server
+    this.questions = new OwnQuestions(server)
   }
 
   get midMessage(): boolean {
@@ -52,21 +52,6 @@ export class ReplyRelay {
   endCopyIn(): void {
     if (!this.#copyingIn) this.#server.queue.endCopyEarly()
     this.#copyingIn = false
-  }
-
-  /** Sends a query of our own whose whole answer is swallowed. False when the server is gone. */
-  ask(sql: string): boolean {
-    this.#server.queue.push(REPLY.query | SWALLOW)
-    writeQuery(writer.reset(), sql)
-    return this.#server.link.send(writer.bytes)
-  }
-
-  /** The same ahead of a client's request, on the way out together with it. */
-  prepare(sql: string, toServer: Gather): void {
-    this.#server.queue.push(REPLY.query | SWALLOW)
-    writeQuery(writer.reset(), sql)
-    toServer.insert(writer.bytes)
-    this.#server.unnamedOwner = 0
   }
 
   /** Returns where the first unused byte is; what is left is less than one message. */
@@ -92,11 +77,12 @@ export class ReplyRelay {
       const stop = at + 1 + length
       if ((this.#server.queue.head & SYNTHESIZE) !== 0) this.synthesize()
       if (isPlain(type)) {
+        if (stop > end && (this.#server.queue.head & CAPTURE) !== 0 && length < LONGEST_NOTABLE) break
         this.#pass(source, at, stop, end)
         at = Math.min(stop, end)
         continue
       }
-      if (stop > end && length < READ_HEADROOM - HEADER_BYTES) break
+      if (stop > end && length < LONGEST_NOTABLE) break
       if (!this.#notable(type, source, at, Math.min(stop, end), stop - Math.min(stop, end))) return end
       at = Math.min(stop, end)
     }
@@ -119,7 +105,9 @@ export class ReplyRelay {
 
   /** A message, or its first part, that only needs forwarding. */
   #pass(source: NativeBuffer, at: number, stop: number, end: number): void {
-    const forClient = (this.#server.queue.head & SWALLOW) === 0
+    const { head } = this.#server.queue
+    const forClient = (head & SWALLOW) === 0
+    if ((head & CAPTURE) !== 0) this.questions.row(source.bytes, at, stop, end)
     if (stop > end) {
       this.#body = stop - end
       this.#bodyIsForClient = forClient
@@ -212,10 +200,7 @@ export class ReplyRelay {
     server.noteStatus(status)
     const { client } = server
     if ((entry & SWALLOW) !== 0) {
-      const failure = this.#failure
-      this.#failure = null
-      if (client) client.onPrepared(failure)
-      else server.onAnswered(failure)
+      this.questions.answered(entry)
       if (server.state === 'closing') return false
       this.#begin()
       return true
@@ -244,7 +229,7 @@ export class ReplyRelay {
       return true
     }
     if ((queue.head & SWALLOW) !== 0 && queue.headKind === REPLY.query) {
-      this.#failure = fields ?? { severity: 'ERROR', sqlstate: 'XX000', message: 'error in answer to the router' }
+      this.questions.failed(fields)
     } else if (client) {
       this.#host.toClient.forward(source, at, stop)
       client.onError(fields?.sqlstate ?? '')

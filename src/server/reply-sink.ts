@@ -1,5 +1,6 @@
 import type { Link } from '../io/link.ts'
 import type { ErrorFields } from '../protocol/messages.ts'
+import type { Rows } from './captured-rows.ts'
 
 /** How a server connection ended while a client had it. */
 export interface ServerLoss {
@@ -19,6 +20,8 @@ export interface ReplySink {
   onReady(status: number): void
   /** The answer to our own questions ahead of the client's request is complete. */
   onPrepared(failure: ErrorFields | null): void
+  /** An inquiry of ours is answered; null: it failed, or its answer is too long. */
+  onInquired(rows: Rows | null): void
   /** A request was answered: kind as in REPLY. */
   onAnswered(entry: number): void
   /** An error skipped a request that will never be answered. */

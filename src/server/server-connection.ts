@@ -4,11 +4,12 @@ import { connectResult, localAddress, tuneSocket } from '../io/socket.ts'
 import { parseSocketAddress } from '../io/socket-address.ts'
 import type { ServerState } from '../memory/server-slots.ts'
 import { STATUS } from '../protocol/message-type.ts'
-import { type ErrorFields, TERMINATE } from '../protocol/messages.ts'
+import { type ErrorFields, SYNC, TERMINATE } from '../protocol/messages.ts'
 import type { ParameterSet } from '../session/parameters.ts'
 import { ServerStatements } from '../session/prepared-statements.ts'
+import type { Dialect } from '../session/setting-statements.ts'
 import { Timer } from '../util/timer-wheel.ts'
-import { ReplyQueue } from './reply-queue.ts'
+import { REPLY, ReplyQueue, SWALLOW } from './reply-queue.ts'
 import { ReplyRelay } from './reply-relay.ts'
 import type { ReplySink } from './reply-sink.ts'
 import { type HandshakeOwner, ServerHandshake } from './server-handshake.ts'
@@ -59,6 +60,8 @@ export class ServerConnection implements ReadServer, HandshakeOwner {
   /** What its settings are now, and what they were after login. */
   parameters: ParameterSet
   baseline: ParameterSet
+  /** How settings are put there. */
+  dialect: Dialect = { user: '', isSuperuser: false, isRaw: false }
   /** All that it reported at login, for the welcome of clients. */
   reported: ReadonlyMap<string, string> = new Map()
   /** Why it shall be closed when its client lets go of it; null: it may live on. */
@@ -148,7 +151,17 @@ export class ServerConnection implements ReadServer, HandshakeOwner {
       return
     }
     this.#enter('resetting')
+    if (this.#status !== STATUS.idle) this.#rollBack()
     this.#ask('DISCARD ALL')
+  }
+
+  /** Ends a transaction, behind whatever its last client has sent. */
+  #rollBack(): void {
+    if (this.queue.unfinished || this.queue.skipping) {
+      this.queue.push(REPLY.sync | SWALLOW)
+      this.link.send(SYNC)
+    }
+    this.#ask('ROLLBACK')
   }
 
   /** Asks whether it is alive; `onServerReady` follows, or `onServerClosed`. */
@@ -225,6 +238,11 @@ export class ServerConnection implements ReadServer, HandshakeOwner {
     this.cancelKey = login.cancelKey
     this.baseline = this.#host.parameters.of(login.reported)
     this.parameters = this.baseline
+    this.dialect = {
+      user: this.target.user,
+      isSuperuser: login.reported.get('is_superuser') === 'on',
+      isRaw: login.reported.get('server_encoding') === 'SQL_ASCII',
+    }
     this.#memory.loggedIn(login.backendPid, login.reported.get('server_version') ?? '')
     this.#becomeIdle()
   }
@@ -234,7 +252,7 @@ export class ServerConnection implements ReadServer, HandshakeOwner {
     if (this.#host.timeouts.serverConnectMs > 0) {
       this.#host.timers.arm(this.#deadline, this.#host.now + this.#host.timeouts.serverConnectMs)
     }
-    if (!this.relay.ask(sql)) this.lose(this.link.failure, null)
+    if (!this.relay.questions.ask(sql)) this.lose(this.link.failure, null)
   }
 
   /** The answer to `#ask` is complete. */

@@ -172,6 +172,7 @@ export class TestWaiter implements PoolWaiter, ReplySink {
   onParameter(): void {}
   onReady(): void {}
   onPrepared(): void {}
+  onInquired(): void {}
   onAnswered(): void {}
   onSkipped(): void {}
   onError(): void {}

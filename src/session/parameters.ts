@@ -1,20 +1,7 @@
-/** Parameters that a server reports but no client can set: they belong to the server, not to the session. */
-const FIXED = new Set([
-  'server_version',
-  'server_encoding',
-  'integer_datetimes',
-  'is_superuser',
-  'session_authorization',
-  'in_hot_standby',
-])
+import { type Dialect, statementsBetween } from './setting-statements.ts'
 
-/** SET would read a list in one literal as one name, so these go through set_config. */
-const QUOTED_LISTS = new Set([
-  'search_path',
-  'temp_tablespaces',
-  'session_preload_libraries',
-  'local_preload_libraries',
-])
+/** Parameters that a server reports but no client can set: they belong to the server, not to the session. */
+const FIXED = new Set(['server_version', 'server_encoding', 'integer_datetimes', 'is_superuser', 'in_hot_standby'])
 
 /** Startup parameters that are no settings. */
 export const STARTUP_KEYWORDS: ReadonlySet<string> = new Set(['user', 'database', 'options', 'replication'])
@@ -32,7 +19,7 @@ export class ParameterSet {
   readonly values: ReadonlyMap<string, string>
   /** Answers of `ParameterRegistry.with`, by name and value. */
   readonly successors: Map<string, ParameterSet> = new Map()
-  /** SQL from this set to another, by the other's id. */
+  /** SQL from this set to another, by the other's id and the dialect. */
   readonly differences: Map<number, string> = new Map()
 
   constructor(id: number, values: ReadonlyMap<string, string>) {
@@ -72,15 +59,17 @@ export class ParameterRegistry {
     return made
   }
 
-  /** `set` with the values that these names have in `base`, or without them. */
-  without(set: ParameterSet, names: readonly string[], base: ParameterSet): ParameterSet {
-    const values = new Map(set.values)
-    for (const name of names) {
-      const value = base.values.get(name)
-      if (value === undefined) values.delete(name)
+  /** `set` with other values; null: without it. Names in lower case. */
+  change(set: ParameterSet, changes: Iterable<readonly [string, string | null]>): ParameterSet {
+    let values: Map<string, string> | null = null
+    for (const [name, value] of changes) {
+      if ((set.values.get(name) ?? null) === value && values === null) continue
+      if (FIXED.has(name)) continue
+      values ??= new Map(set.values)
+      if (value === null) values.delete(name)
       else values.set(name, value)
     }
-    return this.#intern(values)
+    return values === null ? set : this.#intern(values)
   }
 
   /** `base` with everything of `overrides`. */
@@ -89,18 +78,17 @@ export class ParameterRegistry {
     return this.of([...base.values, ...overrides])
   }
 
-  /** Statements that turn a server connection carrying `from` into one carrying `to`; empty when they are the same. */
-  difference(from: ParameterSet, to: ParameterSet): string {
+  /**
+   * Statements that turn a server connection carrying `from` into one carrying `to`; empty when they are the same.
+   * ASCII only, so that the client_encoding of the moment is of no importance.
+   */
+  difference(from: ParameterSet, to: ParameterSet, dialect: Dialect): string {
     if (from === to) return ''
-    const known = from.differences.get(to.id)
+    const key = to.id * 4 + (dialect.isSuperuser ? 2 : 0) + (dialect.isRaw ? 1 : 0)
+    const known = from.differences.get(key)
     if (known !== undefined) return known
-    const statements: string[] = []
-    for (const name of from.values.keys()) if (!to.values.has(name)) statements.push(`RESET ${quoteName(name)}`)
-    for (const [name, value] of to.values) {
-      if (from.values.get(name) !== value) statements.push(setStatement(name, value))
-    }
-    const sql = statements.join(';')
-    from.differences.set(to.id, sql)
+    const sql = statementsBetween(from.values, to.values, dialect).join(';')
+    from.differences.set(key, sql)
     return sql
   }
 
@@ -127,23 +115,4 @@ export class ParameterRegistry {
     this.#sets.set(key, made)
     return made
   }
-}
-
-function setStatement(name: string, value: string): string {
-  if (QUOTED_LISTS.has(name)) return `SELECT pg_catalog.set_config(${quoteText(name)},${quoteText(value)},false)`
-  return `SET ${quoteName(name)} TO ${quoteText(value)}`
-}
-
-/** `app.tenant` is two names. */
-function quoteName(name: string): string {
-  return name
-    .split('.')
-    .map((part) => `"${part.replaceAll('"', '""')}"`)
-    .join('.')
-}
-
-/** Safe whatever standard_conforming_strings is. */
-export function quoteText(value: string): string {
-  const quoted = `'${value.replaceAll("'", "''")}'`
-  return value.includes('\\') ? ` E${quoted.replaceAll('\\', '\\\\')}` : quoted
 }

@@ -1,5 +1,6 @@
 import { PIN } from '../memory/client-slots.ts'
 import { Lexer, TOKEN } from './lexer.ts'
+import { readSetConfig } from './set-config-call.ts'
 import {
   FUNCTION,
   KEYWORD,
@@ -14,7 +15,6 @@ import {
 const SEMICOLON = 0x3b
 const OPENING = 0x28
 const CLOSING = 0x29
-const COMMA = 0x2c
 const COLON = 0x3a
 const DOT = 0x2e
 
@@ -32,8 +32,8 @@ const AT_BODY_STATEMENT = 2
 const IN_BODY_STATEMENT = 3
 
 const QUOTED_TEMP_SCHEMA = Buffer.from('"pg_temp"')
-/** Arguments of set_config longer than this are not looked through. */
-const MOST_ARGUMENT_TOKENS = 256
+/** More calls of set_config in one text are not looked at. */
+const MOST_SETTINGS = 16
 
 /**
  * Looks through the expressions of a statement for calls of functions, and for the words that tell of temporary
@@ -51,6 +51,9 @@ export class ExpressionScan {
   pins = 0
   /** currval or lastval is called. */
   readsSequence = false
+  /** Lower-case names of settings that set_config sets for longer than the transaction. */
+  readonly touched: string[] = []
+  #settings = 0
   #first = 0
   #isDdl = false
   #setFollows = false
@@ -67,6 +70,8 @@ export class ExpressionScan {
     this.#end = end
     this.pins = 0
     this.readsSequence = false
+    this.touched.length = 0
+    this.#settings = 0
   }
 
   /** From the current token to the semicolon or the end; `first` means the statement's first word. */
@@ -176,6 +181,7 @@ export class ExpressionScan {
       case W.all:
       case W.to:
       case W.time:
+      case W.default:
         return true
       case NAMES_IN_DDL:
       case KEYWORD_IN_DDL:
@@ -198,30 +204,23 @@ export class ExpressionScan {
     }
     const pins = meaning & ~FUNCTION
     if ((pins & PIN.sequence) !== 0 && this.#isRead()) this.readsSequence = true
-    else if ((pins & PIN.setting) === 0 || (this.pins & PIN.setting) !== 0 || !this.#isLocalSetting()) this.pins |= pins
+    else if ((pins & PIN.setting) !== 0) this.#setting()
+    else this.pins |= pins
+  }
+
+  /** What set_config sets, if its name is a literal. */
+  #setting(): void {
+    if (++this.#settings > MOST_SETTINGS) this.pins |= PIN.setting
+    if ((this.pins & PIN.setting) !== 0) return
+    const call = readSetConfig(this.#ahead, this.#bytes, this.#lexer.stop, this.#end)
+    if (call.isLocal) return
+    if (call.name === null) this.pins |= PIN.setting
+    else this.touched.push(call.name)
   }
 
   /** currval or lastval, not nextval or setval. */
   #isRead(): boolean {
     const letter = (this.#bytes[this.#lexer.start] as number) | 0x20
     return letter === 0x63 || letter === 0x6c
-  }
-
-  /** set_config(name, value, true) with the literal word: gone at the end of the transaction. Does not move. */
-  #isLocalSetting(): boolean {
-    const ahead = this.#ahead
-    ahead.open(this.#bytes, this.#lexer.stop, this.#end)
-    let depth = 0
-    let last = 0
-    for (let tokens = 0; tokens < MOST_ARGUMENT_TOKENS; tokens++) {
-      const kind = ahead.next()
-      if (kind === TOKEN.end) return false
-      if (kind === TOKEN.punctuation) {
-        if (ahead.char === OPENING) depth++
-        if (ahead.char === CLOSING && --depth === 0) return last === W.truth
-        last = ahead.char === COMMA && depth === 1 ? COMMA : 0
-      } else last = last === COMMA && meaningOf(ahead, this.#bytes) === W.truth ? W.truth : 0
-    }
-    return false
   }
 }

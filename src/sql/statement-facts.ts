@@ -1,10 +1,10 @@
 import { PIN } from '../memory/client-slots.ts'
 import { ExpressionScan } from './expression-scan.ts'
 import { Lexer, TOKEN } from './lexer.ts'
+import { SettingScan, type SettingValue } from './setting-scan.ts'
 import { meaningOf, W } from './statement-words.ts'
 
 const SEMICOLON = 0x3b
-const DOT = 0x2e
 
 /** Bits of `StatementFacts.flags`. */
 export const FACT = {
@@ -21,19 +21,32 @@ export const FACT = {
   /** DEALLOCATE ALL, DISCARD PLANS is none. */
   deallocatesAll: 1 << 5,
   deallocates: 1 << 6,
-  /** SET or RESET of the parameters in `settings`. */
+  /** The settings in `settings` are touched. */
   sets: 1 << 7,
   /** RESET ALL. */
   resetsAll: 1 << 8,
-  /** RESET of the parameters in `settings`, if it is one statement. */
-  resets: 1 << 10,
+  /** ROLLBACK, also to a savepoint. */
+  undoes: 1 << 10,
   /** EXECUTE of the statement whose name is at `nameStart`. */
   executes: 1 << 11,
   /** currval or lastval: the answer depends on what this session did before. */
   readsSequence: 1 << 9,
   /** PREPARE TRANSACTION. */
   preparesTransaction: 1 << 12,
+  /** DROP, CLOSE, DISCARD …: what pinned the session may be gone. */
+  frees: 1 << 13,
 } as const
+
+/** What a statement does to its session when it is executed. */
+export interface Effects {
+  /** PIN bits. */
+  readonly pins: number
+  /** FACT bits. */
+  readonly flags: number
+  /** Lower-case names of settings that are touched for longer than the transaction, and what becomes of each. */
+  readonly settings: readonly string[]
+  readonly values: readonly SettingValue[]
+}
 
 /**
  * What a text of one or more statements does to its session, as far as its words tell, in one pass and without
@@ -42,9 +55,10 @@ export const FACT = {
  *
  * Not seen: what triggers, views, operators and casts call, and user functions that hide a built-in one by name.
  */
-export class StatementFacts {
+export class StatementFacts implements Effects {
   readonly #lexer: Lexer = new Lexer()
   readonly #scan: ExpressionScan = new ExpressionScan(this.#lexer)
+  readonly #settingScan: SettingScan = new SettingScan(this.#lexer)
   #bytes: Uint8Array = new Uint8Array(0)
   /** PIN bits. */
   pins = 0
@@ -53,8 +67,20 @@ export class StatementFacts {
   /** Where the name in EXECUTE or DEALLOCATE is; it may be quoted. */
   nameStart = 0
   nameStop = 0
-  /** Lower-case names of parameters that SET and RESET name, session-wide ones only. */
-  readonly settings: string[] = []
+  readonly settings: readonly string[]
+  readonly values: readonly SettingValue[]
+
+  constructor() {
+    this.settings = this.#settingScan.names
+    this.values = this.#settingScan.values
+  }
+
+  /** A copy that stays; null when executing it does nothing to its session. */
+  keep(): Effects | null {
+    const { pins, flags, settings, values } = this
+    if (pins === 0 && (flags & ~FACT.several) === 0) return null
+    return { pins, flags, settings: [...settings], values: [...values] }
+  }
 
   /** `bytes[start, end)` is the text of a Query or Parse message, without its NUL. */
   read(bytes: Uint8Array, start: number, end: number): void {
@@ -63,8 +89,7 @@ export class StatementFacts {
     this.#bytes = bytes
     this.pins = 0
     this.flags = 0
-    // Even to what it is already, V8 sets a length through its runtime.
-    if (this.settings.length !== 0) this.settings.length = 0
+    this.#settingScan.open(bytes)
     this.#scan.open(bytes, end)
     let statements = 0
     let kind = lexer.next()
@@ -77,7 +102,10 @@ export class StatementFacts {
       this.#statement()
       kind = lexer.kind
     }
-    this.pins |= this.#scan.pins
+    for (const name of this.#scan.touched) this.#settingScan.touch(name)
+    if (this.settings.length > 0) this.flags |= FACT.sets
+    if (this.#settingScan.resetsAll) this.flags |= FACT.resetsAll
+    this.pins |= this.#scan.pins | this.#settingScan.pins
     if (this.#scan.readsSequence) this.flags |= FACT.readsSequence
     if (lexer.ambiguous) this.pins |= PIN.undecidedStatement
   }
@@ -101,12 +129,11 @@ export class StatementFacts {
         this.#end(FACT.rollsBack)
         break
       case W.set:
-        this.#set()
-        this.#skipSetting()
+        this.#settingScan.set()
         return
       case W.reset:
-        this.#reset()
-        break
+        this.#settingScan.reset()
+        return
       case W.prepare:
         if (this.#preparesTransaction()) this.flags |= FACT.preparesTransaction
         else this.pins |= PIN.sqlPrepare
@@ -146,22 +173,6 @@ export class StatementFacts {
     while (!this.#ended) this.#lexer.next()
   }
 
-  /** SET search_path TO pg_temp: a table that is created by its bare name is temporary then. */
-  #skipSetting(): void {
-    const lexer = this.#lexer
-    for (; !this.#ended; lexer.next()) {
-      const { kind, start, stop } = lexer
-      const quoted = kind === TOKEN.string || kind === TOKEN.quotedName
-      if (this.#meaning() === W.pgTemp || (quoted && this.#text(start, stop).includes('pg_temp'))) {
-        this.pins |= PIN.temporaryObject
-      }
-    }
-  }
-
-  #text(start: number, stop: number): string {
-    return Buffer.from(this.#bytes.subarray(start, stop)).toString('utf8')
-  }
-
   /** PREPARE TRANSACTION 'id' ends a transaction and leaves nothing in the session; the rest prepare statements. */
   #preparesTransaction(): boolean {
     this.#lexer.next()
@@ -171,6 +182,7 @@ export class StatementFacts {
   /** COMMIT, ROLLBACK [WORK | TRANSACTION] [AND [NO] CHAIN]; not ROLLBACK … TO name, COMMIT PREPARED, ROLLBACK PREPARED. */
   #end(flag: number): void {
     let endsThisOne = true
+    if (flag === FACT.rollsBack) this.flags |= FACT.undoes
     while (this.#lexer.next() === TOKEN.word) {
       const meaning = this.#meaning()
       if (meaning === W.to || meaning === W.prepared) endsThisOne = false
@@ -200,69 +212,5 @@ export class StatementFacts {
     this.flags |= flag
     this.nameStart = this.#lexer.start
     this.nameStop = this.#lexer.stop
-  }
-
-  #set(): void {
-    const lexer = this.#lexer
-    lexer.next()
-    let meaning = this.#meaning()
-    if (lexer.follows(DOT)) {
-      // A prefix may have the name of a keyword: SET local.tenant TO 7
-      this.#namedSetting()
-      return
-    }
-    if (meaning === W.local || meaning === W.transaction || meaning === W.constraints) return
-    if (meaning === W.session) {
-      lexer.next()
-      meaning = this.#meaning()
-      if (meaning === W.authorization) {
-        this.#setting('session_authorization')
-        return
-      }
-      if (meaning === W.characteristics) {
-        this.#setting('default_transaction_isolation')
-        return
-      }
-    }
-    if (lexer.follows(DOT)) this.#namedSetting()
-    else if (meaning === W.time) this.#setting('timezone')
-    else if (meaning === W.names) this.#setting('client_encoding')
-    else if (meaning === W.schema) this.#setting('search_path')
-    else this.#namedSetting()
-  }
-
-  #reset(): void {
-    this.#lexer.next()
-    const meaning = this.#meaning()
-    this.flags |= FACT.resets
-    if (this.#lexer.follows(DOT)) this.#namedSetting()
-    else if (meaning === W.all) this.flags |= FACT.resetsAll
-    else if (meaning === W.time) this.#setting('timezone')
-    else if (meaning === W.session) this.#setting('session_authorization')
-    else this.#namedSetting()
-  }
-
-  #setting(name: string): void {
-    this.flags |= FACT.sets
-    this.settings.push(name)
-  }
-
-  /** `name` or `prefix.name`, quoted or not. */
-  #namedSetting(): void {
-    const lexer = this.#lexer
-    let name = this.#namePart()
-    while (lexer.follows(DOT)) {
-      lexer.next()
-      lexer.next()
-      name += `.${this.#namePart()}`
-    }
-    this.#setting(name)
-  }
-
-  /** The names of settings are the same in any case, quoted too. */
-  #namePart(): string {
-    const { kind, start, stop } = this.#lexer
-    const text = this.#text(start, stop).toLowerCase()
-    return kind === TOKEN.quotedName ? text.slice(1, -1).replaceAll('""', '"') : text
   }
 }

@@ -61,6 +61,10 @@ export const W = {
   without: FIRST_WORD + 40,
   operator: FIRST_WORD + 41,
   prepared: FIRST_WORD + 42,
+  default: FIRST_WORD + 43,
+  xml: FIRST_WORD + 44,
+  /** Ends something that may have pinned. */
+  ends: FIRST_WORD + 45,
 } as const
 
 const keywords = (text: string, meaning: number): [string, number][] => text.split(' ').map((word) => [word, meaning])
@@ -72,7 +76,7 @@ const keywords = (text: string, meaning: number): [string, number][] => text.spl
 const WORDS: WordTable = new WordTable([
   ...BUILTIN_FUNCTIONS.map((name): [string, number] => [name, FUNCTION]),
   ...keywords(
-    'from where and or in ilike between values any some case when then else for default group by having limit offset ' +
+    'from where and or in ilike between values any some case when then else for group by having limit offset ' +
       'fetch returning union except intersect distinct row array variadic symmetric asymmetric both leading trailing ' +
       'interval cast coalesce greatest least nullif extract overlay position substring trim treat normalize ' +
       'grouping xmlelement xmlforest xmlattributes xmlconcat xmlparse xmlpi xmlroot xmlserialize xmlexists xmltable ' +
@@ -105,7 +109,6 @@ const WORDS: WordTable = new WordTable([
   ['set', W.set],
   ['reset', W.reset],
   ['prepare', W.prepare],
-  ['prepared', W.prepared],
   ['deallocate', W.deallocate],
   ['execute', W.execute],
   ['discard', W.discard],
@@ -139,6 +142,10 @@ const WORDS: WordTable = new WordTable([
   ['atomic', W.atomic],
   ['without', W.without],
   ['operator', W.operator],
+  ['default', W.default],
+  ['xml', W.xml],
+  ['prepared', W.prepared],
+  ...keywords('close unlisten', W.ends),
 ])
 
 /** What the token means that `lexer`, opened with `bytes`, is at; 0 for nothing in particular. */

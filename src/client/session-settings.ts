@@ -1,0 +1,214 @@
+import { STATUS } from '../protocol/message-type.ts'
+import type { Rows } from '../server/captured-rows.ts'
+import type { ServerConnection } from '../server/server-connection.ts'
+import { type Findings, type Inquiry, readFindings } from '../session/inquiry.ts'
+import type { ParameterRegistry, ParameterSet } from '../session/parameters.ts'
+import { isCustom, SettingChanges } from '../session/setting-changes.ts'
+import type { Effects } from '../sql/statement-facts.ts'
+
+type Changes = [string, string | null][]
+
+const ROLE = 'role'
+/** The server says so itself when one of these changes, in whatever way. */
+const isReported = (server: ServerConnection, name: string): boolean => server.baseline.values.has(name)
+
+/**
+ * The settings of a session, followed from one server connection to the next.
+ *
+ * Those that servers report are followed by what they report. Of the others, SET and RESET of a plain value that succeed
+ * say themselves what is true then; whenever that is not enough (a rollback, an error, a computed value), the server is
+ * asked once nothing else is going on.
+ */
+export class SessionSettings {
+  readonly #registry: ParameterRegistry
+  readonly #changes = new SettingChanges()
+  #parameters: ParameterSet | null = null
+  #initial: ParameterSet | null = null
+  /** What the server connection is being asked. */
+  #asked: Inquiry | null = null
+
+  constructor(registry: ParameterRegistry) {
+    this.#registry = registry
+  }
+
+  /** Null: the server connection is the session's own for life, so nobody need know them. */
+  get parameters(): ParameterSet | null {
+    return this.#parameters
+  }
+
+  /** What they were after login. */
+  get initial(): ParameterSet | null {
+    return this.#initial
+  }
+
+  get isAsking(): boolean {
+    return this.#asked !== null
+  }
+
+  /** What the server connection has is not what is known of the session: it may not be given to anybody as it is. */
+  get isUnsettled(): boolean {
+    return this.#asked !== null || this.#changes.any
+  }
+
+  /** Were the server connection lost now, something would be lost with it that a rollback does not undo. */
+  get isAtRisk(): boolean {
+    return this.#asked !== null || (this.#changes.any && !this.#changes.onlyInTransaction)
+  }
+
+  begin(parameters: ParameterSet | null): void {
+    this.#parameters = parameters
+    this.#initial = parameters
+  }
+
+  /** A statement that touches settings is sent. */
+  touch(effects: Effects, server: ServerConnection | null): void {
+    if (this.#parameters === null || server === null) return
+    const inTransaction = server.status !== STATUS.idle
+    const { settings, values } = effects
+    for (let at = 0; at < settings.length; at++) {
+      const name = settings[at] as string
+      const value = values[at]
+      if (value === null ? this.#isFollowedReset(name, server) : !isReported(server, name)) {
+        this.#changes.touch(name, value, inTransaction)
+      }
+    }
+  }
+
+  /** RESET ALL, or DISCARD ALL, which ends a role too. */
+  touchAll(server: ServerConnection | null, withRole: boolean): void {
+    if (this.#parameters === null || server === null) return
+    const names = new Set([...this.#parameters.values.keys(), ...(this.#initial?.values.keys() ?? [])])
+    for (const [name] of this.#changes.all) names.add(name)
+    for (const name of names) {
+      if ((name !== ROLE || withRole) && this.#isFollowedReset(name, server)) {
+        this.#changes.touch(name, null, server.status !== STATUS.idle)
+      }
+    }
+  }
+
+  /** The server goes back to its own default, which for a setting of the startup packet is not the session's. */
+  #isFollowedReset(name: string, server: ServerConnection): boolean {
+    if (!isReported(server, name)) return true
+    const initial = this.#initial?.values.get(name)
+    return initial !== undefined && initial !== server.baseline.values.get(name)
+  }
+
+  /** A statement that touches settings is bound to a portal. */
+  bound(): void {
+    this.#changes.bound()
+  }
+
+  /** Some portal is executed. */
+  executed(): void {
+    this.#changes.executed()
+  }
+
+  /** Something failed or was rolled back. */
+  undo(): void {
+    this.#changes.undo()
+  }
+
+  /** The server connection is gone, and all that was not committed. */
+  forget(): void {
+    this.#changes.clear()
+    this.#asked = null
+  }
+
+  /** The server reports a value that the client has been told. */
+  report(name: string, value: string, server: ServerConnection | null): void {
+    if (this.#parameters === null) return
+    this.#parameters = this.#registry.with(this.#parameters, name, value)
+    if (server === null) return
+    server.parameters = this.#parameters
+    // It came in the client's encoding, which need not be ours.
+    const isForeign = !/^[\0-\x7f]*$/.test(value) && !isUtf8(this.#parameters)
+    if (isForeign) this.#changes.touch(name.toLowerCase(), undefined, server.status !== STATUS.idle)
+  }
+
+  /**
+   * Everything sent is answered and no transaction is open: what is known is applied. Returns the settings that the client
+   * has to be told, because the server reported its own default.
+   */
+  settle(server: ServerConnection): Changes {
+    if (this.#parameters === null || !this.#changes.any || !this.#changes.known) return []
+    const here: Changes = []
+    const everywhere: Changes = []
+    for (const [name, value] of this.#changes.all) {
+      const reported = isReported(server, name)
+      if (!reported) here.push([name, value ?? null])
+      everywhere.push([name, value ?? this.#initial?.values.get(name) ?? null])
+    }
+    this.#changes.clear()
+    return this.#become(server, here, everywhere)
+  }
+
+  /** What the server has to be asked, now that nothing else is going on; null when all is known. */
+  ask(): Inquiry | null {
+    if (!this.#changes.any) return null
+    const names = [...new Set(this.#changes.all.map(([name]) => name))]
+    const named = names.filter((name) => !isCustom(name) && name !== ROLE)
+    const settings = names.some((name) => !isCustom(name))
+    this.#asked = { customs: names.filter(isCustom), settings, named }
+    this.#changes.clear()
+    return this.#asked
+  }
+
+  /** The server's answer; null when there is none. Returns what the client has to be told, null when nothing is known now. */
+  answer(rows: Rows | null, server: ServerConnection): Changes | null {
+    const asked = this.#asked
+    this.#asked = null
+    if (asked === null || this.#parameters === null) return []
+    const findings = rows === null ? null : readFindings(asked, rows)
+    if (findings === null) {
+      for (const name of [...asked.customs, ...asked.named]) this.#changes.touch(name, undefined, false)
+      if (asked.settings) this.#changes.touch(ROLE, undefined, false)
+      return null
+    }
+    const here: Changes = [...findings.customs]
+    if (findings.settings !== null) here.push(...this.#unlisted(server, findings), ...findings.settings)
+    if (findings.role !== null) here.push([ROLE, this.#role(findings.role)])
+    const restored = findings.settings === null ? [] : this.#fallen(server, findings)
+    return this.#become(server, here, [...here, ...restored])
+  }
+
+  /** Who has had a role may have given it up for good, whatever the login role's default is. */
+  #role(role: string): string | null {
+    return role === 'none' && !this.#parameters?.values.has(ROLE) ? null : role
+  }
+
+  /** Settings that the server connection had and has no more. */
+  #unlisted(server: ServerConnection, { settings }: Findings): Changes {
+    const gone: Changes = []
+    for (const name of server.parameters.values.keys()) {
+      if (!isReported(server, name) && !isCustom(name) && name !== ROLE && settings?.has(name) === false)
+        gone.push([name, null])
+    }
+    return gone
+  }
+
+  /** Settings of the startup packet that are at the server's default: the session's is another. */
+  #fallen(server: ServerConnection, { settings, customs }: Findings): Changes {
+    const fallen: Changes = []
+    for (const [name, value] of this.#initial?.values ?? []) {
+      if (!this.#isFollowedReset(name, server)) continue
+      if (isCustom(name) ? customs.get(name) === '' : settings?.has(name) === false) fallen.push([name, value])
+    }
+    return fallen
+  }
+
+  /** The server connection has `here` now, the session `everywhere`. */
+  #become(server: ServerConnection, here: Changes, everywhere: Changes): Changes {
+    const before = this.#parameters as ParameterSet
+    server.parameters = this.#registry.change(server.parameters, here)
+    const after = this.#registry.change(before, everywhere)
+    this.#parameters = after
+    return everywhere.filter(
+      ([name, value]) => isReported(server, name) && server.parameters.values.get(name) !== value,
+    )
+  }
+}
+
+function isUtf8(parameters: ParameterSet): boolean {
+  const encoding = parameters.values.get('client_encoding')?.toUpperCase()
+  return encoding === 'UTF8' || encoding === 'SQL_ASCII'
+}

@@ -1,0 +1,66 @@
+/** `app.tenant`: any name with a dot may be set, and no view lists it. */
+export const isCustom = (name: string): boolean => name.includes('.')
+
+/** What a text says of a setting: its value, null for the default, undefined when only the server knows. */
+export type SettingValue = string | null | undefined
+
+/**
+ * The settings that a client's statements have touched since the last time that all was answered and no transaction was
+ * open, and whether their fate is known from the texts: it is, as long as nothing failed and nothing was rolled back.
+ */
+export class SettingChanges {
+  readonly #changes: [string, SettingValue][] = []
+  #isKnown = true
+  #onlyInTransaction = true
+  /** A statement that touches settings has been bound and not been executed yet. */
+  #awaitsExecute = false
+
+  /** In the order in which they were sent. */
+  get all(): readonly (readonly [string, SettingValue])[] {
+    return this.#changes
+  }
+
+  get any(): boolean {
+    return this.#changes.length > 0
+  }
+
+  /** They can be applied without asking the server. */
+  get known(): boolean {
+    return this.#isKnown && !this.#awaitsExecute
+  }
+
+  /** All were made in a transaction that is open still, so that its end without success undoes them. */
+  get onlyInTransaction(): boolean {
+    return this.#onlyInTransaction
+  }
+
+  touch(name: string, value: SettingValue, inTransaction: boolean): void {
+    this.#changes.push([name, value])
+    if (value === undefined || (value === null && isCustom(name))) this.#isKnown = false
+    if (!inTransaction) this.#onlyInTransaction = false
+  }
+
+  /** A statement that has touched settings was bound. What is executed in another order has another outcome. */
+  bound(): void {
+    if (this.#awaitsExecute) this.#isKnown = false
+    this.#awaitsExecute = true
+  }
+
+  /** The statement bound last, or any other, is executed. */
+  executed(): void {
+    if (this.#awaitsExecute) this.#awaitsExecute = false
+    else if (this.any) this.#isKnown = false
+  }
+
+  /** Something failed, or was rolled back. */
+  undo(): void {
+    if (this.any) this.#isKnown = false
+  }
+
+  clear(): void {
+    this.#changes.length = 0
+    this.#isKnown = true
+    this.#onlyInTransaction = true
+    this.#awaitsExecute = false
+  }
+}
