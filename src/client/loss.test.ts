@@ -7,7 +7,7 @@ import { MessageWriter } from '../protocol/writer.ts'
 import type { ServerLoss } from '../server/reply-sink.ts'
 import { describeLoss, explainLoss, type LossSituation, type LossVerdict } from './loss.ts'
 
-const LOSS: ServerLoss = { reason: 'recv: ECONNRESET', fields: null, midMessage: false }
+const LOSS: ServerLoss = { reason: 'recv: ECONNRESET', fields: null, midMessage: false, promised: 0, unfinished: false }
 const QUIET: LossSituation = {
   welcoming: false,
   pins: 0,

@@ -57,7 +57,7 @@ export class ServerSeat implements PoolWaiter {
 
   /** Something that the client sent is not answered yet. */
   get isOwed(): boolean {
-    return this.#server !== null && this.#server.queue.owing
+    return this.#server?.queue.owing === true
   }
 
   /** Why the pool has no server connection for it, if that is known. */

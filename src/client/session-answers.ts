@@ -165,13 +165,12 @@ export class SessionAnswers implements ReplySink {
     if (session.state === 'closing') return
     const { state, requests } = this.#parts
     requests.statements.abandon()
-    const { promised, unfinished } = server.queue
     const verdict = describeLoss(loss, {
       welcoming: session.greeting !== null,
       pins: state.ties,
       status: server.status,
-      outstanding: promised,
-      unfinished,
+      outstanding: loss.promised,
+      unfinished: loss.unfinished,
       ending: state.ending(server.queue),
     })
     if (verdict.kind === 'close') {

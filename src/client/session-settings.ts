@@ -9,6 +9,7 @@ import type { Effects } from '../sql/statement-facts.ts'
 type Changes = [string, string | null][]
 
 const ROLE = 'role'
+const NONE: ReadonlySet<string> = new Set()
 /** The server says so itself when one of these changes, in whatever way. */
 const isReported = (server: ServerConnection, name: string): boolean => server.baseline.values.has(name)
 
@@ -26,6 +27,8 @@ export class SessionSettings {
   #initial: ParameterSet | null = null
   /** What the server connection is being asked. */
   #asked: Inquiry | null = null
+  /** Which of what it is asked for may have been reset. */
+  #reset: ReadonlySet<string> = NONE
 
   constructor(registry: ParameterRegistry) {
     this.#registry = registry
@@ -148,6 +151,7 @@ export class SessionSettings {
     const names = [...new Set(this.#changes.all.map(([name]) => name))]
     const named = names.filter((name) => !isCustom(name) && name !== ROLE)
     const settings = names.some((name) => !isCustom(name))
+    this.#reset = new Set(this.#changes.all.filter(([, value]) => value === null).map(([name]) => name))
     this.#asked = { customs: names.filter(isCustom), settings, named }
     this.#changes.clear()
     return this.#asked
@@ -167,8 +171,7 @@ export class SessionSettings {
     const here: Changes = [...findings.customs]
     if (findings.settings !== null) here.push(...this.#unlisted(server, findings), ...findings.settings)
     if (findings.role !== null) here.push([ROLE, this.#role(findings.role)])
-    const restored = findings.settings === null ? [] : this.#fallen(server, findings)
-    return this.#become(server, here, [...here, ...restored])
+    return this.#become(server, here, [...here, ...this.#fallen(server, findings)])
   }
 
   /** Who has had a role may have given it up for good, whatever the login role's default is. */
@@ -191,7 +194,11 @@ export class SessionSettings {
     const fallen: Changes = []
     for (const [name, value] of this.#initial?.values ?? []) {
       if (!this.#isFollowedReset(name, server)) continue
-      if (isCustom(name) ? customs.get(name) === '' : settings?.has(name) === false) fallen.push([name, value])
+      // Nobody tells whether an empty value is one that was set.
+      const hasFallen = isCustom(name)
+        ? customs.get(name) === '' && this.#reset.has(name)
+        : settings?.has(name) === false
+      if (hasFallen) fallen.push([name, value])
     }
     return fallen
   }

@@ -12,8 +12,6 @@ import { SessionSettings } from './session-settings.ts'
 const LIFELONG = PIN.sessionMode | PIN.console | PIN.replication
 /** What a text resets, if it succeeds. */
 const RESETS = FACT.discardsAll | FACT.deallocatesAll
-/** What a text does to settings. */
-const TOUCHES = FACT.sets | FACT.resetsAll | FACT.discardsAll
 const ENDS_TRANSACTION = FACT.commits | FACT.rollsBack | FACT.preparesTransaction
 /** Fails inside of a transaction, and says to whoever reads the server's log why. */
 const LOSE_TRANSACTION = 'BEGIN;ROLLBACK TO SAVEPOINT "the transaction was lost with its server connection"'
@@ -187,12 +185,11 @@ export class SessionState {
     this.#onlyBegun &&= flags === FACT.begins
     if (server !== null && (flags & ENDS_TRANSACTION) !== 0) this.#end(flags, server.queue)
     if (pins !== 0) this.pin(pins)
-    if ((flags & FACT.undoes) !== 0) this.#settings.undo()
     this.#resets |= flags & RESETS
-    if ((flags & TOUCHES) === 0) return
-    this.#settings.touch(effects, server)
+    if ((flags & FACT.sets) !== 0) this.#settings.touch(effects, server)
     if ((flags & FACT.resetsAll) !== 0) this.#settings.touchAll(server, false)
     if ((flags & FACT.discardsAll) !== 0) this.#settings.touchAll(server, true)
+    if ((flags & FACT.undoes) !== 0) this.#settings.undo()
   }
 
   /** The server reports a value that the client has been told. */

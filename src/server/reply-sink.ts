@@ -9,6 +9,9 @@ export interface ServerLoss {
   readonly fields: ErrorFields | null
   /** The client got a part of a message: nothing sensible can be said to it any more. */
   readonly midMessage: boolean
+  /** How many ReadyForQuery it owed to the client, and whether a request behind them waited for its Sync. */
+  readonly promised: number
+  readonly unfinished: boolean
 }
 
 /** The client that has a server connection, as the server's side sees it. None of these may throw. */

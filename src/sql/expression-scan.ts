@@ -31,6 +31,7 @@ const BODY_MAY_BEGIN = 1
 const AT_BODY_STATEMENT = 2
 const IN_BODY_STATEMENT = 3
 
+const NONE: readonly string[] = []
 const QUOTED_TEMP_SCHEMA = Buffer.from('"pg_temp"')
 /** More calls of set_config in one text are not looked at. */
 const MOST_SETTINGS = 16
@@ -51,8 +52,7 @@ export class ExpressionScan {
   pins = 0
   /** currval or lastval is called. */
   readsSequence = false
-  /** Lower-case names of settings that set_config sets for longer than the transaction. */
-  readonly touched: string[] = []
+  #touched: string[] | null = null
   #settings = 0
   #first = 0
   #isDdl = false
@@ -70,8 +70,14 @@ export class ExpressionScan {
     this.#end = end
     this.pins = 0
     this.readsSequence = false
-    this.touched.length = 0
     this.#settings = 0
+  }
+
+  /** Lower-case names of settings that set_config sets for longer than the transaction, since the last time. */
+  takeTouched(): readonly string[] {
+    const touched = this.#touched
+    this.#touched = null
+    return touched ?? NONE
   }
 
   /** From the current token to the semicolon or the end; `first` means the statement's first word. */
@@ -215,7 +221,8 @@ export class ExpressionScan {
     const call = readSetConfig(this.#ahead, this.#bytes, this.#lexer.stop, this.#end)
     if (call.isLocal) return
     if (call.name === null) this.pins |= PIN.setting
-    else this.touched.push(call.name)
+    else if (this.#touched === null) this.#touched = [call.name]
+    else this.#touched.push(call.name)
   }
 
   /** currval or lastval, not nextval or setval. */

@@ -100,9 +100,9 @@ export class StatementFacts implements Effects {
       }
       if (++statements === 2) this.flags |= FACT.several
       this.#statement()
+      for (const name of this.#scan.takeTouched()) this.#settingScan.touch(name)
       kind = lexer.kind
     }
-    for (const name of this.#scan.touched) this.#settingScan.touch(name)
     if (this.settings.length > 0) this.flags |= FACT.sets
     if (this.#settingScan.resetsAll) this.flags |= FACT.resetsAll
     this.pins |= this.#scan.pins | this.#settingScan.pins
@@ -181,13 +181,16 @@ export class StatementFacts implements Effects {
 
   /** COMMIT, ROLLBACK [WORK | TRANSACTION] [AND [NO] CHAIN]; not ROLLBACK … TO name, COMMIT PREPARED, ROLLBACK PREPARED. */
   #end(flag: number): void {
-    let endsThisOne = true
-    if (flag === FACT.rollsBack) this.flags |= FACT.undoes
+    let what = flag === FACT.rollsBack ? flag | FACT.undoes : flag
     while (this.#lexer.next() === TOKEN.word) {
       const meaning = this.#meaning()
-      if (meaning === W.to || meaning === W.prepared) endsThisOne = false
+      if (meaning === W.prepared) what = 0
+      if (meaning === W.to) {
+        what &= FACT.undoes
+        break
+      }
     }
-    if (endsThisOne) this.flags |= flag
+    this.flags |= what
   }
 
   /** DEALLOCATE [PREPARE] name | ALL, DISCARD ALL | PLANS | SEQUENCES | TEMP. */
