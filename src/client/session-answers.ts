@@ -105,7 +105,8 @@ export class SessionAnswers implements ReplySink {
     const server = session.server as ServerConnection
     this.#tell(this.#parts.state.answer(rows, server), server)
     // Whatever the client has sent meanwhile has an end of its own.
-    if (server.queue.length === 0 && !this.#parts.requests.midMessage) session.onTransactionEnd()
+    const isOver = server.queue.length === 0 && !server.inTransaction && !this.#parts.requests.midMessage
+    if (isOver) session.onTransactionEnd()
   }
 
   onAnswered(entry: number): void {
