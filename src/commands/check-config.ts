@@ -36,9 +36,15 @@ function summary(config: Config): readonly string[] {
     `databases  ${databases.map(({ entry }) => (entry === '*' ? '* (every other name)' : entry)).join(', ')}`,
     `users      ${users.map(({ name }) => name).join(', ') || 'none listed'}${lookup}`,
     `console    ${consoleUsers.join(', ') || 'nobody (admin.users is empty)'}`,
-    `access     ${hba.length} ${hba.length === 1 ? 'rule' : 'rules'}`,
+    ...hba.map((rule) => `access     ${ruleText(rule)}`),
     `data       ${config.data.directory}`,
   ]
+}
+
+/** As in `pg_hba.conf`. */
+function ruleText({ type, database, user, address, method }: Config['hba'][number]): string {
+  const from = type === 'local' ? '' : ` ${address.join(',')}`
+  return `${type} ${database.join(',')} ${user.join(',')}${from} ${method}`
 }
 
 function groupLine({ shards }: Config, group: string): string {

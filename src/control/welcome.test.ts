@@ -9,6 +9,7 @@ const facts: WelcomeFacts = {
   dataDirectory: '/work/.switchyard',
   readyAfterMs: 4567,
   cluster: {
+    home: '/work/.switchyard',
     created: true,
     postgresVersion: '18.4',
     superuser: 'postgres',
@@ -32,6 +33,14 @@ test('it says what was done, where things are, and how to stop', () => {
   assert.match(text, /\/work\/\.switchyard/)
   assert.match(text, /\/work\/log \(shard-1\)/)
   assert.match(text, /Ctrl-C; .*the shards stop too/)
+})
+
+test('it says where the shards are when that is not in the data directory', () => {
+  const { cluster } = facts
+  assert.ok(cluster !== null)
+  assert.doesNotMatch(welcomeText(facts), /^Shards:/m)
+  const text = welcomeText({ ...facts, cluster: { ...cluster, home: '/var/lib/switchyard/cluster-x' } })
+  assert.match(text, /^Data: {5}\/work\/\.switchyard\nShards: {3}\/var\/lib\/switchyard\/cluster-x$/m)
 })
 
 test('before servers of somebody else it names its listeners and no password', () => {

@@ -8,6 +8,8 @@ export interface WelcomeFacts {
   readonly readyAfterMs: number
   /** Null when the router stands before servers that exist already. */
   readonly cluster: {
+    /** Where the shards are; mostly the data directory. */
+    readonly home: string
     readonly created: boolean
     readonly postgresVersion: string
     readonly superuser: string
@@ -34,6 +36,7 @@ export function welcomeText(facts: WelcomeFacts): string {
     ...(cluster === null ? listeningLines(facts) : clusterLines(facts, cluster)),
     `Admin:    ${facts.httpUrl}`,
     `Data:     ${facts.dataDirectory}`,
+    ...(cluster === null || cluster.home === facts.dataDirectory ? [] : [`Shards:   ${cluster.home}`]),
     ...(cluster === null ? [] : cluster.shards.map(({ name, logFile }) => `Log:      ${logFile} (${name})`)),
     '',
     stopLine(cluster),

@@ -32,6 +32,8 @@ export interface LocalShard {
 }
 
 export interface LocalCluster {
+  /** Where its shards are: the directory that was asked for, or another one that its servers can enter. */
+  readonly home: string
   /** The primary first. */
   readonly shards: readonly LocalShard[]
   readonly superuser: string
@@ -281,6 +283,7 @@ function localCluster(
     for (const stop of stops) if (stop.status === 'rejected') throw stop.reason
   }
   return {
+    home: cluster.home,
     shards: [describe(primary, 'primary'), ...replicas.map((replica) => describe(replica, 'replica'))],
     superuser,
     password,
