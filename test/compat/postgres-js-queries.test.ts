@@ -3,7 +3,7 @@ import { Readable } from 'node:stream'
 import { pipeline } from 'node:stream/promises'
 import { test } from 'node:test'
 import postgres from 'postgres'
-import { Testbed } from '../support/testbed.ts'
+import { isDirect, Testbed } from '../support/testbed.ts'
 import { waitUntil } from '../support/wait-until.ts'
 
 const bed = await Testbed.open({ settings: { pool: { size: 3 } } })
@@ -225,16 +225,23 @@ test('COPY: megabytes in through a writable and out through a readable, and one 
   assert.equal((await sql`SELECT 1 AS one`)[0]?.one, 1)
 })
 
-test('queries that run and queries that wait in the driver are cancelled, the others are not', async () => {
-  const sql = connect({ max: 5 })
-  const queries = Array.from({ length: 12 }, (_, n) => sql`SELECT ${n}::int AS n, pg_sleep(${n % 2 === 0 ? 60 : 0.05})`)
-  const outcomes = Promise.allSettled(queries)
-  await waitUntil('some to run', async () => {
+test('queries that run and queries that wait for a server connection are cancelled, the others are not', async () => {
+  const sql = connect({ max: 6 })
+  const reserved = await Promise.all(Array.from({ length: 6 }, () => sql.reserve()))
+  const sleeping = reserved.map((connection) => connection`SELECT pg_sleep(30)`)
+  const outcomes = Promise.allSettled(sleeping)
+  const others = connect({ max: 2 })
+  await waitUntil('them to run, or to wait', async () => {
     const backends = await bed.cluster.backends(bed.database)
-    return backends.some(({ state, query }) => state === 'active' && String(query).includes('pg_sleep'))
+    const running = backends.filter(({ state, query }) => state === 'active' && query === 'SELECT pg_sleep(30)').length
+    return isDirect ? running === 6 : running === 3 && (await bed.pool()).cl_waiting === 3
   })
-  for (const [n, query] of queries.entries()) if (n % 2 === 0) query.cancel()
-  for (const [n, outcome] of (await outcomes).entries()) {
-    assert.equal(outcome.status === 'fulfilled' ? outcome.value[0]?.n : outcome.reason.code, n % 2 === 0 ? '57014' : n)
+  const answer = others`SELECT 1 AS one`.execute()
+  for (const query of sleeping.reverse()) query.cancel()
+  for (const outcome of await outcomes) assert.equal(outcome.status === 'rejected' && outcome.reason.code, '57014')
+  assert.equal((await answer)[0]?.one, 1)
+  for (const connection of reserved) {
+    assert.equal((await connection`SELECT 1 AS one`)[0]?.one, 1)
+    connection.release()
   }
 })
