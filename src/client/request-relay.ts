@@ -187,6 +187,7 @@ export class RequestRelay {
     let facts: StatementFacts | null = null
     if (type === FRONTEND.parse) {
       const nameEnd = source.bytes.indexOf(0, at + HEADER_BYTES)
+      if (this.statements.isUncertain(source, at, nameEnd)) return this.#wait()
       facts = this.#facts(source, nameEnd + 1, stop, end)
     }
     this.#session.prepare(facts)

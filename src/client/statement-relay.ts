@@ -8,18 +8,15 @@ import { type PreparedStatement, SessionStatements } from '../session/prepared-s
 import { FACT, type StatementFacts } from '../sql/statement-facts.ts'
 import type { ClientHost } from './client-host.ts'
 import type { RequestSession } from './request-relay.ts'
+import { type StatementChange, StatementJournal } from './statement-journal.ts'
 
 const writer = new MessageWriter()
 const STATEMENT = 0x53
 /** An empty text without parameters. */
 const EMPTY_TAIL = Buffer.from('\0\0\0')
 
-/** What to take back when an error skips a Parse or Close that was noted when it was sent. */
-interface Undo {
-  readonly what: 'parse' | 'close' | 'server-parse' | 'server-close' | 'unnamed'
-  readonly name: string
-  readonly statement: PreparedStatement | null
-}
+const NOTHING: StatementChange = { name: '', meant: null, statement: null, wasThere: false, unnamed: false }
+const UNNAMED: StatementChange = { ...NOTHING, unnamed: true }
 
 /**
  * Prepared statements over shared server connections: clients' names become ours, by text; a server connection that
@@ -33,9 +30,7 @@ export class StatementRelay {
   #unnamed: Buffer | null = null
   #lastUsed: PreparedStatement | null = null
   #deallocating: { readonly name: string; readonly statement: PreparedStatement } | null = null
-  #undo: Undo[] | null = null
-  /** The server was to close it and parse it anew, and has not even closed it. */
-  #kept: PreparedStatement | null = null
+  #journal: StatementJournal | null = null
 
   constructor(host: ClientHost, session: RequestSession) {
     this.#host = host
@@ -57,6 +52,16 @@ export class StatementRelay {
     this.#unnamed = null
     const { server } = this.#session
     if (server) server.unnamedOwner = 0
+  }
+
+  /**
+   * Whether a Parse at `at` must wait for answers: its name is taken now, and the Parse that took it may turn out to have been
+   * skipped, in a part of the pipeline that is not answered yet.
+   */
+  isUncertain(source: NativeBuffer, at: number, nameEnd: number): boolean {
+    const { server } = this.#session
+    if (server === null || this.#named === null || !isAhead(server)) return false
+    return this.#named.get(source.bytes.toString('utf8', at + HEADER_BYTES, nameEnd)) !== undefined
   }
 
   /** Parse, Bind, Describe or Close at `at`. False when the client was found to be wrong and is closed. */
@@ -111,6 +116,7 @@ export class StatementRelay {
 
   /** An error was answered. */
   failed(sqlstate: string): void {
+    this.#journal?.beginSkipping()
     if (this.#deallocating !== null) this.#session.server?.statements.add(this.#deallocating.statement)
     this.#deallocating = null
     // "cached plan must not change result type": preparing it again must help, as it would have on a direct connection.
@@ -120,33 +126,20 @@ export class StatementRelay {
   /** A Parse or Close was answered; others are none of ours. */
   answered(entry: number): void {
     const kind = entry & 0x0f
-    if (kind === REPLY.parse || kind === REPLY.close) this.#undo?.shift()
+    if (kind === REPLY.parse || kind === REPLY.close) this.#journal?.confirm()
   }
 
   /** An error skipped it: as if it had never been sent. */
   skipped(entry: number): void {
     const kind = entry & 0x0f
     if (kind !== REPLY.parse && kind !== REPLY.close) return
-    const undo = this.#undo?.shift()
     const { server } = this.#session
-    if (undo === undefined || server === null) return
-    const { what, name, statement } = undo
-    if (what === 'unnamed') this.forgetUnnamed()
-    if (statement === null) return
-    const wasKept = this.#kept === statement
-    this.#kept = what === 'server-close' ? statement : null
-    if (what === 'parse') {
-      this.#named?.delete(name)
-      if ((entry & SYNTHESIZE) === 0 && !wasKept) server.statements.delete(statement)
-    } else if (what === 'server-parse') server.statements.delete(statement)
-    else if (what === 'server-close') server.statements.add(statement)
-    else if (what === 'close') this.#named?.add(name, statement.tail)
+    if (server !== null && this.#journal?.takeBack(this.#named, server.statements) === true) this.forgetUnnamed()
   }
 
   /** The server connection is gone with whatever was on its way. */
   abandon(): void {
-    for (const { what, name } of this.#undo ?? []) if (what === 'parse') this.#named?.delete(name)
-    this.#undo = null
+    this.#journal?.takeAllBack(this.#named)
   }
 
   #parse(source: NativeBuffer, at: number, stop: number, end: number): boolean {
@@ -156,14 +149,14 @@ export class StatementRelay {
     if (stop > end) {
       // Too long to keep, so it cannot be parsed again elsewhere; the session is pinned by now.
       this.#host.toServer.forward(source, at, end)
-      this.#note(REPLY.parse, 'unnamed', '', null)
+      this.#note(REPLY.parse, UNNAMED)
       return true
     }
     const tail = source.bytes.subarray(nameEnd + 1, stop)
     if (nameEnd === at + HEADER_BYTES) {
       this.#unnamed = keepUnnamed(this.#unnamed, tail)
       server.unnamedOwner = this.#session.serial
-      this.#note(REPLY.parse, 'unnamed', '', null)
+      this.#note(REPLY.parse, UNNAMED)
       this.#host.toServer.forward(source, at, stop)
       return true
     }
@@ -176,19 +169,19 @@ export class StatementRelay {
     }
     const isKnown = server.statements.use(statement)
     if (isKnown && !mayHaveFailed(server)) {
-      this.#note(REPLY.parse | SYNTHESIZE, 'parse', name, statement)
+      this.#note(REPLY.parse | SYNTHESIZE, { ...NOTHING, name })
       return true
     }
     writer.reset()
     if (isKnown) {
-      this.#note(REPLY.close | SWALLOW, 'server-close', '', statement)
+      this.#note(REPLY.close | SWALLOW, { ...NOTHING, statement, wasThere: true })
       writeCloseStatement(writer, statement.serverName)
     } else {
       this.#makeRoom(server)
       writer.reset()
       server.statements.add(statement)
     }
-    this.#note(REPLY.parse, 'parse', name, statement)
+    this.#note(REPLY.parse, { ...NOTHING, name, statement })
     writeParse(writer, statement.serverName, tail)
     this.#host.toServer.insert(writer.bytes)
     return true
@@ -199,9 +192,9 @@ export class StatementRelay {
     writeCloseStatement(writer.reset(), name)
     writeParse(writer, name, EMPTY_TAIL)
     writeParse(writer, name, tail)
-    this.#note(REPLY.close | SWALLOW, 'server-close', '', null)
-    this.#note(REPLY.parse | SWALLOW, 'server-parse', '', null)
-    this.#note(REPLY.parse, 'server-parse', '', null)
+    this.#note(REPLY.close | SWALLOW, NOTHING)
+    this.#note(REPLY.parse | SWALLOW, NOTHING)
+    this.#note(REPLY.parse, NOTHING)
     this.#host.toServer.insert(writer.bytes)
     // The name stays behind in it, where nobody else may find it.
     server.retired = "it has a statement under a client's own name"
@@ -255,12 +248,12 @@ export class StatementRelay {
       if (statement !== undefined) {
         // It stays on the server connection, for whoever has the same text.
         this.#named?.delete(name)
-        this.#note(REPLY.close | SYNTHESIZE, 'close', name, statement)
+        this.#note(REPLY.close | SYNTHESIZE, { ...NOTHING, name, meant: statement })
         return true
       }
       if (name === '') this.forgetUnnamed()
     }
-    this.#note(REPLY.close, 'server-close', '', null)
+    this.#note(REPLY.close, NOTHING)
     this.#host.toServer.forward(source, at, stop)
     return true
   }
@@ -284,7 +277,7 @@ export class StatementRelay {
     if (server.statements.use(statement)) return false
     this.#makeRoom(server)
     server.statements.add(statement)
-    this.#note(REPLY.parse | SWALLOW, 'server-parse', '', statement)
+    this.#note(REPLY.parse | SWALLOW, { ...NOTHING, statement })
     writeParse(writer.reset(), statement.serverName, statement.tail)
     this.#host.toServer.insert(writer.bytes)
     return true
@@ -297,11 +290,11 @@ export class StatementRelay {
     if (this.#unnamed === null) {
       if (server.unnamedOwner === 0) return
       server.unnamedOwner = 0
-      this.#note(REPLY.close | SWALLOW, 'server-close', '', null)
+      this.#note(REPLY.close | SWALLOW, NOTHING)
       writeCloseStatement(writer.reset(), '')
     } else {
       server.unnamedOwner = serial
-      this.#note(REPLY.parse | SWALLOW, 'unnamed', '', null)
+      this.#note(REPLY.parse | SWALLOW, UNNAMED)
       writeParse(writer.reset(), '', this.#unnamed)
     }
     this.#host.toServer.insert(writer.bytes)
@@ -310,15 +303,15 @@ export class StatementRelay {
   #makeRoom(server: ServerConnection): void {
     const evicted = server.statements.evict(this.#host.limits.preparedStatements)
     if (evicted === null) return
-    this.#note(REPLY.close | SWALLOW, 'server-close', '', evicted)
+    this.#note(REPLY.close | SWALLOW, { ...NOTHING, statement: evicted, wasThere: true })
     writeCloseStatement(writer.reset(), evicted.serverName)
     this.#host.toServer.insert(writer.bytes)
   }
 
-  #note(entry: number, what: Undo['what'], name: string, statement: PreparedStatement | null): void {
+  #note(entry: number, change: StatementChange): void {
     this.#session.server?.queue.push(entry)
-    this.#undo ??= []
-    this.#undo.push({ what, name, statement })
+    this.#journal ??= new StatementJournal()
+    this.#journal.note(change)
   }
 
   #malformed(what: string): boolean {
@@ -328,9 +321,13 @@ export class StatementRelay {
 }
 
 /** Its transaction has failed, or may have: in a failed one it refuses a Parse, of a statement that it knows too. */
-function mayHaveFailed({ status, queue }: ServerConnection): boolean {
-  const ours = (queue.head & SWALLOW) === 0 ? 0 : 1
-  return status === STATUS.failed || queue.outstanding > ours
+function mayHaveFailed(server: ServerConnection): boolean {
+  return server.status === STATUS.failed || isAhead(server)
+}
+
+/** A Sync or query of the client's is not answered yet. */
+function isAhead({ queue }: ServerConnection): boolean {
+  return queue.outstanding > ((queue.head & SWALLOW) === 0 ? 0 : 1)
 }
 
 /** Unquoted names are lower case. */

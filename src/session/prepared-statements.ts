@@ -91,6 +91,14 @@ export class SessionStatements {
     this.#registry.release(statement)
   }
 
+  /** Makes `name` mean `statement` again, or nothing. */
+  restore(name: string, statement: PreparedStatement | null): void {
+    this.delete(name)
+    if (statement === null) return
+    statement.users++
+    this.#named.set(name, statement)
+  }
+
   clear(): void {
     for (const statement of this.#named.values()) this.#registry.release(statement)
     this.#named.clear()

@@ -3,6 +3,8 @@ import type { Frame } from './frame.ts'
 import type { Step } from './program.ts'
 import type { Statement } from './statement.ts'
 
+/** Names of prepared statements, with the number of parameters that each one's texts have. */
+const PARAMETERS = { p1: 0, p2: 1, p3: 0 } as const
 const STATEMENTS = ['p1', 'p2', 'p3'] as const
 const PORTALS = ['', 'w1', 'w2'] as const
 const named = fc.constantFrom(...STATEMENTS)
@@ -22,20 +24,24 @@ function oneShot(statement: Statement): Frame[] {
 function item(anyStatement: fc.Arbitrary<Statement>): fc.Arbitrary<Frame[]> {
   // COPY is a step of its own: what the server wants to read next would be ambiguous here.
   const statement = anyStatement.filter(({ sql }) => !sql.startsWith('COPY'))
-  const prepare = fc.tuple(named, statement, fc.boolean()).map(([name, text, describe]): Frame[] => {
-    const parse: Frame = { type: 'parse', name, statement: text }
+  const text = named.chain((name) =>
+    statement.filter(({ values }) => values.length === PARAMETERS[name]).map((given) => ({ name, given })),
+  )
+  const prepare = fc.tuple(text, fc.boolean()).map(([{ name, given }, describe]): Frame[] => {
+    const parse: Frame = { type: 'parse', name, statement: given }
     return describe ? [parse, { type: 'describe', kind: 'S', name }] : [parse]
   })
-  const prepareAndRun = fc.tuple(named, statement, portal, rows).map(([name, text, to, limit]): Frame[] => [
-    { type: 'parse', name, statement: text },
-    { type: 'bind', portal: to, name, values: text.values },
+  const surplus = fc.constantFrom([], [], [], ['one too many'])
+  const prepareAndRun = fc.tuple(text, portal, rows, surplus).map(([{ name, given }, to, limit, more]): Frame[] => [
+    { type: 'parse', name, statement: given },
+    { type: 'bind', portal: to, name, values: [...given.values, ...more] },
     { type: 'execute', portal: to, rows: limit },
   ])
-  const values = fc.constantFrom<readonly (string | null)[]>([], [], ['1'], ['0'], [null], ['on', 'x'])
+  const value = fc.constantFrom('1', '0', null, 'on')
   const run = fc
-    .tuple(named, portal, values, rows, fc.boolean())
+    .tuple(named, portal, value, rows, fc.boolean())
     .map(([name, to, given, limit, resume]): Frame[] => [
-      { type: 'bind', portal: to, name, values: given },
+      { type: 'bind', portal: to, name, values: PARAMETERS[name] === 1 ? [given] : [] },
       { type: 'describe', kind: 'P', name: to },
       { type: 'execute', portal: to, rows: limit },
       ...(resume ? [{ type: 'execute' as const, portal: to, rows: 0 }] : []),

@@ -64,7 +64,7 @@ export class Seats {
     if (traits.has('single') && !(isSimple(step, traits) || isOneShot(step))) return false
     // EXECUTE and DEALLOCATE of what the protocol prepared work in simple queries of their own (docs/compatibility.md).
     if (traits.has('simple') && !isSimple(step, traits)) return false
-    if (place.seated.status === 'E' && needsNames(step)) return false
+    if (place.seated.status === 'E' && describesNamed(step)) return false
     if (traits.has('readsSequence') && !place.usedSequence) return false
     const needsSeat = traits.has('begins') || traits.has('pins') || endsOpen(step)
     if (needsSeat && !holds(place) && this.#taken(place.pool) >= this.#most) return false
@@ -138,12 +138,11 @@ function isSimple(step: Step, traits: ReadonlySet<Trait>): boolean {
 }
 
 /**
- * In a failed transaction, what uses a prepared statement may be refused with 25P02 where PostgreSQL has another answer,
- * because the server connection may lack it and cannot be given it (docs/compatibility.md).
+ * In a failed transaction, Describe of a statement may be refused with 25P02 where PostgreSQL describes it, because the
+ * server connection may lack it and cannot be given it (docs/compatibility.md).
  */
-function needsNames(step: Step): boolean {
-  if (step.kind !== 'extended') return false
-  return step.frames.some((frame) => (frame.type === 'bind' || frame.type === 'describe') && frame.name.startsWith('p'))
+function describesNamed(step: Step): boolean {
+  return step.kind === 'extended' && step.frames.some((frame) => frame.type === 'describe' && frame.kind === 'S')
 }
 
 /** Parse, Bind, Describe, Execute, Sync of the unnamed statement. */

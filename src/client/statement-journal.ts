@@ -1,0 +1,67 @@
+import type { PreparedStatement, ServerStatements, SessionStatements } from '../session/prepared-statements.ts'
+
+/** What a Parse or Close changes when it is sent, before it is known whether an error skips it. */
+export interface StatementChange {
+  /** The client's name whose meaning changes; empty: none. */
+  readonly name: string
+  /** What that name meant before. */
+  readonly meant: PreparedStatement | null
+  /** The statement that the server connection gets or loses; null: none. */
+  readonly statement: PreparedStatement | null
+  /** Whether it had it before. */
+  readonly wasThere: boolean
+  /** The unnamed statement changes. */
+  readonly unnamed: boolean
+}
+
+/**
+ * Changes of prepared statements that are not confirmed yet, in the order of the messages that make them. Those of messages
+ * that an error skips are taken back: of several changes of the same thing, what was before the first one counts.
+ */
+export class StatementJournal {
+  readonly #changes: StatementChange[] = []
+  /** Names and statements that have been put back since the last error. */
+  readonly #restored = new Set<string | PreparedStatement>()
+
+  /** A Parse or Close has been sent. */
+  note(change: StatementChange): void {
+    this.#changes.push(change)
+  }
+
+  /** The oldest one's message has been answered. */
+  confirm(): void {
+    this.#changes.shift()
+  }
+
+  /** An error has come; what it skips follows. */
+  beginSkipping(): void {
+    this.#restored.clear()
+  }
+
+  /** The oldest one's message was skipped, or failed. True when that was about the unnamed statement. */
+  takeBack(named: SessionStatements | null, server: ServerStatements): boolean {
+    const change = this.#changes.shift()
+    if (change === undefined) return false
+    this.#restoreName(change, named)
+    const { statement, wasThere } = change
+    if (statement !== null && !this.#restored.has(statement)) {
+      this.#restored.add(statement)
+      if (wasThere) server.add(statement)
+      else server.delete(statement)
+    }
+    return change.unnamed
+  }
+
+  /** The server connection is gone: nothing that is not confirmed has happened. */
+  takeAllBack(named: SessionStatements | null): void {
+    this.beginSkipping()
+    for (const change of this.#changes) this.#restoreName(change, named)
+    this.#changes.length = 0
+  }
+
+  #restoreName({ name, meant }: StatementChange, named: SessionStatements | null): void {
+    if (name === '' || this.#restored.has(name)) return
+    this.#restored.add(name)
+    named?.restore(name, meant)
+  }
+}
