@@ -196,6 +196,10 @@ export class ClientSession implements SeatedSession, ReaderSession, RequestSessi
     this.settings.note(effects, this.server)
   }
 
+  noteSent(effects: Effects): void {
+    this.settings.noteSent(effects, this.server)
+  }
+
   pin(bits: number): void {
     this.settings.pin(bits)
   }

@@ -6,6 +6,7 @@ import { type ErrorFields, FLUSH, writeError, writeReady } from '../protocol/mes
 import { MessageWriter } from '../protocol/writer.ts'
 import { REPLY } from '../server/reply-queue.ts'
 import type { ServerConnection } from '../server/server-connection.ts'
+import { PassingText } from '../sql/passing-text.ts'
 import { type Effects, FACT, type StatementFacts } from '../sql/statement-facts.ts'
 import type { ClientHost } from './client-host.ts'
 import { StatementRelay } from './statement-relay.ts'
@@ -26,6 +27,8 @@ export interface RequestSession {
   foresee(effects: Effects): void
   /** A statement with these effects is sent and will be executed. */
   note(effects: Effects): void
+  /** A query with these effects has been sent. */
+  noteSent(effects: Effects): void
   pin(bits: number): void
   /** A request that is answered with ReadyForQuery is on its way. */
   noteRequest(): void
@@ -39,8 +42,12 @@ export interface RequestSession {
 }
 
 const writer = new MessageWriter()
-/** A message that must be seen whole may be this long; longer ones stream through unseen, which pins. */
+/** A message that must be seen whole may be this long; longer ones stream through, and are looked at meanwhile. */
 const SEEN_BYTES = READ_HEADROOM - HEADER_BYTES
+/** So much of those has to be there before anything is decided: names are at the beginning. */
+const HEAD_BYTES = 16_384
+/** What is not known yet of a text that streams: what it reads of sequences would have to be cleared away before. */
+const UNSEEN: Effects = { pins: 0, flags: FACT.readsSequence, settings: [], values: [] }
 
 /**
  * The way there: walks the headers of what a client sends, decides by them, and passes runs of messages on to the
@@ -53,6 +60,8 @@ export class RequestRelay {
   /** Bytes of a message body still to come, and whether they go to the server. */
   #body = 0
   #bodyGoesOn = false
+  /** The Query whose body that is, if it is too long to be seen whole. */
+  #passing: PassingText | null = null
   /** Answers the next request instead of a server. */
   #rejection: ErrorFields | null = null
   /** An extended query was rejected: everything up to its Sync is ignored. */
@@ -77,6 +86,7 @@ export class RequestRelay {
   /** The server is gone: what is left of a message goes nowhere. `toSync`: so does the rest of an extended query. */
   abort(toSync: boolean): void {
     this.#bodyGoesOn = false
+    this.#passing = null
     this.#ignoringToSync = toSync
   }
 
@@ -91,6 +101,7 @@ export class RequestRelay {
         const stop = Math.min(end, at + this.#body)
         if (this.#bodyGoesOn) toServer.forward(source, at, stop)
         this.#body -= stop - at
+        if (this.#passing !== null) this.#pass(this.#passing, source, at, stop)
         at = stop
         continue
       }
@@ -150,21 +161,49 @@ export class RequestRelay {
 
   #query(source: NativeBuffer, at: number, stop: number, end: number): number {
     // Nobody holds a server connection while the rest of a message is on its way, and nothing is looked at in vain.
-    if ((stop > end && stop - at <= SEEN_BYTES) || !this.#attached()) return -1
-    const facts = this.#facts(source, at + HEADER_BYTES, stop, end)
-    this.#session.prepare(facts)
+    if (isTooShort(at, stop, end) || !this.#attached()) return -1
+    const passing = stop > end ? new PassingText() : null
+    const facts = this.#queryFacts(passing, source, at + HEADER_BYTES, stop, end)
+    // What is still to come may be anything.
+    const effects = passing === null ? facts : UNSEEN
+    this.#session.prepare(effects)
     if (this.#skipped()) return stop
-    if (this.#session.mustWait(facts)) return this.#hold()
-    if (facts) {
-      this.#session.foresee(facts)
-      this.#session.note(facts)
-    }
+    if (this.#session.mustWait(passing === null ? facts : null)) return this.#hold()
+    this.#session.foresee(effects)
+    this.#session.note(effects)
     this.statements.forgetUnnamed()
-    const named = facts !== null && (facts.flags & (FACT.executes | FACT.deallocates)) !== 0
-    const renamed = named && (facts.flags & FACT.several) === 0 && this.statements.query(source, at, stop, facts)
+    const named = (facts.flags & (FACT.executes | FACT.deallocates)) !== 0
+    const renamed = named && (facts.flags & FACT.several) === 0 && this.statements.query(source, at, stop, end, facts)
     this.#push(REPLY.query)
     this.#session.noteRequest()
+    this.#passing = passing
+    this.#bodyGoesOn = true
     return renamed ? stop : this.#forward(source, at, stop, end)
+  }
+
+  /** Of what is there of a text. */
+  #queryFacts(
+    passing: PassingText | null,
+    source: NativeBuffer,
+    start: number,
+    stop: number,
+    end: number,
+  ): StatementFacts {
+    if (passing === null) {
+      this.#host.facts.read(source.bytes, start, stop - 1)
+      return this.#host.facts
+    }
+    passing.pass(source.bytes, start, end, false)
+    return passing.facts
+  }
+
+  /** Some more of a text has been sent, before the server can have answered it. */
+  #pass(text: PassingText, source: NativeBuffer, at: number, stop: number): void {
+    const isLast = this.#body === 0
+    text.pass(source.bytes, at, isLast ? stop - 1 : stop, isLast)
+    if (!isLast) return
+    this.#passing = null
+    if (this.#bodyGoesOn) this.#session.noteSent(text.facts)
   }
 
   #attached(): boolean {
@@ -296,4 +335,9 @@ export class RequestRelay {
     session.send(writer.bytes)
     return stop
   }
+}
+
+/** More of the message has to be there before it is dealt with: all of it, or, of a long one, its head. */
+function isTooShort(at: number, stop: number, end: number): boolean {
+  return stop > end && (stop - at <= SEEN_BYTES || end - at < HEAD_BYTES)
 }

@@ -192,6 +192,13 @@ export class SessionState {
     if ((flags & FACT.undoes) !== 0) this.#settings.undo()
   }
 
+  /** The same for a query that has been sent already. */
+  noteSent(effects: Effects, server: ServerConnection | null): void {
+    this.note(effects, server)
+    // Its own ReadyForQuery is owed by now.
+    if ((effects.flags & ENDS_TRANSACTION) !== 0) this.#endsWith--
+  }
+
   /** The server reports a value that the client has been told. */
   report(name: string, value: string, server: ServerConnection | null): void {
     this.#settings.report(name, value, server)

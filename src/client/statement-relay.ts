@@ -82,7 +82,7 @@ export class StatementRelay {
    * EXECUTE or DEALLOCATE, in a query of its own, of a statement that was prepared by the protocol: sent with the name that
    * it has on the server. False when it names none of those.
    */
-  query(source: NativeBuffer, at: number, stop: number, facts: StatementFacts): boolean {
+  query(source: NativeBuffer, at: number, stop: number, end: number, facts: StatementFacts): boolean {
     const server = this.#session.server as ServerConnection
     const { nameStart, nameStop } = facts
     const name = identifier(source.bytes.toString('utf8', nameStart, nameStop))
@@ -103,8 +103,8 @@ export class StatementRelay {
       .byte(FRONTEND.query)
       .int32(length)
       .raw(source.bytes.subarray(at + HEADER_BYTES, nameStart))
-    writer.raw(Buffer.from(statement.serverName)).raw(source.bytes.subarray(nameStop, stop))
-    this.#host.toServer.insert(writer.bytes)
+    this.#host.toServer.insert(writer.raw(Buffer.from(statement.serverName)).bytes)
+    this.#host.toServer.forward(source, nameStop, Math.min(stop, end))
     return true
   }
 

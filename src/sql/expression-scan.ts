@@ -58,16 +58,15 @@ export class ExpressionScan {
   #isDdl = false
   #setFollows = false
   #body = NO_BODY
+  #place = PLAIN
 
   /** `lexer` is moved on over the statements that are scanned. */
   constructor(lexer: Lexer) {
     this.#lexer = lexer
   }
 
-  /** A new text, which the lexer has been opened with, ends at `end`. */
-  open(bytes: Uint8Array, end: number): void {
-    this.#bytes = bytes
-    this.#end = end
+  /** A new text. */
+  begin(): void {
     this.pins = 0
     this.readsSequence = false
     this.#settings = 0
@@ -80,7 +79,18 @@ export class ExpressionScan {
     return touched ?? NONE
   }
 
-  /** From the current token to the semicolon or the end; `first` means the statement's first word. */
+  /** The piece of it that the lexer goes on with ends at `end`. */
+  use(bytes: Uint8Array, end: number): void {
+    this.#bytes = bytes
+    this.#end = end
+  }
+
+  /** It ends within a function's body. */
+  get isInBody(): boolean {
+    return this.#body >= AT_BODY_STATEMENT
+  }
+
+  /** From the current token to the semicolon, or to where the lexer pauses; `first` means the statement's first word. */
   statement(first: number): void {
     const lexer = this.#lexer
     this.#first = first
@@ -94,7 +104,17 @@ export class ExpressionScan {
       this.#setFollows = first === W.update
       lexer.next()
     }
-    for (; lexer.kind !== TOKEN.end; lexer.next()) {
+    this.#place = place
+    this.goOn()
+  }
+
+  /** The same in the next piece. */
+  goOn(): void {
+    const lexer = this.#lexer
+    const isDdl = this.#first === W.ddl
+    let place = this.#place
+    const { limit } = lexer
+    for (; lexer.kind !== TOKEN.end && lexer.start < limit; lexer.next()) {
       const { kind } = lexer
       const meaning = this.#meaning()
       if (kind === TOKEN.punctuation) {
@@ -102,9 +122,9 @@ export class ExpressionScan {
         place = this.#punctuation(place)
       } else if (kind === TOKEN.word || kind === TOKEN.quotedName) place = this.#word(meaning, place)
       else place = AFTER_VALUE
-      if (first === W.ddl) this.#followBody(meaning)
+      if (isDdl) this.#followBody(meaning)
     }
-    if (this.#body >= AT_BODY_STATEMENT) this.pins |= PIN.undecidedStatement
+    this.#place = place
   }
 
   #meaning(): number {

@@ -1,28 +1,24 @@
+import { CLASS, isNumberLetter, isSpace } from './character-class.ts'
+import { endOfDollarString, endOfLine, endOfQuotedName, endOfString } from './span-ends.ts'
+
 /** Token kinds. `punctuation` is one byte, told apart by `char`. */
 export const TOKEN = { end: 0, word: 1, quotedName: 2, string: 3, number: 4, parameter: 5, punctuation: 6 } as const
-
-const isSpace = (byte: number): boolean => byte === 0x20 || (byte >= 0x09 && byte <= 0x0d)
-
-/** 0x1F, 0o17, 0b11, 1e5, 1_000: no keyword that a call may follow is made of these alone. */
-const isNumberLetter = (byte: number): boolean => {
-  const letter = byte | 0x20
-  return (letter >= 0x61 && letter <= 0x66) || letter === 0x78 || letter === 0x6f || byte === 0x5f
-}
-
-/** 1: may start a word, 2: digit, 4: may continue a word. */
-const CLASS = new Uint8Array(256)
-for (let byte = 0; byte < 256; byte++) {
-  const letter = (byte | 0x20) >= 0x61 && (byte | 0x20) <= 0x7a
-  const digit = byte >= 0x30 && byte <= 0x39
-  if (letter || byte === 0x5f || byte >= 0x80) CLASS[byte] = 1 | 4
-  else if (digit) CLASS[byte] = 2 | 4
-  else if (byte === 0x24) CLASS[byte] = 4
-}
 
 const QUOTE = 0x27
 const DOUBLE_QUOTE = 0x22
 const DOLLAR = 0x24
-const BACKSLASH = 0x5c
+/** What a piece of a text ended in the middle of. */
+const REST = {
+  none: 0,
+  lineComment: 1,
+  comment: 2,
+  string: 3,
+  escapeString: 4,
+  quotedName: 5,
+  dollarString: 6,
+} as const
+/** A dollar quote whose tag is longer is not followed from one piece to the next. */
+const LONGEST_TAG = 64
 
 /** The hash that `Lexer.hash` has for a lower-case word. */
 export function wordHash(word: string): number {
@@ -37,11 +33,21 @@ export function wordHash(word: string): number {
  * names, nested comments, numbers and $1; it does not know grammar.
  *
  * `ambiguous` becomes true where the meaning depends on standard_conforming_strings, or where a token never ends.
+ *
+ * A text may come in pieces (`begin`, then `goOn` with each): strings and comments may then be of any length; any other
+ * token begins before `limit` only if the piece shows it and what follows it.
  */
 export class Lexer {
   #bytes: Uint8Array = new Uint8Array(0)
   #at = 0
   #end = 0
+  #isLast = true
+  #rest: number = REST.none
+  #resumeAt = 0
+  #depth = 0
+  #tag: Uint8Array = new Uint8Array(0)
+  /** Tokens that begin here or later are for the next piece. */
+  limit = 0
   kind = 0
   /** First byte of the token, and the byte after it. */
   start = 0
@@ -54,23 +60,71 @@ export class Lexer {
 
   /** Starts over at `bytes[start, end)`; a NUL byte ends the text too. */
   open(bytes: Uint8Array, start: number, end: number): void {
+    this.begin()
+    this.goOn(bytes, start, end, end)
+  }
+
+  /** A text in pieces follows. */
+  begin(): void {
+    this.#rest = REST.none
+    this.ambiguous = false
+  }
+
+  /**
+   * The next piece is `bytes[start, end)`. `limit` is `end` in the last one; in the others it is below, by as much as a
+   * token other than a string may be long, with what has to be seen after it.
+   */
+  goOn(bytes: Uint8Array, start: number, end: number, limit: number): void {
     this.#bytes = bytes
     this.#at = start
     this.#end = end
-    this.ambiguous = false
+    this.#isLast = limit === end
+    this.limit = limit
+    this.kind = TOKEN.string
+    if (this.#rest !== REST.none) this.#finishRest()
+  }
+
+  /** The token is for the next piece, or there is none. */
+  get paused(): boolean {
+    return this.kind === TOKEN.end || this.start >= this.limit
+  }
+
+  /** The piece has ended, and not with a token for the next one. */
+  get isCut(): boolean {
+    return this.kind === TOKEN.end && this.start >= this.#end && !this.#isLast
+  }
+
+  /** The text has ended before the piece, at a NUL byte. */
+  get isOver(): boolean {
+    return this.kind === TOKEN.end && this.start < this.#end
+  }
+
+  /** When paused, the piece being used up. What is from here on has to be at the start of the next piece again. */
+  pause(): number {
+    if (this.kind !== TOKEN.end) {
+      // Even if it is cut: nobody has used it yet.
+      this.#rest = REST.none
+      return this.start
+    }
+    return this.#rest === REST.none ? this.#end : this.#resumeAt
   }
 
   /** Whether the next byte that is neither space nor comment is this one; does not move. */
   follows(byte: number): boolean {
     this.#skip()
+    if (!this.#isLast && this.#at + 1 >= this.#end) this.ambiguous = true
     return this.#at < this.#end && this.#bytes[this.#at] === byte
   }
 
   next(): number {
+    const from = this.#at
     this.#skip()
     const bytes = this.#bytes
     this.start = this.#at
     if (this.#at >= this.#end || bytes[this.#at] === 0) {
+      // The token before may go on in the next piece; a string says so itself.
+      const isOpen = from >= this.#end && this.kind !== TOKEN.string && this.#rest === REST.none
+      if (isOpen && !this.#isLast) this.ambiguous = true
       this.stop = this.#at
       this.kind = TOKEN.end
       return TOKEN.end
@@ -98,18 +152,19 @@ export class Lexer {
     for (;;) {
       while (at < end && isSpace(bytes[at] as number)) at++
       if (at + 1 < end && bytes[at] === 0x2d && bytes[at + 1] === 0x2d) {
-        while (at < end && bytes[at] !== 0x0a && bytes[at] !== 0x0d) at++
+        at = endOfLine(bytes, at, end)
+        if (at === end && !this.#isLast) this.#cut(at, REST.lineComment)
       } else if (at + 1 < end && bytes[at] === 0x2f && bytes[at + 1] === 0x2a) {
-        at = this.#comment(at)
+        at = this.#comment(at, 0)
       } else break
     }
     this.#at = at
   }
 
   /** Comments nest. */
-  #comment(from: number): number {
+  #comment(from: number, outer: number): number {
     const bytes = this.#bytes
-    let depth = 0
+    let depth = outer
     let at = from
     while (at + 1 < this.#end) {
       if (bytes[at] === 0x2f && bytes[at + 1] === 0x2a) {
@@ -121,8 +176,31 @@ export class Lexer {
         if (depth === 0) return at
       } else at++
     }
-    this.ambiguous = true
+    this.#depth = depth
+    this.#cut(at, REST.comment)
     return this.#end
+  }
+
+  /** The piece ends within something that goes on at `at`, or never ends. */
+  #cut(at: number, rest: number): void {
+    this.#at = this.#end
+    if (this.#isLast) this.ambiguous = true
+    else {
+      this.#rest = rest
+      this.#resumeAt = at
+    }
+  }
+
+  #finishRest(): void {
+    const rest = this.#rest
+    this.#rest = REST.none
+    if (rest === REST.lineComment) {
+      this.#at = endOfLine(this.#bytes, this.#at, this.#end)
+      if (this.#at === this.#end && !this.#isLast) this.#cut(this.#at, rest)
+    } else if (rest === REST.comment) this.#at = this.#comment(this.#at, this.#depth)
+    else if (rest === REST.quotedName) this.#inQuotedName(this.#at)
+    else if (rest === REST.dollarString) this.#inDollarString(this.#at, this.#tag, 0, this.#tag.length)
+    else this.#inString(this.#at, rest === REST.escapeString)
   }
 
   #word(first: number): void {
@@ -180,45 +258,34 @@ export class Lexer {
     this.kind = TOKEN.number
   }
 
+  /** The end of what is looked at together with the byte after it. */
+  get #lastSeen(): number {
+    return this.#isLast ? this.#end : this.#end - 1
+  }
+
   #string(escapes: boolean): void {
-    const bytes = this.#bytes
-    let at = this.#at + 1
     this.kind = TOKEN.string
-    while (at < this.#end) {
-      const byte = bytes[at] as number
-      if (byte === BACKSLASH) {
-        if (escapes) at++
-        // Whether this quote ends the string depends on standard_conforming_strings.
-        else if (at + 1 < this.#end && bytes[at + 1] === QUOTE) this.ambiguous = true
-      } else if (byte === QUOTE) {
-        if (at + 1 < this.#end && bytes[at + 1] === QUOTE) at++
-        else {
-          this.#at = at + 1
-          return
-        }
-      }
-      at++
-    }
-    this.#at = this.#end
-    this.ambiguous = true
+    this.#inString(this.#at + 1, escapes)
+  }
+
+  #inString(from: number, escapes: boolean): void {
+    const after = endOfString(this.#bytes, from, this.#lastSeen, this.#end, escapes, this)
+    this.#finish(after, escapes ? REST.escapeString : REST.string)
   }
 
   #quoted(): void {
-    const bytes = this.#bytes
-    let at = this.#at + 1
     this.kind = TOKEN.quotedName
-    while (at < this.#end) {
-      if (bytes[at] === DOUBLE_QUOTE) {
-        if (at + 1 < this.#end && bytes[at + 1] === DOUBLE_QUOTE) at++
-        else {
-          this.#at = at + 1
-          return
-        }
-      }
-      at++
-    }
-    this.#at = this.#end
-    this.ambiguous = true
+    this.#inQuotedName(this.#at + 1)
+  }
+
+  #inQuotedName(from: number): void {
+    this.#finish(endOfQuotedName(this.#bytes, from, this.#lastSeen, this.#end), REST.quotedName)
+  }
+
+  /** `after` is the byte after the token, or `~` of where it goes on in the next piece. */
+  #finish(after: number, rest: number): void {
+    if (after < 0) this.#cut(~after, rest)
+    else this.#at = after
   }
 
   /** $1, or $tag$ … $tag$. */
@@ -239,18 +306,15 @@ export class Lexer {
       this.kind = TOKEN.punctuation
       return
     }
-    const tag = at + 1 - from
     this.kind = TOKEN.string
-    for (let close = at + 1; close + tag <= this.#end; close++) {
-      if (bytes[close] !== DOLLAR) continue
-      let same = 1
-      while (same < tag && bytes[close + same] === bytes[from + same]) same++
-      if (same === tag) {
-        this.#at = close + tag
-        return
-      }
-    }
-    this.#at = this.#end
-    this.ambiguous = true
+    this.#inDollarString(at + 1, bytes, from, at + 1 - from)
+  }
+
+  #inDollarString(from: number, tags: Uint8Array, start: number, tag: number): void {
+    const after = endOfDollarString(this.#bytes, from, this.#end, tags, start, tag)
+    const isTooLong = tag > LONGEST_TAG
+    if (isTooLong) this.ambiguous = true
+    if (after < 0 && !this.#isLast) this.#tag = tags.slice(start, start + tag)
+    this.#finish(after < 0 && isTooLong ? ~this.#end : after, REST.dollarString)
   }
 }

@@ -10,6 +10,8 @@ const PLUS = 0x2b
 const QUOTE = 0x27
 /** Longer values are left to the server to tell. */
 const LONGEST_VALUE = 256
+/** More settings of one text are not told apart. */
+const MOST_SETTINGS = 1000
 
 /** What a text says of a setting: its value, null for the default, undefined when only the server knows. */
 export type SettingValue = string | null | undefined
@@ -28,7 +30,7 @@ const UNMOVABLE = new Map<string, number>([
 export class SettingScan {
   readonly #lexer: Lexer
   #bytes: Uint8Array = new Uint8Array(0)
-  /** Lower-case names of settings, and what becomes of each; since `open`. */
+  /** Lower-case names of settings, and what becomes of each; since `begin`. */
   readonly names: string[] = []
   readonly values: SettingValue[] = []
   /** PIN bits. */
@@ -41,9 +43,8 @@ export class SettingScan {
     this.#lexer = lexer
   }
 
-  /** A new text, which the lexer has been opened with. */
-  open(bytes: Uint8Array): void {
-    this.#bytes = bytes
+  /** A new text. */
+  begin(): void {
     // Even to what it is already, V8 sets a length through its runtime.
     if (this.names.length !== 0) {
       this.names.length = 0
@@ -51,6 +52,11 @@ export class SettingScan {
     }
     this.pins = 0
     this.resetsAll = false
+  }
+
+  /** The piece of it that the lexer goes on with. */
+  use(bytes: Uint8Array): void {
+    this.#bytes = bytes
   }
 
   /** One that a text touches in another way than by SET and RESET. */
@@ -178,6 +184,10 @@ export class SettingScan {
 
   #note(name: string, value: SettingValue): void {
     if (TRANSACTION_SETTINGS.has(name)) return
+    if (this.names.length >= MOST_SETTINGS) {
+      this.pins |= PIN.setting
+      return
+    }
     this.pins |= UNMOVABLE.get(name) ?? 0
     this.names.push(name)
     this.values.push(value)

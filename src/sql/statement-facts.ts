@@ -5,6 +5,13 @@ import { SettingScan, type SettingValue } from './setting-scan.ts'
 import { meaningOf, W } from './statement-words.ts'
 
 const SEMICOLON = 0x3b
+/** Of a text in pieces: no token but a string is looked at with less than this behind it, so longer ones are undecided. */
+const LOOKAHEAD = 4096
+
+/** Where in a text a piece of it ended. */
+const BETWEEN = 0
+const IN_EXPRESSIONS = 1
+const IN_WORDS = 2
 
 /** Bits of `StatementFacts.flags`. */
 export const FACT = {
@@ -53,6 +60,8 @@ export interface Effects {
  * allocation: read the fields after `read`. What cannot be decided pins; a pin too many costs a server connection, a
  * pin too few costs correctness.
  *
+ * A text that is never seen whole is read with `begin` and `goOn`.
+ *
  * Not seen: what triggers, views, operators and casts call, and user functions that hide a built-in one by name.
  */
 export class StatementFacts implements Effects {
@@ -60,6 +69,9 @@ export class StatementFacts implements Effects {
   readonly #scan: ExpressionScan = new ExpressionScan(this.#lexer)
   readonly #settingScan: SettingScan = new SettingScan(this.#lexer)
   #bytes: Uint8Array = new Uint8Array(0)
+  #statements = 0
+  #place = BETWEEN
+  #isOver = false
   /** PIN bits. */
   pins = 0
   /** FACT bits. */
@@ -84,30 +96,57 @@ export class StatementFacts implements Effects {
 
   /** `bytes[start, end)` is the text of a Query or Parse message, without its NUL. */
   read(bytes: Uint8Array, start: number, end: number): void {
-    const lexer = this.#lexer
-    lexer.open(bytes, start, end)
-    this.#bytes = bytes
+    this.begin()
+    this.goOn(bytes, start, end, true)
+  }
+
+  /** A text in pieces follows. */
+  begin(): void {
     this.pins = 0
     this.flags = 0
-    this.#settingScan.open(bytes)
-    this.#scan.open(bytes, end)
-    let statements = 0
-    let kind = lexer.next()
-    while (kind !== TOKEN.end) {
-      if (kind === TOKEN.punctuation && lexer.char === SEMICOLON) {
-        kind = lexer.next()
+    this.#statements = 0
+    this.#place = BETWEEN
+    this.#isOver = false
+    this.#lexer.begin()
+    this.#scan.begin()
+    this.#settingScan.begin()
+  }
+
+  /**
+   * The next piece is `bytes[start, end)`. Returns where the bytes begin, at most `LOOKAHEAD`, that have to be at the start
+   * of the next piece again. The facts are those of what has been read, and complete after the last piece.
+   */
+  goOn(bytes: Uint8Array, start: number, end: number, isLast: boolean): number {
+    if (this.#isOver || (start === end && !isLast)) return end
+    const lexer = this.#lexer
+    this.#bytes = bytes
+    this.#scan.use(bytes, end)
+    this.#settingScan.use(bytes)
+    lexer.goOn(bytes, start, end, isLast ? end : end - LOOKAHEAD)
+    lexer.next()
+    this.#finishStatement()
+    while (!lexer.paused) {
+      if (lexer.kind === TOKEN.punctuation && lexer.char === SEMICOLON) {
+        lexer.next()
         continue
       }
-      if (++statements === 2) this.flags |= FACT.several
+      if (++this.#statements === 2) this.flags |= FACT.several
       this.#statement()
-      for (const name of this.#scan.takeTouched()) this.#settingScan.touch(name)
-      kind = lexer.kind
     }
+    this.#isOver = lexer.isOver
+    this.#sumUp(isLast || this.#isOver)
+    return isLast ? end : lexer.pause()
+  }
+
+  #sumUp(isComplete: boolean): void {
+    const scan = this.#scan
+    const settingScan = this.#settingScan
     if (this.settings.length > 0) this.flags |= FACT.sets
-    if (this.#settingScan.resetsAll) this.flags |= FACT.resetsAll
-    this.pins |= this.#scan.pins | this.#settingScan.pins
-    if (this.#scan.readsSequence) this.flags |= FACT.readsSequence
-    if (lexer.ambiguous) this.pins |= PIN.undecidedStatement
+    if (settingScan.resetsAll) this.flags |= FACT.resetsAll
+    this.pins |= scan.pins | settingScan.pins
+    if (scan.readsSequence) this.flags |= FACT.readsSequence
+    const isInBody = isComplete && this.#place === IN_EXPRESSIONS && scan.isInBody
+    if (this.#lexer.ambiguous || isInBody) this.pins |= PIN.undecidedStatement
   }
 
   #meaning(): number {
@@ -130,10 +169,10 @@ export class StatementFacts implements Effects {
         break
       case W.set:
         this.#settingScan.set()
-        return
+        break
       case W.reset:
         this.#settingScan.reset()
-        return
+        break
       case W.prepare:
         if (this.#preparesTransaction()) this.flags |= FACT.preparesTransaction
         else this.pins |= PIN.sqlPrepare
@@ -145,7 +184,7 @@ export class StatementFacts implements Effects {
       case W.execute:
         this.#name(FACT.executes)
         this.#lexer.next()
-        this.#scan.statement(first)
+        this.#expressions(first)
         return
       case W.listen:
         this.pins |= PIN.listen
@@ -158,19 +197,37 @@ export class StatementFacts implements Effects {
         this.pins |= PIN.unknownFunction
         break
       default:
-        this.#scan.statement(first)
+        this.#expressions(first)
         return
     }
-    this.#skipStatement()
+    // The words that matter have been read, unless the piece has cut them off.
+    if (this.#lexer.isCut) this.pins |= PIN.undecidedStatement
+    this.#place = IN_WORDS
+    this.#finishStatement()
   }
 
-  get #ended(): boolean {
-    const { kind, char } = this.#lexer
-    return kind === TOKEN.end || (kind === TOKEN.punctuation && char === SEMICOLON)
+  #expressions(first: number): void {
+    if (this.#lexer.isCut) this.pins |= PIN.undecidedStatement
+    this.#place = IN_EXPRESSIONS
+    this.#scan.statement(first)
+    this.#scanned()
   }
 
-  #skipStatement(): void {
-    while (!this.#ended) this.#lexer.next()
+  #scanned(): void {
+    for (const name of this.#scan.takeTouched()) this.#settingScan.touch(name)
+    if (!this.#lexer.paused) this.#place = BETWEEN
+  }
+
+  /** Up to the semicolon, or to where the piece ends. */
+  #finishStatement(): void {
+    const lexer = this.#lexer
+    if (this.#place === IN_EXPRESSIONS) {
+      this.#scan.goOn()
+      this.#scanned()
+    } else if (this.#place === IN_WORDS) {
+      while (!lexer.paused && !(lexer.kind === TOKEN.punctuation && lexer.char === SEMICOLON)) lexer.next()
+      if (!lexer.paused) this.#place = BETWEEN
+    }
   }
 
   /** PREPARE TRANSACTION 'id' ends a transaction and leaves nothing in the session; the rest prepare statements. */

@@ -99,6 +99,11 @@ test('a query text of 64 MB streams in, in bounded memory', async () => {
     client.send(wire.query(`SELECT length('${'z'.repeat(64 * MEGABYTE)}')`))
     assert.equal(onlyValue(await client.until('Z', SLOW_MS)), String(64 * MEGABYTE))
   })
+  const pinned = (await bed.show('CLIENTS')).map((row) => row.pinned)
+  assert.ok(
+    pinned.every((reasons) => reasons === '' || reasons === 'console' || reasons === null),
+    `pinned: ${pinned}`,
+  )
   assert.ok(growth < MEMORY_BOUND_BYTES, `the plane grew by ${growth >> 20} MB`)
 })
 
