@@ -44,6 +44,7 @@ export function testValues(databases: DatabaseValue[], users: UserValue[], topol
       startupPacketBytes: 10_000,
       startupParameters: 64,
       preparedStatements: 100,
+      notificationBytes: 1000,
     },
     timeouts: {
       clientLoginMs: 60_000,
@@ -59,7 +60,14 @@ export function testValues(databases: DatabaseValue[], users: UserValue[], topol
       cancelMs: 10_000,
       drainMs: 30_000,
     },
-    pool: { mode: 'transaction', size: 20, minSize: 0, maxUserConnections: 0, maxDatabaseConnections: 0 },
+    pool: {
+      mode: 'transaction',
+      size: 20,
+      minSize: 0,
+      maxUserConnections: 0,
+      maxDatabaseConnections: 0,
+      lostNotifications: 'warn',
+    },
     databases,
     users,
     hba: [],

@@ -5,9 +5,10 @@ import type { TlsContext } from '../io/tls-context.ts'
 import type { Region } from '../memory/region.ts'
 import type { ErrorFields } from '../protocol/messages.ts'
 import type { Route } from '../router/route.ts'
+import type { ListenerSet } from '../server/listener-set.ts'
+import type { ListenerCounter, ListenerHost } from '../server/notification-listener.ts'
 import type { PoolSet } from '../server/pool-set.ts'
 import type { ServerConnection } from '../server/server-connection.ts'
-import type { ServerHost } from '../server/server-host.ts'
 import type { PoolWaiter } from '../server/server-pool.ts'
 import type { ParameterSet } from '../session/parameters.ts'
 import type { StatementRegistry } from '../session/prepared-statements.ts'
@@ -37,8 +38,18 @@ export interface AccountBook {
   refused(user: string, database: string): void
 }
 
+/** Totals of a plane that are counted as things happen. */
+export type PlaneCounter =
+  | ListenerCounter
+  | 'refused'
+  | 'loginFailures'
+  | 'protocolErrors'
+  | 'internalErrors'
+  | 'cancels'
+  | 'slowListeners'
+
 /** What client sessions need of the plane they live in. */
-export interface ClientHost extends ServerHost {
+export interface ClientHost extends ListenerHost {
   readonly clients: Region
   /** For requests on their way to servers. */
   readonly toServer: Gather
@@ -46,6 +57,7 @@ export interface ClientHost extends ServerHost {
   readonly statements: StatementRegistry
   readonly poolSet: PoolSet
   readonly accounts: AccountBook
+  readonly listeners: ListenerSet
   readonly values: PlaneValues
   readonly hba: CompiledHba
   readonly clientTls: { readonly mode: ClientTlsMode; readonly context: TlsContext | null }
@@ -73,7 +85,7 @@ export interface ClientHost extends ServerHost {
   cancelServer(server: ServerConnection): void
   /** The session is over: its slot may be used again. */
   clientGone(session: ClientSession): void
-  countPlane(field: 'refused' | 'loginFailures' | 'protocolErrors' | 'internalErrors' | 'cancels'): void
+  countPlane(field: PlaneCounter): void
 }
 
 export const FATAL = (sqlstate: string, message: string, hint?: string): ErrorFields =>

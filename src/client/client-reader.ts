@@ -10,6 +10,7 @@ import type { Greeting } from './greeting.ts'
 import { PeerProbe } from './peer-probe.ts'
 import type { RequestRelay } from './request-relay.ts'
 import type { ServerSeat } from './server-seat.ts'
+import type { SessionListening } from './session-listening.ts'
 import type { SessionState } from './session-state.ts'
 
 /** The session whose client sends. */
@@ -22,6 +23,7 @@ export interface ReaderSession {
   readonly requests: RequestRelay
   /** Null after its first ReadyForQuery. */
   readonly greeting: Greeting | null
+  readonly listening: SessionListening | null
   send(bytes: Uint8Array): void
   close(reason: string, fields: ErrorFields | null): void
   finish(): void
@@ -120,7 +122,9 @@ export class ClientReader implements LinkOwner, Deferrable {
     const { state, greeting } = this.#session
     if (state === 'closing' || state === 'waiting' || this.#peerEnded) return false
     if (greeting !== null) return greeting.isReading
-    const { server } = this.#session.seat
+    const { seat, listening } = this.#session
+    if (listening?.isHolding) return false
+    const { server } = seat
     return server === null || !(server.link.blocked || server.queue.full)
   }
 
@@ -148,10 +152,11 @@ export class ClientReader implements LinkOwner, Deferrable {
    * an extended query. A console's PAUSE ends with its client.
    */
   outlives(): boolean {
-    const { state, settings, seat } = this.#session
+    const { state, settings, seat, listening } = this.#session
     const { server } = seat
     const isOwed = server !== null && server.queue.promised > 0 && !server.relay.copyingIn
-    if ((state !== 'waiting' && !isOwed && !this.#isHeldBack) || (settings.pins & PIN.console) !== 0) return false
+    const isHeld = this.#isHeldBack || listening?.isHolding === true
+    if ((state !== 'waiting' && !isOwed && !isHeld) || (settings.pins & PIN.console) !== 0) return false
     this.#peerEnded = true
     this.link.pauseReading()
     return true
@@ -159,9 +164,10 @@ export class ClientReader implements LinkOwner, Deferrable {
 
   /** A client that has left stays as long as it is owed something; true when its session is over. */
   leaveIfDone(): boolean {
-    const { state, seat } = this.#session
+    const { state, seat, listening } = this.#session
     if (state === 'closing') return true
-    if (!this.#peerEnded || state === 'waiting' || seat.isOwed || this.#isHeldBack) return false
+    const isOwed = seat.isOwed || listening?.isHolding === true
+    if (!this.#peerEnded || state === 'waiting' || isOwed || this.#isHeldBack) return false
     this.#session.close('client closed the connection', null)
     return true
   }
@@ -187,6 +193,7 @@ export class ClientReader implements LinkOwner, Deferrable {
 
   onDrained(): void {
     this.#session.seat.server?.link.resumeReading()
+    this.#session.listening?.flush()
   }
 
   /** Both directions are dead: nothing can be delivered any more. */

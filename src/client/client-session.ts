@@ -2,24 +2,27 @@ import type { Link } from '../io/link.ts'
 import { AF_INET, AF_UNIX } from '../io/native.ts'
 import type { OwnedFd } from '../io/owned-fd.ts'
 import { tuneSocket } from '../io/socket.ts'
-import type { ClientState } from '../memory/client-slots.ts'
+import { type ClientState, PIN } from '../memory/client-slots.ts'
 import type { ClientFamily } from '../memory/keeper-protocol.ts'
 import { STATUS } from '../protocol/message-type.ts'
 import { type ErrorFields, writeError } from '../protocol/messages.ts'
 import { MessageWriter } from '../protocol/writer.ts'
 import type { ServerConnection } from '../server/server-connection.ts'
+import type { ServerPool } from '../server/server-pool.ts'
 import type { ParameterSet } from '../session/parameters.ts'
-import type { Effects } from '../sql/statement-facts.ts'
+import { type Effects, FACT, type StatementFacts } from '../sql/statement-facts.ts'
 import { type ClientHost, ERROR, FATAL } from './client-host.ts'
 import { ClientMeter } from './client-meter.ts'
 import { ClientReader, type ReaderSession } from './client-reader.ts'
 import { ClientSlot } from './client-slot.ts'
 import { Greeting } from './greeting.ts'
+import { concernsListening } from './listening-statements.ts'
 import type { PoolChoice } from './pool-choice.ts'
 import { RequestRelay, type RequestSession } from './request-relay.ts'
 import { type SeatedSession, ServerSeat } from './server-seat.ts'
 import { type AnsweredSession, SessionAnswers } from './session-answers.ts'
 import { SessionDeadlines } from './session-deadlines.ts'
+import { type ListeningSession, SessionListening } from './session-listening.ts'
 import { SessionState } from './session-state.ts'
 import type { StartupRequest } from './startup.ts'
 
@@ -33,6 +36,8 @@ export interface AcceptedClient {
   readonly address: string
 }
 
+/** Whoever has a server connection of its own for life listens there. */
+const OWN_SERVER = PIN.sessionMode | PIN.console | PIN.replication
 const writer = new MessageWriter()
 let lastSerial = 0
 
@@ -45,7 +50,7 @@ let lastSerial = 0
  * - active: has a server connection; keeps it for a transaction, or, pinned, until the pin's reason is gone.
  * - closing: over. Last words may still be on their way to it.
  */
-export class ClientSession implements SeatedSession, ReaderSession, RequestSession, AnsweredSession {
+export class ClientSession implements SeatedSession, ReaderSession, RequestSession, AnsweredSession, ListeningSession {
   readonly slot: number
   readonly generation: number
   readonly serial: number
@@ -64,6 +69,8 @@ export class ClientSession implements SeatedSession, ReaderSession, RequestSessi
   #step: ClientState = 'login'
   #greeting: Greeting | null
   #counted = false
+  /** Null until it listens to something. */
+  #listening: SessionListening | null = null
   user = ''
   database = ''
 
@@ -106,6 +113,29 @@ export class ClientSession implements SeatedSession, ReaderSession, RequestSessi
 
   get state(): ClientState {
     return this.#step
+  }
+
+  get listening(): SessionListening | null {
+    return this.#listening
+  }
+
+  get processId(): number {
+    return this.#memory.processId
+  }
+
+  get pool(): ServerPool | null {
+    return this.seat.pool
+  }
+
+  get encoding(): string {
+    return this.settings.parameters?.values.get('client_encoding') ?? 'UTF8'
+  }
+
+  get isBusy(): boolean {
+    const { server } = this
+    if (this.settings.transactionLost) return true
+    if (server === null) return false
+    return server.queue.owing || server.inTransaction || this.requests.midMessage
   }
 
   get greeting(): Greeting | null {
@@ -184,6 +214,28 @@ export class ClientSession implements SeatedSession, ReaderSession, RequestSessi
     this.seat.prepare(effects)
   }
 
+  admitListening(facts: StatementFacts): boolean {
+    if ((this.settings.pins & OWN_SERVER) !== 0) return true
+    if (this.#listening === null) {
+      if ((facts.flags & FACT.listens) === 0) return true
+      this.#listening = new SessionListening(this.#host, this)
+    }
+    if (this.#listening.admit(facts.channels)) {
+      facts.lookedAfter(PIN.listen)
+      return true
+    }
+    // While others are awaited nobody has a server connection in vain.
+    if (this.seat.isFresh && !this.settings.keepsServer && this.server?.queue.length === 0) {
+      this.#enter('idle')
+      this.seat.giveBack()
+    }
+    return false
+  }
+
+  noteChannels(count: number): void {
+    this.#memory.channels(count)
+  }
+
   mustWait(effects: Effects | null): boolean {
     return this.settings.mustWait(effects)
   }
@@ -198,6 +250,7 @@ export class ClientSession implements SeatedSession, ReaderSession, RequestSessi
 
   noteSent(effects: Effects): void {
     this.settings.noteSent(effects, this.server)
+    if (this.server !== null && concernsListening(effects)) this.#listening?.touch(this.server)
   }
 
   pin(bits: number): void {
@@ -221,6 +274,10 @@ export class ClientSession implements SeatedSession, ReaderSession, RequestSessi
 
   // ── what answers lead to
 
+  endTransaction(): void {
+    this.answers.endTransaction()
+  }
+
   onTransactionEnd(): void {
     this.#deadlines.idle()
     if (!this.settings.keepsServer) {
@@ -235,6 +292,7 @@ export class ClientSession implements SeatedSession, ReaderSession, RequestSessi
   goOn(): void {
     this.#enter('idle')
     this.#deadlines.idle()
+    this.#listening?.flush()
     this.resume()
   }
 
@@ -243,7 +301,8 @@ export class ClientSession implements SeatedSession, ReaderSession, RequestSessi
   /** The plane drains: a client without a transaction is told now, the others when theirs is over. */
   onDraining(): void {
     const inTransaction = this.server?.inTransaction === true
-    const isBusy = this.#step === 'waiting' || this.seat.isOwed || inTransaction || this.requests.midMessage
+    const isOwed = this.seat.isOwed || this.#listening?.isHolding === true
+    const isBusy = this.#step === 'waiting' || isOwed || inTransaction || this.requests.midMessage
     if (this.#step === 'closing' || isBusy) return
     this.close('draining', FATAL('57P01', 'terminating connection: the router is shutting down'))
   }
@@ -268,6 +327,7 @@ export class ClientSession implements SeatedSession, ReaderSession, RequestSessi
     this.#deadlines.stop()
     this.#reader.release()
     this.#greeting?.abandon()
+    this.#listening?.close()
     this.seat.abandon(this.requests.midMessage || this.#greeting !== null)
     this.requests.statements.clear()
     if (this.#counted) this.#host.countLogin(this, -1)

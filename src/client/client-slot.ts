@@ -44,6 +44,10 @@ export class ClientSlot {
     this.#set(CLIENT.prepared, count)
   }
 
+  channels(count: number): void {
+    this.#set(CLIENT.channels, count)
+  }
+
   outstanding(count: number): void {
     this.#set(CLIENT.outstanding, count)
   }
@@ -73,6 +77,11 @@ export class ClientSlot {
   issueCancelKey(key: Buffer): number {
     this.#set(CLIENT.cancelKeyBytes, key.length)
     key.copy(this.#region.bytes, this.#slot * this.#region.recordBytes + CLIENT_TEXT.cancelKey.offset)
+    return this.processId
+  }
+
+  /** The process id that the client knows as its backend's. */
+  get processId(): number {
     return cancelProcessId(this.#slot, this.#region.i32[this.#i + CLIENT.generation] ?? 0)
   }
 

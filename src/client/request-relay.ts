@@ -1,7 +1,7 @@
 import { type Link, READ_HEADROOM } from '../io/link.ts'
 import type { NativeBuffer } from '../io/native.ts'
 import { PIN } from '../memory/client-slots.ts'
-import { FRONTEND, HEADER_BYTES, lengthAt, MAX_MESSAGE_BYTES } from '../protocol/message-type.ts'
+import { FRONTEND, HEADER_BYTES, lengthAt, MAX_MESSAGE_BYTES, STATUS } from '../protocol/message-type.ts'
 import { type ErrorFields, FLUSH, writeError, writeReady } from '../protocol/messages.ts'
 import { MessageWriter } from '../protocol/writer.ts'
 import { REPLY } from '../server/reply-queue.ts'
@@ -9,6 +9,8 @@ import type { ServerConnection } from '../server/server-connection.ts'
 import { PassingText } from '../sql/passing-text.ts'
 import { type Effects, FACT, type StatementFacts } from '../sql/statement-facts.ts'
 import type { ClientHost } from './client-host.ts'
+import { concernsListening, ListeningStatements } from './listening-statements.ts'
+import type { SessionListening } from './session-listening.ts'
 import { StatementRelay } from './statement-relay.ts'
 
 /** What the walk through a client's requests needs of its session. */
@@ -29,6 +31,10 @@ export interface RequestSession {
   note(effects: Effects): void
   /** A query with these effects has been sent. */
   noteSent(effects: Effects): void
+  /** Null: it has never listened to anything that others hear for it. */
+  readonly listening: SessionListening | null
+  /** What is about to be sent changes what the session listens to; false: not yet. */
+  admitListening(facts: StatementFacts): boolean
   pin(bits: number): void
   /** A request that is answered with ReadyForQuery is on its way. */
   noteRequest(): void
@@ -57,6 +63,7 @@ export class RequestRelay {
   readonly #host: ClientHost
   readonly #session: RequestSession
   readonly statements: StatementRelay
+  readonly #listening = new ListeningStatements()
   /** Bytes of a message body still to come, and whether they go to the server. */
   #body = 0
   #bodyGoesOn = false
@@ -127,6 +134,7 @@ export class RequestRelay {
     this.#bodyGoesOn = false
     if (this.#rejection !== null || this.#ignoringToSync) return this.#refuse(type, stop)
     if (this.#session.server?.queue.full) return this.#wait()
+    if (this.#session.listening?.mayGoOn === false) return this.#hold()
     switch (type) {
       case FRONTEND.query:
         return this.#query(source, at, stop, end)
@@ -166,6 +174,7 @@ export class RequestRelay {
     const facts = this.#queryFacts(passing, source, at + HEADER_BYTES, stop, end)
     // What is still to come may be anything.
     const effects = passing === null ? facts : UNSEEN
+    if (passing === null && concernsListening(facts) && !this.#session.admitListening(facts)) return this.#hold()
     this.#session.prepare(effects)
     if (this.#skipped()) return stop
     if (this.#session.mustWait(passing === null ? facts : null)) return this.#hold()
@@ -228,6 +237,14 @@ export class RequestRelay {
       const nameEnd = source.bytes.indexOf(0, at + HEADER_BYTES)
       if (this.statements.isUncertain(source, at, nameEnd)) return this.#wait()
       facts = this.#facts(source, nameEnd + 1, stop, end)
+      if (facts !== null && concernsListening(facts) && !this.#session.admitListening(facts)) return this.#hold()
+      if (facts !== null) this.#listening.note(source.bytes, at + HEADER_BYTES, nameEnd, facts)
+    } else if (
+      !this.#listening.isEmpty &&
+      type === FRONTEND.bind &&
+      !this.#admitBound(source, at, Math.min(stop, end))
+    ) {
+      return this.#hold()
     }
     this.#session.prepare(facts)
     if (this.#skipped()) return stop
@@ -239,10 +256,21 @@ export class RequestRelay {
     return this.statements.message(type, source, at, stop, end) ? stop : end
   }
 
+  /** A prepared LISTEN is as good as any. */
+  #admitBound(source: NativeBuffer, at: number, end: number): boolean {
+    const channels = this.#listening.bound(source.bytes, at + HEADER_BYTES, end)
+    return channels === null || this.#session.listening?.admit(channels) !== false
+  }
+
   #sync(source: NativeBuffer, at: number, stop: number, end: number): number {
     const { server } = this.#session
     if (!server) {
       // Nothing is open, so nothing needs a server to be closed.
+      const { listening } = this.#session
+      if (listening?.isConcerned && this.#session.idleStatus === STATUS.idle) {
+        listening.end(null)
+        return stop
+      }
       writeReady(writer.reset(), this.#session.idleStatus)
       this.#session.send(writer.bytes)
       return stop

@@ -9,6 +9,7 @@ import type { ClientHost } from './client-host.ts'
 import type { ClientMeter } from './client-meter.ts'
 import type { ClientSlot } from './client-slot.ts'
 import type { PoolChoice } from './pool-choice.ts'
+import type { SessionListening } from './session-listening.ts'
 import type { SessionState } from './session-state.ts'
 
 /** The session whose seat it is. */
@@ -16,6 +17,7 @@ export interface SeatedSession {
   readonly slot: number
   readonly meter: ClientMeter
   readonly settings: SessionState
+  readonly listening: SessionListening | null
   /** Hears what the server connection says. */
   readonly answers: ReplySink
   /** The server connection that it waited for is there. */
@@ -53,6 +55,16 @@ export class ServerSeat implements PoolWaiter {
 
   get server(): ServerConnection | null {
     return this.#server
+  }
+
+  /** Where its next server connection comes from; null: nowhere, for now. */
+  get pool(): ServerPool | null {
+    return this.#choice?.current() ?? null
+  }
+
+  /** Nothing has been sent to its server connection. */
+  get isFresh(): boolean {
+    return this.#server !== null && this.#isFresh
   }
 
   /** Something that the client sent is not answered yet. */
@@ -127,7 +139,8 @@ export class ServerSeat implements PoolWaiter {
     if (!this.#isFresh || server === null) return
     this.#isFresh = false
     this.#host.toServer.begin(server.link)
-    const preamble = this.#session.settings.preamble(server, effects)
+    const { settings, listening } = this.#session
+    const preamble = settings.preamble(server, effects, listening?.preamble(server) ?? '')
     if (preamble !== '') server.relay.questions.prepare(preamble, this.#host.toServer)
   }
 

@@ -2,6 +2,7 @@ import type { Link } from '../io/link.ts'
 import type { ClientState } from '../memory/client-slots.ts'
 import { STATUS } from '../protocol/message-type.ts'
 import { type ErrorFields, writeError, writeParameterStatus, writeReady } from '../protocol/messages.ts'
+import type { NotificationHead } from '../protocol/notification.ts'
 import { MessageWriter } from '../protocol/writer.ts'
 import type { Rows } from '../server/captured-rows.ts'
 import type { ReplySink, ServerLoss } from '../server/reply-sink.ts'
@@ -14,6 +15,7 @@ import { describeLoss, explainLoss } from './loss.ts'
 import type { RequestRelay } from './request-relay.ts'
 import type { ServerSeat } from './server-seat.ts'
 import type { SessionDeadlines } from './session-deadlines.ts'
+import type { SessionListening } from './session-listening.ts'
 import type { SessionState, Settlement } from './session-state.ts'
 
 /** The session whose answers come. */
@@ -26,6 +28,7 @@ export interface AnsweredSession {
   readonly greeting: Greeting | null
   /** The transaction status it believes in while it has no server connection. */
   readonly idleStatus: number
+  readonly listening: SessionListening | null
   /** Everything is answered, and no transaction is open. */
   onTransactionEnd(): void
   /** Goes on without the server connection that it lost. */
@@ -83,6 +86,7 @@ export class SessionAnswers implements ReplySink {
       return
     }
     const { promised, unfinished } = queue
+    session.listening?.onServerLost()
     seat.giveUp(requests.midMessage)
     requests.statements.abandon()
     requests.abort(unfinished)
@@ -102,11 +106,22 @@ export class SessionAnswers implements ReplySink {
 
   onInquired(rows: Rows | null): void {
     const session = this.#session
+    if (session.listening?.onInquired(rows) === true) return
     const server = session.server as ServerConnection
     this.#tell(this.#parts.state.answer(rows, server), server)
     // Whatever the client has sent meanwhile has an end of its own.
     const isOver = server.queue.length === 0 && !server.inTransaction && !this.#parts.requests.midMessage
     if (isOver) session.onTransactionEnd()
+  }
+
+  onNotification(notification: NotificationHead): boolean {
+    return this.#session.listening?.onServerNotification(notification) ?? true
+  }
+
+  withholdsReady(status: number): boolean {
+    const { listening } = this.#session
+    if (listening === null || status !== STATUS.idle || !listening.isConcerned) return false
+    return this.#session.server?.queue.length === 0 && !this.#parts.requests.midMessage
   }
 
   onAnswered(entry: number): void {
@@ -138,13 +153,21 @@ export class SessionAnswers implements ReplySink {
     this.#settle(server, isIdle)
     if (isIdle) {
       session.meter.transactionEnds(server.slot)
-      const inquiry = this.#parts.state.inquiry()
-      if (inquiry === '' || server.relay.questions.inquire(inquiry)) session.onTransactionEnd()
-      else server.lose(server.link.failure, null)
+      if (session.listening?.isConcerned) session.listening.end(server)
+      else this.endTransaction()
       return
     }
+    session.listening?.onInTransaction()
     this.#parts.deadlines.inTransaction()
     if (this.#parts.reader.peerEnded) session.close('client closed the connection', null)
+  }
+
+  /** The client has got the ReadyForQuery of a transaction: something may have to be asked before the server is given back. */
+  endTransaction(): void {
+    const { server } = this.#session
+    const inquiry = server === null ? '' : this.#parts.state.inquiry()
+    if (server === null || inquiry === '' || server.relay.questions.inquire(inquiry)) this.#session.onTransactionEnd()
+    else server.lose(server.link.failure, null)
   }
 
   onProgress(): void {
@@ -166,6 +189,11 @@ export class SessionAnswers implements ReplySink {
     if (session.state === 'closing') return
     const { state, requests } = this.#parts
     requests.statements.abandon()
+    if (state.ties === 0 && session.listening?.onServerLost() === true) {
+      state.loseServer(false)
+      session.goOn()
+      return
+    }
     const verdict = describeLoss(loss, {
       welcoming: session.greeting !== null,
       pins: state.ties,

@@ -128,25 +128,25 @@ export class SessionState {
   }
 
   /**
-   * SQL that makes `server` this session's; empty when it is as it should be. `effects`: of what comes next.
+   * SQL that makes `server` this session's; empty when it is as it should be. `effects`: of what comes next. `channels`: SQL
+   * that listens to what the session listens to.
    *
    * It is a transaction of its own: when it fails, what the client has sent behind it fails too, because the transaction is
    * still open, and nothing runs in another state than it should.
    */
-  preamble(server: ServerConnection, effects: Effects | null): string {
+  preamble(server: ServerConnection, effects: Effects | null, channels: string): string {
     this.#endsWith = 0
     const { parameters } = this.#settings
     const fits = parameters === null || parameters === server.parameters
     // The first text's own effects are noted next.
     this.#onlyBegun = effects === null || (effects.flags & FACT.readsSequence) === 0
-    if (fits && this.#onlyBegun && !this.#transactionLost) return ''
+    if (fits && this.#onlyBegun && !this.#transactionLost && channels === '') return ''
+    const difference = fits ? '' : this.#registry.difference(server.parameters, parameters, server.dialect)
+    if (!fits) server.parameters = parameters
+    const changes = difference === '' || channels === '' ? difference + channels : `${difference};${channels}`
+    this.#isRestoring = changes !== ''
     const sql: string[] = []
-    if (parameters !== null && !fits) {
-      const difference = this.#registry.difference(server.parameters, parameters, server.dialect)
-      this.#isRestoring = difference !== ''
-      if (this.#isRestoring) sql.push(`BEGIN ISOLATION LEVEL READ COMMITTED;${difference};COMMIT`)
-      server.parameters = parameters
-    }
+    if (this.#isRestoring) sql.push(`BEGIN ISOLATION LEVEL READ COMMITTED;${changes};COMMIT`)
     if (!this.#onlyBegun) sql.push(FORGET_SEQUENCES)
     if (this.#transactionLost) sql.push(LOSE_TRANSACTION)
     return sql.join(';')

@@ -60,6 +60,8 @@ export const CLIENT = {
   /** Bytes of the frame body still to be forwarded. */
   bodyRemaining: 22,
   prepared: 23,
+  /** Channels it listens to. */
+  channels: 24,
 } as const
 
 /** f64 indexes within a client slot. Times are monotonic milliseconds, 0 = none. */
@@ -108,6 +110,7 @@ export interface ClientView {
   readonly transactionStatus: string
   readonly outstanding: number
   readonly preparedStatements: number
+  readonly channels: number
   readonly connectedAt: number
   readonly requestAt: number
   readonly waitingSince: number
@@ -147,6 +150,7 @@ export function readClient(region: Region, slot: number): ClientView | null {
     transactionStatus: status === 0 ? '' : String.fromCharCode(status),
     outstanding: number(CLIENT.outstanding),
     preparedStatements: number(CLIENT.prepared),
+    channels: number(CLIENT.channels),
     connectedAt: time(CLIENT_F64.connectedAt),
     requestAt: time(CLIENT_F64.requestAt),
     waitingSince: time(CLIENT_F64.waitingSince),

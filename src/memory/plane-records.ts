@@ -22,6 +22,13 @@ export const PLANE_F64 = {
   clientsClosed: 21,
   serversClosed: 22,
   serverLost: 23,
+  /** Notifications that listening connections heard, and how many went to clients. */
+  notifications: 24,
+  notificationDeliveries: 25,
+  /** Listening connections that broke: what was sent until the next one listened is lost. */
+  listenersLost: 26,
+  /** Clients closed because too many notifications waited for them. */
+  slowListeners: 27,
 } as const
 
 export interface PlaneView {

@@ -2,7 +2,9 @@ import type { Region } from './region.ts'
 
 /**
  * The server connection's life: free → connecting → login → idle ⇄ active; `tested` while an idle one proves it is
- * alive, `resetting` while a session's leftovers are discarded, `cancelling` while a cancel request may still hit it.
+ * alive, `resetting` while a session's leftovers are discarded, `unlistening` while it forgets the channels of a session
+ * that it listened for, `cancelling` while a cancel request may still hit it. `listening` is for life: it serves no client,
+ * it hears notifications for all of them.
  */
 export const SERVER_STATE = {
   free: 0,
@@ -14,6 +16,8 @@ export const SERVER_STATE = {
   resetting: 6,
   cancelling: 7,
   closing: 8,
+  unlistening: 9,
+  listening: 10,
 } as const
 export type ServerState = keyof typeof SERVER_STATE
 export const SERVER_STATE_NAMES = Object.keys(SERVER_STATE) as readonly ServerState[]
@@ -43,6 +47,9 @@ export const SERVER = {
   outboxBytes: 18,
   bodyRemaining: 22,
   prepared: 23,
+  /** Of a listening connection: channels, and the clients that listen through it. */
+  channels: 24,
+  listeners: 25,
 } as const
 
 /** f64 indexes within a server slot. Times are monotonic milliseconds, 0 = none. */
@@ -50,6 +57,9 @@ export const SERVER_F64 = {
   connectedAt: 16,
   requestAt: 17,
   idleSince: 18,
+  /** Of a listening connection: notifications that came, and how many went to clients. */
+  notifications: 19,
+  deliveries: 20,
   bytesRead: 22,
   bytesWritten: 23,
   transactions: 24,
@@ -81,6 +91,10 @@ export interface ServerView {
   readonly transactionStatus: string
   readonly outstanding: number
   readonly preparedStatements: number
+  readonly channels: number
+  readonly listeners: number
+  readonly notifications: number
+  readonly deliveries: number
   readonly connectedAt: number
   readonly requestAt: number
   readonly bytesRead: number
@@ -113,6 +127,10 @@ export function readServer(region: Region, slot: number): ServerView | null {
     transactionStatus: status === 0 ? '' : String.fromCharCode(status),
     outstanding: number(SERVER.outstanding),
     preparedStatements: number(SERVER.prepared),
+    channels: number(SERVER.channels),
+    listeners: number(SERVER.listeners),
+    notifications: time(SERVER_F64.notifications),
+    deliveries: time(SERVER_F64.deliveries),
     connectedAt: time(SERVER_F64.connectedAt),
     requestAt: time(SERVER_F64.requestAt),
     bytesRead: time(SERVER_F64.bytesRead),

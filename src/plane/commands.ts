@@ -36,6 +36,7 @@ export class PlaneCommands {
         return
       case 'resume':
         this.#plane.poolSet.resume(command.database)
+        this.#plane.listeners.revise()
         this.#done(command.id, null)
         return
       case 'reconnect':
@@ -101,6 +102,8 @@ export class PlaneCommands {
       for (const server of [...pool.servers]) if (server.state === 'idle') server.close('PAUSE')
       if (pool.size > 0) quiet = false
     }
+    // Nobody can notify through here any more, so what listens may go as well.
+    if (quiet) this.#plane.listeners.revise()
     return quiet
   }
 

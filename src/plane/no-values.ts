@@ -10,6 +10,7 @@ export const NO_VALUES: PlaneValues = {
     startupPacketBytes: 10_000,
     startupParameters: 100,
     preparedStatements: 0,
+    notificationBytes: 0,
   },
   timeouts: {
     clientLoginMs: 60_000,
@@ -25,7 +26,14 @@ export const NO_VALUES: PlaneValues = {
     cancelMs: 0,
     drainMs: 0,
   },
-  pool: { mode: 'transaction', size: 0, minSize: 0, maxUserConnections: 0, maxDatabaseConnections: 0 },
+  pool: {
+    mode: 'transaction',
+    size: 0,
+    minSize: 0,
+    maxUserConnections: 0,
+    maxDatabaseConnections: 0,
+    lostNotifications: 'warn',
+  },
   databases: [],
   users: [],
   hba: [],

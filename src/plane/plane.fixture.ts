@@ -195,7 +195,7 @@ export function testPlaneValues(shard: TestShard, timeouts: Partial<TimeoutValue
   return {
     ...NO_VALUES,
     version: 1,
-    limits: { ...NO_VALUES.limits, maxClients: 12, preparedStatements: 10 },
+    limits: { ...NO_VALUES.limits, maxClients: 12, preparedStatements: 10, notificationBytes: 10_000 },
     timeouts: { ...NO_VALUES.timeouts, ...timeouts },
     pool: { ...NO_VALUES.pool, size: poolSize },
     databases: [{ ...TEST_DATABASE, name: '*' }],

@@ -1,6 +1,6 @@
 import type { CompiledHba } from '../auth/hba.ts'
 import { ScramKeyCache } from '../auth/scram-key-cache.ts'
-import type { ClientHost } from '../client/client-host.ts'
+import type { ClientHost, PlaneCounter } from '../client/client-host.ts'
 import { ClientSession } from '../client/client-session.ts'
 import { poolSettings } from '../client/pool-choice.ts'
 import type { BufferArena } from '../io/buffer-arena.ts'
@@ -16,6 +16,7 @@ import type { NewClient, SlotReference } from '../memory/keeper-protocol.ts'
 import type { Region } from '../memory/region.ts'
 import type { SharedState } from '../memory/shared-state.ts'
 import type { Route } from '../router/route.ts'
+import { ListenerSet } from '../server/listener-set.ts'
 import { PoolSet } from '../server/pool-set.ts'
 import type { ServerConnection } from '../server/server-connection.ts'
 import type { LogFields, LogLevel } from '../server/server-host.ts'
@@ -82,6 +83,7 @@ export class Plane implements ClientHost {
   readonly facts: StatementFacts = new StatementFacts()
   readonly acceptedSettings: Map<string, ParameterSet> = new Map()
   readonly poolSet: PoolSet
+  readonly listeners: ListenerSet
   readonly accounts: Accounts
   readonly sessions: ClientTable
   readonly record: PlaneRecord
@@ -113,6 +115,7 @@ export class Plane implements ClientHost {
     this.sessions = new ClientTable(this.clients)
     this.#serverSlots = new ServerSlotList(this.servers)
     this.poolSet = new PoolSet(this, { maxUserConnections: 0, maxDatabaseConnections: 0 })
+    this.listeners = new ListenerSet(this)
     this.setValues(parts.values)
   }
 
@@ -157,6 +160,7 @@ export class Plane implements ClientHost {
     this.poolSet.limits = values.pool
     if (JSON.stringify(before.serverTls) !== JSON.stringify(values.serverTls)) {
       for (const pool of this.poolSet.all) pool.retire('server_tls has changed')
+      this.listeners.close('server_tls has changed')
     }
     this.record.note('valuesVersion', values.version)
     this.#changed()
@@ -182,6 +186,7 @@ export class Plane implements ClientHost {
     }
     for (const waiter of waiting) waiter.requeue()
     this.poolSet.abandonMisplaced((shard) => this.#configuration.isMisplaced(shard))
+    this.listeners.revise()
   }
 
   accept(client: NewClient, fd: OwnedFd): void {
@@ -255,7 +260,7 @@ export class Plane implements ClientHost {
     this.#parts.tell({ op: 'suspect', shard, reason })
   }
 
-  countPlane(field: 'refused' | 'loginFailures' | 'protocolErrors' | 'internalErrors' | 'cancels'): void {
+  countPlane(field: PlaneCounter): void {
     this.record.add(field)
   }
 
@@ -283,6 +288,7 @@ export class Plane implements ClientHost {
   /** Once a second. */
   maintain(): void {
     this.poolSet.maintain(this.now)
+    this.listeners.maintain(this.now)
     this.record.set('buffersInUse', this.arena.buffersInUse)
     this.record.set('bufferBytesInUse', this.arena.bytesInUse)
     if (!this.parameters.crowded) return

@@ -3,6 +3,7 @@ import type { NativeBuffer } from '../io/native.ts'
 import { readErrorFields } from '../protocol/errors.ts'
 import { BACKEND, HEADER_BYTES, lengthAt } from '../protocol/message-type.ts'
 import { CLOSE_COMPLETE, type ErrorFields, PARSE_COMPLETE } from '../protocol/messages.ts'
+import { readNotification } from '../protocol/notification.ts'
 import { MalformedMessage, MessageReader } from '../protocol/reader.ts'
 import { OwnQuestions } from './own-questions.ts'
 import { CAPTURE, REPLY, SWALLOW, SYNTHESIZE } from './reply-queue.ts'
@@ -151,8 +152,9 @@ export class ReplyRelay {
         this.#copyingBoth = true
         break
       case BACKEND.noticeResponse:
-      case BACKEND.notificationResponse:
         break
+      case BACKEND.notificationResponse:
+        return this.#notification(source, at, stop)
       default:
         server.lose(`the server sent an unknown message ${type}`, null)
         return false
@@ -206,7 +208,7 @@ export class ReplyRelay {
       return true
     }
     if (!client) return true
-    this.#host.toClient.forward(source, at, stop)
+    if (!client.withholdsReady(status)) this.#host.toClient.forward(source, at, stop)
     if (!this.#host.toClient.flush()) {
       client.onLost()
       return false
@@ -246,6 +248,22 @@ export class ReplyRelay {
       if (error instanceof MalformedMessage) return null
       throw error
     }
+  }
+
+  /** A session's notification, whatever else is going on; nobody's when a session that listened has just left. */
+  #notification(source: NativeBuffer, at: number, stop: number): boolean {
+    const { listener, client } = this.#server
+    if (listener === null && client === null) return true
+    try {
+      const notification = readNotification(source.bytes, at + HEADER_BYTES, stop)
+      if (listener !== null) listener.onNotification(notification.channel, source.bytes.subarray(at, stop))
+      else if (client?.onNotification(notification) === true) this.#host.toClient.forward(source, at, stop)
+    } catch (error) {
+      if (!(error instanceof MalformedMessage)) throw error
+      this.#server.lose('the server sent a malformed NotificationResponse', null)
+      return false
+    }
+    return true
   }
 
   #parameter(source: NativeBuffer, at: number, stop: number): boolean {

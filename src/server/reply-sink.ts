@@ -1,5 +1,6 @@
 import type { Link } from '../io/link.ts'
 import type { ErrorFields } from '../protocol/messages.ts'
+import type { NotificationHead } from '../protocol/notification.ts'
 import type { Rows } from './captured-rows.ts'
 
 /** How a server connection ended while a client had it. */
@@ -19,7 +20,11 @@ export interface ReplySink {
   readonly link: Link
   /** The server now reports this value; the client has been told. */
   onParameter(name: string, value: string): void
-  /** A ReadyForQuery has been forwarded. */
+  /** The server connection listens, and this came. False: the client must not get it from there. */
+  onNotification(notification: NotificationHead): boolean
+  /** True: the client gets the ReadyForQuery with this status, the last one it is owed, from its session and not now. */
+  withholdsReady(status: number): boolean
+  /** A ReadyForQuery has come, and been forwarded unless it is withheld. */
   onReady(status: number): void
   /** The answer to our own questions ahead of the client's request is complete. */
   onPrepared(failure: ErrorFields | null): void

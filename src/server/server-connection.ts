@@ -28,13 +28,23 @@ export interface ServerOwner {
   onServerClosed(server: ServerConnection, reason: string, login: ErrorFields | null): void
 }
 
+/** Who has a connection that listens and serves no client. */
+export interface ServerListener {
+  /** `message` is the whole NotificationResponse, to be used during the call. */
+  onNotification(channel: string, message: Buffer): void
+  /** The answer to `ask` is complete. */
+  onAnswered(failure: ErrorFields | null): void
+}
+
 /**
  * One connection to a PostgreSQL backend.
  *
  * - connecting: the socket is not open yet.
  * - login: TLS request, startup message, authentication; ends with the first ReadyForQuery.
  * - idle: nobody's. active: some client's, until `detach`.
+ * - listening: serves no client and never will; hears notifications for all of them.
  * - tested: proves that it is alive before somebody gets it. resetting: forgets what its last session left.
+ * - unlistening: forgets the channels that its last session listened to.
  * - cancelling: a cancel request for its last client may still arrive; nobody gets it until that is over.
  * - closing: gone.
  */
@@ -57,6 +67,7 @@ export class ServerConnection implements ReadServer, HandshakeOwner {
   /** As in the slot, which belongs to somebody else by the time the client is told of a loss. */
   #status = 0
   #client: ReplySink | null = null
+  #listener: ServerListener | null = null
   /** What its settings are now, and what they were after login. */
   parameters: ParameterSet
   baseline: ParameterSet
@@ -66,6 +77,8 @@ export class ServerConnection implements ReadServer, HandshakeOwner {
   reported: ReadonlyMap<string, string> = new Map()
   /** Why it shall be closed when its client lets go of it; null: it may live on. */
   retired: string | null = null
+  /** Its session may have made it listen to something. */
+  listens = false
   backendPid = 0
   cancelKey: Buffer = Buffer.alloc(0)
   /** Whose unnamed prepared statement it has: the session's serial number, 0 for none. */
@@ -101,6 +114,10 @@ export class ServerConnection implements ReadServer, HandshakeOwner {
 
   get client(): ReplySink | null {
     return this.#client
+  }
+
+  get listener(): ServerListener | null {
+    return this.#listener
   }
 
   get idleSince(): number {
@@ -139,8 +156,17 @@ export class ServerConnection implements ReadServer, HandshakeOwner {
   detach(): void {
     this.#letGo()
     if (this.retired !== null) this.close(this.retired)
-    else if (this.#cancels > 0) this.#enter('cancelling')
-    else this.#becomeIdle()
+    else if (this.listens) {
+      this.#enter('unlistening')
+      this.ask('UNLISTEN *')
+    } else this.#endUse()
+  }
+
+  /** From now on it serves nobody; `listener` hears of notifications, and gets the answers to `ask`. */
+  listen(listener: ServerListener): void {
+    if (this.#state !== 'idle') throw new Error(`server connection: listen while ${this.#state}`)
+    this.#listener = listener
+    this.#enter('listening')
   }
 
   /** Its client is gone and may have left anything in it: forget all of it first. */
@@ -152,7 +178,7 @@ export class ServerConnection implements ReadServer, HandshakeOwner {
     }
     this.#enter('resetting')
     if (this.#status !== STATUS.idle) this.#rollBack()
-    this.#ask('DISCARD ALL')
+    this.ask('DISCARD ALL')
   }
 
   /** Ends a transaction, behind whatever its last client has sent. */
@@ -161,13 +187,13 @@ export class ServerConnection implements ReadServer, HandshakeOwner {
       this.queue.push(REPLY.sync | SWALLOW)
       this.link.send(SYNC)
     }
-    this.#ask('ROLLBACK')
+    this.ask('ROLLBACK')
   }
 
   /** Asks whether it is alive; `onServerReady` follows, or `onServerClosed`. */
   test(): void {
     this.#enter('tested')
-    this.#ask('')
+    this.ask('')
   }
 
   /** Between these two nobody else may get it: the cancel would hit the wrong query. */
@@ -183,7 +209,8 @@ export class ServerConnection implements ReadServer, HandshakeOwner {
   /** Polite when it is idle. Harmless when closed already. The client, if any, is told that it lost it. */
   close(reason: string): void {
     if (this.#state === 'closing') return
-    if (this.#state === 'idle' || this.#state === 'cancelling') this.link.send(TERMINATE)
+    const isAtRest = this.#state === 'idle' || this.#state === 'cancelling' || this.#state === 'listening'
+    if (isAtRest) this.link.send(TERMINATE)
     this.#end(reason, null, null)
   }
 
@@ -250,16 +277,20 @@ export class ServerConnection implements ReadServer, HandshakeOwner {
   }
 
   /** A question of our own; its whole answer is swallowed. */
-  #ask(sql: string): void {
+  ask(sql: string): void {
     if (this.#host.timeouts.serverConnectMs > 0) {
       this.#host.timers.arm(this.#deadline, this.#host.now + this.#host.timeouts.serverConnectMs)
     }
     if (!this.relay.questions.ask(sql)) this.lose(this.link.failure, null)
   }
 
-  /** The answer to `#ask` is complete. */
+  /** The answer to `ask` is complete. */
   onAnswered(failure: ErrorFields | null): void {
     this.#host.timers.disarm(this.#deadline)
+    if (this.#listener !== null) {
+      this.#listener.onAnswered(failure)
+      return
+    }
     if (failure !== null) {
       this.lose(`reset failed: ${failure.message}`, null)
       return
@@ -269,6 +300,11 @@ export class ServerConnection implements ReadServer, HandshakeOwner {
       this.statements.clear()
       this.unnamedOwner = 0
     }
+    this.listens = false
+    this.#endUse()
+  }
+
+  #endUse(): void {
     if (this.#cancels > 0) this.#enter('cancelling')
     else this.#becomeIdle()
   }

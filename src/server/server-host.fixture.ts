@@ -53,6 +53,7 @@ export class TestServerHost extends TestLinkHost implements ServerHost {
     startupPacketBytes: 10_000,
     startupParameters: 100,
     preparedStatements: 0,
+    notificationBytes: 1000,
   }
   now = 1000
   timeouts: TimeoutValues = NO_TIMEOUTS
@@ -169,6 +170,12 @@ export class TestWaiter implements PoolWaiter, ReplySink {
     this.lost = loss
   }
 
+  onNotification(): boolean {
+    return true
+  }
+  withholdsReady(): boolean {
+    return false
+  }
   onParameter(): void {}
   onReady(): void {}
   onPrepared(): void {}

@@ -106,6 +106,8 @@ export interface LimitValues {
   readonly startupPacketBytes: number
   readonly startupParameters: number
   readonly preparedStatements: number
+  /** Of notifications that wait for one client. */
+  readonly notificationBytes: number
 }
 
 export interface PoolDefaults {
@@ -116,6 +118,8 @@ export interface PoolDefaults {
   readonly maxUserConnections: number
   /** Per database over all users; 0 = unlimited. */
   readonly maxDatabaseConnections: number
+  /** What becomes of clients that listen when notifications may have been lost. */
+  readonly lostNotifications: 'warn' | 'close'
 }
 
 /**

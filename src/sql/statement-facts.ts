@@ -1,6 +1,7 @@
 import { PIN } from '../memory/client-slots.ts'
 import { ExpressionScan } from './expression-scan.ts'
 import { Lexer, TOKEN } from './lexer.ts'
+import { serverIdentifier } from './server-identifier.ts'
 import { SettingScan, type SettingValue } from './setting-scan.ts'
 import { meaningOf, W } from './statement-words.ts'
 
@@ -42,6 +43,10 @@ export const FACT = {
   preparesTransaction: 1 << 12,
   /** DROP, CLOSE, DISCARD …: what pinned the session may be gone. */
   frees: 1 << 13,
+  /** LISTEN, to the channels in `channels` as far as their names are certain. */
+  listens: 1 << 20,
+  /** UNLISTEN of one channel or all. */
+  unlistens: 1 << 21,
 } as const
 
 /** What a statement does to its session when it is executed. */
@@ -79,6 +84,8 @@ export class StatementFacts implements Effects {
   /** Where the name in EXECUTE or DEALLOCATE is; it may be quoted. */
   nameStart = 0
   nameStop = 0
+  /** Channels that LISTEN names, as the server will know them. */
+  readonly channels: string[] = []
   readonly settings: readonly string[]
   readonly values: readonly SettingValue[]
 
@@ -94,6 +101,11 @@ export class StatementFacts implements Effects {
     return { pins, flags, settings: [...settings], values: [...values] }
   }
 
+  /** Somebody looks after what these PIN bits stand for: no reason to pin. */
+  lookedAfter(bits: number): void {
+    this.pins &= ~bits
+  }
+
   /** `bytes[start, end)` is the text of a Query or Parse message, without its NUL. */
   read(bytes: Uint8Array, start: number, end: number): void {
     this.begin()
@@ -104,6 +116,8 @@ export class StatementFacts implements Effects {
   begin(): void {
     this.pins = 0
     this.flags = 0
+    // Even to what it is already, V8 sets a length through its runtime.
+    if (this.channels.length !== 0) this.channels.length = 0
     this.#statements = 0
     this.#place = BETWEEN
     this.#isOver = false
@@ -187,7 +201,10 @@ export class StatementFacts implements Effects {
         this.#expressions(first)
         return
       case W.listen:
-        this.pins |= PIN.listen
+        this.#listen()
+        break
+      case W.unlisten:
+        this.flags |= FACT.unlistens
         break
       case W.load:
         this.pins |= PIN.load
@@ -204,6 +221,16 @@ export class StatementFacts implements Effects {
     if (this.#lexer.isCut) this.pins |= PIN.undecidedStatement
     this.#place = IN_WORDS
     this.#finishStatement()
+  }
+
+  #listen(): void {
+    const lexer = this.#lexer
+    this.pins |= PIN.listen
+    this.flags |= FACT.listens
+    const kind = lexer.next()
+    if (kind === TOKEN.word || kind === TOKEN.quotedName) {
+      this.channels.push(serverIdentifier(Buffer.from(this.#bytes.subarray(lexer.start, lexer.stop)).toString('utf8')))
+    }
   }
 
   #expressions(first: number): void {

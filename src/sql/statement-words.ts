@@ -65,6 +65,7 @@ export const W = {
   xml: FIRST_WORD + 44,
   /** Ends something that may have pinned. */
   ends: FIRST_WORD + 45,
+  unlisten: FIRST_WORD + 60,
 } as const
 
 const keywords = (text: string, meaning: number): [string, number][] => text.split(' ').map((word) => [word, meaning])
@@ -114,6 +115,7 @@ const WORDS: WordTable = new WordTable([
   ['execute', W.execute],
   ['discard', W.discard],
   ['listen', W.listen],
+  ['unlisten', W.unlisten],
   ['load', W.load],
   ['declare', W.declare],
   ['do', W.doBlock],

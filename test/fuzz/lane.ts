@@ -6,6 +6,9 @@ import type { LoginOptions, WireAddress } from '../support/wire-client.ts'
 import { PLAYGROUND } from './playground.ts'
 import type { Startup } from './program.ts'
 
+/** Steps of a server connection at which nothing is on its way to change. */
+const AT_REST = new Set(['idle', 'active', 'listening'])
+
 /** Where programs run: PostgreSQL itself, or through the router. Each has a database of its own. */
 export interface Target {
   readonly address: WireAddress
@@ -89,7 +92,7 @@ export class Lane {
       const clients = await this.#show('CLIENTS')
       if (clients.length !== present || clients.some((row) => row.state === 'closing')) return false
       const servers = await this.#show('SERVERS')
-      if (servers.some((row) => row.step !== 'idle' && row.step !== 'active')) return false
+      if (servers.some((row) => !AT_REST.has(String(row.step)))) return false
       const known = servers.map((row) => Number(row.remote_pid))
       const alive = await backends(this.router.admin)
       return alive.every((pid) => known.includes(pid))

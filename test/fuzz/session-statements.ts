@@ -38,8 +38,8 @@ const cursor: fc.Arbitrary<Statement> = fc.constantFrom(
 )
 
 const notification: fc.Arbitrary<Statement> = fc.constantFrom(
-  statement('LISTEN one', 'pins', 'listens'),
-  statement('LISTEN two', 'pins', 'listens'),
+  statement('LISTEN one', 'listens'),
+  statement('LISTEN two', 'listens'),
   statement('UNLISTEN one'),
   statement('UNLISTEN *'),
   statement("NOTIFY one, 'to one by :me'", 'notifies'),

@@ -9,6 +9,7 @@ import { showClients } from './command-set/show-clients.ts'
 import { showConfig } from './command-set/show-config.ts'
 import { showDatabases } from './command-set/show-databases.ts'
 import { createShowHelp } from './command-set/show-help.ts'
+import { showListeners } from './command-set/show-listeners.ts'
 import { showLists } from './command-set/show-lists.ts'
 import { showMem } from './command-set/show-mem.ts'
 import { showPlanes } from './command-set/show-planes.ts'
@@ -32,6 +33,7 @@ export const COMMANDS: readonly Command[] = [
   showClients,
   showServers,
   showPools,
+  showListeners,
   showShards,
   showDatabases,
   showUsers,

@@ -18,6 +18,10 @@ const PLANE_COUNTERS: readonly (readonly [name: string, total: PlaneTotal, help:
   ['events_dropped', 'eventsDropped', 'Events lost because control did not read them in time.'],
   ['servers_closed', 'serversClosed', 'Server connections closed.'],
   ['servers_lost', 'serverLost', 'Server connections that the shard closed or reset.'],
+  ['notifications', 'notifications', 'Notifications heard for clients that listen.'],
+  ['notification_deliveries', 'notificationDeliveries', 'Notifications that went to clients, counted for each.'],
+  ['listeners_lost', 'listenersLost', 'Listening connections that broke, and with them what was notified meanwhile.'],
+  ['slow_listeners', 'slowListeners', 'Clients closed because too many notifications waited for them.'],
 ]
 
 const PLANE_GAUGES: readonly (readonly [name: string, total: PlaneTotal, help: string])[] = [

@@ -33,6 +33,12 @@ export const pool = table('pool', 'Server connections: one pool for each shard, 
     pgbouncer: 'max_db_connections',
     doc: 'Most server connections to one database, over all users.',
   }),
+  lost_notifications: setting(choice('warn', 'close'), {
+    default: 'warn',
+    doc:
+      'What clients that LISTEN get when the connection that listens for them broke, so that notifications may be lost: ' +
+      '`warn`: a WARNING, and they listen on. `close`: they are disconnected, as by PostgreSQL, and can catch up.',
+  }),
 })
 
 export const limits = table('limits', 'What clients may use up.', {
@@ -71,6 +77,12 @@ export const limits = table('limits', 'What clients may use up.', {
     default: 500,
     pgbouncer: 'max_prepared_statements',
     doc: 'Most prepared statements kept on one server connection; the least recently used make room.',
+  }),
+  waiting_notifications: setting(size(1024, 524_288), {
+    default: '512KB',
+    doc:
+      'Most notifications (LISTEN) that wait for one client, because it is in a transaction or does not read. A client ' +
+      'for which there are more is disconnected.',
   }),
 })
 

@@ -42,6 +42,7 @@ test('the defaults become the values of a plane', () => {
     startupPacketBytes: 10_000,
     startupParameters: 64,
     preparedStatements: 500,
+    notificationBytes: 524_288,
   })
   assert.deepEqual(values.timeouts, {
     clientLoginMs: 60_000,
@@ -63,6 +64,7 @@ test('the defaults become the values of a plane', () => {
     minSize: 0,
     maxUserConnections: 0,
     maxDatabaseConnections: 0,
+    lostNotifications: 'warn',
   })
   assert.equal(values.authQuery, false)
   assert.deepEqual(values.serverTls, { mode: 'prefer', certificate: null, key: null, ca: null })

@@ -97,5 +97,6 @@ function limitValues({ limits }: Config): PlaneValues['limits'] {
     startupPacketBytes: limits.startupPacketBytes,
     startupParameters: limits.startupParameters,
     preparedStatements: limits.preparedStatements,
+    notificationBytes: limits.waitingNotificationsBytes,
   }
 }

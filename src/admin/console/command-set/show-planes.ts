@@ -31,6 +31,10 @@ const FIELDS: readonly Field<Item>[] = [
   int8('buffers_in_use', ({ view }) => view.totals.buffersInUse),
   int8('buffer_bytes_in_use', ({ view }) => view.totals.bufferBytesInUse),
   int8('heap_bytes', ({ view }) => view.totals.heapBytes),
+  int8('notifications', ({ view }) => view.totals.notifications),
+  int8('notification_deliveries', ({ view }) => view.totals.notificationDeliveries),
+  int8('listeners_lost', ({ view }) => view.totals.listenersLost),
+  int8('slow_listeners', ({ view }) => view.totals.slowListeners),
 ]
 
 export const showPlanes: ShowCommand = {

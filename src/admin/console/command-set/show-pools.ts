@@ -15,7 +15,7 @@ const FIELDS: readonly Field<PoolCensus>[] = [
   int4('sv_being_canceled', ({ servers }) => servers.cancelling),
   int4('sv_idle', ({ servers }) => servers.idle),
   int4('sv_used', () => 0),
-  int4('sv_tested', ({ servers }) => servers.tested + servers.resetting),
+  int4('sv_tested', ({ servers }) => servers.tested + servers.resetting + servers.unlistening),
   int4('sv_login', ({ servers }) => servers.connecting + servers.login),
   int4('maxwait', ({ longestWait }) => Math.floor(longestWait / 1e6)),
   int4('maxwait_us', ({ longestWait }) => longestWait % 1e6),
@@ -26,6 +26,7 @@ const FIELDS: readonly Field<PoolCensus>[] = [
   int4('cl_pinned', (pool) => pool.pinned),
   int4('pool_size', (pool) => pool.size),
   bool('paused', (pool) => pool.paused),
+  int4('sv_listening', ({ servers }) => servers.listening),
 ]
 
 export const showPools: ShowCommand = {

@@ -26,6 +26,8 @@ const PGBOUNCER_STATE: Readonly<Record<ServerState, string>> = {
   resetting: 'tested',
   cancelling: 'being_canceled',
   closing: 'closing',
+  unlistening: 'tested',
+  listening: 'active',
 }
 
 const FIELDS: readonly Field<Item>[] = [

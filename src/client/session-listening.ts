@@ -1,0 +1,360 @@
+import type { Link } from '../io/link.ts'
+import { PIN } from '../memory/client-slots.ts'
+import { STATUS } from '../protocol/message-type.ts'
+import { type ErrorFields, writeError, writeReady } from '../protocol/messages.ts'
+import type { NotificationHead } from '../protocol/notification.ts'
+import { MessageWriter } from '../protocol/writer.ts'
+import type { Rows } from '../server/captured-rows.ts'
+import type { ListenerSet } from '../server/listener-set.ts'
+import type { NotificationListener } from '../server/notification-listener.ts'
+import type { ServerConnection } from '../server/server-connection.ts'
+import type { ServerPool } from '../server/server-pool.ts'
+import type { Subscriber } from '../server/subscriber.ts'
+import type { LimitValues, PoolDefaults } from '../shard/plane-values.ts'
+import { quoteIdentifier } from '../sql/server-identifier.ts'
+import { FATAL } from './client-host.ts'
+import { WaitingNotifications } from './waiting-notifications.ts'
+
+/** What listening needs of the plane. */
+export interface ListeningHost {
+  readonly listeners: ListenerSet
+  readonly values: { readonly limits: LimitValues; readonly pool: PoolDefaults }
+  countPlane(field: 'slowListeners'): void
+}
+
+/** The session that listens. */
+export interface ListeningSession {
+  readonly link: Link
+  /** The process id that the client was told. */
+  readonly processId: number
+  readonly server: ServerConnection | null
+  /** Where its transactions go; null: nowhere at the moment. */
+  readonly pool: ServerPool | null
+  /** Its client_encoding. */
+  readonly encoding: string
+  /** Something is asked and not answered, or a transaction is open: PostgreSQL would keep notifications to itself. */
+  readonly isBusy: boolean
+  pin(bits: number): void
+  /** Takes note of how many channels it listens to. */
+  noteChannels(count: number): void
+  resume(): void
+  send(bytes: Uint8Array): void
+  close(reason: string, fields: ErrorFields | null): void
+  /** What comes after a transaction and its ReadyForQuery. */
+  endTransaction(): void
+}
+
+/**
+ * - resting: nothing is awaited.
+ * - confirming: a request waits until the listener listens to what it is about, and has caught up.
+ * - ending: a transaction is over, and its ReadyForQuery waits until it is known what the session listens to now, and
+ *   until what was notified before has come.
+ * - over: the session is.
+ */
+type Step = 'resting' | 'confirming' | 'ending' | 'over'
+
+/** In hexadecimal UTF-8, so that the client_encoding of the moment is of no importance. */
+const CHANNELS_SQL =
+  "SELECT pg_catalog.encode(pg_catalog.convert_to(c,'UTF8'),'hex') FROM pg_catalog.pg_listening_channels() c"
+const writer = new MessageWriter()
+
+/**
+ * LISTEN for a session that shares server connections: the plane's listener hears for it, and its server connection only
+ * decides what it listens to. So LISTEN and UNLISTEN really run there, in a server connection that has been told what the
+ * session listens to already; when the transaction is over it is asked, and by then forgets. What it notifies of is
+ * dropped: the listener has it too, in one order. See docs/design/0010-listen.md.
+ */
+export class SessionListening implements Subscriber {
+  readonly #host: ListeningHost
+  readonly #session: ListeningSession
+  readonly #waiting = new WaitingNotifications()
+  /** What the session listens to, and what it may when its transaction commits. */
+  #channels: ReadonlySet<string> = new Set()
+  readonly #pending = new Set<string>()
+  #listener: NotificationListener | null = null
+  #step: Step = 'resting'
+  /** Answers that the end of the transaction waits for. */
+  #awaited = 0
+  /** LISTEN or UNLISTEN has been sent since the session was last asked about. */
+  #isTouched = false
+  /** In a transaction: what came for `pending` before the present request has been forgotten. */
+  #isCaughtUp = false
+  /** Nobody could listen for the request that is next: its server connection does. */
+  #isRefused = false
+  /** Notifications by the session itself, as its server connection has heard them. */
+  #own = 0
+
+  constructor(host: ListeningHost, session: ListeningSession) {
+    this.#host = host
+    this.#session = session
+  }
+
+  get pool(): ServerPool | null {
+    return this.#session.pool
+  }
+
+  /** The client's requests have to wait. */
+  get isHolding(): boolean {
+    return this.#step === 'confirming' || this.#step === 'ending'
+  }
+
+  /** The end of a transaction is its business. */
+  get isConcerned(): boolean {
+    return this.#step === 'resting' && (this.#channels.size > 0 || this.#pending.size > 0 || this.#isTouched)
+  }
+
+  /**
+   * Whether the client's next request may go to its server. While a transaction with a LISTEN is open, what was notified
+   * before the request is none of the session's: should it be the COMMIT, nothing of that may be delivered.
+   */
+  get mayGoOn(): boolean {
+    if (this.isHolding) return false
+    const { server } = this.#session
+    if (this.#pending.size === 0 || this.#isCaughtUp || server === null) return true
+    if (server.status !== STATUS.inTransaction || server.queue.length > 0) return true
+    this.#confirm()
+    return false
+  }
+
+  /** Names of a LISTEN, none for UNLISTEN, that is about to be sent. False: not yet; ask again when the session resumes. */
+  admit(channels: readonly string[]): boolean {
+    const { server } = this.#session
+    // What was asked before is over first: it may notify of what this is to unlisten.
+    if (this.isHolding || server === null || server.queue.outstanding > 0) return false
+    const unknown = channels.filter((channel) => this.#isUnknown(channel))
+    if (unknown.length > 0 && !this.#isRefused) {
+      const listener = this.#listenerNow()
+      if (listener !== null) {
+        for (const channel of unknown) {
+          this.#pending.add(channel)
+          listener.subscribe(channel, this)
+        }
+        this.#confirm()
+        return false
+      }
+    }
+    this.#isRefused = false
+    this.touch(server)
+    return true
+  }
+
+  /** What has been sent may change what the session listens to. */
+  touch(server: ServerConnection): void {
+    this.#isTouched = true
+    server.listens = true
+  }
+
+  /** SQL that tells a server connection what the session listens to. */
+  preamble(server: ServerConnection): string {
+    this.#own = 0
+    if (this.#channels.size === 0) return ''
+    server.listens = true
+    return [...this.#channels].map((channel) => `LISTEN ${quoteIdentifier(channel)}`).join(';')
+  }
+
+  /** The server connection has heard this. True: it is the client's, and from nobody else. */
+  onServerNotification({ processId, channel }: NotificationHead): boolean {
+    if (!this.#channels.has(channel) && !this.#pending.has(channel)) return true
+    if (processId === this.#session.server?.backendPid) this.#own++
+    return false
+  }
+
+  /** A transaction goes on after this answer. */
+  onInTransaction(): void {
+    this.#isCaughtUp = false
+  }
+
+  /** A transaction is over, or there was nothing to do on a server connection, and ReadyForQuery is due: sent from here. */
+  end(server: ServerConnection | null): void {
+    this.#step = 'ending'
+    this.#awaited = 1
+    if (this.#isTouched && server !== null) {
+      this.#awaited++
+      if (!server.relay.questions.inquire(CHANNELS_SQL)) {
+        server.lose(server.link.failure, null)
+        return
+      }
+    }
+    if (this.#listener?.isListening) {
+      this.#awaited++
+      this.#listener.sync(this)
+    }
+    this.#answered()
+  }
+
+  /** The server connection has said what the session listens to; false when that was not asked. */
+  onInquired(rows: Rows | null): boolean {
+    if (this.#step !== 'ending' || !this.#isTouched) return false
+    if (rows === null) {
+      const message = 'cannot find out what the session listens to'
+      this.#session.close(message, FATAL('08006', message))
+      return true
+    }
+    this.#isTouched = false
+    this.#settle(rows.map(([hex]) => Buffer.from(hex ?? '', 'hex').toString('utf8')))
+    this.#answered()
+    return true
+  }
+
+  onSynced(): void {
+    if (this.#step === 'confirming') {
+      this.#waiting.keepOnly(this.#channels)
+      this.#isCaughtUp = true
+      this.#rest()
+    } else if (this.#step === 'ending') this.#answered()
+  }
+
+  onSyncLost(): void {
+    if (this.#step === 'confirming') this.#listener?.sync(this)
+    else if (this.#step === 'ending') this.#answered()
+  }
+
+  onListenerFailed(): void {
+    if (this.#step === 'ending') this.#answered()
+    if (this.#step !== 'confirming') return
+    this.#dropPending()
+    this.#isRefused = true
+    // Its own server connection listens for it then.
+    this.#session.pin(PIN.listen)
+    this.#rest()
+  }
+
+  onNotification(channel: string, message: Buffer): void {
+    if (this.#waiting.isEmpty && this.#channels.has(channel) && this.#mayDeliver) this.#session.send(message)
+    else this.#keep(channel, message)
+  }
+
+  onGap(milliseconds: number): void {
+    if (this.#channels.size === 0) return
+    const detail = `the connection that listens for this session was away for ${Math.ceil(milliseconds)} ms`
+    const message = 'notifications may have been lost'
+    if (this.#host.values.pool.lostNotifications === 'close') {
+      this.#session.close(message, { ...FATAL('08006', message), detail })
+      return
+    }
+    writeError(writer.reset(), { severity: 'WARNING', sqlstate: '01000', message, detail })
+    this.#keep(null, writer.bytes)
+    this.flush()
+  }
+
+  /** Delivers what waits, if it may. */
+  flush(): void {
+    if (this.#waiting.isEmpty || !this.#mayDeliver) return
+    this.#waiting.keepOnly(this.#channels)
+    this.#session.send(this.#waiting.take())
+  }
+
+  /**
+   * The server connection is gone. True: the transaction was over and its client has been told so now; false: the session
+   * loses what it had there.
+   */
+  onServerLost(): boolean {
+    this.#dropPending()
+    this.#own = 0
+    if (this.#step !== 'ending') {
+      this.#isTouched = false
+      return false
+    }
+    this.#step = 'resting'
+    this.#listener?.forget(this)
+    if (!this.#isTouched) {
+      this.#sayReady()
+      return true
+    }
+    const message = 'the server connection was lost before it was known what the session listens to'
+    this.#session.close(message, FATAL('08006', message))
+    return true
+  }
+
+  /** The session is over. */
+  close(): void {
+    this.#step = 'over'
+    this.#listener?.forget(this)
+    for (const channel of this.#channels) this.#listener?.unsubscribe(channel, this)
+    this.#dropPending()
+    this.#waiting.clear()
+  }
+
+  #isUnknown(channel: string): boolean {
+    if (this.#channels.has(channel) || this.#pending.has(channel)) return false
+    // What it is called in the database is certain in UTF-8 and in ASCII.
+    return this.#session.encoding === 'UTF8' || /^[\0-\x7f]*$/.test(channel)
+  }
+
+  get #mayDeliver(): boolean {
+    return this.#step !== 'ending' && this.#step !== 'over' && !this.#session.isBusy && !this.#session.link.blocked
+  }
+
+  /** The same one as long as it delivers anything. */
+  #listenerNow(): NotificationListener | null {
+    if (this.#channels.size > 0 || this.#pending.size > 0) return this.#listener
+    const { pool } = this.#session
+    this.#listener = pool === null ? null : this.#host.listeners.for(pool, this.#session.encoding)
+    return this.#listener
+  }
+
+  #confirm(): void {
+    this.#step = 'confirming'
+    this.#listener?.sync(this)
+  }
+
+  #rest(): void {
+    this.#step = 'resting'
+    this.flush()
+    this.#session.resume()
+  }
+
+  /** `channels` are what the server connection listens to. */
+  #settle(channels: readonly string[]): void {
+    const next = new Set<string>()
+    for (const channel of channels) {
+      if (this.#channels.has(channel) || this.#pending.has(channel)) next.add(channel)
+      // It came about in a way that could not be foreseen, and is heard there and only there.
+      else this.#session.pin(PIN.listen)
+    }
+    for (const channel of new Set([...this.#channels, ...this.#pending])) {
+      if (!next.has(channel)) this.#listener?.unsubscribe(channel, this)
+    }
+    this.#pending.clear()
+    this.#channels = next
+    this.#session.noteChannels(next.size)
+  }
+
+  #dropPending(): void {
+    for (const channel of this.#pending) {
+      if (!this.#channels.has(channel)) this.#listener?.unsubscribe(channel, this)
+    }
+    this.#pending.clear()
+  }
+
+  /** One thing less to wait for. */
+  #answered(): void {
+    this.#awaited--
+    if (this.#awaited > 0) return
+    this.#dropPending()
+    this.#step = 'resting'
+    this.#sayReady()
+    this.#session.endTransaction()
+  }
+
+  /** What came while the transaction ran, and the answer that it is over. */
+  #sayReady(): void {
+    const { server, processId } = this.#session
+    this.#waiting.keepOnly(this.#channels)
+    if (server !== null) this.#waiting.claim(this.#own, server.backendPid, processId)
+    this.#own = 0
+    this.#isCaughtUp = false
+    writeReady(writer.reset(), STATUS.idle)
+    this.#session.send(this.#waiting.isEmpty ? writer.bytes : Buffer.concat([this.#waiting.take(), writer.bytes]))
+  }
+
+  /** Within the bound: a client that never gets to them must not fill the memory of all. */
+  #keep(channel: string | null, message: Uint8Array): void {
+    this.#waiting.add(channel, message)
+    if (this.#waiting.bytes <= this.#host.values.limits.notificationBytes) return
+    this.#host.countPlane('slowListeners')
+    const text = 'too many notifications wait for this client'
+    const hint = 'listen in a connection that is read from at all times, or raise limits.waiting_notifications'
+    this.#session.close(text, FATAL('53400', text, hint))
+  }
+}

@@ -1,0 +1,317 @@
+import type { Deferrable } from '../io/deferred.ts'
+import { SERVER, SERVER_F64 } from '../memory/server-slots.ts'
+import type { ErrorFields } from '../protocol/messages.ts'
+import { quoteIdentifier } from '../sql/server-identifier.ts'
+import { Timer } from '../util/timer-wheel.ts'
+import { ServerConnection, type ServerListener, type ServerOwner } from './server-connection.ts'
+import type { ServerHost } from './server-host.ts'
+import type { ServerPool } from './server-pool.ts'
+import type { Subscriber } from './subscriber.ts'
+import { Subscriptions } from './subscriptions.ts'
+
+/** Totals of a plane that listening connections count. */
+export type ListenerCounter = 'notifications' | 'notificationDeliveries' | 'listenersLost'
+
+/** What listening connections need of the plane they live in. */
+export interface ListenerHost extends ServerHost {
+  countPlane(field: ListenerCounter): void
+}
+
+/**
+ * - closed: no connection; the next attempt waits for its time, for a place to go, or for somebody to listen for.
+ * - opening: connecting and logging in.
+ * - listening: logged in. At most one question at a time is on its way.
+ */
+export type ListenerState = 'closed' | 'opening' | 'listening'
+
+/** Refused logins that another user, or a later day, may heal; waiting for them would be in vain. */
+const HOPELESS = new Set(['28', '3D', '42', '53'])
+/** After so many attempts in a row nobody is kept waiting any longer. */
+const PATIENT_ATTEMPTS = 3
+/** A connection that has said nothing for so long is asked whether it is alive, unless `timeouts.server_check` says otherwise. */
+const CHECK_MS = 30_000
+const SHUT_DOWN = 'nobody listens any more'
+
+/**
+ * One connection to a group's primary that listens in a database for all sessions that want to, and tells each what it
+ * subscribed to, in the order in which the server told it.
+ *
+ * Sessions `subscribe`, then `sync`: an answer to anything means that every notification committed before it was asked has
+ * come, for a server sends what is waiting before each ReadyForQuery outside of a transaction.
+ * https://www.postgresql.org/docs/current/sql-notify.html
+ */
+export class NotificationListener implements ServerOwner, ServerListener, Deferrable {
+  isDeferred = false
+  readonly #host: ListenerHost
+  readonly #encoding: string
+  readonly #subscriptions = new Subscriptions()
+  readonly #retry: Timer = new Timer(() => this.#open())
+  /** Users whom the server refused, until everybody has been. */
+  readonly #refused = new Set<string>()
+  #state: ListenerState = 'closed'
+  #server: ServerConnection | null = null
+  /** Who waits for the next question's answer, and for that of the question on its way; null: none is. */
+  #waiting: Subscriber[] = []
+  #asked: Subscriber[] | null = null
+  #failures = 0
+  /** Since when notifications may be lost; 0: they are not. */
+  #deafSince = 0
+  #answeredAt = 0
+  #isCheckDue = false
+
+  /** `encoding`: the client_encoding of what it delivers. */
+  constructor(host: ListenerHost, encoding: string) {
+    this.#host = host
+    this.#encoding = encoding
+  }
+
+  get state(): ListenerState {
+    return this.#state
+  }
+
+  get isListening(): boolean {
+    return this.#state === 'listening'
+  }
+
+  /** Nobody needs it, and it holds nothing. */
+  get isOver(): boolean {
+    return this.#subscriptions.isEmpty && this.#state === 'closed'
+  }
+
+  /** Delivers from some moment on that is over when a `sync` from now on is done. */
+  subscribe(channel: string, subscriber: Subscriber): void {
+    this.#subscriptions.add(channel, subscriber)
+    this.#changed()
+    if (this.#state === 'closed' && !this.#retry.armed) this.#open()
+  }
+
+  unsubscribe(channel: string, subscriber: Subscriber): void {
+    this.#subscriptions.delete(channel, subscriber)
+    this.#changed()
+  }
+
+  /** `onSynced` follows, later; or `onSyncLost`, or `onListenerFailed`. */
+  sync(subscriber: Subscriber): void {
+    this.#waiting.push(subscriber)
+    this.#host.deferred.add(this)
+    if (this.#state === 'closed' && !this.#retry.armed) this.#open()
+  }
+
+  /** Whoever waits is forgotten: it is not there any more. */
+  forget(subscriber: Subscriber): void {
+    this.#waiting = this.#waiting.filter((other) => other !== subscriber)
+    this.#asked = this.#asked?.filter((other) => other !== subscriber) ?? null
+  }
+
+  /** The topology, the configuration, or what is paused has changed. */
+  revise(): void {
+    const { target, isPaused } = this.#place()
+    if (this.#state === 'closed') {
+      if (!this.#retry.armed) this.#open()
+      return
+    }
+    const here = this.#server?.target.shard
+    if (isPaused) this.#server?.close('paused')
+    else if (target !== null && here !== undefined && !isSamePlace(here, target.target.shard)) {
+      this.#server?.close('the primary is elsewhere now')
+    }
+  }
+
+  /** Once a second: closes what nobody needs, and finds out that a connection is dead. */
+  maintain(now: number): void {
+    if (this.#subscriptions.isEmpty) {
+      this.#host.timers.disarm(this.#retry)
+      this.#deafSince = 0
+      if (this.#asked === null && this.#waiting.length === 0) this.#server?.close(SHUT_DOWN)
+      return
+    }
+    const checkMs = this.#host.timeouts.serverCheckMs || CHECK_MS
+    if (this.#state !== 'listening' || this.#asked !== null || now - this.#answeredAt < checkMs) return
+    this.#isCheckDue = true
+    this.#host.deferred.add(this)
+  }
+
+  close(reason: string): void {
+    this.#server?.close(reason)
+  }
+
+  /** Asks what there is to ask, all in one question. */
+  runDeferred(): void {
+    const isNeeded = this.#subscriptions.hasChanged || this.#waiting.length > 0 || this.#isCheckDue
+    if (this.#state !== 'listening' || this.#asked !== null || !isNeeded) return
+    const { listen, unlisten } = this.#subscriptions.take()
+    const statements = [
+      ...listen.map((channel) => `LISTEN ${quoteIdentifier(channel)}`),
+      ...unlisten.map((channel) => `UNLISTEN ${quoteIdentifier(channel)}`),
+    ]
+    this.#isCheckDue = false
+    this.#asked = this.#waiting
+    this.#waiting = []
+    this.#server?.ask(statements.join(';'))
+  }
+
+  onFault(error: unknown): void {
+    const reason = error instanceof Error ? (error.stack ?? error.message) : String(error)
+    this.#host.log('error', 'internal error while listening', { reason })
+    this.#server?.lose('internal error in the router', null)
+  }
+
+  onServerReady(server: ServerConnection): void {
+    this.#state = 'listening'
+    this.#failures = 0
+    this.#refused.clear()
+    this.#answeredAt = this.#host.now
+    server.listen(this)
+    this.#subscriptions.startOver()
+    this.#isCheckDue = this.#deafSince > 0
+    this.#changed()
+    this.#host.deferred.add(this)
+  }
+
+  onNotification(channel: string, message: Buffer): void {
+    this.#count(SERVER_F64.notifications)
+    this.#host.countPlane('notifications')
+    for (const subscriber of this.#subscriptions.of(channel)) {
+      this.#count(SERVER_F64.deliveries)
+      this.#host.countPlane('notificationDeliveries')
+      subscriber.onNotification(channel, message)
+    }
+  }
+
+  onAnswered(failure: ErrorFields | null): void {
+    if (failure !== null) {
+      // In recovery, most likely: this is the primary no more.
+      this.#server?.lose(`cannot listen: ${failure.message}`, failure)
+      return
+    }
+    const asked = this.#asked ?? []
+    this.#asked = null
+    this.#answeredAt = this.#host.now
+    this.#tellGap()
+    for (const subscriber of asked) subscriber.onSynced()
+    this.#host.deferred.add(this)
+  }
+
+  onServerClosed(server: ServerConnection, reason: string, login: ErrorFields | null): void {
+    const wasListening = this.#state === 'listening'
+    this.#server = null
+    this.#state = 'closed'
+    this.#waiting = [...(this.#asked ?? []), ...this.#waiting]
+    this.#asked = null
+    if (wasListening) this.#lost(reason)
+    if (login !== null) this.#refusedLogin(login, reason, server.target.user)
+    else if (!this.#subscriptions.isEmpty) this.#tryAgain(server.createdAt)
+    // Only now: whoever asks anew waits for the next attempt.
+    const waiting = this.#waiting
+    this.#waiting = []
+    for (const subscriber of waiting) subscriber.onSyncLost()
+  }
+
+  /** At once, unless that was the last thing tried. */
+  #tryAgain(triedAt: number): void {
+    const { now, timers, timeouts } = this.#host
+    timers.arm(this.#retry, Math.max(now, triedAt + Math.max(10, timeouts.serverLoginRetryMs)))
+  }
+
+  #lost(reason: string): void {
+    if (this.#subscriptions.isEmpty) return
+    if (this.#deafSince === 0) this.#deafSince = this.#host.now
+    this.#host.countPlane('listenersLost')
+    const { size } = this.#subscriptions.subscribers
+    this.#host.log('warn', 'listening connection lost', {
+      reason,
+      channels: this.#subscriptions.channels,
+      clients: size,
+    })
+  }
+
+  #tellGap(): void {
+    if (this.#deafSince === 0) return
+    const milliseconds = this.#host.now - this.#deafSince
+    this.#deafSince = 0
+    const { subscribers, channels } = this.#subscriptions
+    this.#host.log('warn', 'listens again: notifications of the time between are lost', {
+      milliseconds: Math.round(milliseconds),
+      channels,
+      clients: subscribers.size,
+    })
+    for (const subscriber of [...subscribers.keys()]) subscriber.onGap(milliseconds)
+  }
+
+  #refusedLogin(fields: ErrorFields, reason: string, user: string): void {
+    this.#host.log('warn', 'listening connection failed', { user, sqlstate: fields.sqlstate, reason })
+    this.#failures++
+    const isHopeless = HOPELESS.has(fields.sqlstate.slice(0, 2))
+    if (isHopeless) this.#refused.add(user)
+    if (isHopeless && this.#place().target !== null) {
+      // Somebody else may be let in.
+      this.#host.timers.arm(this.#retry, this.#host.now)
+      return
+    }
+    this.#refused.clear()
+    if (isHopeless || this.#failures >= PATIENT_ATTEMPTS) {
+      const waiting = this.#waiting
+      this.#waiting = []
+      for (const subscriber of waiting) subscriber.onListenerFailed(fields)
+    }
+    if (this.#subscriptions.isEmpty) return
+    this.#tryAgain(this.#host.now)
+  }
+
+  /** Where and as whom to listen: as any of the sessions that it is for. */
+  #place(): { target: ServerPool | null; isPaused: boolean } {
+    let isPaused = false
+    for (const { pool } of this.#subscriptions.subscribers.keys()) {
+      if (pool === null || this.#refused.has(pool.target.user)) continue
+      if (!pool.paused) return { target: pool, isPaused: false }
+      isPaused = true
+    }
+    return { target: null, isPaused }
+  }
+
+  #open(): void {
+    if (this.#state !== 'closed' || this.#subscriptions.isEmpty) return
+    const { target: pool } = this.#place()
+    if (pool === null) return
+    const slot = this.#host.takeServerSlot()
+    if (slot < 0) {
+      this.#tryAgain(this.#host.now)
+      return
+    }
+    const startup = [
+      ['application_name', 'switchyard listener'],
+      ['client_encoding', this.#encoding],
+    ] as const
+    try {
+      this.#state = 'opening'
+      this.#server = new ServerConnection(this.#host, this, { ...pool.target, startup }, slot, pool.record)
+    } catch (error) {
+      this.#state = 'closed'
+      this.#host.freeServerSlot(slot)
+      const message = error instanceof Error ? error.message : String(error)
+      this.#refusedLogin({ severity: 'FATAL', sqlstate: '08001', message }, message, pool.target.user)
+    }
+  }
+
+  #changed(): void {
+    if (this.#subscriptions.hasChanged) this.#host.deferred.add(this)
+    if (this.#server === null) return
+    const { i32, recordBytes } = this.#host.servers
+    const i = this.#server.slot * (recordBytes >> 2)
+    i32[i + SERVER.channels] = this.#subscriptions.channels
+    i32[i + SERVER.listeners] = this.#subscriptions.subscribers.size
+  }
+
+  #count(field: number): void {
+    if (this.#server === null) return
+    const { f64, recordBytes } = this.#host.servers
+    const at = this.#server.slot * (recordBytes >> 3) + field
+    f64[at] = (f64[at] ?? 0) + 1
+  }
+}
+
+type Place = ServerPool['target']['shard']
+
+function isSamePlace(one: Place, other: Place): boolean {
+  return one.id === other.id && one.address === other.address && one.port === other.port
+}
