@@ -62,7 +62,7 @@ const writer = new MessageWriter()
  * LISTEN for a session that shares server connections: the plane's listener hears for it, and its server connection only
  * decides what it listens to. So LISTEN and UNLISTEN really run there, in a server connection that has been told what the
  * session listens to already; when the transaction is over it is asked, and by then forgets. What it notifies of is
- * dropped: the listener has it too, in one order. See docs/design/0010-listen.md.
+ * dropped: the listener has it too, in one order. See docs/design/0011-listen.md.
  */
 export class SessionListening implements Subscriber {
   readonly #host: ListeningHost

@@ -204,7 +204,7 @@ export class StatementFacts implements Effects {
         this.#listen()
         break
       case W.unlisten:
-        this.flags |= FACT.unlistens
+        this.flags |= FACT.unlistens | FACT.frees
         break
       case W.load:
         this.pins |= PIN.load

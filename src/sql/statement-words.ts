@@ -148,7 +148,7 @@ const WORDS: WordTable = new WordTable([
   ['default', W.default],
   ['xml', W.xml],
   ['prepared', W.prepared],
-  ...keywords('close unlisten', W.ends),
+  ...keywords('close', W.ends),
 ])
 
 /** What the token means that `lexer`, opened with `bytes`, is at; 0 for nothing in particular. */
