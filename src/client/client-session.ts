@@ -10,19 +10,20 @@ import { MessageWriter } from '../protocol/writer.ts'
 import type { ServerConnection } from '../server/server-connection.ts'
 import type { ServerPool } from '../server/server-pool.ts'
 import type { ParameterSet } from '../session/parameters.ts'
-import { type Effects, FACT, type StatementFacts } from '../sql/statement-facts.ts'
+import { type Effects, FACT } from '../sql/statement-facts.ts'
 import { type ClientHost, ERROR, FATAL } from './client-host.ts'
 import { ClientMeter } from './client-meter.ts'
 import { ClientReader, type ReaderSession } from './client-reader.ts'
 import { ClientSlot } from './client-slot.ts'
 import { Greeting } from './greeting.ts'
-import { concernsListening } from './listening-statements.ts'
+import { PinReview } from './pin-review.ts'
 import type { PoolChoice } from './pool-choice.ts'
-import { RequestRelay, type RequestSession } from './request-relay.ts'
+import { RequestRelay } from './request-relay.ts'
+import type { RequestSession } from './request-session.ts'
 import { type SeatedSession, ServerSeat } from './server-seat.ts'
 import { type AnsweredSession, SessionAnswers } from './session-answers.ts'
 import { SessionDeadlines } from './session-deadlines.ts'
-import { type ListeningSession, SessionListening } from './session-listening.ts'
+import { concernsListening, type ListeningSession, SessionListening } from './session-listening.ts'
 import { SessionState } from './session-state.ts'
 import type { StartupRequest } from './startup.ts'
 
@@ -66,6 +67,7 @@ export class ClientSession implements SeatedSession, ReaderSession, RequestSessi
   readonly #memory: ClientSlot
   readonly #reader: ClientReader
   readonly #deadlines: SessionDeadlines
+  readonly #review: PinReview
   #step: ClientState = 'login'
   #greeting: Greeting | null
   #counted = false
@@ -94,6 +96,7 @@ export class ClientSession implements SeatedSession, ReaderSession, RequestSessi
     this.#reader = new ClientReader(host, this, fd)
     this.link = this.#reader.link
     this.#deadlines = new SessionDeadlines(host, this)
+    this.#review = new PinReview(host, { state: this.settings, seat: this.seat, requests: this.requests })
     this.answers = new SessionAnswers(this, {
       memory,
       state: this.settings,
@@ -101,6 +104,7 @@ export class ClientSession implements SeatedSession, ReaderSession, RequestSessi
       reader: this.#reader,
       requests: this.requests,
       deadlines: this.#deadlines,
+      review: this.#review,
     })
     this.#enter('login')
     this.#greeting = new Greeting(host, this, { memory, seat: this.seat, deadlines: this.#deadlines })
@@ -214,16 +218,13 @@ export class ClientSession implements SeatedSession, ReaderSession, RequestSessi
     this.seat.prepare(effects)
   }
 
-  admitListening(facts: StatementFacts): boolean {
+  admitListening(effects: Effects): boolean {
     if ((this.settings.pins & OWN_SERVER) !== 0) return true
     if (this.#listening === null) {
-      if ((facts.flags & FACT.listens) === 0) return true
+      if ((effects.flags & FACT.listens) === 0) return true
       this.#listening = new SessionListening(this.#host, this)
     }
-    if (this.#listening.admit(facts.channels)) {
-      facts.lookedAfter(PIN.listen)
-      return true
-    }
+    if (this.#listening.admit(effects.channels)) return true
     // While others are awaited nobody has a server connection in vain.
     if (this.seat.isFresh && !this.settings.keepsServer && this.server?.queue.length === 0) {
       this.#enter('idle')
@@ -245,12 +246,27 @@ export class ClientSession implements SeatedSession, ReaderSession, RequestSessi
   }
 
   note(effects: Effects): void {
-    this.settings.note(effects, this.server)
+    // Others hear for it: no reason to pin.
+    const isHeard =
+      (effects.pins & PIN.listen) !== 0 && this.#listening !== null && (this.settings.pins & OWN_SERVER) === 0
+    this.settings.note(isHeard ? { ...effects, pins: effects.pins & ~PIN.listen } : effects, this.server)
   }
 
   noteSent(effects: Effects): void {
     this.settings.noteSent(effects, this.server)
     if (this.server !== null && concernsListening(effects)) this.#listening?.touch(this.server)
+  }
+
+  noteHarmless(): void {
+    this.settings.noteHarmless()
+  }
+
+  bound(): void {
+    this.settings.bound()
+  }
+
+  executed(): void {
+    this.settings.executed()
   }
 
   pin(bits: number): void {
@@ -325,11 +341,12 @@ export class ClientSession implements SeatedSession, ReaderSession, RequestSessi
     if (this.#step === 'closing') return
     this.#enter('closing')
     this.#deadlines.stop()
+    this.#review.stop()
     this.#reader.release()
     this.#greeting?.abandon()
     this.#listening?.close()
     this.seat.abandon(this.requests.midMessage || this.#greeting !== null)
-    this.requests.statements.clear()
+    this.requests.statements.book.clear()
     if (this.#counted) this.#host.countLogin(this, -1)
     const { slot: client, user, database, address } = this
     this.#host.log(fields === null ? 'debug' : 'info', 'client closed', { client, user, database, address, reason })

@@ -1,59 +1,23 @@
-import { type Link, READ_HEADROOM } from '../io/link.ts'
+import { READ_HEADROOM } from '../io/link.ts'
 import type { NativeBuffer } from '../io/native.ts'
 import { PIN } from '../memory/client-slots.ts'
 import { FRONTEND, HEADER_BYTES, lengthAt, MAX_MESSAGE_BYTES, STATUS } from '../protocol/message-type.ts'
-import { type ErrorFields, FLUSH, writeError, writeReady } from '../protocol/messages.ts'
+import { type ErrorFields, FLUSH, writeReady } from '../protocol/messages.ts'
 import { MessageWriter } from '../protocol/writer.ts'
 import { REPLY } from '../server/reply-queue.ts'
-import type { ServerConnection } from '../server/server-connection.ts'
-import { PassingText } from '../sql/passing-text.ts'
-import { type Effects, FACT, type StatementFacts } from '../sql/statement-facts.ts'
+import { FACT, type StatementFacts } from '../sql/statement-facts.ts'
 import type { ClientHost } from './client-host.ts'
-import { concernsListening, ListeningStatements } from './listening-statements.ts'
-import type { SessionListening } from './session-listening.ts'
+import { QueryText } from './query-text.ts'
+import { Refusals } from './refusals.ts'
+import type { RequestSession } from './request-session.ts'
+import { concernsListening } from './session-listening.ts'
 import { StatementRelay } from './statement-relay.ts'
-
-/** What the walk through a client's requests needs of its session. */
-export interface RequestSession {
-  readonly link: Link
-  readonly server: ServerConnection | null
-  /** Serial number, unique in the plane. */
-  readonly serial: number
-  /** Attaches a server connection; false: wait, and keep the rest of the bytes. */
-  acquire(): boolean
-  /** Puts a server connection that it has just got into its state, on `host.toServer`; `effects`: of what is sent next. */
-  prepare(effects: Effects | null): void
-  /** What has these effects, null: unknown ones, may not be sent before the server has answered what was. */
-  mustWait(effects: Effects | null): boolean
-  /** Something with these effects is about to be sent. */
-  foresee(effects: Effects): void
-  /** A statement with these effects is sent and will be executed. */
-  note(effects: Effects): void
-  /** A query with these effects has been sent. */
-  noteSent(effects: Effects): void
-  /** Null: it has never listened to anything that others hear for it. */
-  readonly listening: SessionListening | null
-  /** What is about to be sent changes what the session listens to; false: not yet. */
-  admitListening(facts: StatementFacts): boolean
-  pin(bits: number): void
-  /** A request that is answered with ReadyForQuery is on its way. */
-  noteRequest(): void
-  /** What follows cannot be taken at the moment. */
-  holdBack(): void
-  violate(message: string): void
-  terminate(): void
-  send(bytes: Uint8Array): void
-  /** The transaction status the client believes in while it has no server. */
-  readonly idleStatus: number
-}
 
 const writer = new MessageWriter()
 /** A message that must be seen whole may be this long; longer ones stream through, and are looked at meanwhile. */
 const SEEN_BYTES = READ_HEADROOM - HEADER_BYTES
 /** So much of those has to be there before anything is decided: names are at the beginning. */
 const HEAD_BYTES = 16_384
-/** What is not known yet of a text that streams: what it reads of sequences would have to be cleared away before. */
-const UNSEEN: Effects = { pins: 0, flags: FACT.readsSequence, settings: [], values: [] }
 
 /**
  * The way there: walks the headers of what a client sends, decides by them, and passes runs of messages on to the
@@ -63,21 +27,18 @@ export class RequestRelay {
   readonly #host: ClientHost
   readonly #session: RequestSession
   readonly statements: StatementRelay
-  readonly #listening = new ListeningStatements()
   /** Bytes of a message body still to come, and whether they go to the server. */
   #body = 0
   #bodyGoesOn = false
-  /** The Query whose body that is, if it is too long to be seen whole. */
-  #passing: PassingText | null = null
-  /** Answers the next request instead of a server. */
-  #rejection: ErrorFields | null = null
-  /** An extended query was rejected: everything up to its Sync is ignored. */
-  #ignoringToSync = false
+  readonly #text: QueryText
+  readonly #refusals: Refusals
 
   constructor(host: ClientHost, session: RequestSession) {
     this.#host = host
     this.#session = session
     this.statements = new StatementRelay(host, session)
+    this.#refusals = new Refusals(session)
+    this.#text = new QueryText(host)
   }
 
   /** A message has been sent in part: its server connection can serve nobody else. */
@@ -87,14 +48,14 @@ export class RequestRelay {
 
   /** The next request gets this error; the client stays. */
   reject(fields: ErrorFields): void {
-    this.#rejection = fields
+    this.#refusals.reject(fields)
   }
 
   /** The server is gone: what is left of a message goes nowhere. `toSync`: so does the rest of an extended query. */
   abort(toSync: boolean): void {
     this.#bodyGoesOn = false
-    this.#passing = null
-    this.#ignoringToSync = toSync
+    this.#text.abandon()
+    this.#refusals.ignoreToSync(toSync)
   }
 
   /** Returns where the first unused byte is: a part of a message, or requests that have to wait. */
@@ -108,7 +69,7 @@ export class RequestRelay {
         const stop = Math.min(end, at + this.#body)
         if (this.#bodyGoesOn) toServer.forward(source, at, stop)
         this.#body -= stop - at
-        if (this.#passing !== null) this.#pass(this.#passing, source, at, stop)
+        if (this.#text.isPassing) this.#pass(source, at, stop)
         at = stop
         continue
       }
@@ -128,23 +89,34 @@ export class RequestRelay {
     return at
   }
 
+  /** Some more of a text has been sent, before the server can have answered it. */
+  #pass(source: NativeBuffer, at: number, stop: number): void {
+    const facts = this.#text.pass(source, at, stop, this.#body === 0)
+    if (facts !== null && this.#bodyGoesOn) this.#session.noteSent(facts)
+  }
+
   /** One message whose header is at `at`. Returns its end, which may be past `end`; −1: keep it for later. */
   #message(source: NativeBuffer, at: number, stop: number, end: number): number {
     const type = source.bytes[at] as number
     this.#bodyGoesOn = false
-    if (this.#rejection !== null || this.#ignoringToSync) return this.#refuse(type, stop)
+    if (this.#refusals.any && type !== FRONTEND.terminate) {
+      this.#refusals.answer(type)
+      return stop
+    }
     if (this.#session.server?.queue.full) return this.#wait()
     if (this.#session.listening?.mayGoOn === false) return this.#hold()
     switch (type) {
       case FRONTEND.query:
         return this.#query(source, at, stop, end)
       case FRONTEND.parse:
+        return this.#parse(source, at, stop, end)
       case FRONTEND.bind:
+        return this.#bind(source, at, stop, end)
       case FRONTEND.describe:
       case FRONTEND.close:
         return this.#named(type, source, at, stop, end)
       case FRONTEND.execute:
-        return this.#request(source, at, stop, end, REPLY.execute)
+        return this.#execute(source, at, stop, end)
       case FRONTEND.sync:
         return this.#sync(source, at, stop, end)
       case FRONTEND.flush:
@@ -170,49 +142,36 @@ export class RequestRelay {
   #query(source: NativeBuffer, at: number, stop: number, end: number): number {
     // Nobody holds a server connection while the rest of a message is on its way, and nothing is looked at in vain.
     if (isTooShort(at, stop, end) || !this.#attached()) return -1
-    const passing = stop > end ? new PassingText() : null
-    const facts = this.#queryFacts(passing, source, at + HEADER_BYTES, stop, end)
-    // What is still to come may be anything.
-    const effects = passing === null ? facts : UNSEEN
-    if (passing === null && concernsListening(facts) && !this.#session.admitListening(facts)) return this.#hold()
+    const facts = this.#text.begin(source, at + HEADER_BYTES, stop, end)
+    const { isPassing } = this.#text
+    const effects = this.#text.effects(facts)
+    if (concernsListening(effects) && !this.#session.admitListening(effects)) return this.#hold()
     this.#session.prepare(effects)
-    if (this.#skipped()) return stop
-    if (this.#session.mustWait(passing === null ? facts : null)) return this.#hold()
+    if (this.#skipped()) return this.#abandonText(stop)
+    if (this.#session.mustWait(isPassing ? null : facts)) return this.#hold()
+    if ((facts.flags & FACT.executes) !== 0) this.#noteExecuted(source, facts)
     this.#session.foresee(effects)
     this.#session.note(effects)
-    this.statements.forgetUnnamed()
-    const named = (facts.flags & (FACT.executes | FACT.deallocates)) !== 0
-    const renamed = named && (facts.flags & FACT.several) === 0 && this.statements.query(source, at, stop, end, facts)
+    this.statements.noteQuery(facts, isPassing)
+    const named = (facts.flags & (FACT.executes | FACT.deallocates)) !== 0 && (facts.flags & FACT.several) === 0
+    const renamed = named && this.statements.inSql.rename(source, at, stop, end, facts)
     this.#push(REPLY.query)
     this.#session.noteRequest()
-    this.#passing = passing
     this.#bodyGoesOn = true
     return renamed ? stop : this.#forward(source, at, stop, end)
   }
 
-  /** Of what is there of a text. */
-  #queryFacts(
-    passing: PassingText | null,
-    source: NativeBuffer,
-    start: number,
-    stop: number,
-    end: number,
-  ): StatementFacts {
-    if (passing === null) {
-      this.#host.facts.read(source.bytes, start, stop - 1)
-      return this.#host.facts
-    }
-    passing.pass(source.bytes, start, end, false)
-    return passing.facts
+  #abandonText(stop: number): number {
+    this.#text.abandon()
+    return stop
   }
 
-  /** Some more of a text has been sent, before the server can have answered it. */
-  #pass(text: PassingText, source: NativeBuffer, at: number, stop: number): void {
-    const isLast = this.#body === 0
-    text.pass(source.bytes, at, isLast ? stop - 1 : stop, isLast)
-    if (!isLast) return
-    this.#passing = null
-    if (this.#bodyGoesOn) this.#session.noteSent(text.facts)
+  /** EXECUTE does what the statement does that it names. */
+  #noteExecuted(source: NativeBuffer, facts: StatementFacts): void {
+    const effects = this.statements.inSql.effectsOf(source, facts)
+    if (effects === null) return
+    this.#session.foresee(effects)
+    this.#session.note(effects)
   }
 
   #attached(): boolean {
@@ -229,37 +188,51 @@ export class RequestRelay {
     return this.#host.facts
   }
 
-  /** Messages that name a statement or portal. */
-  #named(type: number, source: NativeBuffer, at: number, stop: number, end: number): number {
+  /** What a statement does counts when it is executed. */
+  #parse(source: NativeBuffer, at: number, stop: number, end: number): number {
     if ((stop > end && stop - at <= SEEN_BYTES) || !this.#attached()) return -1
-    let facts: StatementFacts | null = null
-    if (type === FRONTEND.parse) {
-      const nameEnd = source.bytes.indexOf(0, at + HEADER_BYTES)
-      if (this.statements.isUncertain(source, at, nameEnd)) return this.#wait()
-      facts = this.#facts(source, nameEnd + 1, stop, end)
-      if (facts !== null && concernsListening(facts) && !this.#session.admitListening(facts)) return this.#hold()
-      if (facts !== null) this.#listening.note(source.bytes, at + HEADER_BYTES, nameEnd, facts)
-    } else if (
-      !this.#listening.isEmpty &&
-      type === FRONTEND.bind &&
-      !this.#admitBound(source, at, Math.min(stop, end))
-    ) {
-      return this.#hold()
-    }
+    if (this.statements.mustWait) return this.#wait()
+    const nameEnd = source.bytes.indexOf(0, at + HEADER_BYTES)
+    if (this.statements.isUncertain(source, at, nameEnd)) return this.#wait()
+    const facts = this.#facts(source, nameEnd + 1, stop, end)
     this.#session.prepare(facts)
     if (this.#skipped()) return stop
-    if (facts) {
-      this.#session.foresee(facts)
-      this.#session.note(facts)
-    }
+    if (facts) this.#session.foresee(facts)
     this.#bodyGoesOn = true
-    return this.statements.message(type, source, at, stop, end) ? stop : end
+    return this.statements.parse(source, at, stop, end, facts) ? stop : end
   }
 
-  /** A prepared LISTEN is as good as any. */
-  #admitBound(source: NativeBuffer, at: number, end: number): boolean {
-    const channels = this.#listening.bound(source.bytes, at + HEADER_BYTES, end)
-    return channels === null || this.#session.listening?.admit(channels) !== false
+  #bind(source: NativeBuffer, at: number, stop: number, end: number): number {
+    if ((stop > end && stop - at <= SEEN_BYTES) || !this.#attached()) return -1
+    if (this.statements.mustWait) return this.#wait()
+    const session = this.#session
+    const effects = this.statements.effectsOfBind(source, at, stop, end)
+    if (effects === undefined) return end
+    if (effects !== null && concernsListening(effects) && !session.admitListening(effects)) return this.#hold()
+    session.prepare(effects)
+    if (this.#skipped()) return stop
+    if (effects !== null && session.mustWait(effects)) return this.#hold()
+    this.statements.noteBind(effects)
+    this.#bodyGoesOn = true
+    this.statements.bind(source, at, stop, end)
+    return stop
+  }
+
+  #execute(source: NativeBuffer, at: number, stop: number, end: number): number {
+    this.statements.noteExecute()
+    return this.#request(source, at, stop, end, REPLY.execute)
+  }
+
+  /** Describe and Close. */
+  #named(type: number, source: NativeBuffer, at: number, stop: number, end: number): number {
+    if ((stop > end && stop - at <= SEEN_BYTES) || !this.#attached()) return -1
+    if (this.statements.mustWait) return this.#wait()
+    this.#session.prepare(null)
+    if (this.#skipped()) return stop
+    this.#bodyGoesOn = true
+    const isRight =
+      type === FRONTEND.describe ? this.statements.describe(source, at, stop) : this.statements.close(source, at, stop)
+    return isRight ? stop : end
   }
 
   #sync(source: NativeBuffer, at: number, stop: number, end: number): number {
@@ -338,30 +311,6 @@ export class RequestRelay {
     this.#host.toServer.insert(FLUSH)
     this.#session.holdBack()
     return -1
-  }
-
-  /** Answers in place of a server: an error for a whole query, silence for the rest of an extended one. */
-  #refuse(type: number, stop: number): number {
-    const session = this.#session
-    if (type === FRONTEND.terminate) {
-      session.terminate()
-      return stop
-    }
-    if (this.#ignoringToSync) {
-      if (type !== FRONTEND.sync) return stop
-      this.#ignoringToSync = false
-      writeReady(writer.reset(), session.idleStatus)
-      session.send(writer.bytes)
-      return stop
-    }
-    const fields = this.#rejection as ErrorFields
-    this.#rejection = null
-    writeError(writer.reset(), fields)
-    if (type === FRONTEND.query || type === FRONTEND.functionCall || type === FRONTEND.sync) {
-      writeReady(writer, session.idleStatus)
-    } else this.#ignoringToSync = true
-    session.send(writer.bytes)
-    return stop
   }
 }
 

@@ -15,6 +15,8 @@ import type { SessionState } from './session-state.ts'
 /** The session whose seat it is. */
 export interface SeatedSession {
   readonly slot: number
+  /** Serial number, unique in the plane. */
+  readonly serial: number
   readonly meter: ClientMeter
   readonly settings: SessionState
   readonly listening: SessionListening | null
@@ -70,6 +72,11 @@ export class ServerSeat implements PoolWaiter {
   /** Something that the client sent is not answered yet. */
   get isOwed(): boolean {
     return this.#server?.queue.owing === true
+  }
+
+  /** Other clients wait for a server connection of this pool. */
+  get isWanted(): boolean {
+    return (this.#choice?.current()?.waiting ?? 0) > 0
   }
 
   /** Why the pool has no server connection for it, if that is known. */
@@ -139,8 +146,8 @@ export class ServerSeat implements PoolWaiter {
     if (!this.#isFresh || server === null) return
     this.#isFresh = false
     this.#host.toServer.begin(server.link)
-    const { settings, listening } = this.#session
-    const preamble = settings.preamble(server, effects, listening?.preamble(server) ?? '')
+    const { settings, listening, serial } = this.#session
+    const preamble = settings.preamble(server, effects, serial, listening?.preamble(server) ?? '')
     if (preamble !== '') server.relay.questions.prepare(preamble, this.#host.toServer)
   }
 
@@ -167,7 +174,9 @@ export class ServerSeat implements PoolWaiter {
   giveBack(): void {
     const server = this.#server
     this.#have(null)
-    server?.detach()
+    if (server === null) return
+    if (this.#session.settings.leave()) server.hidesSettingsOf = this.#session.serial
+    server.detach()
   }
 
   /** Its server connection is gone; returns it. */

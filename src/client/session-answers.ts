@@ -12,11 +12,13 @@ import type { ClientReader } from './client-reader.ts'
 import type { ClientSlot } from './client-slot.ts'
 import type { Greeting } from './greeting.ts'
 import { describeLoss, explainLoss } from './loss.ts'
+import type { PinReview } from './pin-review.ts'
 import type { RequestRelay } from './request-relay.ts'
 import type { ServerSeat } from './server-seat.ts'
 import type { SessionDeadlines } from './session-deadlines.ts'
 import type { SessionListening } from './session-listening.ts'
-import type { SessionState, Settlement } from './session-state.ts'
+import type { Restored } from './session-settings.ts'
+import type { SessionState } from './session-state.ts'
 
 /** The session whose answers come. */
 export interface AnsweredSession {
@@ -45,6 +47,7 @@ export interface AnsweredParts {
   readonly reader: ClientReader
   readonly requests: RequestRelay
   readonly deadlines: SessionDeadlines
+  readonly review: PinReview
 }
 
 const writer = new MessageWriter()
@@ -63,9 +66,14 @@ export class SessionAnswers implements ReplySink {
     return this.#session.link
   }
 
-  onParameter(name: string, value: string): void {
-    this.#parts.state.report(name, value, this.#session.server)
-    if (name === 'application_name') this.#parts.memory.text('applicationName', value)
+  onParameter(name: string, value: string): string | null {
+    const shown = this.#parts.state.report(name, value, this.#session.server)
+    if (name === 'application_name' && shown !== null) this.#parts.memory.text('applicationName', shown)
+    return shown
+  }
+
+  onDeallocatedAll(): void {
+    this.#parts.requests.statements.cleared()
   }
 
   onPrepared(failure: ErrorFields | null): void {
@@ -88,7 +96,7 @@ export class SessionAnswers implements ReplySink {
     const { promised, unfinished } = queue
     session.listening?.onServerLost()
     seat.giveUp(requests.midMessage)
-    requests.statements.abandon()
+    requests.statements.book.abandon()
     requests.abort(unfinished)
     if (promised === 0 && !unfinished) requests.reject(failure)
     state.loseServer(state.transactionLost)
@@ -108,7 +116,9 @@ export class SessionAnswers implements ReplySink {
     const session = this.#session
     if (session.listening?.onInquired(rows) === true) return
     const server = session.server as ServerConnection
-    this.#tell(this.#parts.state.answer(rows, server), server)
+    const { state, review } = this.#parts
+    this.#tell(state.answer(rows, server), server)
+    review.answered()
     // Whatever the client has sent meanwhile has an end of its own.
     const isOver = server.queue.length === 0 && !server.inTransaction && !this.#parts.requests.midMessage
     if (isOver) session.onTransactionEnd()
@@ -125,11 +135,11 @@ export class SessionAnswers implements ReplySink {
   }
 
   onAnswered(entry: number): void {
-    this.#parts.requests.statements.answered(entry)
+    this.#parts.requests.statements.book.answered(entry)
   }
 
   onSkipped(entry: number): void {
-    this.#parts.requests.statements.skipped(entry)
+    this.#parts.requests.statements.book.skipped(entry)
   }
 
   onError(sqlstate: string): void {
@@ -164,10 +174,17 @@ export class SessionAnswers implements ReplySink {
 
   /** The client has got the ReadyForQuery of a transaction: something may have to be asked before the server is given back. */
   endTransaction(): void {
-    const { server } = this.#session
-    const inquiry = server === null ? '' : this.#parts.state.inquiry()
-    if (server === null || inquiry === '' || server.relay.questions.inquire(inquiry)) this.#session.onTransactionEnd()
-    else server.lose(server.link.failure, null)
+    const session = this.#session
+    const { server } = session
+    if (server !== null) this.#inquire(server)
+    if (session.server === server) session.onTransactionEnd()
+  }
+
+  #inquire(server: ServerConnection): void {
+    const { state, review } = this.#parts
+    const inquiry = state.inquiry()
+    if (inquiry === '') review.rest()
+    else if (!server.relay.questions.inquire(inquiry)) server.lose(server.link.failure, null)
   }
 
   onProgress(): void {
@@ -188,7 +205,7 @@ export class SessionAnswers implements ReplySink {
     const server = this.#parts.seat.lose()
     if (session.state === 'closing') return
     const { state, requests } = this.#parts
-    requests.statements.abandon()
+    requests.statements.book.abandon()
     if (state.ties === 0 && session.listening?.onServerLost() === true) {
       state.loseServer(false)
       session.goOn()
@@ -215,21 +232,17 @@ export class SessionAnswers implements ReplySink {
     session.send(writer.bytes)
   }
 
-  /** What DISCARD, RESET and DEALLOCATE have done on the server has happened to the session too. */
+  /** What statements have done on the server has happened to the session too. */
   #settle(server: ServerConnection, isIdle: boolean): void {
     const { statements } = this.#parts.requests
     statements.settle()
-    const effects = this.#parts.state.settle(server, isIdle)
-    if (effects.statements) {
-      server.statements.clear()
-      statements.clear()
-    }
-    this.#parts.memory.prepared(statements.count)
-    this.#tell(effects.restored, server)
+    const restored = this.#parts.state.settle(server, isIdle)
+    this.#parts.memory.prepared(statements.book.count)
+    this.#tell(restored, server)
   }
 
   /** Settings of the session that its server connection does not have. */
-  #tell(restored: Settlement['restored'], server: ServerConnection): void {
+  #tell(restored: Restored, server: ServerConnection): void {
     const { state, seat } = this.#parts
     if (state.parameters !== null && state.parameters !== server.parameters) seat.renew()
     if (restored.length === 0) return

@@ -12,8 +12,16 @@ import type { ServerPool } from '../server/server-pool.ts'
 import type { Subscriber } from '../server/subscriber.ts'
 import type { LimitValues, PoolDefaults } from '../shard/plane-values.ts'
 import { quoteIdentifier } from '../sql/server-identifier.ts'
+import { type Effects, FACT } from '../sql/statement-facts.ts'
 import { FATAL } from './client-host.ts'
 import { WaitingNotifications } from './waiting-notifications.ts'
+
+/** Whatever may change what a session listens to. */
+const LISTENING = FACT.listens | FACT.unlistens | FACT.discardsAll
+
+export function concernsListening(effects: Effects): boolean {
+  return (effects.flags & LISTENING) !== 0
+}
 
 /** What listening needs of the plane. */
 export interface ListeningHost {

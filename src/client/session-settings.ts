@@ -1,12 +1,25 @@
 import { STATUS } from '../protocol/message-type.ts'
 import type { Rows } from '../server/captured-rows.ts'
 import type { ServerConnection } from '../server/server-connection.ts'
+import { isCustom } from '../session/custom-names.ts'
 import { type Findings, type Inquiry, readFindings } from '../session/inquiry.ts'
 import type { ParameterRegistry, ParameterSet } from '../session/parameters.ts'
-import { isCustom, SettingChanges } from '../session/setting-changes.ts'
+import { SettingChanges } from '../session/setting-changes.ts'
 import type { Effects } from '../sql/statement-facts.ts'
 
 type Changes = [string, string | null][]
+/** Settings that the client has to be told of, with their values. */
+export type Restored = readonly (readonly [string, string | null])[]
+export const NOTHING: Restored = []
+
+/** What an inquiry has brought. */
+export interface Answer {
+  readonly restored: Restored
+  /** PIN bits of what lies in the server connection, if that was asked. */
+  readonly pins: number
+}
+
+const NO_ANSWER: Answer = { restored: NOTHING, pins: 0 }
 
 const ROLE = 'role'
 const NONE: ReadonlySet<string> = new Set()
@@ -27,7 +40,8 @@ export class SessionSettings {
   #initial: ParameterSet | null = null
   /** What the server connection is being asked. */
   #asked: Inquiry | null = null
-  /** Which of what it is asked for may have been reset. */
+  /** Which of what it is asked for the client has touched, and which may have been reset. */
+  #touched: ReadonlySet<string> = NONE
   #reset: ReadonlySet<string> = NONE
 
   constructor(registry: ParameterRegistry) {
@@ -117,22 +131,28 @@ export class SessionSettings {
     this.#asked = null
   }
 
-  /** The server reports a value that the client has been told. */
-  report(name: string, value: string, server: ServerConnection | null): void {
-    if (this.#parameters === null) return
-    this.#parameters = this.#registry.with(this.#parameters, name, value)
-    if (server === null) return
-    server.parameters = this.#parameters
+  /**
+   * The server reports a value. Returns what to tell the client, null: nothing. Where RESET has brought back the server's
+   * own default, that is the value of the client's startup packet.
+   */
+  report(name: string, value: string, server: ServerConnection | null): string | null {
+    if (this.#parameters === null || server === null) return value
+    const lower = name.toLowerCase()
+    const isReset = value === server.baseline.values.get(lower) && this.#changes.lastOf(lower) === null
+    const shown = isReset ? (this.#initial?.values.get(lower) ?? value) : value
+    const told = this.#parameters.values.get(lower)
+    this.#parameters = this.#registry.with(this.#parameters, name, shown)
     // It came in the client's encoding, which need not be ours.
     const isForeign = !/^[\0-\x7f]*$/.test(value) && !isUtf8(this.#parameters)
-    if (isForeign) this.#changes.touch(name.toLowerCase(), undefined, server.status !== STATUS.idle)
+    if (isForeign) this.#changes.touch(lower, undefined, server.status !== STATUS.idle)
+    return isReset && shown === told ? null : shown
   }
 
   /**
    * Everything sent is answered and no transaction is open: what is known is applied. Returns the settings that the client
    * has to be told, because the server reported its own default.
    */
-  settle(server: ServerConnection): Changes {
+  settle(server: ServerConnection): Restored {
     if (this.#parameters === null || !this.#changes.any || !this.#changes.known) return []
     const here: Changes = []
     const everywhere: Changes = []
@@ -145,33 +165,64 @@ export class SessionSettings {
     return this.#become(server, here, everywhere)
   }
 
-  /** What the server has to be asked, now that nothing else is going on; null when all is known. */
+  /** What the server has to be asked about the settings that were touched; null when all is known. */
   ask(): Inquiry | null {
     if (!this.#changes.any) return null
-    const names = [...new Set(this.#changes.all.map(([name]) => name))]
-    const named = names.filter((name) => !isCustom(name) && name !== ROLE)
-    const settings = names.some((name) => !isCustom(name))
-    this.#reset = new Set(this.#changes.all.filter(([, value]) => value === null).map(([name]) => name))
-    this.#asked = { customs: names.filter(isCustom), settings, named }
-    this.#changes.clear()
+    const names = this.#take()
+    const settings = [...names].some((name) => !isCustom(name))
+    this.#asked = { customs: [...names].filter(isCustom), settings, named: named(names), leftovers: false, scan: false }
     return this.#asked
   }
 
-  /** The server's answer; null when there is none. Returns what the client has to be told, null when nothing is known now. */
-  answer(rows: Rows | null, server: ServerConnection): Changes | null {
+  /** What the server has to be asked to know all that can be known. `scan`: also what its functions may have set. */
+  review(scan: boolean): Inquiry {
+    const names = this.#take()
+    const customs = new Set([...names, ...(this.#parameters?.values.keys() ?? []), ...this.#registry.customs])
+    this.#asked = {
+      customs: [...customs].filter(isCustom),
+      settings: true,
+      named: named(names),
+      leftovers: true,
+      scan,
+    }
+    return this.#asked
+  }
+
+  /** The names of what was touched, which is to be asked for now. */
+  #take(): ReadonlySet<string> {
+    const changes = this.#changes.all
+    this.#touched = new Set(changes.map(([name]) => name))
+    this.#reset = new Set(changes.filter(([, value]) => value === null).map(([name]) => name))
+    this.#changes.clear()
+    return this.#touched
+  }
+
+  /** The server's answer, null when there is none. Returns null when nothing is known now. */
+  answer(rows: Rows | null, server: ServerConnection): Answer | null {
     const asked = this.#asked
     this.#asked = null
-    if (asked === null || this.#parameters === null) return []
+    if (asked === null || this.#parameters === null) return NO_ANSWER
     const findings = rows === null ? null : readFindings(asked, rows)
     if (findings === null) {
-      for (const name of [...asked.customs, ...asked.named]) this.#changes.touch(name, undefined, false)
-      if (asked.settings) this.#changes.touch(ROLE, undefined, false)
+      for (const name of this.#touched) this.#changes.touch(name, undefined, false)
       return null
     }
-    const here: Changes = [...findings.customs]
+    const here = this.#customs(findings)
     if (findings.settings !== null) here.push(...this.#unlisted(server, findings), ...findings.settings)
     if (findings.role !== null) here.push([ROLE, this.#role(findings.role)])
-    return this.#become(server, here, [...here, ...this.#fallen(server, findings)])
+    const restored = this.#become(server, here, [...here, ...this.#fallen(server, findings)])
+    return { restored, pins: findings.pins }
+  }
+
+  /** Names that others use are empty here at most, unless this session has set them in a way that nobody has seen. */
+  #customs({ customs }: Findings): Changes {
+    const found: Changes = []
+    for (const [name, value] of customs) {
+      this.#registry.customs.add(name)
+      const isOwn = this.#touched.has(name) || this.#parameters?.values.has(name) === true
+      if (isOwn || (value !== null && value !== '')) found.push([name, value])
+    }
+    return found
   }
 
   /** Who has had a role may have given it up for good, whatever the login role's default is. */
@@ -204,15 +255,18 @@ export class SessionSettings {
   }
 
   /** The server connection has `here` now, the session `everywhere`. */
-  #become(server: ServerConnection, here: Changes, everywhere: Changes): Changes {
+  #become(server: ServerConnection, here: Changes, everywhere: Changes): Restored {
     const before = this.#parameters as ParameterSet
     server.parameters = this.#registry.change(server.parameters, here)
     const after = this.#registry.change(before, everywhere)
     this.#parameters = after
-    return everywhere.filter(
-      ([name, value]) => isReported(server, name) && server.parameters.values.get(name) !== value,
-    )
+    return everywhere.filter(([name, value]) => isReported(server, name) && before.values.get(name) !== value)
   }
+}
+
+/** Those that a session may be forbidden to see. */
+function named(names: ReadonlySet<string>): string[] {
+  return [...names].filter((name) => !isCustom(name) && name !== ROLE)
 }
 
 function isUtf8(parameters: ParameterSet): boolean {

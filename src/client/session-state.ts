@@ -6,12 +6,22 @@ import type { ServerConnection } from '../server/server-connection.ts'
 import { inquirySql } from '../session/inquiry.ts'
 import type { ParameterRegistry, ParameterSet } from '../session/parameters.ts'
 import { type Effects, FACT } from '../sql/statement-facts.ts'
-import { SessionSettings } from './session-settings.ts'
+import { NOTHING, type Restored, SessionSettings } from './session-settings.ts'
+import { settingsSql } from './settings-sql.ts'
 
 /** Pins that nothing the client says can end. */
 const LIFELONG = PIN.sessionMode | PIN.console | PIN.replication
-/** What a text resets, if it succeeds. */
-const RESETS = FACT.discardsAll | FACT.deallocatesAll
+/** Pins whose reason the server can be asked about. */
+const REVIEWABLE =
+  PIN.temporaryObject |
+  PIN.advisoryLock |
+  PIN.holdCursor |
+  PIN.listen |
+  PIN.sqlPrepare |
+  PIN.unknownFunction |
+  PIN.undecidedStatement
+/** Pins by what may have changed settings that no question finds. */
+const OPAQUE = PIN.unknownFunction | PIN.undecidedStatement
 const ENDS_TRANSACTION = FACT.commits | FACT.rollsBack | FACT.preparesTransaction
 /** Fails inside of a transaction, and says to whoever reads the server's log why. */
 const LOSE_TRANSACTION = 'BEGIN;ROLLBACK TO SAVEPOINT "the transaction was lost with its server connection"'
@@ -23,16 +33,6 @@ const FORGET_SEQUENCES = 'DISCARD SEQUENCES'
 /** `commit`: PREPARE TRANSACTION too, and whenever a COMMIT is among several. */
 export type TransactionEnding = 'none' | 'rollback' | 'commit'
 
-/** What became of statements that reset something. */
-export interface Settlement {
-  /** All prepared statements are gone. */
-  readonly statements: boolean
-  /** Settings that are again what the client gave at startup, which the server could not know. */
-  readonly restored: readonly (readonly [string, string | null])[]
-}
-
-const NOTHING: Settlement = { statements: false, restored: [] }
-
 /**
  * What makes a session this client's, besides its prepared statements: its settings, the reasons why it must keep its server
  * connection, and a transaction it believes in. Knows how to put a server connection into that state, and what to ask one
@@ -43,9 +43,15 @@ export class SessionState {
   readonly #pinned: (bits: number) => void
   readonly #settings: SessionSettings
   #pins = 0
+  /** Pins that the server is being asked about, and those that there was reason for since it was asked. */
+  #reviewed = 0
+  #pinnedSince = 0
+  #isOpaque = false
+  #isFreed = false
   /** PIN.setting is only there because an inquiry has failed. */
   #isUnanswered = false
-  #resets = 0
+  /** DISCARD ALL was sent, and nothing has failed since. */
+  #discards = false
   /** Since it got its server connection it has sent nothing but BEGIN. */
   #onlyBegun = false
   #transactionLost = false
@@ -79,7 +85,7 @@ export class SessionState {
 
   /** The server connection can be given to anybody, as it is. */
   get leavesNothing(): boolean {
-    return this.#pins === 0 && !this.#settings.isUnsettled
+    return this.#pins === 0 && !this.#isOpaque && !this.#settings.isUnsettled
   }
 
   get parameters(): ParameterSet | null {
@@ -108,6 +114,8 @@ export class SessionState {
   }
 
   pin(bits: number): void {
+    this.#pinnedSince |= bits
+    if ((bits & OPAQUE) !== 0) this.#isOpaque = true
     if ((this.#pins | bits) === this.#pins) return
     this.#pins |= bits
     this.#pinned(this.#pins)
@@ -122,26 +130,29 @@ export class SessionState {
   /** The server connection is gone. `transactionLost`: the client believes in a transaction that it had there. */
   loseServer(transactionLost: boolean): void {
     this.#transactionLost = transactionLost
-    this.#resets = 0
+    this.#discards = false
     this.#isRestoring = false
+    this.#isOpaque = false
     this.#settings.forget()
   }
 
   /**
-   * SQL that makes `server` this session's; empty when it is as it should be. `effects`: of what comes next. `channels`: SQL
-   * that listens to what the session listens to.
+   * SQL that makes `server` this session's; empty when it is as it should be. `effects`: of what comes next. `serial`: the
+   * session's number. `channels`: SQL that listens to what the session listens to.
    *
    * It is a transaction of its own: when it fails, what the client has sent behind it fails too, because the transaction is
    * still open, and nothing runs in another state than it should.
    */
-  preamble(server: ServerConnection, effects: Effects | null, channels: string): string {
+  preamble(server: ServerConnection, effects: Effects | null, serial: number, channels: string): string {
     this.#endsWith = 0
+    if (server.hidesSettingsOf === serial) this.#isOpaque = true
     const { parameters } = this.#settings
-    const fits = parameters === null || parameters === server.parameters
+    const hides = server.hidesSettingsOf !== 0 && server.hidesSettingsOf !== serial
+    const fits = parameters === null || (parameters === server.parameters && !hides)
     // The first text's own effects are noted next.
     this.#onlyBegun = effects === null || (effects.flags & FACT.readsSequence) === 0
     if (fits && this.#onlyBegun && !this.#transactionLost && channels === '') return ''
-    const difference = fits ? '' : this.#registry.difference(server.parameters, parameters, server.dialect)
+    const difference = fits ? '' : settingsSql(this.#registry, server, parameters, serial)
     if (!fits) server.parameters = parameters
     const changes = difference === '' || channels === '' ? difference + channels : `${difference};${channels}`
     this.#isRestoring = changes !== ''
@@ -185,11 +196,12 @@ export class SessionState {
     this.#onlyBegun &&= flags === FACT.begins
     if (server !== null && (flags & ENDS_TRANSACTION) !== 0) this.#end(flags, server.queue)
     if (pins !== 0) this.pin(pins)
-    this.#resets |= flags & RESETS
+    if ((flags & FACT.discardsAll) !== 0) this.#discards = true
     if ((flags & FACT.sets) !== 0) this.#settings.touch(effects, server)
     if ((flags & FACT.resetsAll) !== 0) this.#settings.touchAll(server, false)
     if ((flags & FACT.discardsAll) !== 0) this.#settings.touchAll(server, true)
     if ((flags & FACT.undoes) !== 0) this.#settings.undo()
+    if ((flags & FACT.frees) !== 0) this.#isFreed = true
   }
 
   /** The same for a query that has been sent already. */
@@ -199,43 +211,99 @@ export class SessionState {
     if ((effects.flags & ENDS_TRANSACTION) !== 0) this.#endsWith--
   }
 
-  /** The server reports a value that the client has been told. */
-  report(name: string, value: string, server: ServerConnection | null): void {
-    this.#settings.report(name, value, server)
+  /** A statement is sent that does nothing to the session. */
+  noteHarmless(): void {
+    this.#onlyBegun = false
+  }
+
+  /** A statement that touches settings is bound to a portal, to be executed later. */
+  bound(): void {
+    this.#settings.bound()
+  }
+
+  /** A portal is executed. */
+  executed(): void {
+    this.#settings.executed()
+  }
+
+  /** The server reports a value. Returns what to tell the client, null: nothing. */
+  report(name: string, value: string, server: ServerConnection | null): string | null {
+    return this.#settings.report(name, value, server)
   }
 
   /** Something failed: what was to be reset was not. */
   fail(): void {
-    this.#resets = 0
+    this.#discards = false
     this.#settings.undo()
   }
 
-  /** Everything sent has been answered. `isIdle`: no transaction is open. */
-  settle(server: ServerConnection, isIdle: boolean): Settlement {
-    const done = this.#resets
-    if (done === 0 && !(isIdle && this.#settings.isUnsettled)) return NOTHING
-    this.#resets = 0
-    if ((done & FACT.discardsAll) !== 0) this.#unpin(~LIFELONG)
-    return { statements: done !== 0, restored: isIdle ? this.#settings.settle(server) : [] }
+  /** Everything sent has been answered. `isIdle`: no transaction is open. Returns what the client has to be told. */
+  settle(server: ServerConnection, isIdle: boolean): Restored {
+    if (!isIdle) return NOTHING
+    if (this.#discards) {
+      this.#unpin(~LIFELONG)
+      this.#isOpaque = false
+    }
+    this.#discards = false
+    return this.#settings.isUnsettled ? this.#settings.settle(server) : NOTHING
   }
 
   /** What to ask the server before it can be given back; empty when all is known, or the session keeps it anyway. */
   inquiry(): string {
-    if ((this.#isUnanswered ? this.#pins & ~PIN.setting : this.#pins) !== 0) return ''
+    if (this.#pins !== 0) return ''
     const inquiry = this.#settings.ask()
     return inquiry === null ? '' : inquirySql(inquiry)
   }
 
-  /** The answer, null when there is none. Returns settings as `settle` does. */
-  answer(rows: Rows | null, server: ServerConnection): Settlement['restored'] {
-    const restored = this.#settings.answer(rows, server)
-    if (restored === null) {
+  /** The server can tell whether the reasons why the session keeps it are gone. */
+  get isReviewable(): boolean {
+    const pins = this.#isUnanswered ? this.#pins & ~PIN.setting : this.#pins
+    return this.#pins !== 0 && (pins & ~REVIEWABLE) === 0 && this.#settings.parameters !== null
+  }
+
+  /** Something was run on this server connection that may have changed settings which no question finds. */
+  get isOpaque(): boolean {
+    return this.#isOpaque
+  }
+
+  /** The server connection is given back. Returns `isOpaque`. */
+  leave(): boolean {
+    const isOpaque = this.#isOpaque
+    this.#isOpaque = false
+    return isOpaque
+  }
+
+  /** Something was run since the last time that may have ended the reason of a pin. */
+  takeFreed(): boolean {
+    const freed = this.#isFreed
+    this.#isFreed = false
+    return freed
+  }
+
+  /** What to ask the server to know whether it can be given back although something pinned the session. */
+  review(scan: boolean): string {
+    this.#reviewed = this.#pins & REVIEWABLE
+    this.#pinnedSince = 0
+    return inquirySql(this.#settings.review(scan))
+  }
+
+  /** The answer, null when there is none. Returns what the client has to be told. */
+  answer(rows: Rows | null, server: ServerConnection): Restored {
+    // Somebody else looks after that, by channels that others hear for the session.
+    const seen = server.listens ? ~PIN.listen : ~0
+    const asked = this.#reviewed & seen
+    this.#reviewed = 0
+    const answer = this.#settings.answer(rows, server)
+    if (answer === null) {
       this.#isUnanswered ||= (this.#pins & PIN.setting) === 0
       this.pin(PIN.setting)
-      return []
+      return NOTHING
     }
     if (this.#isUnanswered) this.#unpin(PIN.setting)
     this.#isUnanswered = false
-    return restored
+    // What has pinned since then was sent behind the question.
+    this.#unpin(asked & ~answer.pins & ~this.#pinnedSince)
+    this.pin(answer.pins & seen)
+    return answer.restored
   }
 }

@@ -1,22 +1,23 @@
 import type { NativeBuffer } from '../io/native.ts'
 import { FRONTEND, HEADER_BYTES, STATUS } from '../protocol/message-type.ts'
-import { SYNC, writeCloseStatement, writeParse } from '../protocol/messages.ts'
+import { writeCloseStatement, writeParse } from '../protocol/messages.ts'
 import { MessageWriter } from '../protocol/writer.ts'
 import { REPLY, SWALLOW, SYNTHESIZE } from '../server/reply-queue.ts'
 import type { ServerConnection } from '../server/server-connection.ts'
-import { type PreparedStatement, SessionStatements } from '../session/prepared-statements.ts'
-import { FACT, type StatementFacts } from '../sql/statement-facts.ts'
+import type { PreparedStatement } from '../session/prepared-statements.ts'
+import { type Effects, FACT, type StatementFacts } from '../sql/statement-facts.ts'
 import type { ClientHost } from './client-host.ts'
-import type { RequestSession } from './request-relay.ts'
-import { type StatementChange, StatementJournal } from './statement-journal.ts'
+import type { RequestSession } from './request-session.ts'
+import { SqlStatements } from './sql-statements.ts'
+import { NOTHING, StatementBook, UNNAMED } from './statement-book.ts'
 
 const writer = new MessageWriter()
 const STATEMENT = 0x53
+/** What touches settings, and what drops all prepared statements. */
+const TOUCHES = FACT.sets | FACT.resetsAll | FACT.discardsAll
+const CLEARS = FACT.deallocatesAll | FACT.discardsAll
 /** An empty text without parameters. */
 const EMPTY_TAIL = Buffer.from('\0\0\0')
-
-const NOTHING: StatementChange = { name: '', meant: null, statement: null, wasThere: false, unnamed: false }
-const UNNAMED: StatementChange = { ...NOTHING, unnamed: true }
 
 /**
  * Prepared statements over shared server connections: clients' names become ours, by text; a server connection that
@@ -26,32 +27,24 @@ const UNNAMED: StatementChange = { ...NOTHING, unnamed: true }
 export class StatementRelay {
   readonly #host: ClientHost
   readonly #session: RequestSession
-  #named: SessionStatements | null = null
-  #unnamed: Buffer | null = null
-  #lastUsed: PreparedStatement | null = null
-  #deallocating: { readonly name: string; readonly statement: PreparedStatement } | null = null
-  #journal: StatementJournal | null = null
+  readonly book: StatementBook
+  readonly inSql: SqlStatements
+  /** Where the names in the Bind at hand end, and the statement that it names, if it has one of ours. */
+  #portalEnd = 0
+  #nameEnd = 0
+  #bound: PreparedStatement | undefined = undefined
+  /** A statement that touches settings has been bound, once. */
+  #touching = false
+  /** The statement bound last drops all prepared statements. */
+  #clearing = false
+  /** DEALLOCATE ALL or DISCARD ALL was sent: which statements there are depends on whether it succeeds. */
+  #clears = false
 
   constructor(host: ClientHost, session: RequestSession) {
     this.#host = host
     this.#session = session
-  }
-
-  get count(): number {
-    return this.#named?.size ?? 0
-  }
-
-  /** DEALLOCATE ALL or DISCARD ALL has happened, or the session is over. */
-  clear(): void {
-    this.#named?.clear()
-    this.#unnamed = null
-  }
-
-  /** A simple query drops the unnamed statement. */
-  forgetUnnamed(): void {
-    this.#unnamed = null
-    const { server } = this.#session
-    if (server) server.unnamedOwner = 0
+    this.book = new StatementBook(host, session)
+    this.inSql = new SqlStatements(host, session, this.book)
   }
 
   /**
@@ -60,128 +53,122 @@ export class StatementRelay {
    */
   isUncertain(source: NativeBuffer, at: number, nameEnd: number): boolean {
     const { server } = this.#session
-    if (server === null || this.#named === null || !isAhead(server)) return false
-    return this.#named.get(source.bytes.toString('utf8', at + HEADER_BYTES, nameEnd)) !== undefined
-  }
-
-  /** Parse, Bind, Describe or Close at `at`. False when the client was found to be wrong and is closed. */
-  message(type: number, source: NativeBuffer, at: number, stop: number, end: number): boolean {
-    switch (type) {
-      case FRONTEND.parse:
-        return this.#parse(source, at, stop, end)
-      case FRONTEND.bind:
-        return this.#bind(source, at, stop, end)
-      case FRONTEND.describe:
-        return this.#describe(source, at, stop)
-      default:
-        return this.#close(source, at, stop)
-    }
+    if (server === null || this.book.count === 0 || !isAhead(server)) return false
+    return this.book.get(source.bytes.toString('utf8', at + HEADER_BYTES, nameEnd)) !== undefined
   }
 
   /**
-   * EXECUTE or DEALLOCATE, in a query of its own, of a statement that was prepared by the protocol: sent with the name that
-   * it has on the server. False when it names none of those.
+   * What executing the statement does that the Bind at `at` names; null: nothing, undefined: the message is malformed and
+   * the client closed. To be called before `bind`.
    */
-  query(source: NativeBuffer, at: number, stop: number, end: number, facts: StatementFacts): boolean {
-    const server = this.#session.server as ServerConnection
-    const { nameStart, nameStop } = facts
-    const name = identifier(source.bytes.toString('utf8', nameStart, nameStop))
-    const statement = this.#named?.get(name)
-    if (statement === undefined) return false
-    if (this.#ensure(server, statement)) {
-      // Should its Parse fail, the query that follows must not be skipped with it.
-      this.#host.toServer.insert(SYNC)
-      server.queue.push(REPLY.sync | SWALLOW)
+  effectsOfBind(source: NativeBuffer, at: number, stop: number, end: number): Effects | null | undefined {
+    const { bytes } = source
+    const portalEnd = bytes.indexOf(0, at + HEADER_BYTES)
+    const nameEnd = portalEnd < 0 ? -1 : bytes.indexOf(0, portalEnd + 1)
+    if (nameEnd < 0 || nameEnd >= Math.min(stop, end)) {
+      this.#session.violate('malformed Bind message')
+      return undefined
     }
-    if ((facts.flags & FACT.deallocates) !== 0) {
-      server.statements.delete(statement)
-      this.#deallocating = { name, statement }
+    this.#portalEnd = portalEnd
+    this.#nameEnd = nameEnd
+    const isUnnamed = nameEnd === portalEnd + 1
+    this.#bound = isUnnamed ? undefined : this.book.get(bytes.toString('utf8', portalEnd + 1, nameEnd))
+    return isUnnamed ? this.book.unnamedEffects : (this.#bound?.effects ?? null)
+  }
+
+  /** A statement with these effects, null: none, is being bound, to be executed later. */
+  noteBind(effects: Effects | null): void {
+    const session = this.#session
+    this.#clearing = effects !== null && (effects.flags & CLEARS) !== 0
+    if (effects === null) {
+      session.noteHarmless()
+      return
     }
-    const length = stop - at - 1 + statement.serverName.length - (nameStop - nameStart)
-    writer
-      .reset()
-      .byte(FRONTEND.query)
-      .int32(length)
-      .raw(source.bytes.subarray(at + HEADER_BYTES, nameStart))
-    this.#host.toServer.insert(writer.raw(Buffer.from(statement.serverName)).bytes)
-    this.#host.toServer.forward(source, nameStop, Math.min(stop, end))
-    return true
+    session.foresee(effects)
+    session.note(effects)
+    if ((effects.flags & TOUCHES) === 0) return
+    session.bound()
+    this.#touching = true
+  }
+
+  /** A portal is being executed, the one bound last in all likelihood. */
+  noteExecute(): void {
+    if (this.#touching) this.#session.executed()
+    if (this.#clearing) this.#clears = true
+  }
+
+  /** Nothing that names a statement can be sent before what was sent is answered. */
+  get mustWait(): boolean {
+    return this.#clears
+  }
+
+  /** A query with these facts is about to be sent; `isPartial`: more may be in it. */
+  noteQuery(facts: StatementFacts, isPartial: boolean): void {
+    if (isPartial || (facts.flags & CLEARS) !== 0) this.#clears = true
+    this.book.forgetUnnamed()
+  }
+
+  /** It has succeeded, which no rollback undoes. */
+  cleared(): void {
+    this.#clears = false
+    this.#session.server?.statements.clear()
+    this.book.clear()
   }
 
   /** Everything sent has been answered. */
   settle(): void {
-    if (this.#deallocating !== null) this.#named?.delete(this.#deallocating.name)
-    this.#deallocating = null
+    this.#clears = false
+    this.inSql.settle()
   }
 
   /** An error was answered. */
   failed(sqlstate: string): void {
-    this.#journal?.beginSkipping()
-    if (this.#deallocating !== null) this.#session.server?.statements.add(this.#deallocating.statement)
-    this.#deallocating = null
-    // "cached plan must not change result type": preparing it again must help, as it would have on a direct connection.
-    if (sqlstate === '0A000' && this.#lastUsed !== null) this.#host.statements.forget(this.#lastUsed)
+    this.#clears = false
+    this.book.beginSkipping()
+    this.inSql.failed()
+    if (sqlstate === '0A000') this.book.renewLastUsed()
   }
 
-  /** A Parse or Close was answered; others are none of ours. */
-  answered(entry: number): void {
-    const kind = entry & 0x0f
-    if (kind === REPLY.parse || kind === REPLY.close) this.#journal?.confirm()
-  }
-
-  /** An error skipped it: as if it had never been sent. */
-  skipped(entry: number): void {
-    const kind = entry & 0x0f
-    if (kind !== REPLY.parse && kind !== REPLY.close) return
-    const { server } = this.#session
-    if (server !== null && this.#journal?.takeBack(this.#named, server.statements) === true) this.forgetUnnamed()
-  }
-
-  /** The server connection is gone with whatever was on its way. */
-  abandon(): void {
-    this.#journal?.takeAllBack(this.#named)
-  }
-
-  #parse(source: NativeBuffer, at: number, stop: number, end: number): boolean {
+  /** Parse at `at`; false when the client was found to be wrong and is closed. `facts`: of its text, if it could be read. */
+  parse(source: NativeBuffer, at: number, stop: number, end: number, facts: StatementFacts | null): boolean {
     const server = this.#session.server as ServerConnection
     const nameEnd = source.bytes.indexOf(0, at + HEADER_BYTES)
     if (nameEnd < 0 || nameEnd >= Math.min(stop, end)) return this.#malformed('Parse')
     if (stop > end) {
       // Too long to keep, so it cannot be parsed again elsewhere; the session is pinned by now.
       this.#host.toServer.forward(source, at, end)
-      this.#note(REPLY.parse, UNNAMED)
+      this.book.note(REPLY.parse, UNNAMED)
       return true
     }
     const tail = source.bytes.subarray(nameEnd + 1, stop)
     if (nameEnd === at + HEADER_BYTES) {
-      this.#unnamed = keepUnnamed(this.#unnamed, tail)
-      server.unnamedOwner = this.#session.serial
-      this.#note(REPLY.parse, UNNAMED)
+      this.book.keepUnnamed(tail, facts?.keep() ?? null)
+      this.book.note(REPLY.parse, UNNAMED)
       this.#host.toServer.forward(source, at, stop)
       return true
     }
     const name = source.bytes.toString('utf8', at + HEADER_BYTES, nameEnd)
-    this.#named ??= new SessionStatements(this.#host.statements)
-    const statement = this.#named.add(name, tail)
+    const statement = this.book.add(name, tail)
     if (statement === null) {
       this.#duplicate(server, name, tail)
       return true
     }
+    if (statement.effects === undefined) statement.effects = facts?.keep() ?? null
     const isKnown = server.statements.use(statement)
     if (isKnown && !mayHaveFailed(server)) {
-      this.#note(REPLY.parse | SYNTHESIZE, { ...NOTHING, name })
+      this.book.note(REPLY.parse | SYNTHESIZE, { ...NOTHING, name })
       return true
     }
     writer.reset()
     if (isKnown) {
-      this.#note(REPLY.close | SWALLOW, { ...NOTHING, statement, wasThere: true })
+      this.book.note(REPLY.close | SWALLOW, { ...NOTHING, statement, wasThere: true })
       writeCloseStatement(writer, statement.serverName)
     } else {
-      this.#makeRoom(server)
+      this.book.makeRoom(server)
       writer.reset()
       server.statements.add(statement)
     }
-    this.#note(REPLY.parse, { ...NOTHING, name, statement })
+    this.book.note(REPLY.parse, { ...NOTHING, name, statement })
     writeParse(writer, statement.serverName, tail)
     this.#host.toServer.insert(writer.bytes)
     return true
@@ -192,23 +179,26 @@ export class StatementRelay {
     writeCloseStatement(writer.reset(), name)
     writeParse(writer, name, EMPTY_TAIL)
     writeParse(writer, name, tail)
-    this.#note(REPLY.close | SWALLOW, NOTHING)
-    this.#note(REPLY.parse | SWALLOW, NOTHING)
-    this.#note(REPLY.parse, NOTHING)
+    this.book.note(REPLY.close | SWALLOW, NOTHING)
+    this.book.note(REPLY.parse | SWALLOW, NOTHING)
+    this.book.note(REPLY.parse, NOTHING)
     this.#host.toServer.insert(writer.bytes)
     // The name stays behind in it, where nobody else may find it.
     server.retired = "it has a statement under a client's own name"
   }
 
-  #bind(source: NativeBuffer, at: number, stop: number, end: number): boolean {
+  /** Bind at `at`, which `effectsOfBind` has looked at. */
+  bind(source: NativeBuffer, at: number, stop: number, end: number): void {
     const { bytes } = source
-    const portalEnd = bytes.indexOf(0, at + HEADER_BYTES)
-    const nameEnd = portalEnd < 0 ? -1 : bytes.indexOf(0, portalEnd + 1)
-    if (nameEnd < 0 || nameEnd >= Math.min(stop, end)) return this.#malformed('Bind')
     const { toServer } = this.#host
-    const statement = this.#prepare(source, portalEnd + 1, nameEnd)
-    if (statement === null) toServer.forward(source, at, Math.min(stop, end))
+    const server = this.#session.server as ServerConnection
+    const portalEnd = this.#portalEnd
+    const nameEnd = this.#nameEnd
+    const statement = this.#bound
+    if (nameEnd === portalEnd + 1) this.book.prepareUnnamed(server)
+    if (statement === undefined) toServer.forward(source, at, Math.min(stop, end))
     else {
+      this.book.ensure(server, statement)
       const portal = bytes.subarray(at + HEADER_BYTES, portalEnd + 1)
       const shift = statement.serverName.length - (nameEnd - portalEnd - 1)
       writer
@@ -220,11 +210,11 @@ export class StatementRelay {
       toServer.insert(writer.bytes)
       toServer.forward(source, nameEnd + 1, Math.min(stop, end))
     }
-    this.#session.server?.queue.push(REPLY.bind)
-    return true
+    server.queue.push(REPLY.bind)
   }
 
-  #describe(source: NativeBuffer, at: number, stop: number): boolean {
+  /** Describe at `at`; false as for `parse`. */
+  describe(source: NativeBuffer, at: number, stop: number): boolean {
     const { bytes } = source
     const nameAt = at + HEADER_BYTES + 1
     if (stop <= nameAt || bytes[stop - 1] !== 0) return this.#malformed('Describe')
@@ -238,22 +228,23 @@ export class StatementRelay {
     return true
   }
 
-  #close(source: NativeBuffer, at: number, stop: number): boolean {
+  /** Close at `at`; false as for `parse`. */
+  close(source: NativeBuffer, at: number, stop: number): boolean {
     const { bytes } = source
     const nameAt = at + HEADER_BYTES + 1
     if (stop <= nameAt || bytes[stop - 1] !== 0) return this.#malformed('Close')
     const name = bytes.toString('utf8', nameAt, stop - 1)
     if (bytes[at + HEADER_BYTES] === STATEMENT) {
-      const statement = this.#named?.get(name)
+      const statement = this.book.get(name)
       if (statement !== undefined) {
         // It stays on the server connection, for whoever has the same text.
-        this.#named?.delete(name)
-        this.#note(REPLY.close | SYNTHESIZE, { ...NOTHING, name, meant: statement })
+        this.book.delete(name)
+        this.book.note(REPLY.close | SYNTHESIZE, { ...NOTHING, name, meant: statement })
         return true
       }
-      if (name === '') this.forgetUnnamed()
+      if (name === '') this.book.forgetUnnamed()
     }
-    this.#note(REPLY.close, NOTHING)
+    this.book.note(REPLY.close, NOTHING)
     this.#host.toServer.forward(source, at, stop)
     return true
   }
@@ -262,56 +253,13 @@ export class StatementRelay {
   #prepare(source: NativeBuffer, nameStart: number, nameEnd: number): PreparedStatement | null {
     const server = this.#session.server as ServerConnection
     if (nameStart === nameEnd) {
-      this.#prepareUnnamed(server)
+      this.book.prepareUnnamed(server)
       return null
     }
-    const statement = this.#named?.get(source.bytes.toString('utf8', nameStart, nameEnd))
+    const statement = this.book.get(source.bytes.toString('utf8', nameStart, nameEnd))
     if (statement === undefined) return null
-    this.#ensure(server, statement)
+    this.book.ensure(server, statement)
     return statement
-  }
-
-  /** Parses it on the server connection if that has not been done; true if it had to. */
-  #ensure(server: ServerConnection, statement: PreparedStatement): boolean {
-    this.#lastUsed = statement
-    if (server.statements.use(statement)) return false
-    this.#makeRoom(server)
-    server.statements.add(statement)
-    this.#note(REPLY.parse | SWALLOW, { ...NOTHING, statement })
-    writeParse(writer.reset(), statement.serverName, statement.tail)
-    this.#host.toServer.insert(writer.bytes)
-    return true
-  }
-
-  /** Whoever had the server connection before may have left an unnamed statement in it, which is not ours to bind. */
-  #prepareUnnamed(server: ServerConnection): void {
-    const { serial } = this.#session
-    if (server.unnamedOwner === serial) return
-    if (this.#unnamed === null) {
-      if (server.unnamedOwner === 0) return
-      server.unnamedOwner = 0
-      this.#note(REPLY.close | SWALLOW, NOTHING)
-      writeCloseStatement(writer.reset(), '')
-    } else {
-      server.unnamedOwner = serial
-      this.#note(REPLY.parse | SWALLOW, UNNAMED)
-      writeParse(writer.reset(), '', this.#unnamed)
-    }
-    this.#host.toServer.insert(writer.bytes)
-  }
-
-  #makeRoom(server: ServerConnection): void {
-    const evicted = server.statements.evict(this.#host.limits.preparedStatements)
-    if (evicted === null) return
-    this.#note(REPLY.close | SWALLOW, { ...NOTHING, statement: evicted, wasThere: true })
-    writeCloseStatement(writer.reset(), evicted.serverName)
-    this.#host.toServer.insert(writer.bytes)
-  }
-
-  #note(entry: number, change: StatementChange): void {
-    this.#session.server?.queue.push(entry)
-    this.#journal ??= new StatementJournal()
-    this.#journal.note(change)
   }
 
   #malformed(what: string): boolean {
@@ -328,18 +276,4 @@ function mayHaveFailed(server: ServerConnection): boolean {
 /** A Sync or query of the client's is not answered yet. */
 function isAhead({ queue }: ServerConnection): boolean {
   return queue.outstanding > ((queue.head & SWALLOW) === 0 ? 0 : 1)
-}
-
-/** Unquoted names are lower case. */
-function identifier(text: string): string {
-  return text.startsWith('"') ? text.slice(1, -1).replaceAll('""', '"') : text.toLowerCase()
-}
-
-/** Kept in the same buffer where it fits: most clients prepare the same few texts again and again. */
-function keepUnnamed(buffer: Buffer | null, tail: Buffer): Buffer {
-  if (buffer !== null && buffer.length === tail.length) {
-    tail.copy(buffer)
-    return buffer
-  }
-  return Buffer.from(tail)
 }

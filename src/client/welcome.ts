@@ -12,6 +12,7 @@ import { type ClientHost, FATAL } from './client-host.ts'
 import type { ClientSession } from './client-session.ts'
 import type { GreetedParts } from './greeting.ts'
 import { PoolChoice } from './pool-choice.ts'
+import { settingsSql } from './settings-sql.ts'
 import type { StartupRequest } from './startup.ts'
 
 const NO_CREDENTIAL: ServerCredential = { scram: null, password: null, md5Hash: null }
@@ -98,7 +99,7 @@ export class Welcome implements PoolWaiter {
     const { parameters } = this.#host
     const wanted = parameters.merge(server.baseline, this.#request.settings)
     this.#host.toServer.begin(server.link)
-    const sql = parameters.difference(server.parameters, wanted, server.dialect)
+    const sql = settingsSql(parameters, server, wanted, session.serial)
     server.relay.questions.prepare(sql || 'SELECT', this.#host.toServer)
     // The server reports how it spells what it reports, if that is news; what it does not is taken from the client.
     server.parameters = parameters.change(server.parameters, unreported(server, wanted))

@@ -2,14 +2,19 @@ import { READ_HEADROOM } from '../io/link.ts'
 import type { NativeBuffer } from '../io/native.ts'
 import { readErrorFields } from '../protocol/errors.ts'
 import { BACKEND, HEADER_BYTES, lengthAt } from '../protocol/message-type.ts'
-import { CLOSE_COMPLETE, type ErrorFields, PARSE_COMPLETE } from '../protocol/messages.ts'
+import { CLOSE_COMPLETE, type ErrorFields, PARSE_COMPLETE, writeParameterStatus } from '../protocol/messages.ts'
 import { readNotification } from '../protocol/notification.ts'
 import { MalformedMessage, MessageReader } from '../protocol/reader.ts'
+import { MessageWriter } from '../protocol/writer.ts'
 import { OwnQuestions } from './own-questions.ts'
 import { CAPTURE, REPLY, SWALLOW, SYNTHESIZE } from './reply-queue.ts'
 import type { ServerConnection } from './server-connection.ts'
 import type { ServerHost } from './server-host.ts'
 
+const writer = new MessageWriter()
+const LETTER_D = 0x44
+/** Tags of what drops all prepared statements. */
+const CLEARING_TAGS = [Buffer.from('DEALLOCATE ALL\0'), Buffer.from('DISCARD ALL\0')]
 /** Messages that change what we know are seen whole, unless they are longer than this. */
 const LONGEST_NOTABLE = READ_HEADROOM - HEADER_BYTES
 
@@ -141,6 +146,9 @@ export class ReplyRelay {
       case BACKEND.rowDescription:
         return this.#complete(REPLY.describe, source, at, stop)
       case BACKEND.commandComplete:
+        if (source.bytes[at + HEADER_BYTES] === LETTER_D) this.#noteTag(source.bytes, at, stop)
+        this.#copyingIn = false
+        return this.#complete(REPLY.execute, source, at, stop)
       case BACKEND.emptyQueryResponse:
       case BACKEND.portalSuspended:
         this.#copyingIn = false
@@ -161,6 +169,13 @@ export class ReplyRelay {
     }
     if ((queue.head & SWALLOW) === 0 && server.client) this.#host.toClient.forward(source, at, stop)
     return true
+  }
+
+  #noteTag(bytes: Buffer, at: number, stop: number): void {
+    const { queue, client } = this.#server
+    if ((queue.head & SWALLOW) !== 0 || client === null) return
+    const start = at + HEADER_BYTES
+    if (CLEARING_TAGS.some((tag) => tag.compare(bytes, start, stop) === 0)) client.onDeallocatedAll()
   }
 
   /** The answer to an extended-query message; within a simple query these messages end nothing. */
@@ -281,8 +296,12 @@ export class ReplyRelay {
     }
     server.parameters = this.#host.parameters.with(server.parameters, name, value)
     if ((server.queue.head & SWALLOW) !== 0 || !server.client) return true
-    this.#host.toClient.forward(source, at, stop)
-    server.client.onParameter(name, value)
+    const shown = server.client.onParameter(name, value)
+    if (shown === value) this.#host.toClient.forward(source, at, stop)
+    else if (shown !== null) {
+      writeParameterStatus(writer.reset(), name, shown)
+      this.#host.toClient.insert(writer.bytes)
+    }
     return true
   }
 }

@@ -18,8 +18,10 @@ export interface ServerLoss {
 /** The client that has a server connection, as the server's side sees it. None of these may throw. */
 export interface ReplySink {
   readonly link: Link
-  /** The server now reports this value; the client has been told. */
-  onParameter(name: string, value: string): void
+  /** The server now reports this value. Returns what to tell the client, null: nothing. */
+  onParameter(name: string, value: string): string | null
+  /** DEALLOCATE ALL or DISCARD ALL is done. */
+  onDeallocatedAll(): void
   /** The server connection listens, and this came. False: the client must not get it from there. */
   onNotification(notification: NotificationHead): boolean
   /** True: the client gets the ReadyForQuery with this status, the last one it is owed, from its session and not now. */

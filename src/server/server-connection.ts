@@ -71,6 +71,10 @@ export class ServerConnection implements ReadServer, HandshakeOwner {
   /** What its settings are now, and what they were after login. */
   parameters: ParameterSet
   baseline: ParameterSet
+  /** Serial number of a session that may have settings there that nobody knows of; 0: none has. */
+  hidesSettingsOf = 0
+  /** When its functions were last looked through for settings that they make. */
+  scannedAt = Number.NEGATIVE_INFINITY
   /** How settings are put there. */
   dialect: Dialect = { user: '', isSuperuser: false, isRaw: false }
   /** All that it reported at login, for the welcome of clients. */
@@ -297,6 +301,7 @@ export class ServerConnection implements ReadServer, HandshakeOwner {
     }
     if (this.#state === 'resetting') {
       this.parameters = this.baseline
+      this.hidesSettingsOf = 0
       this.statements.clear()
       this.unnamedOwner = 0
     }

@@ -173,13 +173,19 @@ export class TestWaiter implements PoolWaiter, ReplySink {
   onNotification(): boolean {
     return true
   }
+
   withholdsReady(): boolean {
     return false
   }
-  onParameter(): void {}
+
+  onParameter(_name: string, value: string): string {
+    return value
+  }
+
   onReady(): void {}
   onPrepared(): void {}
   onInquired(): void {}
+  onDeallocatedAll(): void {}
   onAnswered(): void {}
   onSkipped(): void {}
   onError(): void {}

@@ -1,3 +1,4 @@
+import { PIN, type PinReason } from '../memory/client-slots.ts'
 import { quoteText } from './setting-statements.ts'
 
 /** What a server connection is asked about the state of its session. */
@@ -8,36 +9,85 @@ export interface Inquiry {
   readonly settings: boolean
   /** Names of settings that a session may be forbidden to see: the inquiry fails then, rather than overlook them. */
   readonly named: readonly string[]
+  /** Whatever else may lie in the server connection. */
+  readonly leftovers: boolean
+  /** Settings of applications that functions and policies of the database name: they are asked for as well. */
+  readonly scan: boolean
 }
 
 /** What it answered. */
 export interface Findings {
   /** Settings with a value of the session's own, by lower-case name; null when that was not asked. */
   readonly settings: ReadonlyMap<string, string> | null
-  /** Values of the settings asked for by name; null for one that is not there. */
+  /** Values of the settings of applications; null for one that is not there. */
   readonly customs: ReadonlyMap<string, string | null>
   /** `none` or a role's name; null when that was not asked. */
   readonly role: string | null
+  /** PIN bits of what lies in the server connection. */
+  readonly pins: number
 }
 
-/** Values come as hexadecimal UTF-8, so that the client_encoding of the moment is of no importance. */
-const text = (value: string): string => `pg_catalog.encode(pg_catalog.convert_to(${value},'UTF8'),'hex')`
+/** The names of settings of applications in a text, as the second capture has it. */
+const CUSTOM_NAME = `(set_config|current_setting)\\s*\\(\\s*''([a-z_][a-z0-9_$]*(?:\\.[a-z_][a-z0-9_$]*)+)''`
 
-const current = (name: string): string => `pg_catalog.current_setting(${quoteText(name)},true)`
+/** What lies in a server connection, and how to find out. Transactions of others are of no importance here. */
+const LEFTOVERS: readonly (readonly [PinReason, string])[] = [
+  [
+    'temporaryObject',
+    `SELECT FROM pg_catalog.pg_depend WHERE refclassid OPERATOR(pg_catalog.=) 2615` +
+      ` AND refobjid OPERATOR(pg_catalog.=) pg_catalog.pg_my_temp_schema()`,
+  ],
+  [
+    'advisoryLock',
+    `SELECT FROM pg_catalog.pg_locks WHERE locktype OPERATOR(pg_catalog.=) 'advisory'` +
+      ` AND pid OPERATOR(pg_catalog.=) pg_catalog.pg_backend_pid()`,
+  ],
+  ['holdCursor', `SELECT FROM pg_catalog.pg_cursors WHERE is_holdable`],
+  ['sqlPrepare', `SELECT FROM pg_catalog.pg_prepared_statements WHERE from_sql`],
+  ['listen', `SELECT FROM pg_catalog.pg_listening_channels()`],
+]
+
+/** Text comes as hexadecimal UTF-8, so that the client_encoding of the moment is of no importance. */
+const hexOf = (value: string): string => `pg_catalog.encode(pg_catalog.convert_to(${value},'UTF8'),'hex')`
+
+const current = (name: string): string => `pg_catalog.current_setting(${name},true)`
 
 /**
- * One statement that answers an inquiry, in rows of kind, name or number, and value. Names are qualified: the session's
- * search_path may be anything.
+ * One statement that answers an inquiry, in rows of kind, name and value. Names are qualified: the session's search_path may
+ * be anything.
  */
 export function inquirySql(inquiry: Inquiry): string {
-  const values = inquiry.customs.map((name, at) => `('c','${at}',${text(current(name))})`)
-  if (!inquiry.settings) return `VALUES ${values.join(',')}`
-  values.push(`('r','',${text(current('role'))})`)
-  for (const name of inquiry.named) values.push(`('n','',${text(current(name))})`)
-  return (
-    `SELECT 's',name,${text('setting')} FROM pg_catalog.pg_settings WHERE source OPERATOR(pg_catalog.=) 'session'` +
-    ` UNION ALL VALUES ${values.join(',')}`
+  const values = inquiry.customs.map(
+    (name) => `('c','${Buffer.from(name).toString('hex')}',${hexOf(current(quoteText(name)))})`,
   )
+  if (!inquiry.settings) return `VALUES ${values.join(',')}`
+  values.push(`('r','',${hexOf(current("'role'"))})`)
+  for (const name of inquiry.named) values.push(`('n','',${hexOf(current(quoteText(name)))})`)
+  const parts = [
+    `SELECT 's',${hexOf('name')},${hexOf('setting')} FROM pg_catalog.pg_settings` +
+      ` WHERE source OPERATOR(pg_catalog.=) 'session'`,
+    `VALUES ${values.join(',')}`,
+  ]
+  if (inquiry.leftovers) {
+    for (const [reason, query] of LEFTOVERS) parts.push(`SELECT 'p','${reason}',NULL WHERE EXISTS(${query})`)
+  }
+  if (inquiry.scan) parts.push(scanSql())
+  return parts.join(' UNION ALL ')
+}
+
+/** Names that functions, policies and defaults of roles and databases use, with their values. */
+function scanSql(): string {
+  const named = (text: string, from: string): string =>
+    `SELECT pg_catalog.lower(m[2]) AS name FROM (SELECT ${text} AS t FROM ${from}) AS texts,` +
+    ` pg_catalog.regexp_matches(t,'${CUSTOM_NAME}','gi') AS m WHERE pg_catalog.strpos(t,'set') OPERATOR(pg_catalog.>) 0`
+  const names = [
+    named('prosrc', `pg_catalog.pg_proc WHERE pronamespace OPERATOR(pg_catalog.<>) 11`),
+    named('pg_catalog.pg_get_expr(polqual,polrelid)', 'pg_catalog.pg_policy'),
+    named('pg_catalog.pg_get_expr(polwithcheck,polrelid)', 'pg_catalog.pg_policy'),
+    `SELECT pg_catalog.lower(pg_catalog.split_part(c,'=',1)) FROM pg_catalog.pg_db_role_setting,` +
+      ` pg_catalog.unnest(setconfig) AS c WHERE c OPERATOR(pg_catalog.~) '^[A-Za-z0-9_$]+[.]'`,
+  ]
+  return `SELECT 'c',${hexOf('name')},${hexOf(current('name'))} FROM (${names.join(' UNION ')}) AS names`
 }
 
 /** What the rows mean; null when they are not the answer to that inquiry. */
@@ -45,17 +95,18 @@ export function readFindings(inquiry: Inquiry, rows: readonly (readonly (string 
   const settings = new Map<string, string>()
   const customs = new Map<string, string | null>()
   let role: string | null = null
+  let pins = 0
   for (const [kind, key, hex] of rows) {
-    if (key === null || key === undefined || hex === undefined) return null
-    const value = hex === null ? null : Buffer.from(hex, 'hex').toString('utf8')
-    if (kind === 'c') {
-      const name = inquiry.customs[Number(key)]
-      if (name === undefined) return null
-      customs.set(name, value)
-    } else if (kind === 's' && value !== null) settings.set(key.toLowerCase(), value)
+    if (typeof key !== 'string' || hex === undefined) return null
+    const value = hex === null ? null : decode(hex)
+    if (kind === 'c') customs.set(decode(key), value)
+    else if (kind === 's' && value !== null) settings.set(decode(key).toLowerCase(), value)
     else if (kind === 'r') role = value
+    else if (kind === 'p') pins |= PIN[key as PinReason]
     else if (kind !== 'n') return null
   }
-  const isWhole = customs.size === inquiry.customs.length && (role !== null) === inquiry.settings
-  return isWhole ? { settings: inquiry.settings ? settings : null, customs, role } : null
+  const isWhole = inquiry.customs.every((name) => customs.has(name)) && (role !== null) === inquiry.settings
+  return isWhole ? { settings: inquiry.settings ? settings : null, customs, role, pins } : null
 }
+
+const decode = (hex: string): string => Buffer.from(hex, 'hex').toString('utf8')

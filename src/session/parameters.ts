@@ -1,3 +1,4 @@
+import { CustomNames, isCustom } from './custom-names.ts'
 import { type Dialect, statementsBetween } from './setting-statements.ts'
 
 /** Parameters that a server reports but no client can set: they belong to the server, not to the session. */
@@ -34,6 +35,8 @@ const SWEEP_AT = 4096
 /** Makes and remembers parameter sets. One per plane. */
 export class ParameterRegistry {
   readonly #sets = new Map<string, ParameterSet>()
+  /** Names of settings of applications (`app.tenant`) that anybody has used, which no server lists. */
+  readonly customs: CustomNames = new CustomNames()
   #nextId = 1
 
   get size(): number {
@@ -111,6 +114,7 @@ export class ParameterRegistry {
     const key = names.map((name) => `${name}\0${values.get(name)}`).join('\0')
     const known = this.#sets.get(key)
     if (known) return known
+    for (const name of names) if (isCustom(name)) this.customs.add(name)
     const made = new ParameterSet(this.#nextId++, new Map(names.map((name) => [name, values.get(name) ?? ''])))
     this.#sets.set(key, made)
     return made

@@ -1,3 +1,5 @@
+import type { Effects } from '../sql/statement-facts.ts'
+
 /** A statement text with its parameter types, whoever prepared it under whatever name. */
 export class PreparedStatement {
   readonly id: number
@@ -5,6 +7,8 @@ export class PreparedStatement {
   readonly tail: Buffer
   /** The name it has on every server connection. */
   readonly serverName: string
+  /** What executing it does to a session; null: nothing, undefined: nobody has looked yet. */
+  effects: Effects | null | undefined = undefined
   /** Sessions that have it. */
   users = 0
 

@@ -1,8 +1,6 @@
-/** `app.tenant`: any name with a dot may be set, and no view lists it. */
-export const isCustom = (name: string): boolean => name.includes('.')
+import type { SettingValue } from '../sql/setting-scan.ts'
 
-/** What a text says of a setting: its value, null for the default, undefined when only the server knows. */
-export type SettingValue = string | null | undefined
+import { isCustom } from './custom-names.ts'
 
 /**
  * The settings that a client's statements have touched since the last time that all was answered and no transaction was
@@ -32,6 +30,11 @@ export class SettingChanges {
   /** All were made in a transaction that is open still, so that its end without success undoes them. */
   get onlyInTransaction(): boolean {
     return this.#onlyInTransaction
+  }
+
+  /** What was last said of this setting; undefined when only the server knows, or nobody has touched it. */
+  lastOf(name: string): SettingValue {
+    return this.#changes.findLast(([touched]) => touched === name)?.[1]
   }
 
   touch(name: string, value: SettingValue, inTransaction: boolean): void {

@@ -2,6 +2,7 @@ import { PIN } from '../memory/client-slots.ts'
 import { Lexer, TOKEN } from './lexer.ts'
 import { readSetConfig } from './set-config-call.ts'
 import {
+  FREES,
   FUNCTION,
   KEYWORD,
   KEYWORD_IN_DDL,
@@ -52,6 +53,8 @@ export class ExpressionScan {
   pins = 0
   /** currval or lastval is called. */
   readsSequence = false
+  /** Session-level locks are given up. */
+  frees = false
   #touched: string[] | null = null
   #settings = 0
   #first = 0
@@ -69,6 +72,7 @@ export class ExpressionScan {
   begin(): void {
     this.pins = 0
     this.readsSequence = false
+    this.frees = false
     this.#settings = 0
   }
 
@@ -228,7 +232,8 @@ export class ExpressionScan {
       this.pins |= PIN.unknownFunction
       return
     }
-    const pins = meaning & ~FUNCTION
+    const pins = meaning & ~(FUNCTION | FREES)
+    if ((meaning & FREES) !== 0) this.frees = true
     if ((pins & PIN.sequence) !== 0 && this.#isRead()) this.readsSequence = true
     else if ((pins & PIN.setting) !== 0) this.#setting()
     else this.pins |= pins

@@ -142,18 +142,24 @@ test('transaction control is told apart', () => {
 
 test('what discards and deallocates is told apart', () => {
   const table: readonly [string, string][] = [
-    ['discard all', 'discardsAll'],
-    ['DISCARD ALL', 'discardsAll'],
-    ['discard plans', ''],
-    ['discard sequences', ''],
-    ['discard temp', ''],
-    ['deallocate all', 'deallocatesAll'],
-    ['deallocate prepare all', 'deallocatesAll'],
-    ['deallocate p', 'deallocates'],
-    ['deallocate prepare p', 'deallocates'],
-    ['deallocate "all"', 'deallocates'],
+    ['discard all', 'discardsAll frees'],
+    ['DISCARD ALL', 'discardsAll frees'],
+    ['discard plans', 'frees'],
+    ['discard sequences', 'frees'],
+    ['discard temp', 'frees'],
+    ['deallocate all', 'deallocatesAll frees'],
+    ['deallocate prepare all', 'deallocatesAll frees'],
+    ['deallocate p', 'deallocates frees'],
+    ['deallocate prepare p', 'deallocates frees'],
+    ['deallocate "all"', 'deallocates frees'],
     ['execute p', 'executes'],
-    ['select 1; discard all', 'several discardsAll'],
+    ['drop table t', 'frees'],
+    ['alter table t drop column a', ''],
+    ['close c', 'frees'],
+    ['unlisten *', 'frees'],
+    ['select pg_advisory_unlock(1)', 'frees'],
+    ['select pg_advisory_unlock_all() from t', 'frees'],
+    ['select 1; discard all', 'several discardsAll frees'],
   ]
   for (const [sql, flags] of table) assert.equal(flagsOf(sql), flags, sql)
 })

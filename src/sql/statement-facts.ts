@@ -58,6 +58,8 @@ export interface Effects {
   /** Lower-case names of settings that are touched for longer than the transaction, and what becomes of each. */
   readonly settings: readonly string[]
   readonly values: readonly SettingValue[]
+  /** Channels that LISTEN names, as the server will know them. */
+  readonly channels: readonly string[]
 }
 
 /**
@@ -96,14 +98,9 @@ export class StatementFacts implements Effects {
 
   /** A copy that stays; null when executing it does nothing to its session. */
   keep(): Effects | null {
-    const { pins, flags, settings, values } = this
+    const { pins, flags, settings, values, channels } = this
     if (pins === 0 && (flags & ~FACT.several) === 0) return null
-    return { pins, flags, settings: [...settings], values: [...values] }
-  }
-
-  /** Somebody looks after what these PIN bits stand for: no reason to pin. */
-  lookedAfter(bits: number): void {
-    this.pins &= ~bits
+    return { pins, flags, settings: [...settings], values: [...values], channels: [...channels] }
   }
 
   /** `bytes[start, end)` is the text of a Query or Parse message, without its NUL. */
@@ -158,6 +155,7 @@ export class StatementFacts implements Effects {
     if (this.settings.length > 0) this.flags |= FACT.sets
     if (settingScan.resetsAll) this.flags |= FACT.resetsAll
     this.pins |= scan.pins | settingScan.pins
+    if (scan.frees) this.flags |= FACT.frees
     if (scan.readsSequence) this.flags |= FACT.readsSequence
     const isInBody = isComplete && this.#place === IN_EXPRESSIONS && scan.isInBody
     if (this.#lexer.ambiguous || isInBody) this.pins |= PIN.undecidedStatement
@@ -191,8 +189,16 @@ export class StatementFacts implements Effects {
         if (this.#preparesTransaction()) this.flags |= FACT.preparesTransaction
         else this.pins |= PIN.sqlPrepare
         break
+      case W.ends:
+        this.flags |= FACT.frees
+        break
+      case W.drop:
+        this.flags |= FACT.frees
+        this.#expressions(W.ddl)
+        return
       case W.deallocate:
       case W.discard:
+        this.flags |= FACT.frees
         this.#discard(first)
         break
       case W.execute:

@@ -5,6 +5,8 @@ import { WordTable } from './word-table.ts'
 
 /** A function that leaves at most the pins in its lower bits behind. */
 export const FUNCTION = 1 << 28
+/** Its call may end the reason of a pin. */
+export const FREES = 1 << 27
 /** May stand before a parenthesis without calling anything. */
 export const KEYWORD = 1
 /** The name after it is a table's, alias' or the like: a parenthesis then holds columns. */
@@ -65,6 +67,7 @@ export const W = {
   xml: FIRST_WORD + 44,
   /** Ends something that may have pinned. */
   ends: FIRST_WORD + 45,
+  drop: FIRST_WORD + 46,
   unlisten: FIRST_WORD + 60,
 } as const
 
@@ -102,7 +105,9 @@ const WORDS: WordTable = new WordTable([
   ...keywords('nextval setval currval lastval', FUNCTION | PIN.sequence),
   ['set_config', FUNCTION | PIN.setting],
   ['setseed', FUNCTION | PIN.randomSeed],
-  ...keywords('create alter drop comment grant revoke', W.ddl),
+  ...keywords('create alter comment grant revoke', W.ddl),
+  ['drop', W.drop],
+  ...keywords('pg_advisory_unlock pg_advisory_unlock_shared pg_advisory_unlock_all', FUNCTION | FREES),
   ...keywords('commit end', W.commit),
   ...keywords('rollback abort', W.rollback),
   ...keywords('temp temporary', W.temporary),

@@ -1,0 +1,82 @@
+import type { NativeBuffer } from '../io/native.ts'
+import { FRONTEND, HEADER_BYTES } from '../protocol/message-type.ts'
+import { SYNC } from '../protocol/messages.ts'
+import { MessageWriter } from '../protocol/writer.ts'
+import { REPLY, SWALLOW } from '../server/reply-queue.ts'
+import type { ServerConnection } from '../server/server-connection.ts'
+import type { PreparedStatement } from '../session/prepared-statements.ts'
+import { type Effects, FACT, type StatementFacts } from '../sql/statement-facts.ts'
+import type { ClientHost } from './client-host.ts'
+import type { StatementBook, StatementOwner } from './statement-book.ts'
+
+const writer = new MessageWriter()
+
+/** EXECUTE and DEALLOCATE in SQL of statements that the client has prepared by the protocol, under names of its own. */
+export class SqlStatements {
+  readonly #host: ClientHost
+  readonly #session: StatementOwner
+  readonly #book: StatementBook
+  #deallocating: { readonly name: string; readonly statement: PreparedStatement } | null = null
+
+  constructor(host: ClientHost, session: StatementOwner, book: StatementBook) {
+    this.#host = host
+    this.#session = session
+    this.#book = book
+  }
+
+  /** What executing the statement does that EXECUTE names; null: nothing, or it is none of the protocol's. */
+  effectsOf(source: NativeBuffer, facts: StatementFacts): Effects | null {
+    return this.#statementIn(source, facts)?.effects ?? null
+  }
+
+  #statementIn(source: NativeBuffer, { nameStart, nameStop }: StatementFacts): PreparedStatement | undefined {
+    return this.#book.get(identifier(source.bytes.toString('utf8', nameStart, nameStop)))
+  }
+
+  /**
+   * EXECUTE or DEALLOCATE, in a query of its own, of a statement that was prepared by the protocol: sent with the name that
+   * it has on the server. False when it names none of those.
+   */
+  rename(source: NativeBuffer, at: number, stop: number, end: number, facts: StatementFacts): boolean {
+    const server = this.#session.server as ServerConnection
+    const { nameStart, nameStop } = facts
+    const name = identifier(source.bytes.toString('utf8', nameStart, nameStop))
+    const statement = this.#book.get(name)
+    if (statement === undefined) return false
+    if (this.#book.ensure(server, statement)) {
+      // Should its Parse fail, the query that follows must not be skipped with it.
+      this.#host.toServer.insert(SYNC)
+      server.queue.push(REPLY.sync | SWALLOW)
+    }
+    if ((facts.flags & FACT.deallocates) !== 0) {
+      server.statements.delete(statement)
+      this.#deallocating = { name, statement }
+    }
+    const length = stop - at - 1 + statement.serverName.length - (nameStop - nameStart)
+    writer
+      .reset()
+      .byte(FRONTEND.query)
+      .int32(length)
+      .raw(source.bytes.subarray(at + HEADER_BYTES, nameStart))
+    this.#host.toServer.insert(writer.raw(Buffer.from(statement.serverName)).bytes)
+    this.#host.toServer.forward(source, nameStop, Math.min(stop, end))
+    return true
+  }
+
+  /** Everything sent has been answered. */
+  settle(): void {
+    if (this.#deallocating !== null) this.#book.delete(this.#deallocating.name)
+    this.#deallocating = null
+  }
+
+  /** An error was answered. */
+  failed(): void {
+    if (this.#deallocating !== null) this.#session.server?.statements.add(this.#deallocating.statement)
+    this.#deallocating = null
+  }
+}
+
+/** Unquoted names are lower case. */
+function identifier(text: string): string {
+  return text.startsWith('"') ? text.slice(1, -1).replaceAll('""', '"') : text.toLowerCase()
+}

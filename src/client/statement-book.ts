@@ -1,0 +1,162 @@
+import { writeCloseStatement, writeParse } from '../protocol/messages.ts'
+import { MessageWriter } from '../protocol/writer.ts'
+import { REPLY, SWALLOW } from '../server/reply-queue.ts'
+import type { ServerConnection } from '../server/server-connection.ts'
+import { type PreparedStatement, SessionStatements } from '../session/prepared-statements.ts'
+import type { Effects } from '../sql/statement-facts.ts'
+import type { ClientHost } from './client-host.ts'
+import { type StatementChange, StatementJournal } from './statement-journal.ts'
+
+const writer = new MessageWriter()
+/** A message that changes nothing, and one that changes the unnamed statement. */
+export const NOTHING: StatementChange = { name: '', meant: null, statement: null, wasThere: false, unnamed: false }
+export const UNNAMED: StatementChange = { ...NOTHING, unnamed: true }
+
+/** The session whose statements they are. */
+export interface StatementOwner {
+  readonly server: ServerConnection | null
+  /** Serial number, unique in the plane. */
+  readonly serial: number
+}
+
+/**
+ * A session's prepared statements, and which of them its server connection has: puts there what is missing, ahead of the
+ * message that needs it, and takes back what an error has skipped.
+ */
+export class StatementBook {
+  readonly #host: ClientHost
+  readonly #session: StatementOwner
+  #named: SessionStatements | null = null
+  #unnamed: Buffer | null = null
+  #lastUsed: PreparedStatement | null = null
+  #journal: StatementJournal | null = null
+  /** What executing the unnamed statement does to the session. */
+  unnamedEffects: Effects | null = null
+
+  constructor(host: ClientHost, session: StatementOwner) {
+    this.#host = host
+    this.#session = session
+  }
+
+  get count(): number {
+    return this.#named?.size ?? 0
+  }
+
+  get(name: string): PreparedStatement | undefined {
+    return this.#named?.get(name)
+  }
+
+  /** Null when the name is taken. */
+  add(name: string, tail: Buffer): PreparedStatement | null {
+    this.#named ??= new SessionStatements(this.#host.statements)
+    return this.#named.add(name, tail)
+  }
+
+  delete(name: string): void {
+    this.#named?.delete(name)
+  }
+
+  /** DEALLOCATE ALL or DISCARD ALL has happened, or the session is over. The unnamed one stays. */
+  clear(): void {
+    this.#named?.clear()
+  }
+
+  /** The unnamed statement is this one now. */
+  keepUnnamed(tail: Buffer, effects: Effects | null): void {
+    this.#unnamed = keepUnnamed(this.#unnamed, tail)
+    this.unnamedEffects = effects
+    const { server, serial } = this.#session
+    if (server) server.unnamedOwner = serial
+  }
+
+  /** A simple query drops the unnamed statement. */
+  forgetUnnamed(): void {
+    this.#unnamed = null
+    this.unnamedEffects = null
+    const { server } = this.#session
+    if (server) server.unnamedOwner = 0
+  }
+
+  /** "cached plan must not change result type": preparing it again must help, as it would have on a direct connection. */
+  renewLastUsed(): void {
+    if (this.#lastUsed !== null) this.#host.statements.forget(this.#lastUsed)
+  }
+
+  /** An error was answered; what it skips follows. */
+  beginSkipping(): void {
+    this.#journal?.beginSkipping()
+  }
+
+  /** A Parse or Close was answered; others are none of ours. */
+  answered(entry: number): void {
+    const kind = entry & 0x0f
+    if (kind === REPLY.parse || kind === REPLY.close) this.#journal?.confirm()
+  }
+
+  /** An error skipped it: as if it had never been sent. */
+  skipped(entry: number): void {
+    const kind = entry & 0x0f
+    if (kind !== REPLY.parse && kind !== REPLY.close) return
+    const { server } = this.#session
+    if (server !== null && this.#journal?.takeBack(this.#named, server.statements) === true) this.forgetUnnamed()
+  }
+
+  /** The server connection is gone with whatever was on its way. */
+  abandon(): void {
+    this.#journal?.takeAllBack(this.#named)
+  }
+
+  /** Parses it on the server connection if that has not been done; true if it had to. */
+  ensure(server: ServerConnection, statement: PreparedStatement): boolean {
+    this.#lastUsed = statement
+    if (server.statements.use(statement)) return false
+    this.makeRoom(server)
+    server.statements.add(statement)
+    this.note(REPLY.parse | SWALLOW, { ...NOTHING, statement })
+    writeParse(writer.reset(), statement.serverName, statement.tail)
+    this.#host.toServer.insert(writer.bytes)
+    return true
+  }
+
+  /** Whoever had the server connection before may have left an unnamed statement in it, which is not ours to bind. */
+  prepareUnnamed(server: ServerConnection): void {
+    const { serial } = this.#session
+    if (server.unnamedOwner === serial) return
+    if (this.#unnamed === null) {
+      if (server.unnamedOwner === 0) return
+      server.unnamedOwner = 0
+      this.note(REPLY.close | SWALLOW, NOTHING)
+      writeCloseStatement(writer.reset(), '')
+    } else {
+      server.unnamedOwner = serial
+      this.note(REPLY.parse | SWALLOW, UNNAMED)
+      writeParse(writer.reset(), '', this.#unnamed)
+    }
+    this.#host.toServer.insert(writer.bytes)
+  }
+
+  /** The least recently used statement makes room for another. */
+  makeRoom(server: ServerConnection): void {
+    const evicted = server.statements.evict(this.#host.limits.preparedStatements)
+    if (evicted === null) return
+    this.note(REPLY.close | SWALLOW, { ...NOTHING, statement: evicted, wasThere: true })
+    writeCloseStatement(writer.reset(), evicted.serverName)
+    this.#host.toServer.insert(writer.bytes)
+  }
+
+  /** What is sent now, is answered with this entry and changes this. */
+  note(entry: number, change: StatementChange): void {
+    this.#session.server?.queue.push(entry)
+    this.#journal ??= new StatementJournal()
+    this.#journal.note(change)
+  }
+}
+
+/** Kept in the same buffer where it fits: most clients prepare the same few texts again and again. */
+function keepUnnamed(buffer: Buffer | null, tail: Buffer): Buffer {
+  if (buffer !== null && buffer.length === tail.length) {
+    tail.copy(buffer)
+    return buffer
+  }
+  return Buffer.from(tail)
+}
