@@ -156,7 +156,7 @@ test('what discards and deallocates is told apart', () => {
     ['drop table t', 'frees'],
     ['alter table t drop column a', ''],
     ['close c', 'frees'],
-    ['unlisten *', 'frees'],
+    ['unlisten *', 'frees unlistens'],
     ['select pg_advisory_unlock(1)', 'frees'],
     ['select pg_advisory_unlock_all() from t', 'frees'],
     ['select 1; discard all', 'several discardsAll frees'],
