@@ -5,13 +5,15 @@ import { FdChannel } from './io/fd-channel.ts'
 import { READ_BYTES, READ_HEADROOM } from './io/link.ts'
 import { type NativeBuffer, SystemError } from './io/native.ts'
 import { OwnedFd } from './io/owned-fd.ts'
-import { Poller } from './io/poller.ts'
+import { HANG_UP, Poller, READABLE } from './io/poller.ts'
 import { READ_BUFFERS, ReadBuffers } from './io/read-buffers.ts'
 import { SendBatch } from './io/send-batch.ts'
 import { SharedMapping } from './io/shared-memory.ts'
 import { SubmissionRing } from './io/submission-ring.ts'
+import { encodePlaneMessage, MAX_PACKET_BYTES } from './memory/keeper-protocol.ts'
 import { PLANE } from './memory/plane-records.ts'
 import { openSharedState, type SharedState } from './memory/shared-state.ts'
+import { Adoption, type AdoptionReport } from './plane/adoption.ts'
 import { PlaneCommands } from './plane/commands.ts'
 import { ControlLink, type ControlLinkOwner } from './plane/control-link.ts'
 import { type Heap, IdleCollector } from './plane/idle-collector.ts'
@@ -19,6 +21,7 @@ import { KeeperLink } from './plane/keeper-link.ts'
 import { NO_VALUES } from './plane/no-values.ts'
 import { Plane } from './plane/plane.ts'
 import { Reactor, type ReactorHooks } from './plane/reactor.ts'
+import type { LogFields } from './server/server-host.ts'
 import { TimerWheel } from './util/timer-wheel.ts'
 
 export interface PlaneOptions {
@@ -36,6 +39,8 @@ export interface PlaneOptions {
   /** False: no io_uring, even where the kernel has it. */
   readonly useRing: boolean
   readonly heap: Heap
+  /** It is not on standby any more. */
+  readonly onActive: () => void
 }
 
 interface PlaneMemory {
@@ -46,15 +51,54 @@ interface PlaneMemory {
 }
 
 /**
- * A plane process from start to end. Order: map memory, build the tables, watch the keeper's channel, dial control; ready
- * for clients once control has sent values. Ends when the keeper goes or control says so; returns the exit code.
+ * A plane process from start to end. Order: map memory, then wait, as a standby, until the keeper says that it is this
+ * process's turn; build the tables, take over what the predecessor had, dial control; ready for clients once control has
+ * sent values. Ends when the keeper goes, or it or control says so; returns the exit code.
  */
 export function runPlane(options: PlaneOptions): number {
-  const { planeIndex, clock } = options
-  const { shared, reads, arena } = mapMemory(options)
+  const memory = mapMemory(options)
   const ring = openRing(options.useRing)
-  const sends = new SendBatch(ring.ring)
   const poller = new Poller(options.architecture)
+  const channelFd = new OwnedFd(options.channelFd)
+  const channel = new FdChannel(channelFd)
+  options.heap.collect()
+  if (!awaitTurn(poller, channelFd, channel)) return 0
+  options.onActive()
+  serve(options, { memory, ring, poller, channelFd, channel })
+  return 0
+}
+
+interface PlaneResources {
+  readonly memory: PlaneMemory
+  readonly ring: PlaneRing
+  readonly poller: Poller
+  readonly channelFd: OwnedFd
+  readonly channel: FdChannel
+}
+
+/**
+ * Says that this process is there, and sleeps until the keeper says anything, which is left for `KeeperLink` to read. False
+ * when the keeper is gone instead. Nothing is written to the shared memory until then: it is another process's.
+ */
+function awaitTurn(poller: Poller, fd: OwnedFd, channel: FdChannel): boolean {
+  const packet = Buffer.alloc(MAX_PACKET_BYTES)
+  channel.send(packet, encodePlaneMessage({ op: 'standby' }, packet), [])
+  let events = 0
+  const key = poller.add(fd, READABLE, {
+    onReady: (told) => {
+      events = told
+    },
+  })
+  while (events === 0) poller.dispatch(poller.wait(-1))
+  poller.remove(key, fd)
+  return (events & HANG_UP) === 0
+}
+
+/** The plane as the active one, to its end. */
+function serve(options: PlaneOptions, { memory, ring, poller, channelFd, channel }: PlaneResources): void {
+  const { planeIndex, clock } = options
+  const { shared, reads, arena } = memory
+  const sends = new SendBatch(ring.ring)
   const timers = new TimerWheel(clock())
   const plane: Plane = new Plane({
     planeIndex,
@@ -75,14 +119,30 @@ export function runPlane(options: PlaneOptions): number {
     drop: (server) => keeper.drop(server),
   })
   introduce(plane, shared, options)
-  const channelFd = new OwnedFd(options.channelFd)
-  const keeper = new KeeperLink(poller, new FdChannel(channelFd), channelFd, {
+  const keeper: KeeperLink = new KeeperLink(poller, channel, channelFd, {
     onNewClient: (client, fd) => plane.accept(client, fd),
+    onKeptClient: (client, fd) => adoption.addClient(client, fd),
+    onKeptServer: (server, fd) => adoption.addServer(server, fd),
+    onServe: () => {
+      report = adoption.complete()
+      // Not before: the slots that control's values would fill may be the predecessor's until now.
+      control.dial()
+    },
+    onRelease: () => reactor.stop(),
     onKeeperGone: () => reactor.stop(),
   })
+  const adoption = new Adoption(plane, keeper)
+  let report: AdoptionReport | null = null
   const control: ControlLink = dialControl(plane, options, {
     ready: () => {
       plane.log('info', `sends leave ${ring.description}`, { plane: planeIndex })
+      if (report !== null && report.clients > 0) {
+        plane.log(
+          'warn',
+          'the plane before this one is gone, and the sessions of its clients with it',
+          fieldsOf(report),
+        )
+      }
       keeper.ready()
     },
     exit: () => reactor.stop(),
@@ -93,13 +153,22 @@ export function runPlane(options: PlaneOptions): number {
     clock,
     planeHooks(plane, keeper, new IdleCollector(options.heap)),
   )
-  control.dial()
   reactor.run()
-  return 0
 }
 
-/** The ring if there can be one, and how sends leave in words. */
-function openRing(wanted: boolean): { readonly ring: SubmissionRing | null; readonly description: string } {
+function fieldsOf({ reasons, ...counts }: AdoptionReport): LogFields {
+  const listed = Object.entries(reasons).map(([reason, clients]) => `${reason}: ${clients}`)
+  return { ...counts, reason: listed.join(', ') }
+}
+
+interface PlaneRing {
+  readonly ring: SubmissionRing | null
+  /** How sends leave. */
+  readonly description: string
+}
+
+/** The ring if there can be one. */
+function openRing(wanted: boolean): PlaneRing {
   const alone = 'one by one'
   if (!wanted) return { ring: null, description: `${alone} (io_uring is switched off)` }
   try {
@@ -171,7 +240,10 @@ function planeHooks(plane: Plane, keeper: KeeperLink, collector: IdleCollector):
     wake: (now) => {
       plane.now = now
     },
-    afterEvent: () => plane.deferred.run(),
+    afterEvent: () => {
+      plane.deferred.run()
+      plane.progress[0] = 0
+    },
     settle: () => {
       turns++
       plane.settle()

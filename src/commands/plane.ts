@@ -17,7 +17,7 @@ export interface PlaneContext {
 /** `switchyard plane INDEX GENERATION RUN-DIRECTORY KEEPER-PID`, started by the keeper only. Does not return. */
 export async function plane(parameters: readonly string[], context: PlaneContext): Promise<number> {
   const [index = '', generation = '', runDirectory = '', keeperPid = ''] = parameters
-  context.setTitle(`switchyard: plane ${index}`)
+  context.setTitle(`switchyard: plane ${index} (standby)`)
   dieWithParent()
   // It died before the line above.
   if (context.parentPid !== Number(keeperPid)) return 1
@@ -33,5 +33,6 @@ export async function plane(parameters: readonly string[], context: PlaneContext
     clock: cheapMonotonicClock(),
     useRing: context.environment.SWITCHYARD_IO_URING !== 'off',
     heap: nodeHeap(),
+    onActive: () => context.setTitle(`switchyard: plane ${index}`),
   })
 }

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { type BufferArena, LARGEST_BUFFER_BYTES } from './buffer-arena.ts'
+import { BufferArena, LARGEST_BUFFER_BYTES } from './buffer-arena.ts'
 import { openArena } from './link-host.fixture.ts'
 
 const PAGE = 4096
@@ -70,3 +70,71 @@ for (const size of [PAGE, LARGEST_BUFFER_BYTES]) {
     assert.equal(zeroed.length, discarded.length)
   })
 }
+
+/** A second arena over the memory of a first one, as a plane's successor has it. */
+function successorOf(arena: BufferArena): { successor: BufferArena; discarded: [number, number][] } {
+  const discarded: [number, number][] = []
+  const successor = new BufferArena(arena.memory, (offset, bytes) => {
+    discarded.push([offset, bytes])
+    arena.memory.bytes.fill(0, offset, offset + bytes)
+  })
+  return { successor, discarded }
+}
+
+test('a successor keeps the buffers that are referred to, byte for byte, and can give all the rest', () => {
+  const { arena } = openArena(60 * PAGE)
+  const [, small, , large] = [PAGE, PAGE, 4 * PAGE, 16 * PAGE, PAGE].map((bytes) => arena.allocate(bytes))
+  assert.ok(small !== undefined && large !== undefined)
+  arena.memory.bytes.fill(7, arena.offset(small), arena.offset(small) + PAGE)
+  arena.memory.bytes.fill(8, arena.offset(large), arena.offset(large) + 16 * PAGE)
+  const { successor } = successorOf(arena)
+  successor.rebuild([large, small])
+  assert.deepEqual([successor.buffersInUse, successor.bytesInUse], [2, 17 * PAGE])
+  assert.deepEqual([successor.capacity(small), successor.capacity(large)], [PAGE, 16 * PAGE])
+  // 60 pages, one is the table.
+  const rest = [...exhaust(successor, 4 * PAGE), ...exhaust(successor, PAGE)]
+  assert.equal(successor.bytesInUse, 59 * PAGE)
+  for (const handle of rest) successor.memory.bytes.fill(1, successor.offset(handle), successor.offset(handle) + PAGE)
+  assert.ok(
+    successor.memory.bytes
+      .subarray(successor.offset(small))
+      .subarray(0, PAGE)
+      .every((byte) => byte === 7),
+  )
+  assert.ok(
+    successor.memory.bytes
+      .subarray(successor.offset(large))
+      .subarray(0, 16 * PAGE)
+      .every((byte) => byte === 8),
+  )
+  successor.release(small)
+  successor.release(large)
+})
+
+test('a successor with nothing to keep begins with an empty arena, whose pages are the kernel’s again', () => {
+  const { arena } = openArena(60 * PAGE)
+  const handles = exhaust(arena, PAGE)
+  const { successor, discarded } = successorOf(arena)
+  successor.rebuild([])
+  assert.deepEqual(discarded, [[PAGE, 59 * PAGE]])
+  assert.equal(successor.capacity(handles[3] as number), 0)
+  assert.deepEqual([successor.buffersInUse, successor.bytesInUse], [0, 0])
+  assert.equal(exhaust(successor, PAGE).length, 59)
+})
+
+test('what was free before is not free twice afterwards', () => {
+  const { arena } = openArena(60 * PAGE)
+  const [first, second] = [arena.allocate(PAGE), arena.allocate(PAGE)]
+  arena.release(first)
+  arena.rebuild([second])
+  const all = [second, ...exhaust(arena, PAGE)]
+  assert.equal(new Set(all).size, 59)
+  assert.equal(all.length, 59)
+})
+
+test('a handle that is none, or within another buffer, is an error and not a corruption', () => {
+  const { arena } = openArena(60 * PAGE)
+  const large = arena.allocate(16 * PAGE)
+  assert.throws(() => arena.rebuild([50]), /buffer 50 is not in the table/)
+  assert.throws(() => arena.rebuild([large, large]), /within another one/)
+})

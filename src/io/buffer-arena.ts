@@ -11,8 +11,8 @@ const WARM_BYTES = 4 * 1024 * 1024
 
 /**
  * Buffers for bytes that wait, in shared memory, so that they outlive the process. A handle is the page number, 0 is
- * none. Which pages are taken is a table in the same memory (one byte a page: class + 1 on a buffer's first page);
- * free lists are rebuilt from it.
+ * none. Which pages are taken is a table in the same memory (one byte a page: class + 1 on a buffer's first page); a
+ * successor calls `rebuild` with the handles that it goes on using.
  */
 export class BufferArena {
   readonly memory: NativeBuffer
@@ -68,6 +68,50 @@ export class BufferArena {
     this.#bytesInUse -= bytes
     if (list.length * bytes >= WARM_BYTES) this.#discard(handle * PAGE_BYTES, bytes)
     list.push(handle)
+  }
+
+  /**
+   * Takes over what another process left: the buffers `live` stay as they are, everything else is free, and its pages go
+   * back to the kernel. Throws when the table does not know one of them (its `capacity` is 0), or when two overlap.
+   */
+  rebuild(live: readonly number[]): void {
+    const table = this.memory.bytes
+    const kept = [...live].sort((a, b) => a - b).map((handle) => ({ handle, pages: this.#pagesOf(handle) }))
+    this.#inUse = 0
+    this.#bytesInUse = 0
+    for (const list of this.#free) list.length = 0
+    let at = this.#tablePages
+    for (const { handle, pages } of kept) {
+      if (pages === 0 || handle < at || handle + pages > this.#pages)
+        throw new Error(`buffer ${handle} is not in the table, or lies within another one`)
+      table.fill(0, at, handle)
+      this.#giveBack(at, handle)
+      this.#divide(at, handle)
+      table.fill(0, handle + 1, handle + pages)
+      at = handle + pages
+      this.#inUse++
+      this.#bytesInUse += pages * PAGE_BYTES
+    }
+    table.fill(0, at, this.#pages)
+    this.#giveBack(at, this.#pages)
+    this.#next = at
+  }
+
+  #pagesOf(handle: number): number {
+    return this.capacity(handle) / PAGE_BYTES
+  }
+
+  #giveBack(from: number, to: number): void {
+    if (to > from) this.#discard(from * PAGE_BYTES, (to - from) * PAGE_BYTES)
+  }
+
+  /** A gap becomes free buffers, as large as fit. */
+  #divide(from: number, to: number): void {
+    let at = from
+    for (let kind = CLASS_PAGES.length - 1; kind >= 0; kind--) {
+      const pages = CLASS_PAGES[kind] ?? 1
+      for (; at + pages <= to; at += pages) this.#free[kind]?.push(at)
+    }
   }
 
   /** First byte of a buffer, relative to `memory`. */

@@ -54,6 +54,7 @@ export class TestLinkHost implements LinkHost {
   readonly ciphertext: NativeBuffer = NativeBuffer.allocate(32_768)
   readonly deferred = new DeferredWork()
   readonly outbound: NativeBuffer = NativeBuffer.allocate(65_536)
+  readonly progress: Int32Array = new Int32Array(1)
 
   /** `ring`: sends leave in batches, at the end of each turn. */
   constructor(arenaBytes: number = 8 * 1024 * 1024, ring: SubmissionRing | null = null) {

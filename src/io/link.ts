@@ -1,4 +1,5 @@
 import type { Region } from '../memory/region.ts'
+import { slotMark } from '../memory/slot-mark.ts'
 import type { BufferArena } from './buffer-arena.ts'
 import { ByteStream, type SecureChannel, type StreamFields } from './byte-stream.ts'
 import type { Deferrable, DeferredWork } from './deferred.ts'
@@ -30,6 +31,8 @@ export interface LinkHost {
   /** Messages of our own on their way to a socket. */
   readonly outbound: NativeBuffer
   readonly deferred: DeferredWork
+  /** `[0]`: whose event is being served, as a `slotMark`; in shared memory, so that it outlives a crash. */
+  readonly progress: Int32Array
 }
 
 /** Indexes of the fields that a link keeps up to date in its slot; client and server slots share them. */
@@ -70,6 +73,7 @@ export class Link implements PollTarget, Deferrable, BatchedSender {
   readonly #owner: LinkOwner
   readonly #outbox: Outbox
   readonly #stream: ByteStream
+  readonly #mark: number
   #key = -1
   #interest = 0
   #reading = true
@@ -83,6 +87,7 @@ export class Link implements PollTarget, Deferrable, BatchedSender {
   constructor(host: LinkHost, owner: LinkOwner, region: Region, slot: number, fields: LinkFields, fd: OwnedFd) {
     this.#host = host
     this.#owner = owner
+    this.#mark = slotMark(region, slot)
     this.#outbox = new Outbox(host.arena, region, slot, fields)
     this.#stream = new ByteStream(fd, this.#outbox, host.ciphertext, region, slot, fields)
     this.#watch()
@@ -169,6 +174,7 @@ export class Link implements PollTarget, Deferrable, BatchedSender {
 
   runDeferred(): void {
     if (this.#closed) return
+    this.#host.progress[0] = this.#mark
     if (this.#isLost) this.#lost()
     else if (this.#reading) this.#owner.onReadable()
   }
@@ -241,6 +247,7 @@ export class Link implements PollTarget, Deferrable, BatchedSender {
   }
 
   onReady(events: number): void {
+    this.#host.progress[0] = this.#mark
     try {
       this.#serve(events)
     } catch (error) {

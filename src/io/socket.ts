@@ -106,6 +106,13 @@ export function localAddress(fd: OwnedFd): SocketAddress {
   return decodeSocketAddress(scratch.bytes, scratch.bytes.readInt32LE(VALUE_AT))
 }
 
+/** The other end of a connected socket; null when it is connected no more. */
+export function peerAddress(fd: OwnedFd): SocketAddress | null {
+  scratch.bytes.writeInt32LE(SOCKET_ADDRESS_BYTES, VALUE_AT)
+  if (native.getpeername(fd.fd, scratch.address, scratch.address + VALUE_AT) < 0) return null
+  return decodeSocketAddress(scratch.bytes, scratch.bytes.readInt32LE(VALUE_AT))
+}
+
 /** Tells the peer that no more bytes come; what is in the kernel's buffer still goes out. */
 export function shutdownWrite(fd: OwnedFd): void {
   native.shutdown(fd.fd, SHUT_WR)

@@ -1,12 +1,10 @@
 import { acceptClient } from '../io/listener.ts'
-import { AF_INET6, AF_UNIX } from '../io/native.ts'
 import { type Poller, READABLE } from '../io/poller.ts'
-import type { SocketAddress } from '../io/socket-address.ts'
 import type { Logger } from '../log.ts'
-import type { ListeningPlace } from '../memory/keeper-control-protocol.ts'
-import type { NewClient, SlotReference } from '../memory/keeper-protocol.ts'
+import type { NewClient } from '../memory/keeper-protocol.ts'
 import type { ClientListener } from './client-listeners.ts'
 import type { ClientTable } from './client-table.ts'
+import { newClient } from './new-client.ts'
 
 /** Clients taken from one listener before others get their turn. */
 const ACCEPTS_PER_TURN = 64
@@ -108,7 +106,8 @@ export class ClientIntake {
         this.#complain()
         break
       }
-      taker.announce(describe(this.#options.clients.hold(accepted.fd, taker.index), accepted.peer, place))
+      const slot = this.#options.clients.hold(accepted.fd, taker.index)
+      taker.announce(newClient(slot, accepted.peer, place.kind === 'tcp' ? place.port : 0))
     }
     this.look()
   }
@@ -134,12 +133,4 @@ export class ClientIntake {
     }
     return null
   }
-}
-
-function describe(slot: SlotReference, peer: SocketAddress, place: ListeningPlace): NewClient {
-  if (peer.family === AF_UNIX || place.kind === 'unix') {
-    return { ...slot, family: 1, remotePort: 0, localPort: 0, address: '' }
-  }
-  const family = peer.family === AF_INET6 ? 6 : 4
-  return { ...slot, family, remotePort: peer.port, localPort: place.port, address: peer.host }
 }

@@ -1,6 +1,6 @@
 import { OwnedFd } from '../io/owned-fd.ts'
 import { shutdownBoth } from '../io/socket.ts'
-import { CLIENT } from '../memory/client-slots.ts'
+import { CLIENT, CLIENT_F64, CLIENT_STATE } from '../memory/client-slots.ts'
 import type { SlotReference } from '../memory/keeper-protocol.ts'
 import type { Region } from '../memory/region.ts'
 import { SlotAllocator } from './slot-allocator.ts'
@@ -61,6 +61,26 @@ export class ClientTable {
     return true
   }
 
+  /** Every client of `plane`. */
+  of(plane: number): readonly SlotReference[] {
+    const clients: SlotReference[] = []
+    for (let slot = 0; slot < this.#fds.length; slot++) {
+      if (this.#fds[slot] === FREE || this.#planes[slot] !== plane) continue
+      clients.push({ slot, generation: this.#generation(slot) })
+    }
+    return clients
+  }
+
+  /**
+   * What its plane did with a client that is held: it never looked at it (`unseen`: no byte was read), serves it, or has
+   * closed its descriptor (`over`).
+   */
+  progress(slot: number): 'unseen' | 'served' | 'over' {
+    if (this.#slots.i32[this.#word(slot, CLIENT.state)] !== CLIENT_STATE.free) return 'served'
+    const at = slot * (this.#slots.recordBytes >> 3) + CLIENT_F64.connectedAt
+    return this.#slots.f64[at] === 0 ? 'unseen' : 'over'
+  }
+
   /** Ends every connection that `plane` served; returns how many there were. */
   releaseAllOf(plane: number): number {
     const before = this.#count
@@ -82,15 +102,15 @@ export class ClientTable {
   }
 
   #generation(slot: number): number {
-    return (this.#slots.i32[this.#at(slot)] ?? 0) >>> 0
+    return (this.#slots.i32[this.#word(slot, CLIENT.generation)] ?? 0) >>> 0
   }
 
   #wipe(slot: number, generation: number): void {
     this.#slots.clear(slot)
-    this.#slots.i32[this.#at(slot)] = generation
+    this.#slots.i32[this.#word(slot, CLIENT.generation)] = generation
   }
 
-  #at(slot: number): number {
-    return slot * (this.#slots.recordBytes >> 2) + CLIENT.generation
+  #word(slot: number, field: number): number {
+    return slot * (this.#slots.recordBytes >> 2) + field
   }
 }

@@ -8,7 +8,9 @@ import { ClientIntake } from './client-intake.ts'
 import type { ClientListener } from './client-listeners.ts'
 import { ClientTable } from './client-table.ts'
 import { ControlChild } from './control-child.ts'
+import { CrashRecord } from './crash-record.ts'
 import { PlaneChild } from './plane-child.ts'
+import { type Replacement, replacePlane } from './plane-replacement.ts'
 import { PollerWatch } from './poller-watch.ts'
 import { ServerTable } from './server-table.ts'
 
@@ -75,6 +77,7 @@ export class Keeper {
     this.#watch = new PollerWatch(this.#poller)
     const clients = new ClientTable(state.clients, geometry.ordinaryClientSlots)
     const servers = new ServerTable(state.servers)
+    const crashes = new CrashRecord({ shared: state, clients, servers, log, now })
     const memoryFd = memory.fd
     const child = { environment, memoryFd, log, now, onEnded: () => this.#onChildEnded() }
     this.#control = new ControlChild({
@@ -88,7 +91,8 @@ export class Keeper {
       const onGaveUp = (description: string): void => this.#onGaveUp(`plane ${index}`, description)
       const command = (generation: number) => options.planeCommand(index, generation)
       const onRoom = (): void => this.#intake.look()
-      return new PlaneChild({ ...child, index, command, poller: this.#poller, clients, servers, onRoom, onGaveUp })
+      const tables = { poller: this.#poller, clients, servers, crashes }
+      return new PlaneChild({ ...child, ...tables, index, command, onRoom, onGaveUp })
     })
     const { listeners } = options
     this.#intake = new ClientIntake({ poller: this.#poller, listeners, clients, takers: this.#planes, log, now })
@@ -108,6 +112,23 @@ export class Keeper {
   reload(): void {
     if (this.#control.send({ op: 'reload' })) return
     this.#options.log.warn('control is not running; it reads the configuration when it starts again')
+  }
+
+  /** Gives the work of one plane to a process that is started now, in order; says whether that came about. */
+  async replacePlane(index: number): Promise<Replacement> {
+    const plane = this.#planes[index]
+    if (plane === undefined) return { replaced: false, reason: `There is no plane ${index}.` }
+    const replacement = await replacePlane(plane)
+    if (replacement.replaced) this.#options.log.info({ plane: index }, `plane ${index} is another process now`)
+    else this.#options.log.error({ plane: index }, replacement.reason)
+    return replacement
+  }
+
+  /** Replaces the planes, one after another, until one cannot be. */
+  async upgrade(): Promise<void> {
+    for (const { index } of this.#planes) {
+      if (!(await this.replacePlane(index)).replaced) return
+    }
   }
 
   /** Ends everything, in the manner of `mode`; may be called again with a more urgent one. */
@@ -142,6 +163,9 @@ export class Keeper {
         if (this.#state === 'stopping') {
           this.#setDeadline(report.deadlineMs === null ? null : report.deadlineMs + PATIENCE_MS)
         }
+        return
+      case 'upgrade':
+        void this.upgrade()
         return
       case 'planes-exit':
         this.#intake.close()

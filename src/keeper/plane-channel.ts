@@ -2,26 +2,36 @@ import { FdChannel, type Received, type SendResult } from '../io/fd-channel.ts'
 import type { OwnedFd } from '../io/owned-fd.ts'
 import {
   encodeKeeperMessage,
+  type KeeperMessage,
   MAX_PACKET_BYTES,
   MAX_PACKET_DESCRIPTORS,
   type NewClient,
+  type SlotReference,
 } from '../memory/keeper-protocol.ts'
+import type { HandOver } from './hand-over.ts'
+
+/** The descriptor of a connection that is still held, asked when it is sent; null when it is gone. */
+export interface Descriptors {
+  client(slot: number): number | null
+  server(slot: number): number | null
+}
 
 /**
- * The keeper's end of the channel to one plane: clients are announced in batches and wait here while the plane does not
- * read. Owns its end of the channel.
+ * The keeper's end of the channel to one plane process. Messages wait here, in order, while the plane does not read; new
+ * clients wait until it has said that they may come. Owns its end of the channel.
  */
 export class PlaneChannel {
   readonly #channel: FdChannel
-  readonly #descriptor: (client: NewClient) => number | null
+  readonly #descriptors: Descriptors
   readonly #packet = Buffer.alloc(MAX_PACKET_BYTES)
-  #waiting: NewClient[] = []
+  #orders: KeeperMessage[] = []
+  #newClients: NewClient[] = []
+  #isOpen = false
   #isBacklogged = false
 
-  /** `descriptor`: of a client that is still held, asked when it is sent. */
-  constructor(fd: OwnedFd, descriptor: (client: NewClient) => number | null) {
+  constructor(fd: OwnedFd, descriptors: Descriptors) {
     this.#channel = new FdChannel(fd, MAX_PACKET_BYTES)
-    this.#descriptor = descriptor
+    this.#descriptors = descriptors
   }
 
   /** The last `flush` did not get rid of everything. */
@@ -29,8 +39,30 @@ export class PlaneChannel {
     return this.#isBacklogged
   }
 
+  /** How much waits: shrinks when a `flush` gets somewhere. */
+  get waiting(): number {
+    return this.#orders.length + this.#newClients.length
+  }
+
+  /** The plane is the successor of one that left this. */
+  handOver({ servers, clients, unseen }: HandOver): void {
+    for (const batch of packets(servers)) this.#orders.push({ op: 'keep-servers', servers: batch })
+    for (const batch of packets(clients)) this.#orders.push({ op: 'keep-clients', clients: batch })
+    this.#orders.push({ op: 'serve' })
+    this.#newClients.unshift(...unseen)
+  }
+
+  /** New clients may come. */
+  open(): void {
+    this.#isOpen = true
+  }
+
   announce(client: NewClient): void {
-    this.#waiting.push(client)
+    this.#newClients.push(client)
+  }
+
+  release(): void {
+    this.#orders.push({ op: 'release' })
   }
 
   /** Sends what waits, as far as the plane takes it. */
@@ -44,29 +76,76 @@ export class PlaneChannel {
     return this.#channel.receive()
   }
 
+  /** What a plane that is dead said last. */
+  *lastWords(): Generator<Received> {
+    // The kernel says once that the plane left packets of ours unread, before it gives out the plane's own.
+    for (let refusals = 0; refusals < 2; ) {
+      const received = this.#channel.receive()
+      if (received === 'empty') return
+      if (received === 'gone') refusals++
+      else yield received
+    }
+  }
+
   close(): void {
-    this.#waiting = []
+    this.#orders = []
+    this.#newClients = []
     this.#channel.close()
   }
 
   #sendWaiting(): SendResult {
-    while (this.#waiting.length > 0) {
-      const batch = this.#waiting.slice(0, MAX_PACKET_DESCRIPTORS)
-      const clients: NewClient[] = []
-      const fds: number[] = []
-      for (const client of batch) {
-        const fd = this.#descriptor(client)
-        if (fd === null) continue
-        clients.push(client)
-        fds.push(fd)
-      }
-      if (clients.length > 0) {
-        const length = encodeKeeperMessage({ op: 'new', clients }, this.#packet)
-        const result = this.#channel.send(this.#packet, length, fds)
-        if (result !== 'sent') return result
-      }
-      this.#waiting = this.#waiting.slice(batch.length)
+    for (let order = this.#orders[0]; order !== undefined; order = this.#orders[0]) {
+      const result = this.#send(order)
+      if (result !== 'sent') return result
+      this.#orders.shift()
+    }
+    while (this.#isOpen && this.#newClients.length > 0) {
+      const result = this.#send({ op: 'new', clients: this.#newClients.slice(0, MAX_PACKET_DESCRIPTORS) })
+      if (result !== 'sent') return result
+      this.#newClients = this.#newClients.slice(MAX_PACKET_DESCRIPTORS)
     }
     return 'sent'
   }
+
+  /** Whoever is gone by now is left out. */
+  #send(message: KeeperMessage): SendResult {
+    const fds: number[] = []
+    const { client, server } = this.#descriptors
+    switch (message.op) {
+      case 'new':
+        return this.#sendPacket({ op: 'new', clients: holders(message.clients, client, fds) }, fds)
+      case 'keep-clients':
+        return this.#sendPacket({ op: 'keep-clients', clients: holders(message.clients, client, fds) }, fds)
+      case 'keep-servers':
+        return this.#sendPacket({ op: 'keep-servers', servers: holders(message.servers, server, fds) }, fds)
+      case 'serve':
+      case 'release':
+        return this.#sendPacket(message, fds)
+    }
+  }
+
+  #sendPacket(message: KeeperMessage, fds: readonly number[]): SendResult {
+    return this.#channel.send(this.#packet, encodeKeeperMessage(message, this.#packet), fds)
+  }
+}
+
+/** Those that have a descriptor, which goes to `fds`. */
+function holders<T extends SlotReference>(
+  slots: readonly T[],
+  descriptor: (slot: number) => number | null,
+  fds: number[],
+): readonly T[] {
+  return slots.filter(({ slot }) => {
+    const fd = descriptor(slot)
+    if (fd !== null) fds.push(fd)
+    return fd !== null
+  })
+}
+
+function packets(slots: readonly SlotReference[]): readonly (readonly SlotReference[])[] {
+  const batches: (readonly SlotReference[])[] = []
+  for (let at = 0; at < slots.length; at += MAX_PACKET_DESCRIPTORS) {
+    batches.push(slots.slice(at, at + MAX_PACKET_DESCRIPTORS))
+  }
+  return batches
 }

@@ -37,6 +37,18 @@ export class ServerTable {
     return true
   }
 
+  /** The descriptor, for a system call made right now; null when none is kept. */
+  descriptor(slot: number): number | null {
+    return this.#held.get(slot)?.fd.fd ?? null
+  }
+
+  /** Every connection that is kept for `plane`. */
+  of(plane: number): readonly SlotReference[] {
+    return [...this.#held]
+      .filter(([, held]) => held.plane === plane)
+      .map(([slot, { generation }]) => ({ slot, generation }))
+  }
+
   /** Ends every connection of `plane` and frees its slots, kept ones or not; returns how many were kept. */
   releaseAllOf(plane: number): number {
     const before = this.#held.size

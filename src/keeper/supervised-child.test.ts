@@ -19,7 +19,7 @@ function supervise(...scripts: readonly string[]) {
       processes.push(child)
       return child
     },
-    died: (description) => diary.push(description),
+    died: ({ description }) => diary.push(description),
     gaveUp: (description) => diary.push(`gave up: ${description}`),
     ended() {
       diary.push('ended')
@@ -86,11 +86,80 @@ test('a program that cannot be started counts as a death', async () => {
   const gaveUp = Promise.withResolvers<string>()
   const hooks: ChildHooks = {
     spawn: () => spawn('/nonexistent/program'),
-    died: (description) => deaths.push(description),
+    died: ({ description }) => deaths.push(description),
     gaveUp: gaveUp.resolve,
     ended: () => {},
   }
   new SupervisedChild({ name: 'test', hooks, log, now: () => performance.now() }).start()
   assert.match(await gaveUp.promise, /could not be started: spawn \/nonexistent\/program ENOENT/)
   assert.equal(deaths.length, 5)
+})
+
+test('a child that makes room has its successor at once, and that is no failure', async () => {
+  const { child, diary, processes, ended } = supervise('exec sleep 60')
+  for (let round = 1; round <= 4; round++) {
+    if (round === 1) child.start()
+    child.ready()
+    child.release()
+    assert.equal(child.state, 'releasing')
+    processes[round - 1]?.kill('SIGTERM')
+    await lives(processes, round + 1)
+    // A failure would wait from the second one on.
+    assert.equal(child.state, 'starting')
+  }
+  child.stop()
+  child.kill()
+  await ended
+  assert.equal(diary.length, 6)
+})
+
+test('a child may be stopped while it makes room', async () => {
+  const { child, processes, ended } = supervise('exec sleep 60')
+  child.start()
+  child.ready()
+  child.release()
+  child.stop()
+  child.kill()
+  await ended
+  assert.equal(processes.length, 1)
+})
+
+test('a life that was given away is nobody’s concern here, and another one can be started', async () => {
+  const { child, diary, processes, ended } = supervise('exec sleep 60')
+  child.start()
+  child.giveAway()
+  assert.deepEqual([child.state, child.pid], ['idle', null])
+  const [first] = processes
+  assert.ok(first)
+  child.start()
+  first.kill('SIGKILL')
+  await once(first, 'exit')
+  assert.equal(child.state, 'starting')
+  assert.deepEqual(diary, [])
+  child.stop()
+  child.kill()
+  await ended
+  assert.deepEqual(diary, ['was killed by SIGKILL', 'ended'])
+})
+
+test('a crash is what a process does to itself', async () => {
+  const crashes: boolean[] = []
+  for (const script of ['exit 3', 'kill -SEGV $$', 'exit 0', 'kill -KILL $$', 'kill -TERM $$']) {
+    const died = Promise.withResolvers<boolean>()
+    const child: SupervisedChild = new SupervisedChild({
+      name: 'test',
+      hooks: {
+        spawn: () => spawn('/bin/sh', ['-c', script], { stdio: 'ignore' }),
+        died: ({ isCrash }) => died.resolve(isCrash),
+        gaveUp: () => {},
+        ended: () => {},
+      },
+      log,
+      now: () => performance.now(),
+    })
+    child.start()
+    child.stop()
+    crashes.push(await died.promise)
+  }
+  assert.deepEqual(crashes, [true, true, false, false, false])
 })

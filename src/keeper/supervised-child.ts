@@ -5,39 +5,53 @@ import { neverStarted, type RespawnRecord, respawnVerdict } from './respawn.ts'
 /**
  * One child process of the keeper, over all its lives.
  *
- * - idle: not started yet. `start` spawns.
+ * - idle: not started, or taken by somebody else. `start` spawns.
  * - starting: spawned. `ready` when it says so, or it dies.
  * - running: it serves.
  * - waiting: it died and its successor is due in a moment.
+ * - releasing: asked to make room; its death is no failure, and its successor starts at once.
  * - stopping: asked to end; its death is final.
  * - ended: reaped, no successor.
  */
-export type ChildState = 'idle' | 'starting' | 'running' | 'waiting' | 'stopping' | 'ended'
+export type ChildState = 'idle' | 'starting' | 'running' | 'waiting' | 'releasing' | 'stopping' | 'ended'
 
 const next: Record<ChildState, readonly ChildState[]> = {
   idle: ['starting', 'ended'],
-  starting: ['running', 'waiting', 'stopping', 'ended'],
-  running: ['waiting', 'stopping'],
-  waiting: ['starting', 'ended'],
+  starting: ['running', 'waiting', 'stopping', 'ended', 'idle'],
+  running: ['waiting', 'releasing', 'stopping', 'idle'],
+  waiting: ['starting', 'ended', 'idle'],
+  releasing: ['starting', 'stopping'],
   stopping: ['ended'],
   ended: [],
 }
 
+/** How a life ended. */
+export interface Ending {
+  /** For people: `was killed by SIGKILL`. */
+  readonly description: string
+  /** Its own doing: an exit code, a fault. Not when somebody else killed it, or it was asked to end. */
+  readonly isCrash: boolean
+}
+
 export interface ChildHooks {
-  /** Starts one life. Its channels belong to the caller. */
+  /** Starts one life, or provides one that was started before. Its channels belong to the caller. */
   spawn(): ChildProcess
   /** This life is over and reaped: nobody else holds its descriptors. */
-  died(description: string): void
+  died(ending: Ending): void
   /** It never came up; there is no use in trying on. */
   gaveUp(description: string): void
   /** Reaped for good. */
   ended(): void
+  /** The state is another one now. */
+  changed?(): void
 }
 
 export interface ChildOptions {
   /** For people: `plane 0`. */
   readonly name: string
   readonly hooks: ChildHooks
+  /** How often it may fail to come up at first; by default, as `respawnVerdict` says. */
+  readonly attempts?: number
   readonly log: Logger
   /** Monotonic milliseconds. */
   readonly now: () => number
@@ -72,9 +86,11 @@ export class SupervisedChild {
     this.#process = child
     child.on('error', (error) => {
       // Also emitted for a signal that could not be sent; then the child lives on.
-      if (child.pid === undefined) this.#onGone(child, `could not be started: ${error.message}`)
+      if (child.pid === undefined) {
+        this.#onGone(child, { description: `could not be started: ${error.message}`, isCrash: false })
+      }
     })
-    child.once('exit', (code, signal) => this.#onGone(child, describeExit(code, signal)))
+    child.once('exit', (code, signal) => this.#onGone(child, endingOf(code, signal)))
     this.#options.log.debug({ child: this.#options.name, childPid: child.pid }, `${this.#options.name} started`)
   }
 
@@ -91,9 +107,22 @@ export class SupervisedChild {
       if (this.#timer !== null) clearTimeout(this.#timer)
       this.#enter('ended')
       this.#options.hooks.ended()
-    } else if (this.#state === 'starting' || this.#state === 'running') {
+    } else if (this.#state === 'starting' || this.#state === 'running' || this.#state === 'releasing') {
       this.#enter('stopping')
     }
+  }
+
+  /** It runs, and is asked by the caller to end: its successor starts as soon as it has. */
+  release(): void {
+    this.#enter('releasing')
+  }
+
+  /** From here on this life is the caller's, who has its process already; `start` begins another one. */
+  giveAway(): void {
+    if (this.#timer !== null) clearTimeout(this.#timer)
+    this.#timer = null
+    this.#process = null
+    if (this.#state !== 'idle') this.#enter('idle')
   }
 
   /** Ends this life at once. */
@@ -101,17 +130,23 @@ export class SupervisedChild {
     this.#process?.kill('SIGKILL')
   }
 
-  #onGone(child: ChildProcess, description: string): void {
+  #onGone(child: ChildProcess, ending: Ending): void {
     if (this.#process !== child) return
-    const { hooks, log, name, now } = this.#options
+    const { hooks, log, name, now, attempts } = this.#options
+    const { description } = ending
     this.#process = null
-    hooks.died(description)
+    hooks.died(ending)
+    if (this.#state === 'releasing') {
+      this.start()
+      return
+    }
     if (this.#state === 'stopping') {
       this.#enter('ended')
       hooks.ended()
       return
     }
-    const verdict = respawnVerdict(this.#record, this.#readySince === null ? null : now() - this.#readySince)
+    const readyMs = this.#readySince === null ? null : now() - this.#readySince
+    const verdict = respawnVerdict(this.#record, { readyMs, isCrash: ending.isCrash }, attempts)
     this.#record = verdict.record
     if (verdict.action === 'give-up') {
       this.#enter('ended')
@@ -130,9 +165,14 @@ export class SupervisedChild {
   #enter(state: ChildState): void {
     if (!next[this.#state].includes(state)) throw new Error(`${this.#options.name}: ${state} while ${this.#state}`)
     this.#state = state
+    this.#options.hooks.changed?.()
   }
 }
 
-function describeExit(code: number | null, signal: NodeJS.Signals | null): string {
-  return signal === null ? `exited with code ${code}` : `was killed by ${signal}`
+/** What somebody else sends to end a process, the kernel included when memory is short. */
+const FOREIGN_SIGNALS: readonly (NodeJS.Signals | null)[] = ['SIGKILL', 'SIGTERM', 'SIGINT', 'SIGHUP']
+
+function endingOf(code: number | null, signal: NodeJS.Signals | null): Ending {
+  if (signal === null) return { description: `exited with code ${code}`, isCrash: code !== 0 }
+  return { description: `was killed by ${signal}`, isCrash: !FOREIGN_SIGNALS.includes(signal) }
 }

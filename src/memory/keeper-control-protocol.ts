@@ -41,6 +41,8 @@ export type ControlReport =
   | { readonly op: 'ready' }
   /** Somebody asked for a shutdown at the console: the keeper decides, and answers with `stop`. */
   | { readonly op: 'stop-please'; readonly mode: StopMode; readonly reason: string }
+  /** Every plane's work is to be given to a new process, one after another. */
+  | { readonly op: 'upgrade' }
   /** Stopping takes at most so long; null: nobody knows. */
   | { readonly op: 'stopping'; readonly deadlineMs: number | null }
   /** Clients are drained, and planes are told to exit: their ends are wanted from now on. */

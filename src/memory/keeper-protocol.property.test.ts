@@ -6,6 +6,7 @@ import {
   decodePlaneMessage,
   encodeKeeperMessage,
   encodePlaneMessage,
+  type KeeperMessage,
   KeeperProtocolError,
   MAX_PACKET_BYTES,
   type PlaneMessage,
@@ -29,10 +30,17 @@ const newClient = fc.record(
 
 test('every message of the keeper comes out as it went in', () => {
   const packet = Buffer.alloc(MAX_PACKET_BYTES)
+  const message: fc.Arbitrary<KeeperMessage> = fc.oneof(
+    fc.array(newClient, { maxLength: 64 }).map((clients) => ({ op: 'new' as const, clients })),
+    references(64).map((clients) => ({ op: 'keep-clients' as const, clients })),
+    references(64).map((servers) => ({ op: 'keep-servers' as const, servers })),
+    fc.constant({ op: 'serve' as const }),
+    fc.constant({ op: 'release' as const }),
+  )
   fc.assert(
-    fc.property(fc.array(newClient, { maxLength: 64 }), (clients) => {
-      const length = encodeKeeperMessage({ op: 'new', clients }, packet)
-      assert.deepEqual(decodeKeeperMessage(packet.subarray(0, length)), { op: 'new', clients })
+    fc.property(message, (value) => {
+      const length = encodeKeeperMessage(value, packet)
+      assert.deepEqual(decodeKeeperMessage(packet.subarray(0, length)), value)
     }),
   )
 })
@@ -40,6 +48,7 @@ test('every message of the keeper comes out as it went in', () => {
 test('every message of a plane comes out as it went in', () => {
   const packet = Buffer.alloc(MAX_PACKET_BYTES)
   const message: fc.Arbitrary<PlaneMessage> = fc.oneof(
+    fc.constant({ op: 'standby' as const }),
     fc.constant({ op: 'ready' as const }),
     references(250).map((clients) => ({ op: 'gone' as const, clients })),
     references(64).map((servers) => ({ op: 'put' as const, servers })),

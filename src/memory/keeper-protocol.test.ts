@@ -38,6 +38,17 @@ test('the longest legal packets fit the announced buffer', () => {
   assert.deepEqual(decodePlaneMessage(packet.subarray(0, length)), { op: 'gone', clients })
 })
 
+test('what a plane’s successor is given comes with one descriptor each, so no more of it fits a packet than of new clients', () => {
+  const kept = Array(MAX_PACKET_DESCRIPTORS + 1).fill({ slot: 1, generation: 1 })
+  assert.throws(() => encodeKeeperMessage({ op: 'keep-clients', clients: kept }, packet), /65 records/)
+  assert.throws(() => encodeKeeperMessage({ op: 'keep-servers', servers: kept }, packet), /65 records/)
+  for (const op of [6, 7]) {
+    const length = encodePlaneMessage({ op: 'gone', clients: kept }, packet)
+    packet[0] = op
+    assert.throws(() => decodeKeeperMessage(packet.subarray(0, length)), /65 records in one packet/)
+  }
+})
+
 test('more records than a packet carries are refused by the sender', () => {
   const many = Array(MAX_PACKET_REFERENCES + 1).fill({ slot: 1, generation: 1 })
   assert.throws(() => encodePlaneMessage({ op: 'drop', servers: many }, packet), /251 records in one packet/)
@@ -65,9 +76,12 @@ test('bytes behind the last record, unknown operations and families are errors',
   const length = encodeKeeperMessage({ op: 'new', clients: [client] }, packet)
   packet[length] = 0
   assert.throws(() => decodeKeeperMessage(packet.subarray(0, length + 1)), /1 bytes behind/)
-  assert.throws(() => decodeKeeperMessage(Buffer.from([9, 0, 0, 0])), /operation 9 from the keeper/)
+  assert.throws(() => decodeKeeperMessage(Buffer.from([10, 0, 0, 0])), /operation 10 from the keeper/)
   assert.throws(() => decodePlaneMessage(Buffer.from([9, 0, 0, 0])), /operation 9 from a plane/)
   assert.throws(() => decodePlaneMessage(Buffer.from([2, 0, 1, 0])), /READY with records/)
+  assert.throws(() => decodePlaneMessage(Buffer.from([10, 0, 0, 0, 0])), /STANDBY with records/)
+  assert.throws(() => decodeKeeperMessage(Buffer.from([8, 0, 1, 0])), /SERVE with records/)
+  assert.throws(() => decodeKeeperMessage(Buffer.from([9, 0, 0, 0, 0])), /RELEASE with records/)
   packet[4 + 12] = 5
   assert.throws(() => decodeKeeperMessage(packet.subarray(0, length)), /address family 5/)
 })

@@ -3,18 +3,25 @@
  * slots, and descriptors ride along in the order of the records. Bulk state is in shared memory, never here.
  *
  *   packet    op u8, zero u8, count u16, then `count` records; integers are little-endian
- *   NEW       keeper → plane  slot u32, generation u32, remote port u16, local port u16, family u8, length u8, address
- *                             one descriptor per record; the plane owns it from here on
- *   READY     plane → keeper  no records: this plane serves clients from now on
- *   GONE      plane → keeper  slot u32, generation u32: the plane closed its descriptor of that client
- *   PUT       plane → keeper  slot u32, generation u32 of a server connection, one descriptor per record to keep
- *   DROP      plane → keeper  slot u32, generation u32: the plane closed that server connection
+ *   STANDBY       plane → keeper  no records: booted, and waits for its predecessor's end
+ *   KEEP-SERVERS  keeper → plane  slot u32, generation u32: a server connection that the predecessor had
+ *   KEEP-CLIENTS  keeper → plane  slot u32, generation u32: a client that the predecessor had
+ *                                 both with one descriptor per record, which the plane owns from here on
+ *   SERVE         keeper → plane  no records: that was all of the predecessor, which is gone; serve from now on
+ *   READY         plane → keeper  no records: clients may come
+ *   NEW           keeper → plane  slot u32, generation u32, remote port u16, local port u16, family u8, length u8,
+ *                                 address; one descriptor per record, which the plane owns from here on
+ *   GONE          plane → keeper  slot u32, generation u32: the plane closed its descriptor of that client
+ *   PUT           plane → keeper  slot u32, generation u32 of a server connection, one descriptor per record to keep
+ *   DROP          plane → keeper  slot u32, generation u32: the plane closed that server connection
+ *   RELEASE       keeper → plane  no records: finish this wake-up and exit; a successor waits
  *
- * A slot number comes back as soon as it is free; the generation tells one owner of the slot from the next.
+ * A plane's life in this order: STANDBY, any number of KEEP-…, SERVE, READY, then the others as they come, RELEASE. A slot
+ * number comes back as soon as it is free; the generation tells one owner of the slot from the next.
  */
 import { CLIENT_TEXT } from './client-slots.ts'
 
-/** The most records in one NEW or PUT, which carry a descriptor each. The kernel allows 253 per message. */
+/** The most records in one NEW, PUT or KEEP-…, which carry a descriptor each. The kernel allows 253 per message. */
 export const MAX_PACKET_DESCRIPTORS = 64
 /** The most records in one GONE or DROP. */
 export const MAX_PACKET_REFERENCES = 250
@@ -39,9 +46,15 @@ export interface SlotReference {
   readonly generation: number
 }
 
-export type KeeperMessage = { readonly op: 'new'; readonly clients: readonly NewClient[] }
+export type KeeperMessage =
+  | { readonly op: 'new'; readonly clients: readonly NewClient[] }
+  | { readonly op: 'keep-clients'; readonly clients: readonly SlotReference[] }
+  | { readonly op: 'keep-servers'; readonly servers: readonly SlotReference[] }
+  | { readonly op: 'serve' }
+  | { readonly op: 'release' }
 
 export type PlaneMessage =
+  | { readonly op: 'standby' }
   | { readonly op: 'ready' }
   | { readonly op: 'gone'; readonly clients: readonly SlotReference[] }
   | { readonly op: 'put'; readonly servers: readonly SlotReference[] }
@@ -55,7 +68,18 @@ export class KeeperProtocolError extends Error {
   }
 }
 
-const OP = { new: 1, ready: 2, gone: 3, put: 4, drop: 5 } as const
+const OP = {
+  new: 1,
+  ready: 2,
+  gone: 3,
+  put: 4,
+  drop: 5,
+  keepClients: 6,
+  keepServers: 7,
+  serve: 8,
+  release: 9,
+  standby: 10,
+} as const
 
 const HEADER_BYTES = 4
 const REFERENCE_BYTES = 8
@@ -65,53 +89,46 @@ const MAX_ADDRESS_BYTES = CLIENT_TEXT.address.capacity - 1
 
 /** Writes the packet at the start of `into` (at least MAX_PACKET_BYTES long); returns its length. */
 export function encodeKeeperMessage(message: KeeperMessage, into: Buffer): number {
-  const { clients } = message
-  let at = writeHeader(into, OP.new, clients.length, MAX_PACKET_DESCRIPTORS)
-  for (const client of clients) {
-    into.writeUInt32LE(client.slot, at)
-    into.writeUInt32LE(client.generation, at + 4)
-    into.writeUInt16LE(client.remotePort, at + 8)
-    into.writeUInt16LE(client.localPort, at + 10)
-    into[at + 12] = client.family
-    if (client.address.length > MAX_ADDRESS_BYTES) {
-      throw new RangeError(`keeper protocol: an address of ${client.address.length} bytes`)
-    }
-    into[at + 13] = into.write(client.address, at + NEW_FIXED_BYTES, 'latin1')
-    at += NEW_FIXED_BYTES + client.address.length
+  switch (message.op) {
+    case 'new':
+      return writeNewClients(into, message.clients)
+    case 'keep-clients':
+      return writeReferences(into, OP.keepClients, message.clients, MAX_PACKET_DESCRIPTORS)
+    case 'keep-servers':
+      return writeReferences(into, OP.keepServers, message.servers, MAX_PACKET_DESCRIPTORS)
+    case 'serve':
+      return writeHeader(into, OP.serve, 0, 0)
+    case 'release':
+      return writeHeader(into, OP.release, 0, 0)
   }
-  return at
 }
 
 /** The message in `bytes`; throws `KeeperProtocolError` for anything else. Nothing of `bytes` is kept. */
 export function decodeKeeperMessage(bytes: Buffer): KeeperMessage {
   const { op, count } = readHeader(bytes)
-  if (op !== OP.new) throw new KeeperProtocolError(`operation ${op} from the keeper`)
-  if (count > MAX_PACKET_DESCRIPTORS) throw new KeeperProtocolError(`NEW with ${count} records`)
-  const clients: NewClient[] = []
-  let at = HEADER_BYTES
-  for (let i = 0; i < count; i++) {
-    if (at + NEW_FIXED_BYTES > bytes.length) throw new KeeperProtocolError('NEW ends within a record')
-    const family = bytes[at + 12]
-    if (family !== 1 && family !== 4 && family !== 6) throw new KeeperProtocolError(`address family ${family}`)
-    const end = at + NEW_FIXED_BYTES + (bytes[at + 13] ?? 0)
-    if (end > bytes.length) throw new KeeperProtocolError('NEW ends within an address')
-    clients.push({
-      slot: bytes.readUInt32LE(at),
-      generation: bytes.readUInt32LE(at + 4),
-      family,
-      remotePort: bytes.readUInt16LE(at + 8),
-      localPort: bytes.readUInt16LE(at + 10),
-      address: bytes.toString('latin1', at + NEW_FIXED_BYTES, end),
-    })
-    at = end
+  switch (op) {
+    case OP.new:
+      return { op: 'new', clients: readNewClients(bytes, count) }
+    case OP.keepClients:
+      return { op: 'keep-clients', clients: readReferences(bytes, count, MAX_PACKET_DESCRIPTORS) }
+    case OP.keepServers:
+      return { op: 'keep-servers', servers: readReferences(bytes, count, MAX_PACKET_DESCRIPTORS) }
+    case OP.serve:
+      requireBare('SERVE', bytes, count)
+      return { op: 'serve' }
+    case OP.release:
+      requireBare('RELEASE', bytes, count)
+      return { op: 'release' }
+    default:
+      throw new KeeperProtocolError(`operation ${op} from the keeper`)
   }
-  if (at !== bytes.length) throw new KeeperProtocolError(`${bytes.length - at} bytes behind the last record`)
-  return { op: 'new', clients }
 }
 
 /** Writes the packet at the start of `into` (at least MAX_PACKET_BYTES long); returns its length. */
 export function encodePlaneMessage(message: PlaneMessage, into: Buffer): number {
   switch (message.op) {
+    case 'standby':
+      return writeHeader(into, OP.standby, 0, 0)
     case 'ready':
       return writeHeader(into, OP.ready, 0, 0)
     case 'gone':
@@ -127,8 +144,11 @@ export function encodePlaneMessage(message: PlaneMessage, into: Buffer): number 
 export function decodePlaneMessage(bytes: Buffer): PlaneMessage {
   const { op, count } = readHeader(bytes)
   switch (op) {
+    case OP.standby:
+      requireBare('STANDBY', bytes, count)
+      return { op: 'standby' }
     case OP.ready:
-      if (count !== 0 || bytes.length !== HEADER_BYTES) throw new KeeperProtocolError('READY with records')
+      requireBare('READY', bytes, count)
       return { op: 'ready' }
     case OP.gone:
       return { op: 'gone', clients: readReferences(bytes, count, MAX_PACKET_REFERENCES) }
@@ -152,6 +172,51 @@ function writeHeader(into: Buffer, op: number, count: number, most: number): num
 function readHeader(bytes: Buffer): { readonly op: number; readonly count: number } {
   if (bytes.length < HEADER_BYTES) throw new KeeperProtocolError(`a packet of ${bytes.length} bytes`)
   return { op: bytes[0] ?? 0, count: bytes.readUInt16LE(2) }
+}
+
+function requireBare(name: string, bytes: Buffer, count: number): void {
+  if (count !== 0 || bytes.length !== HEADER_BYTES) throw new KeeperProtocolError(`${name} with records`)
+}
+
+function writeNewClients(into: Buffer, clients: readonly NewClient[]): number {
+  let at = writeHeader(into, OP.new, clients.length, MAX_PACKET_DESCRIPTORS)
+  for (const client of clients) {
+    into.writeUInt32LE(client.slot, at)
+    into.writeUInt32LE(client.generation, at + 4)
+    into.writeUInt16LE(client.remotePort, at + 8)
+    into.writeUInt16LE(client.localPort, at + 10)
+    into[at + 12] = client.family
+    if (client.address.length > MAX_ADDRESS_BYTES) {
+      throw new RangeError(`keeper protocol: an address of ${client.address.length} bytes`)
+    }
+    into[at + 13] = into.write(client.address, at + NEW_FIXED_BYTES, 'latin1')
+    at += NEW_FIXED_BYTES + client.address.length
+  }
+  return at
+}
+
+function readNewClients(bytes: Buffer, count: number): readonly NewClient[] {
+  if (count > MAX_PACKET_DESCRIPTORS) throw new KeeperProtocolError(`NEW with ${count} records`)
+  const clients: NewClient[] = []
+  let at = HEADER_BYTES
+  for (let i = 0; i < count; i++) {
+    if (at + NEW_FIXED_BYTES > bytes.length) throw new KeeperProtocolError('NEW ends within a record')
+    const family = bytes[at + 12]
+    if (family !== 1 && family !== 4 && family !== 6) throw new KeeperProtocolError(`address family ${family}`)
+    const end = at + NEW_FIXED_BYTES + (bytes[at + 13] ?? 0)
+    if (end > bytes.length) throw new KeeperProtocolError('NEW ends within an address')
+    clients.push({
+      slot: bytes.readUInt32LE(at),
+      generation: bytes.readUInt32LE(at + 4),
+      family,
+      remotePort: bytes.readUInt16LE(at + 8),
+      localPort: bytes.readUInt16LE(at + 10),
+      address: bytes.toString('latin1', at + NEW_FIXED_BYTES, end),
+    })
+    at = end
+  }
+  if (at !== bytes.length) throw new KeeperProtocolError(`${bytes.length - at} bytes behind the last record`)
+  return clients
 }
 
 function writeReferences(into: Buffer, op: number, slots: readonly SlotReference[], most: number): number {

@@ -1,7 +1,15 @@
 import type { Region } from './region.ts'
 
 /** i32 indexes within a plane record. */
-export const PLANE = { pid: 0, generation: 1, valuesVersion: 2, topologyVersion: 3, draining: 4 } as const
+export const PLANE = {
+  pid: 0,
+  generation: 1,
+  valuesVersion: 2,
+  topologyVersion: 3,
+  draining: 4,
+  /** Whose event is being served: its `slotMark`, 0 = nobody's. What a crash leaves here is whom it concerned. */
+  slotInProgress: 5,
+} as const
 
 /** f64 indexes within a plane record: running totals of this plane process. */
 export const PLANE_F64 = {

@@ -6,9 +6,11 @@ import type { OwnedFd } from '../io/owned-fd.ts'
 import {
   decodePlaneMessage,
   encodeKeeperMessage,
+  type KeeperMessage,
   MAX_PACKET_BYTES,
   type NewClient,
   type PlaneMessage,
+  type SlotReference,
 } from '../memory/keeper-protocol.ts'
 import { KeeperLink } from './keeper-link.ts'
 
@@ -17,8 +19,11 @@ interface Bench {
   readonly link: KeeperLink
   readonly keeper: FdChannel
   readonly clients: { client: NewClient; fd: OwnedFd }[]
+  /** Connections of a predecessor. */
+  readonly kept: { kind: string; slot: SlotReference; fd: OwnedFd }[]
   readonly story: string[]
   announce(clients: readonly NewClient[], fds: readonly number[]): void
+  say(message: KeeperMessage, fds?: readonly number[]): void
   /** Everything that the keeper has been told since it last looked, and the descriptors. */
   told(): { messages: PlaneMessage[]; fds: OwnedFd[] }
 }
@@ -28,27 +33,35 @@ function open(t: TestContext): Bench {
   const [mine, theirs] = FdChannel.pair()
   const keeper = new FdChannel(theirs)
   const clients: Bench['clients'] = []
+  const kept: Bench['kept'] = []
   const story: string[] = []
   const link = new KeeperLink(host.poller, new FdChannel(mine), mine, {
     onNewClient: (client, fd) => void clients.push({ client, fd }),
+    onKeptClient: (slot, fd) => void kept.push({ kind: 'client', slot, fd }),
+    onKeptServer: (slot, fd) => void kept.push({ kind: 'server', slot, fd }),
+    onServe: () => void story.push(`serve, having ${kept.length}`),
+    onRelease: () => void story.push('release'),
     onKeeperGone: () => void story.push('keeper gone'),
   })
   t.after(() => {
-    for (const { fd } of clients) fd.close()
+    for (const { fd } of [...clients, ...kept]) fd.close()
     mine.close()
     keeper.close()
     host.close()
   })
   const packet = Buffer.alloc(MAX_PACKET_BYTES)
+  const say: Bench['say'] = (message, fds = []) => {
+    assert.equal(keeper.send(packet, encodeKeeperMessage(message, packet), fds), 'sent')
+  }
   return {
     host,
     link,
     keeper,
     clients,
+    kept,
     story,
-    announce: (list, fds) => {
-      assert.equal(keeper.send(packet, encodeKeeperMessage({ op: 'new', clients: list }, packet), fds), 'sent')
-    },
+    announce: (list, fds) => say({ op: 'new', clients: list }, fds),
+    say,
     told: () => {
       const all: { messages: PlaneMessage[]; fds: OwnedFd[] } = { messages: [], fds: [] }
       for (let one = keeper.receive(); typeof one !== 'string'; one = keeper.receive()) {
@@ -182,4 +195,51 @@ test('a keeper that is gone is noticed, after its last words were heard', (t) =>
   assert.deepEqual([clients.length, story], [1, ['keeper gone']])
   mine.close()
   theirs.close()
+})
+
+test('what a predecessor had comes with its descriptors, and then the word to serve', (t) => {
+  const { host, link, kept, story, say, told } = open(t)
+  const pairs = [openSocketPair(), openSocketPair()]
+  const [server, client] = pairs.map(([mine]) => mine.fd)
+  say({ op: 'keep-servers', servers: [reference(5), reference(6)] }, [server as number])
+  say({ op: 'keep-clients', clients: [reference(1), reference(2)] }, [client as number])
+  say({ op: 'serve' })
+  say({ op: 'release' })
+  host.turn()
+  assert.deepEqual(
+    kept.map(({ kind, slot }) => [kind, slot]),
+    [
+      ['server', reference(5)],
+      ['client', reference(1)],
+    ],
+  )
+  assert.deepEqual(story, ['serve, having 2', 'release'])
+  // Those whose descriptors were lost on the way are nobody's.
+  link.flush()
+  assert.deepEqual(told().messages, [
+    { op: 'gone', clients: [reference(2)] },
+    { op: 'drop', servers: [reference(6)] },
+  ])
+  for (const one of pairs.flat()) one.close()
+})
+
+test('a server connection and the news of being ready wait for room in the channel, and a closed one is not sent', (t) => {
+  const { link, told } = open(t)
+  const [[first, firstPeer], [second, secondPeer]] = [openSocketPair(), openSocketPair()]
+  for (let slot = 0; slot < 200_000; slot++) link.gone(reference(slot))
+  link.flush()
+  link.keep({ slot: 3, generation: 200 }, first)
+  link.keep({ slot: 4, generation: 200 }, second)
+  link.ready()
+  first.close()
+  const seen: PlaneMessage[] = []
+  const fds: OwnedFd[] = []
+  for (let round = 0; round < 100 && fds.length === 0; round++) {
+    const { messages, fds: more } = told()
+    seen.push(...messages.filter(({ op }) => op !== 'gone'))
+    fds.push(...more)
+    link.flush()
+  }
+  assert.deepEqual(seen, [{ op: 'ready' }, { op: 'put', servers: [{ slot: 4, generation: 200 }] }])
+  for (const one of [...fds, firstPeer, second, secondPeer]) one.close()
 })

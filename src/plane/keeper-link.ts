@@ -4,6 +4,7 @@ import { type Poller, type PollTarget, READABLE } from '../io/poller.ts'
 import {
   decodeKeeperMessage,
   encodePlaneMessage,
+  type KeeperMessage,
   MAX_PACKET_BYTES,
   MAX_PACKET_REFERENCES,
   type NewClient,
@@ -14,17 +15,27 @@ import {
 /** What the keeper's messages do in the plane. */
 export interface KeeperLinkOwner {
   onNewClient(client: NewClient, fd: OwnedFd): void
+  /** A client that this plane's predecessor had. */
+  onKeptClient(client: SlotReference, fd: OwnedFd): void
+  /** A server connection that it had. */
+  onKeptServer(server: SlotReference, fd: OwnedFd): void
+  /** That was all of the predecessor; told once. */
+  onServe(): void
+  /** A successor waits: this process must end after this wake-up. */
+  onRelease(): void
   /** The keeper is gone: this process must end. */
   onKeeperGone(): void
 }
 
-/** The plane's end of the channel to the keeper. GONE messages are gathered and leave once per wake-up, in `flush`. */
+/** The plane's end of the channel to the keeper. What the plane says is gathered and leaves once per wake-up, in `flush`. */
 export class KeeperLink implements PollTarget {
   readonly #channel: FdChannel
   readonly #owner: KeeperLinkOwner
   readonly #packet = Buffer.alloc(MAX_PACKET_BYTES)
+  #isReadyDue = false
   #gone: SlotReference[] = []
   #dropped: SlotReference[] = []
+  #kept: { readonly server: SlotReference; readonly fd: OwnedFd }[] = []
 
   constructor(poller: Poller, channel: FdChannel, fd: OwnedFd, owner: KeeperLinkOwner) {
     this.#channel = channel
@@ -34,18 +45,18 @@ export class KeeperLink implements PollTarget {
 
   /** Tells the keeper that clients may come. */
   ready(): void {
-    this.#channel.send(this.#packet, encodePlaneMessage({ op: 'ready' }, this.#packet), [])
+    this.#isReadyDue = true
+    this.flush()
   }
 
   gone(client: SlotReference): void {
     this.#gone.push(client)
   }
 
-  /** Sent at once, because it carries the descriptor. A keeper too busy to take it will not have this one. */
+  /** The keeper gets a duplicate of `fd`, unless that is closed before there is room in the channel. */
   keep(server: SlotReference, fd: OwnedFd): void {
+    this.#kept.push({ server, fd })
     this.flush()
-    const length = encodePlaneMessage({ op: 'put', servers: [server] }, this.#packet)
-    this.#channel.send(this.#packet, length, [fd.fd])
   }
 
   /** Harmless for one that the keeper does not have. */
@@ -61,18 +72,16 @@ export class KeeperLink implements PollTarget {
         this.#owner.onKeeperGone()
         return
       }
-      const { clients } = decodeKeeperMessage(received.bytes)
-      for (const [index, client] of clients.entries()) {
-        const fd = received.fds[index]
-        // Out of descriptors: the kernel dropped this one on the way.
-        if (fd === undefined) this.#gone.push(client)
-        else this.#owner.onNewClient(client, fd)
-      }
+      this.#onMessage(decodeKeeperMessage(received.bytes), received.fds)
     }
   }
 
   /** What a full channel does not take is tried again at the next wake-up, of which there is one a second at least. */
   flush(): void {
+    if (this.#isReadyDue) {
+      if (!this.#send({ op: 'ready' })) return
+      this.#isReadyDue = false
+    }
     while (this.#gone.length > 0) {
       const clients = this.#gone.slice(0, MAX_PACKET_REFERENCES)
       if (!this.#send({ op: 'gone', clients })) return
@@ -83,9 +92,47 @@ export class KeeperLink implements PollTarget {
       if (!this.#send({ op: 'drop', servers })) return
       this.#dropped = this.#dropped.slice(servers.length)
     }
+    // After the news that an earlier connection has left the slot.
+    for (let next = this.#kept[0]; next !== undefined; next = this.#kept[0]) {
+      if (!next.fd.closed && !this.#send({ op: 'put', servers: [next.server] }, [next.fd.fd])) return
+      this.#kept.shift()
+    }
   }
 
-  #send(message: PlaneMessage): boolean {
-    return this.#channel.send(this.#packet, encodePlaneMessage(message, this.#packet), []) === 'sent'
+  #onMessage(message: KeeperMessage, fds: readonly OwnedFd[]): void {
+    const owner = this.#owner
+    // Out of descriptors: the kernel dropped the last ones on the way, and nobody can serve them.
+    switch (message.op) {
+      case 'new':
+        for (const [at, client] of message.clients.entries()) {
+          const fd = fds[at]
+          if (fd === undefined) this.#gone.push(client)
+          else owner.onNewClient(client, fd)
+        }
+        return
+      case 'keep-clients':
+        for (const [at, client] of message.clients.entries()) {
+          const fd = fds[at]
+          if (fd === undefined) this.#gone.push(client)
+          else owner.onKeptClient(client, fd)
+        }
+        return
+      case 'keep-servers':
+        for (const [at, server] of message.servers.entries()) {
+          const fd = fds[at]
+          if (fd === undefined) this.#dropped.push(server)
+          else owner.onKeptServer(server, fd)
+        }
+        return
+      case 'serve':
+        owner.onServe()
+        return
+      case 'release':
+        owner.onRelease()
+    }
+  }
+
+  #send(message: PlaneMessage, fds: readonly number[] = []): boolean {
+    return this.#channel.send(this.#packet, encodePlaneMessage(message, this.#packet), fds) === 'sent'
   }
 }

@@ -14,6 +14,12 @@ export class PlaneRecord {
     this.#f = planeIndex * (region.recordBytes >> 3)
   }
 
+  /** `[0]`: see `PLANE.slotInProgress`; in hot paths a view is cheaper than a call. */
+  get slotInProgress(): Int32Array {
+    const at = this.#i + PLANE.slotInProgress
+    return this.#region.i32.subarray(at, at + 1)
+  }
+
   /** A version, or whether something is the case. */
   note(field: keyof typeof PLANE, value: number): void {
     this.#region.i32[this.#i + PLANE[field]] = value

@@ -15,6 +15,7 @@ import type { PlaneEvent } from '../memory/control-protocol.ts'
 import type { NewClient, SlotReference } from '../memory/keeper-protocol.ts'
 import type { Region } from '../memory/region.ts'
 import type { SharedState } from '../memory/shared-state.ts'
+import { slotMark } from '../memory/slot-mark.ts'
 import type { Route } from '../router/route.ts'
 import { ListenerSet } from '../server/listener-set.ts'
 import { PoolSet } from '../server/pool-set.ts'
@@ -70,6 +71,7 @@ export class Plane implements ClientHost {
   readonly reads: ReadBuffers
   readonly sends: SendBatch
   readonly deferred: DeferredWork = new DeferredWork()
+  readonly progress: Int32Array
   readonly outbound: NativeBuffer = NativeBuffer.allocate(OUTBOUND_BYTES)
   readonly ciphertext: NativeBuffer = NativeBuffer.allocate(CIPHERTEXT_BYTES)
   readonly toClient: Gather
@@ -112,6 +114,7 @@ export class Plane implements ClientHost {
     this.servers = parts.shared.servers
     this.pools = parts.shared.pools
     this.record = new PlaneRecord(parts.shared.planes, parts.planeIndex)
+    this.progress = this.record.slotInProgress
     this.sessions = new ClientTable(this.clients)
     this.#serverSlots = new ServerSlotList(this.servers)
     this.poolSet = new PoolSet(this, { maxUserConnections: 0, maxDatabaseConnections: 0 })
@@ -190,6 +193,7 @@ export class Plane implements ClientHost {
   }
 
   accept(client: NewClient, fd: OwnedFd): void {
+    this.progress[0] = slotMark(this.clients, client.slot)
     this.record.add('accepted')
     this.sessions.add(new ClientSession(this, client, fd))
   }

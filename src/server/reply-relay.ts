@@ -106,6 +106,7 @@ export class ReplyRelay {
     const { client } = this.#server
     // The client may wait for them, having sent a Flush: nothing of the server's may follow.
     if ((this.#server.queue.head & SYNTHESIZE) !== 0) this.synthesize()
+    this.#server.remains(this.midMessage ? this.#body : 0)
     if (client && !this.#host.toClient.flush()) client.onLost()
   }
 

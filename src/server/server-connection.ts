@@ -224,6 +224,11 @@ export class ServerConnection implements ReadServer, HandshakeOwner {
     this.#end(reason, fields, isLoggedIn ? null : (fields ?? connectFailure(this, reason)))
   }
 
+  /** Bytes still to come of a message whose beginning its client has. */
+  remains(bytes: number): void {
+    if (this.#state !== 'closing') this.#memory.remains(bytes)
+  }
+
   /** `loginFailure`: why it never got ready, if that is the shard's doing. */
   #end(reason: string, fields: ErrorFields | null, loginFailure: ErrorFields | null): void {
     if (this.#state === 'closing') return

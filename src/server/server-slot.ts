@@ -74,6 +74,11 @@ export class ServerSlot {
     this.#set(SERVER.prepared, prepared)
   }
 
+  /** Bytes still to come of a message whose beginning the client has. */
+  remains(bytes: number): void {
+    this.#set(SERVER.bodyRemaining, bytes)
+  }
+
   /** The connection is gone: somebody else may have the slot. */
   free(): void {
     this.#host.servers.clear(this.#slot)

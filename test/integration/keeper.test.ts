@@ -6,7 +6,7 @@ import { pino } from 'pino'
 import { planCapacity } from '../../src/keeper/capacity.ts'
 import { openClientListeners } from '../../src/keeper/client-listeners.ts'
 import { Keeper } from '../../src/keeper/keeper.ts'
-import { descendants, isRunning, type ProcessIdentity } from '../support/process-usage.ts'
+import { descendants, isRunning, openDescriptors, type ProcessIdentity } from '../support/process-usage.ts'
 import { waitUntil } from '../support/wait-until.ts'
 
 const STUB = join(import.meta.dirname, '../support/stub-child.ts')
@@ -86,9 +86,17 @@ class Client {
     t.after(() => this.socket.destroy())
   }
 
-  /** Of the plane that serves it. */
+  /** Of the plane that it came to. */
   planePid(): Promise<number> {
     return waitUntil('a plane to answer', () => Number(/^(\d+)\n/.exec(this.received)?.[1] ?? 0))
+  }
+
+  /** Of a plane other than `before` that took it over. */
+  keptBy(before: number): Promise<number> {
+    return waitUntil('a successor to take the client over', () => {
+      const pid = Number(/kept by (\d+)\n$/.exec(this.received)?.[1] ?? 0)
+      return pid === before ? 0 : pid
+    })
   }
 }
 
@@ -109,16 +117,166 @@ test('clients reach a plane, and a drained router ends with 0 and without proces
   assert.equal(children.some(isRunning), false)
 })
 
-test('a plane that is killed is replaced, its clients are told, and new ones are served', async (t) => {
+/** A plane's process other than `active`, which has had time to boot. */
+async function standby(active: number): Promise<ProcessIdentity> {
+  const found = await waitUntil('a standby', () => stubs('plane-').find(({ pid }) => pid !== active) ?? null)
+  assert.ok(found)
+  return found
+}
+
+test('a plane that is killed leaves its clients to its standby, which serves new ones as well', async (t) => {
   const { dial, lines } = await startKeeper(t, { control: 'control-obedient', planes: ['plane-pid'] })
   const client = dial()
   const first = await client.planePid()
+  const { pid: second } = await standby(first)
   process.kill(first, 'SIGKILL')
-  await waitUntil('the client to be disconnected', () => client.isClosed)
-  const second = await dial().planePid()
-  assert.notEqual(second, first)
+  assert.equal(await client.keptBy(first), second)
+  assert.equal(await dial().planePid(), second)
+  assert.equal(client.isClosed, false)
   assert.ok(lines.some((line) => /plane 0 was killed by SIGKILL; another one starts now/.test(line)))
-  assert.ok(lines.some((line) => /plane 0 took its clients with it/.test(line)))
+  assert.ok(lines.includes(`plane 0: its connections go to process ${second}`))
+  assert.notEqual((await standby(second)).pid, first, 'there is a standby again')
+})
+
+test('without a standby the successor is a process that boots first', async (t) => {
+  const { dial } = await startKeeper(t, { control: 'control-obedient', planes: ['plane-pid'] })
+  const client = dial()
+  const first = await client.planePid()
+  process.kill(first, 'SIGKILL')
+  const second = await client.keptBy(first)
+  assert.equal(await dial().planePid(), second)
+})
+
+test('a standby that dies is replaced, and clients do not notice', async (t) => {
+  const { dial, lines } = await startKeeper(t, { control: 'control-obedient', planes: ['plane-pid'] })
+  const client = dial()
+  const active = await client.planePid()
+  const { pid } = await standby(active)
+  process.kill(pid, 'SIGKILL')
+  await waitUntil('another standby', () => stubs('plane-').some((stub) => stub.pid !== active && stub.pid !== pid))
+  assert.equal(client.isClosed, false)
+  assert.equal(await dial().planePid(), active)
+  assert.ok(lines.some((line) => line.startsWith('plane 0 (standby) was killed by SIGKILL')))
+})
+
+test('what a plane says right before it dies is heard', async (t) => {
+  const { dial } = await startKeeper(t, { control: 'control-obedient', planes: ['plane-pid'] })
+  const [leaver, stayer] = [dial(), dial()]
+  const first = await stayer.planePid()
+  await leaver.planePid()
+  leaver.socket.write('last words')
+  assert.notEqual(await stayer.keptBy(first), first)
+  await waitUntil('the other one to be disconnected', () => leaver.isClosed)
+  assert.doesNotMatch(leaver.received, /kept/)
+})
+
+test('a client that was being served at two crashes is closed, and all others live on', async (t) => {
+  const { dial, lines } = await startKeeper(t, { control: 'control-obedient', planes: ['plane-pid'] })
+  const [poison, innocent] = [dial(), dial()]
+  const first = await innocent.planePid()
+  await poison.planePid()
+  poison.socket.write('crash')
+  const second = await poison.keptBy(first)
+  poison.socket.write('crash')
+  await waitUntil('the poisoned one to be disconnected', () => poison.isClosed)
+  assert.ok((await innocent.keptBy(second)) > 0)
+  assert.equal(innocent.isClosed, false)
+  assert.equal(lines.filter((line) => line === 'plane 0 crashed while it served this client').length, 1)
+  assert.ok(lines.includes('plane 0 crashed twice while it served one client, which is closed now'))
+})
+
+test('whoever is served when somebody else kills the plane is not blamed, however often', async (t) => {
+  const { dial, lines } = await startKeeper(t, { control: 'control-obedient', planes: ['plane-pid'] })
+  const client = dial()
+  let plane = await client.planePid()
+  for (let round = 0; round < 3; round++) {
+    client.socket.write('kill')
+    plane = await client.keptBy(plane)
+  }
+  assert.equal(client.isClosed, false)
+  assert.equal(
+    lines.some((line) => line.includes('crashed')),
+    false,
+  )
+})
+
+test('ten kills with many clients leak no descriptor', async (t) => {
+  const { dial } = await startKeeper(t, { control: 'control-obedient', planes: ['plane-pid'], maxClients: 400 })
+  const clients = Array.from({ length: 300 }, dial)
+  const pids = await Promise.all(clients.map((client) => client.planePid()))
+  let plane = pids[0] as number
+  await standby(plane)
+  const before = openDescriptors(process.pid)
+  for (let round = 0; round < 10; round++) {
+    process.kill(plane, 'SIGKILL')
+    const successors = await Promise.all(clients.map((client) => client.keptBy(plane)))
+    assert.equal(new Set(successors).size, 1)
+    plane = successors[0] as number
+  }
+  await standby(plane)
+  await waitUntil('as many descriptors as before', () => openDescriptors(process.pid) <= before)
+})
+
+test('a plane is replaced in order: a new process boots first, then the clients are its', async (t) => {
+  const { keeper, dial, lines } = await startKeeper(t, { control: 'control-obedient', planes: ['plane-pid'] })
+  const client = dial()
+  const first = await client.planePid()
+  const { pid: waiting } = await standby(first)
+  assert.deepEqual(await keeper.replacePlane(0), { replaced: true })
+  const second = await client.keptBy(first)
+  assert.notEqual(second, waiting, 'a standby of before may be of an older version')
+  assert.equal(
+    stubs('plane-').some(({ pid }) => pid === waiting || pid === first),
+    false,
+  )
+  assert.ok(lines.includes('plane 0 is another process now'))
+  assert.equal(
+    lines.some((line) => /was killed|exited/.test(line)),
+    false,
+    'no failure',
+  )
+})
+
+test('an upgrade that control asks for replaces the plane', async (t) => {
+  const { dial } = await startKeeper(t, { control: 'control-upgrading', planes: ['plane-pid'] })
+  const client = dial()
+  const first = await client.planePid()
+  assert.notEqual(await client.keptBy(first), first)
+})
+
+test('a plane whose new process does not come up goes on as if nothing were', async (t) => {
+  const { keeper, dial } = await startKeeper(t, {
+    control: 'control-obedient',
+    planes: ['plane-pid', 'plane-pid', 'plane-broken'],
+  })
+  const client = dial()
+  const first = await client.planePid()
+  await standby(first)
+  const outcome = await keeper.replacePlane(0)
+  assert.deepEqual(outcome, {
+    replaced: false,
+    reason: 'plane 0 was not replaced: the process that should take over did not come up.',
+  })
+  assert.equal(client.isClosed, false)
+  assert.equal(await dial().planePid(), first)
+})
+
+test('a plane that does not let go is killed', async (t) => {
+  const { keeper, dial } = await startKeeper(t, { control: 'control-obedient', planes: ['plane-deaf', 'plane-pid'] })
+  const deaf = await waitUntil('the plane', () => stubs('plane-deaf')[0])
+  assert.ok(deaf)
+  await waitUntil('it to serve', async () => (await keeper.replacePlane(0)).replaced)
+  assert.equal(isRunning(deaf), false)
+  assert.ok((await dial().planePid()) > 0)
+})
+
+test('there is no plane to replace but those that run', async (t) => {
+  const { keeper } = await startKeeper(t, { control: 'control-obedient', planes: ['plane-pid'] })
+  assert.deepEqual(await keeper.replacePlane(7), { replaced: false, reason: 'There is no plane 7.' })
+  assert.deepEqual(await keeper.replacePlane(0), {
+    replaced: false,
+    reason: 'plane 0 was not replaced: it is starting.',
+  })
 })
 
 test('slots come back: many times more clients than slots are served one after another', async (t) => {
@@ -130,7 +288,7 @@ test('slots come back: many times more clients than slots are served one after a
   }
 })
 
-test('clients that a plane does not take wait, and its successor serves none of its own', async (t) => {
+test('clients that a plane never looked at are new to its successor', async (t) => {
   const { dial, lines } = await startKeeper(t, {
     control: 'control-obedient',
     planes: ['plane-deaf', 'plane-pid'],
@@ -141,10 +299,12 @@ test('clients that a plane does not take wait, and its successor serves none of 
   const deaf = await waitUntil('the plane', () => stubs('plane-deaf')[0] ?? null)
   assert.ok(deaf)
   process.kill(deaf.pid, 'SIGKILL')
-  await waitUntil('each client to be disconnected or served', () =>
-    clients.every(({ isClosed, received }) => isClosed || received !== ''),
+  const pids = await Promise.all(clients.map((client) => client.planePid()))
+  assert.equal(new Set(pids).size, 1)
+  assert.equal(
+    clients.some(({ isClosed }) => isClosed),
+    false,
   )
-  assert.ok((await dial().planePid()) > 0)
   assert.ok(lines.length < 20, lines.join('\n'))
 })
 

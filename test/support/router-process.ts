@@ -25,6 +25,8 @@ export interface RouterPids {
   readonly keeper: number
   readonly control: number
   readonly planes: readonly number[]
+  /** Wait to take a plane's place. */
+  readonly standbys: readonly number[]
 }
 
 /** How the keeper process ended. */
@@ -105,14 +107,15 @@ export class RouterProcess {
 
   get pids(): RouterPids {
     const found = this.#remember()
-    const titled = (title: string): number[] =>
-      found.filter((process) => process.command.startsWith(title)).map((process) => process.pid)
-    const [control] = titled('switchyard: control')
-    const planes = titled('switchyard: plane')
+    const titled = (title: RegExp): number[] =>
+      found.filter((process) => title.test(process.command)).map((process) => process.pid)
+    const [control] = titled(/^switchyard: control$/)
+    const standbys = titled(/^switchyard: plane \d+ \(standby\)$/)
+    const planes = titled(/^switchyard: plane \d+$/)
     if (control === undefined || planes.length === 0) {
       throw new Error(`no control or no plane process among ${JSON.stringify(found)}`)
     }
-    return { keeper: this.#child.pid ?? 0, control, planes }
+    return { keeper: this.#child.pid ?? 0, control, planes, standbys }
   }
 
   signal(signal: NodeJS.Signals): void {

@@ -2,44 +2,85 @@
  * Children for tests of the keeper, as processes of their own: `node stub-child.ts BEHAVIOUR …`. A plane's channel is
  * descriptor 3, and so is control's.
  */
-import { createReadStream, writeSync } from 'node:fs'
+import { createReadStream, fstatSync, writeSync } from 'node:fs'
 import { Socket } from 'node:net'
 import { FdChannel } from '../../src/io/fd-channel.ts'
 import { OwnedFd } from '../../src/io/owned-fd.ts'
-import { decodeKeeperMessage, encodePlaneMessage, MAX_PACKET_BYTES } from '../../src/memory/keeper-protocol.ts'
+import { SharedMapping } from '../../src/io/shared-memory.ts'
+import { CLIENT, CLIENT_STATE } from '../../src/memory/client-slots.ts'
+import {
+  decodeKeeperMessage,
+  encodePlaneMessage,
+  type KeeperMessage,
+  MAX_PACKET_BYTES,
+  type PlaneMessage,
+  type SlotReference,
+} from '../../src/memory/keeper-protocol.ts'
+import { CLIENT_SLOT_BYTES } from '../../src/memory/layout.ts'
+import { PLANE } from '../../src/memory/plane-records.ts'
+import type { Region } from '../../src/memory/region.ts'
+import { openSharedState, type SharedState } from '../../src/memory/shared-state.ts'
+import { slotMark } from '../../src/memory/slot-mark.ts'
 
 const CHANNEL_FD = 3
+const MEMORY_FD = 4
 
 const behaviours: Readonly<Record<string, () => void>> = {
-  /** A plane that answers every client with its own pid, and closes the connection when the client ends. */
+  /**
+   * A plane that answers every client with its own pid, and one that its predecessor had with `kept by` its pid; closes the
+   * connection when the client ends. It dies when a client says anything: `crash` is its own doing then, anything else is
+   * somebody else's; before `last words` it tells the keeper that the client is gone.
+   */
   'plane-pid'() {
-    const channel = readyPlane()
-    setInterval(() => {
-      for (;;) {
-        const received = channel.receive()
-        if (received === 'gone') process.exit(0)
-        if (received === 'empty') return
-        for (const [at, { slot, generation }] of decodeKeeperMessage(received.bytes).clients.entries()) {
-          const fd = received.fds[at]?.take()
-          if (fd === undefined) continue
-          const client = new Socket({ fd, readable: true, writable: true })
-          client.on('error', () => {})
-          client.resume().write(`${process.pid}\n`)
-          client.once('close', () => {
-            const packet = Buffer.alloc(MAX_PACKET_BYTES)
-            channel.send(packet, encodePlaneMessage({ op: 'gone', clients: [{ slot, generation }] }, packet), [])
-          })
-        }
+    const channel = standbyPlane()
+    const say = (message: PlaneMessage): void => void channel.send(packet, encodePlaneMessage(message, packet), [])
+    const serve = (fd: OwnedFd | undefined, { slot, generation }: SlotReference, greeting: string): void => {
+      if (fd === undefined) return
+      const client = new Socket({ fd: fd.take(), readable: true, writable: true })
+      client.on('error', () => {})
+      client.write(greeting)
+      client.on('data', (text) => {
+        if (String(text) === 'last words') say({ op: 'gone', clients: [{ slot, generation }] })
+        else markSlot(slot)
+        if (String(text) === 'crash') process.exit(3)
+        process.kill(process.pid, 'SIGKILL')
+      })
+      client.once('close', () => say({ op: 'gone', clients: [{ slot, generation }] }))
+    }
+    receiveFor(channel, (message, fds) => {
+      switch (message.op) {
+        case 'keep-clients':
+          for (const [at, client] of message.clients.entries()) serve(fds[at], client, `kept by ${process.pid}\n`)
+          return
+        case 'new':
+          for (const [at, client] of message.clients.entries()) {
+            // So that the keeper sees that it is served.
+            clientSlots().i32[client.slot * (CLIENT_SLOT_BYTES >> 2) + CLIENT.state] = CLIENT_STATE.idle
+            serve(fds[at], client, `${process.pid}\n`)
+          }
+          return
+        case 'keep-servers':
+          return
+        case 'serve':
+          say({ op: 'ready' })
+          return
+        case 'release':
+          process.exit(0)
       }
-    }, 5)
+    })
   },
-  /** A plane that never reads its channel. */
+  /** A plane that never reads its channel once it is ready. */
   'plane-deaf'() {
-    readyPlane()
+    const channel = standbyPlane()
+    const stop = receiveFor(channel, ({ op }) => {
+      if (op !== 'serve') return
+      channel.send(packet, encodePlaneMessage({ op: 'ready' }, packet), [])
+      stop()
+    })
     setInterval(() => {}, 1000)
   },
   'plane-garbage'() {
-    readyPlane().send(Buffer.from('garbage'), 7, [])
+    standbyPlane().send(Buffer.from('garbage'), 7, [])
     setInterval(() => {}, 1000)
   },
   'plane-broken'() {
@@ -57,6 +98,12 @@ const behaviours: Readonly<Record<string, () => void>> = {
       process.exit(0)
     })
   },
+  /** Control that wants an upgrade as soon as there is a plane to replace. */
+  'control-upgrading'() {
+    report({ op: 'ready' })
+    setTimeout(() => report({ op: 'upgrade' }), 1_000)
+    onOrder(() => {})
+  },
   /** Control that does nothing it is told. */
   'control-deaf'() {
     report({ op: 'ready' })
@@ -69,11 +116,42 @@ const behaviours: Readonly<Record<string, () => void>> = {
   },
 }
 
-function readyPlane(): FdChannel {
+const packet = Buffer.alloc(MAX_PACKET_BYTES)
+
+function standbyPlane(): FdChannel {
   const channel = new FdChannel(new OwnedFd(CHANNEL_FD), MAX_PACKET_BYTES)
-  const packet = Buffer.alloc(MAX_PACKET_BYTES)
-  channel.send(packet, encodePlaneMessage({ op: 'ready' }, packet), [])
+  channel.send(packet, encodePlaneMessage({ op: 'standby' }, packet), [])
   return channel
+}
+
+/** Calls `onMessage` for what the keeper sends, until the function that it returns is called; exits when the keeper goes. */
+function receiveFor(channel: FdChannel, onMessage: (message: KeeperMessage, fds: readonly OwnedFd[]) => void) {
+  const timer = setInterval(() => {
+    for (;;) {
+      const received = channel.receive()
+      if (received === 'gone') process.exit(0)
+      if (received === 'empty') return
+      onMessage(decodeKeeperMessage(received.bytes), received.fds)
+    }
+  }, 5)
+  return () => clearInterval(timer)
+}
+
+let mapped: SharedState | null = null
+
+function shared(): SharedState {
+  mapped ??= openSharedState(new SharedMapping(new OwnedFd(MEMORY_FD), fstatSync(MEMORY_FD).size).memory)
+  return mapped
+}
+
+function clientSlots(): Region {
+  return shared().clients
+}
+
+/** As a plane does while it serves this client. */
+function markSlot(slot: number): void {
+  const { planes, clients } = shared()
+  planes.i32[PLANE.slotInProgress] = slotMark(clients, slot)
 }
 
 function report(message: object): void {
