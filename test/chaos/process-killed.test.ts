@@ -1,11 +1,13 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { descendants, isRunning } from '../support/process-usage.ts'
+import { descendants, isRunning, openDescriptors } from '../support/process-usage.ts'
 import { RouterProcess } from '../support/router-process.ts'
 import { openConsole, Testbed } from '../support/testbed.ts'
 import { waitUntil, within } from '../support/wait-until.ts'
 import { WireClient } from '../support/wire-client.ts'
+import { query } from '../support/wire-frames.ts'
 import { onlyValue, sqlstatesOf } from '../support/wire-message.ts'
+import { WireClosed } from '../support/wire-stream.ts'
 
 const bed = await Testbed.open({ routerOnly: true, start: false })
 
@@ -56,20 +58,121 @@ test('control stopped (SIGSTOP): queries and logins go on as if nothing were', a
   }
 })
 
-test('plane killed: it is replaced, and new clients are served', async () => {
+/** What a client was told until its connection ended: SQLSTATEs of errors. */
+async function lastWords(client: WireClient): Promise<string[]> {
+  return sqlstatesOf((await client.untilClosed()).messages)
+}
+
+test('plane killed: its standby serves new clients, and the old ones are told', async () => {
   const router = await bed.startRouter()
-  const client = await open(router)
-  await client.query('BEGIN')
+  const idle = await open(router)
+  const busy = await open(router)
+  await busy.query('BEGIN')
   const { planes } = router.pids
+  const standby = await waitUntil('a standby', () => router.pids.standbys[0])
   process.kill(planes[0]!, 'SIGKILL')
-  await waitUntil('a new plane to serve', () => serves(router))
-  // Sessions of a plane that died do not live on yet; at least they do not hang.
-  await client.untilClosed()
-  assert.notDeepEqual(router.pids.planes, planes)
+  // Sessions of a plane that died do not live on yet; at least they hear of it.
+  const { messages } = await idle.untilClosed()
+  assert.deepEqual(
+    messages.map(({ type, fields }) => [type, fields.S, fields.C, fields.M]),
+    [['E', 'FATAL', '57P01', 'terminating connection due to administrator command']],
+  )
+  assert.match(messages[0]?.fields.H ?? '', /reconnect to the database and repeat your command/)
+  assert.deepEqual(await lastWords(busy), ['57P01'])
+  assert.ok(await within(5_000, 'a new client', serves(router)))
+  assert.deepEqual(router.pids.planes, [standby])
   await waitUntil('the old transaction to be gone', async () => {
     const backends = await bed.cluster.backends(bed.database)
     return backends.every((backend) => backend.state !== 'idle in transaction')
   })
+})
+
+/** Clients of the test, as the console sees them. */
+async function connected(router: RouterProcess): Promise<Record<string, unknown>[]> {
+  const console = await openConsole(router)
+  try {
+    const { rows } = await console.query('SHOW CLIENTS')
+    return rows.filter((row) => row.user === bed.role.user)
+  } finally {
+    await console.end()
+  }
+}
+
+/** All bytes up to the end of the connection. */
+async function restOf(client: WireClient): Promise<Buffer> {
+  const parts: Buffer[] = []
+  for (let bytes = 65_536; bytes > 0; ) {
+    try {
+      parts.push(await client.raw(bytes))
+    } catch (error) {
+      if (!(error instanceof WireClosed)) throw error
+      bytes >>= 1
+    }
+  }
+  return Buffer.concat(parts)
+}
+
+test('plane killed in the middle of a message: nothing is put into it', async () => {
+  const router = await bed.startRouter()
+  const client = await open(router)
+  client.send(query("SELECT repeat('x', 60000000)"))
+  assert.equal((await client.next()).type, 'T')
+  // Of a value that is longer than what the kernel and the router have room for.
+  await client.raw(1_000)
+  const plane = router.pids.planes[0]!
+  process.kill(plane, 'SIGKILL')
+  await waitUntil('a new plane', () => router.pids.planes[0] !== plane)
+  await waitUntil('a new client', () => serves(router))
+  const rest = await restOf(client)
+  assert.ok(rest.length > 0 && rest.length < 60_000_000)
+  assert.equal(rest.subarray(-300).toString('latin1'), 'x'.repeat(300))
+})
+
+test('plane killed again and again with clients connected: nothing is left over in the keeper', async () => {
+  const router = await bed.startRouter()
+  const { keeper } = router.pids
+  const withStandby = () => waitUntil('a standby', () => router.pids.standbys[0])
+  await withStandby()
+  await serves(router)
+  await waitUntil('its connection to be gone', async () => (await connected(router)).length === 0)
+  const before = openDescriptors(keeper)
+  for (let round = 0; round < 10; round += 1) {
+    const clients = await Promise.all(Array.from({ length: 10 }, () => open(router)))
+    for (const client of clients) await client.query('SELECT 1')
+    process.kill(router.pids.planes[0]!, 'SIGKILL')
+    for (const client of clients) assert.deepEqual(await lastWords(client), ['57P01'])
+    await waitUntil('a client to be served', () => serves(router))
+  }
+  await withStandby()
+  // Server connections come and go; the pool of ten rounds is not what is looked for.
+  await waitUntil('as many descriptors as before', () => openDescriptors(keeper) <= before + 1)
+})
+
+test('plane killed with a thousand clients: each is told, and new ones are served at once', async () => {
+  const router = await bed.startRouter({
+    limits: { max_clients: 1_100 },
+    auth: { hba: [{ type: 'host', user: bed.role.user, address: '127.0.0.1', method: 'trust' }] },
+  })
+  const clients: WireClient[] = []
+  for (let batch = 0; batch < 20; batch += 1) {
+    clients.push(...(await Promise.all(Array.from({ length: 50 }, () => open(router)))))
+  }
+  await waitUntil('a standby', () => router.pids.standbys[0])
+  process.kill(router.pids.planes[0]!, 'SIGKILL')
+  const told = await Promise.all(clients.map((client) => lastWords(client)))
+  assert.equal(told.filter((states) => states.join() === '57P01').length, 1_000)
+  assert.ok(await within(5_000, 'a new client', serves(router)))
+})
+
+test('a plane that crashes while it serves nobody blames nobody', async () => {
+  const router = await bed.startRouter()
+  for (let round = 0; round < 2; round += 1) {
+    const client = await waitUntil('a client', () => open(router))
+    await client.query('SELECT 1')
+    process.kill(router.pids.planes[0]!, 'SIGSEGV')
+    assert.deepEqual(await lastWords(client), ['57P01'])
+  }
+  assert.doesNotMatch(router.tail(500), /while it served/)
 })
 
 test('plane killed again and again: it is always replaced', async () => {

@@ -37,6 +37,8 @@ export class LeakCheck {
 
   /** Takes the present state for the clean one; nobody but the console may be connected. */
   async start(): Promise<void> {
+    // It would look like a leak of the keeper's.
+    await waitUntil('the standby', () => this.#router.pids.standbys.length > 0)
     this.#pids = this.#router.pids
     this.#baseline = await waitUntil('the router to be at rest', async () => {
       const held = await this.#held()
