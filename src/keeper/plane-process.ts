@@ -43,6 +43,9 @@ export class PlaneProcess implements PollTarget {
         env: environment,
         stdio: ['ignore', 'inherit', 'inherit', theirs.fd, memoryFd],
       })
+    } catch (error) {
+      ours.close()
+      throw error
     } finally {
       theirs.close()
     }

@@ -163,3 +163,28 @@ test('a crash is what a process does to itself', async () => {
   }
   assert.deepEqual(crashes, [true, true, false, false, false])
 })
+
+test('a child that cannot even be spawned now is tried again', async () => {
+  let attempts = 0
+  const spawned = Promise.withResolvers<ChildProcess>()
+  const ended = Promise.withResolvers<void>()
+  const hooks: ChildHooks = {
+    spawn() {
+      if (++attempts < 3) throw new Error('socketpair: EMFILE')
+      const child = spawn('/bin/sh', ['-c', 'exec sleep 60'], { stdio: 'ignore' })
+      spawned.resolve(child)
+      return child
+    },
+    died: () => {},
+    gaveUp: () => {},
+    ended: ended.resolve,
+  }
+  const child = new SupervisedChild({ name: 'test', hooks, log, now: () => performance.now() })
+  child.start()
+  assert.equal(child.state, 'waiting')
+  await spawned.promise
+  assert.equal(child.state, 'starting')
+  child.stop()
+  child.kill()
+  await ended.promise
+})

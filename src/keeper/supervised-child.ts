@@ -82,7 +82,8 @@ export class SupervisedChild {
     this.#enter('starting')
     this.#timer = null
     this.#readySince = null
-    const child = this.#options.hooks.spawn()
+    const child = this.#spawn()
+    if (child === null) return
     this.#process = child
     child.on('error', (error) => {
       // Also emitted for a signal that could not be sent; then the child lives on.
@@ -130,11 +131,26 @@ export class SupervisedChild {
     this.#process?.kill('SIGKILL')
   }
 
+  /** Null when that is not possible now, for want of descriptors say; then it counts as a death. */
+  #spawn(): ChildProcess | null {
+    try {
+      return this.#options.hooks.spawn()
+    } catch (error) {
+      const reason = error instanceof Error ? error.message : String(error)
+      this.#over({ description: `could not be started: ${reason}`, isCrash: false }, null)
+      return null
+    }
+  }
+
   #onGone(child: ChildProcess, ending: Ending): void {
     if (this.#process !== child) return
+    this.#process = null
+    this.#over(ending, child.pid ?? null)
+  }
+
+  #over(ending: Ending, childPid: number | null): void {
     const { hooks, log, name, now, attempts } = this.#options
     const { description } = ending
-    this.#process = null
     hooks.died(ending)
     if (this.#state === 'releasing') {
       this.start()
@@ -155,7 +171,7 @@ export class SupervisedChild {
       return
     }
     log.error(
-      { child: name, childPid: child.pid, delayMs: verdict.delayMs },
+      { child: name, childPid, delayMs: verdict.delayMs },
       `${name} ${description}; another one starts ${verdict.delayMs === 0 ? 'now' : `in ${verdict.delayMs} ms`}`,
     )
     this.#enter('waiting')

@@ -158,6 +158,7 @@ test('a second signal does not wait for transactions', async (t) => {
 test('the keeper holds one descriptor of each client, for as long as it is connected', async (t) => {
   const router = await bed.startRouter()
   const { keeper } = router.pids
+  await waitUntil('a standby, whose channel is a descriptor as well', () => router.pids.standbys.length > 0)
   const first = await open(t, router)
   await ask(first)
   const before = openDescriptors(keeper)
