@@ -273,6 +273,10 @@ export class ClientSession implements SeatedSession, ReaderSession, RequestSessi
     this.settings.pin(bits)
   }
 
+  unpin(bits: number): void {
+    this.settings.unpin(bits)
+  }
+
   noteRequest(): void {
     this.meter.requestBegins()
     this.#memory.outstanding(this.server?.queue.outstanding ?? 0)
@@ -346,7 +350,7 @@ export class ClientSession implements SeatedSession, ReaderSession, RequestSessi
     this.#greeting?.abandon()
     this.#listening?.close()
     this.seat.abandon(this.requests.midMessage || this.#greeting !== null)
-    this.requests.statements.book.clear()
+    this.requests.statements.book.end()
     if (this.#counted) this.#host.countLogin(this, -1)
     const { slot: client, user, database, address } = this
     this.#host.log(fields === null ? 'debug' : 'info', 'client closed', { client, user, database, address, reason })

@@ -54,7 +54,7 @@ export class RequestRelay {
   /** The server is gone: what is left of a message goes nowhere. `toSync`: so does the rest of an extended query. */
   abort(toSync: boolean): void {
     this.#bodyGoesOn = false
-    this.#text.abandon()
+    this.#abandonText()
     this.#refusals.ignoreToSync(toSync)
   }
 
@@ -91,8 +91,12 @@ export class RequestRelay {
 
   /** Some more of a text has been sent, before the server can have answered it. */
   #pass(source: NativeBuffer, at: number, stop: number): void {
+    const { long } = this.statements
+    long.pass(source, at, stop)
     const facts = this.#text.pass(source, at, stop, this.#body === 0)
-    if (facts !== null && this.#bodyGoesOn) this.#session.noteSent(facts)
+    if (facts === null || !this.#bodyGoesOn) return
+    if (long.isUnderWay) long.finish(facts)
+    else this.#session.noteSent(facts)
   }
 
   /** One message whose header is at `at`. Returns its end, which may be past `end`; −1: keep it for later. */
@@ -161,8 +165,9 @@ export class RequestRelay {
     return renamed ? stop : this.#forward(source, at, stop, end)
   }
 
-  #abandonText(stop: number): number {
+  #abandonText(stop = 0): number {
     this.#text.abandon()
+    this.statements.long.abandon()
     return stop
   }
 
@@ -178,28 +183,25 @@ export class RequestRelay {
     return this.#session.server !== null || this.#session.acquire()
   }
 
-  /** Null: too long to be looked at, which pins. */
-  #facts(source: NativeBuffer, start: number, stop: number, end: number): StatementFacts | null {
-    if (stop > end) {
-      this.#session.pin(PIN.undecidedStatement)
-      return null
-    }
-    this.#host.facts.read(source.bytes, start, stop - 1)
-    return this.#host.facts
-  }
-
   /** What a statement does counts when it is executed. */
   #parse(source: NativeBuffer, at: number, stop: number, end: number): number {
-    if ((stop > end && stop - at <= SEEN_BYTES) || !this.#attached()) return -1
+    if (isTooShort(at, stop, end) || !this.#attached()) return -1
     if (this.statements.mustWait) return this.#wait()
     const nameEnd = source.bytes.indexOf(0, at + HEADER_BYTES)
+    if (nameEnd < 0 || nameEnd >= Math.min(stop, end)) {
+      this.#session.violate('malformed Parse message')
+      return end
+    }
     if (this.statements.isUncertain(source, at, nameEnd)) return this.#wait()
-    const facts = this.#facts(source, nameEnd + 1, stop, end)
-    this.#session.prepare(facts)
-    if (this.#skipped()) return stop
-    if (facts) this.#session.foresee(facts)
-    this.#bodyGoesOn = true
-    return this.statements.parse(source, at, stop, end, facts) ? stop : end
+    const facts = this.#text.begin(source, nameEnd + 1, stop, end)
+    const effects = this.#text.effects(facts)
+    this.#session.prepare(effects)
+    if (this.#skipped()) return this.#abandonText(stop)
+    this.#session.foresee(effects)
+    this.statements.parse(source, at, nameEnd, stop, end, facts)
+    // Of a statement whose name is taken, nothing has to be sent.
+    this.#bodyGoesOn = stop <= end || this.statements.long.isUnderWay
+    return this.#bodyGoesOn ? stop : this.#abandonText(stop)
   }
 
   #bind(source: NativeBuffer, at: number, stop: number, end: number): number {

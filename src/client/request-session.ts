@@ -32,6 +32,7 @@ export interface RequestSession {
   /** What is about to be sent changes what the session listens to; false: not yet. */
   admitListening(effects: Effects): boolean
   pin(bits: number): void
+  unpin(bits: number): void
   /** A request that is answered with ReadyForQuery is on its way. */
   noteRequest(): void
   /** What follows cannot be taken at the moment. */

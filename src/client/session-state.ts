@@ -121,7 +121,8 @@ export class SessionState {
     this.#pinned(this.#pins)
   }
 
-  #unpin(bits: number): void {
+  /** What pinned it is gone. */
+  unpin(bits: number): void {
     if ((this.#pins & bits) === 0) return
     this.#pins &= ~bits
     this.#pinned(this.#pins)
@@ -241,7 +242,7 @@ export class SessionState {
   settle(server: ServerConnection, isIdle: boolean): Restored {
     if (!isIdle) return NOTHING
     if (this.#discards) {
-      this.#unpin(~LIFELONG)
+      this.unpin(~LIFELONG)
       this.#isOpaque = false
     }
     this.#discards = false
@@ -299,10 +300,10 @@ export class SessionState {
       this.pin(PIN.setting)
       return NOTHING
     }
-    if (this.#isUnanswered) this.#unpin(PIN.setting)
+    if (this.#isUnanswered) this.unpin(PIN.setting)
     this.#isUnanswered = false
     // What has pinned since then was sent behind the question.
-    this.#unpin(asked & ~answer.pins & ~this.#pinnedSince)
+    this.unpin(asked & ~answer.pins & ~this.#pinnedSince)
     this.pin(answer.pins & seen)
     return answer.restored
   }

@@ -65,7 +65,10 @@ export class SqlStatements {
 
   /** Everything sent has been answered. */
   settle(): void {
-    if (this.#deallocating !== null) this.#book.delete(this.#deallocating.name)
+    if (this.#deallocating !== null) {
+      this.#book.delete(this.#deallocating.name)
+      this.#host.statements.drop(this.#deallocating.statement)
+    }
     this.#deallocating = null
   }
 

@@ -1,6 +1,7 @@
-import { writeCloseStatement, writeParse } from '../protocol/messages.ts'
+import { PIN } from '../memory/client-slots.ts'
+import { writeCloseStatement, writeParseHead } from '../protocol/messages.ts'
 import { MessageWriter } from '../protocol/writer.ts'
-import { REPLY, SWALLOW } from '../server/reply-queue.ts'
+import { REPLY, SWALLOW, SYNTHESIZE } from '../server/reply-queue.ts'
 import type { ServerConnection } from '../server/server-connection.ts'
 import { type PreparedStatement, SessionStatements } from '../session/prepared-statements.ts'
 import type { Effects } from '../sql/statement-facts.ts'
@@ -17,6 +18,8 @@ export interface StatementOwner {
   readonly server: ServerConnection | null
   /** Serial number, unique in the plane. */
   readonly serial: number
+  pin(bits: number): void
+  unpin(bits: number): void
 }
 
 /**
@@ -28,6 +31,10 @@ export class StatementBook {
   readonly #session: StatementOwner
   #named: SessionStatements | null = null
   #unnamed: Buffer | null = null
+  /** The unnamed statement is too long to be seen whole: its text is of `StatementRegistry.reserve`, or is not kept. */
+  #isUnnamedLong = false
+  /** The server connection has a statement, too long to be kept, under the client's own name. */
+  #hasForeignName = false
   #lastUsed: PreparedStatement | null = null
   #journal: StatementJournal | null = null
   /** What executing the unnamed statement does to the session. */
@@ -56,14 +63,49 @@ export class StatementBook {
     this.#named?.delete(name)
   }
 
-  /** DEALLOCATE ALL or DISCARD ALL has happened, or the session is over. The unnamed one stays. */
+  /** The name is free, and `tail` about to be filled. */
+  addLong(name: string, tail: Buffer): PreparedStatement {
+    this.#named ??= new SessionStatements(this.#host.statements)
+    return this.#named.addLong(name, tail)
+  }
+
+  /** The statement of the Parse at hand is too long to be kept, and has its own name on the server. */
+  noteForeignName(): void {
+    this.#hasForeignName = true
+    this.#session.pin(PIN.longStatement)
+  }
+
+  /** DEALLOCATE ALL or DISCARD ALL has happened. The unnamed one stays. */
   clear(): void {
     this.#named?.clear()
+    this.#hasForeignName = false
+    this.#unpin()
+  }
+
+  /** The session is over. */
+  end(): void {
+    this.abandon()
+    this.#named?.clear()
+    this.#releaseUnnamed()
   }
 
   /** The unnamed statement is this one now. */
   keepUnnamed(tail: Buffer, effects: Effects | null): void {
+    if (this.#isUnnamedLong) this.#releaseUnnamed()
     this.#unnamed = keepUnnamed(this.#unnamed, tail)
+    this.#ownUnnamed(effects)
+  }
+
+  /** The same for one whose text is about to be put into `tail`; null: it cannot be kept. */
+  keepLongUnnamed(tail: Buffer | null): void {
+    if (this.#isUnnamedLong) this.#releaseUnnamed()
+    this.#isUnnamedLong = true
+    this.#unnamed = tail
+    this.#ownUnnamed(null)
+    if (tail === null) this.#session.pin(PIN.longStatement)
+  }
+
+  #ownUnnamed(effects: Effects | null): void {
     this.unnamedEffects = effects
     const { server, serial } = this.#session
     if (server) server.unnamedOwner = serial
@@ -71,10 +113,25 @@ export class StatementBook {
 
   /** A simple query drops the unnamed statement. */
   forgetUnnamed(): void {
+    if (this.#isUnnamedLong) this.#releaseUnnamed()
     this.#unnamed = null
     this.unnamedEffects = null
     const { server } = this.#session
     if (server) server.unnamedOwner = 0
+  }
+
+  /** A long one is no more. */
+  #releaseUnnamed(): void {
+    if (!this.#isUnnamedLong) return
+    if (this.#unnamed !== null) this.#host.statements.free(this.#unnamed)
+    this.#unnamed = null
+    this.#isUnnamedLong = false
+    this.#unpin()
+  }
+
+  #unpin(): void {
+    const isKeptByUnnamed = this.#isUnnamedLong && this.#unnamed === null
+    if (!isKeptByUnnamed && !this.#hasForeignName) this.#session.unpin(PIN.longStatement)
   }
 
   /** "cached plan must not change result type": preparing it again must help, as it would have on a direct connection. */
@@ -90,7 +147,9 @@ export class StatementBook {
   /** A Parse or Close was answered; others are none of ours. */
   answered(entry: number): void {
     const kind = entry & 0x0f
-    if (kind === REPLY.parse || kind === REPLY.close) this.#journal?.confirm()
+    if (kind !== REPLY.parse && kind !== REPLY.close) return
+    const forgotten = this.#journal?.confirm() ?? null
+    if (forgotten !== null) this.#host.statements.drop(forgotten)
   }
 
   /** An error skipped it: as if it had never been sent. */
@@ -113,8 +172,7 @@ export class StatementBook {
     this.makeRoom(server)
     server.statements.add(statement)
     this.note(REPLY.parse | SWALLOW, { ...NOTHING, statement })
-    writeParse(writer.reset(), statement.serverName, statement.tail)
-    this.#host.toServer.insert(writer.bytes)
+    this.#parse(statement.serverName, statement.tail)
     return true
   }
 
@@ -127,12 +185,18 @@ export class StatementBook {
       server.unnamedOwner = 0
       this.note(REPLY.close | SWALLOW, NOTHING)
       writeCloseStatement(writer.reset(), '')
-    } else {
-      server.unnamedOwner = serial
-      this.note(REPLY.parse | SWALLOW, UNNAMED)
-      writeParse(writer.reset(), '', this.#unnamed)
+      this.#host.toServer.insert(writer.bytes)
+      return
     }
+    server.unnamedOwner = serial
+    this.note(REPLY.parse | SWALLOW, UNNAMED)
+    this.#parse('', this.#unnamed)
+  }
+
+  #parse(name: string, tail: Buffer): void {
+    writeParseHead(writer.reset(), name, tail.length)
     this.#host.toServer.insert(writer.bytes)
+    this.#host.toServer.insert(tail)
   }
 
   /** The least recently used statement makes room for another. */
@@ -141,6 +205,21 @@ export class StatementBook {
     if (evicted === null) return
     this.note(REPLY.close | SWALLOW, { ...NOTHING, statement: evicted, wasThere: true })
     writeCloseStatement(writer.reset(), evicted.serverName)
+    this.#host.toServer.insert(writer.bytes)
+  }
+
+  /** A statement of the client's own, which it does not want any more. */
+  close(name: string, statement: PreparedStatement): void {
+    this.delete(name)
+    const { server } = this.#session
+    if (!statement.isLong || server?.statements.use(statement) !== true) {
+      // It stays on the server connection, for whoever has the same text.
+      this.note(REPLY.close | SYNTHESIZE, { ...NOTHING, name, meant: statement })
+      return
+    }
+    server.statements.delete(statement)
+    this.note(REPLY.close, { ...NOTHING, name, meant: statement, statement, wasThere: true })
+    writeCloseStatement(writer.reset(), statement.serverName)
     this.#host.toServer.insert(writer.bytes)
   }
 

@@ -28,9 +28,9 @@ export class StatementJournal {
     this.#changes.push(change)
   }
 
-  /** The oldest one's message has been answered. */
-  confirm(): void {
-    this.#changes.shift()
+  /** The oldest one's message has been answered. Returns the statement that its name does not mean any more, if any. */
+  confirm(): PreparedStatement | null {
+    return this.#changes.shift()?.meant ?? null
   }
 
   /** An error has come; what it skips follows. */

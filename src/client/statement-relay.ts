@@ -7,6 +7,7 @@ import type { ServerConnection } from '../server/server-connection.ts'
 import type { PreparedStatement } from '../session/prepared-statements.ts'
 import { type Effects, FACT, type StatementFacts } from '../sql/statement-facts.ts'
 import type { ClientHost } from './client-host.ts'
+import { LongParse } from './long-parse.ts'
 import type { RequestSession } from './request-session.ts'
 import { SqlStatements } from './sql-statements.ts'
 import { NOTHING, StatementBook, UNNAMED } from './statement-book.ts'
@@ -29,6 +30,7 @@ export class StatementRelay {
   readonly #session: RequestSession
   readonly book: StatementBook
   readonly inSql: SqlStatements
+  readonly long: LongParse
   /** Where the names in the Bind at hand end, and the statement that it names, if it has one of ours. */
   #portalEnd = 0
   #nameEnd = 0
@@ -45,6 +47,7 @@ export class StatementRelay {
     this.#session = session
     this.book = new StatementBook(host, session)
     this.inSql = new SqlStatements(host, session, this.book)
+    this.long = new LongParse(host, session, this.book)
   }
 
   /**
@@ -129,35 +132,36 @@ export class StatementRelay {
     if (sqlstate === '0A000') this.book.renewLastUsed()
   }
 
-  /** Parse at `at`; false when the client was found to be wrong and is closed. `facts`: of its text, if it could be read. */
-  parse(source: NativeBuffer, at: number, stop: number, end: number, facts: StatementFacts | null): boolean {
-    const server = this.#session.server as ServerConnection
-    const nameEnd = source.bytes.indexOf(0, at + HEADER_BYTES)
-    if (nameEnd < 0 || nameEnd >= Math.min(stop, end)) return this.#malformed('Parse')
-    if (stop > end) {
-      // Too long to keep, so it cannot be parsed again elsewhere; the session is pinned by now.
-      this.#host.toServer.forward(source, at, end)
-      this.book.note(REPLY.parse, UNNAMED)
-      return true
+  /** Parse at `at`, whose name ends at `nameEnd`. `facts`: of its text, as far as it is there. */
+  parse(source: NativeBuffer, at: number, nameEnd: number, stop: number, end: number, facts: StatementFacts): void {
+    if (stop <= end) this.#parse(source, at, nameEnd, stop, facts)
+    else {
+      const name = source.bytes.toString('utf8', at + HEADER_BYTES, nameEnd)
+      if (this.book.get(name) === undefined) this.long.begin(source, at, nameEnd, stop, end)
+      else this.#duplicate(this.#session.server as ServerConnection, name, EMPTY_TAIL)
     }
+  }
+
+  #parse(source: NativeBuffer, at: number, nameEnd: number, stop: number, facts: StatementFacts): void {
+    const server = this.#session.server as ServerConnection
     const tail = source.bytes.subarray(nameEnd + 1, stop)
     if (nameEnd === at + HEADER_BYTES) {
-      this.book.keepUnnamed(tail, facts?.keep() ?? null)
+      this.book.keepUnnamed(tail, facts.keep())
       this.book.note(REPLY.parse, UNNAMED)
       this.#host.toServer.forward(source, at, stop)
-      return true
+      return
     }
     const name = source.bytes.toString('utf8', at + HEADER_BYTES, nameEnd)
     const statement = this.book.add(name, tail)
     if (statement === null) {
       this.#duplicate(server, name, tail)
-      return true
+      return
     }
-    if (statement.effects === undefined) statement.effects = facts?.keep() ?? null
+    if (statement.effects === undefined) statement.effects = facts.keep()
     const isKnown = server.statements.use(statement)
     if (isKnown && !mayHaveFailed(server)) {
       this.book.note(REPLY.parse | SYNTHESIZE, { ...NOTHING, name })
-      return true
+      return
     }
     writer.reset()
     if (isKnown) {
@@ -171,7 +175,6 @@ export class StatementRelay {
     this.book.note(REPLY.parse, { ...NOTHING, name, statement })
     writeParse(writer, statement.serverName, tail)
     this.#host.toServer.insert(writer.bytes)
-    return true
   }
 
   /** The server is made to say it: 42P05, at the right place among its other answers, unless the text has an error. */
@@ -237,9 +240,7 @@ export class StatementRelay {
     if (bytes[at + HEADER_BYTES] === STATEMENT) {
       const statement = this.book.get(name)
       if (statement !== undefined) {
-        // It stays on the server connection, for whoever has the same text.
-        this.book.delete(name)
-        this.book.note(REPLY.close | SYNTHESIZE, { ...NOTHING, name, meant: statement })
+        this.book.close(name, statement)
         return true
       }
       if (name === '') this.book.forgetUnnamed()

@@ -1,8 +1,8 @@
 import type { NativeBuffer } from './native.ts'
 
 const PAGE_BYTES = 4096
-/** Buffer sizes in pages: 4, 16, 64 and 256 KiB, 1 MiB. */
-const CLASS_PAGES = [1, 4, 16, 64, 256] as const
+/** Buffer sizes in pages: 4, 16, 64 and 256 KiB, 1 and 4 MiB. */
+const CLASS_PAGES = [1, 4, 16, 64, 256, 1024] as const
 /**
  * Free bytes of a class that keep their pages; the pages of the others go back to the kernel. Giving one back and getting
  * it again costs more than a query, so whoever merely waits for a server must not cause it.

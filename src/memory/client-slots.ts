@@ -24,6 +24,7 @@ export const PIN = {
   replication: 1 << 11,
   console: 1 << 12,
   randomSeed: 1 << 13,
+  longStatement: 1 << 14,
 } as const
 export type PinReason = keyof typeof PIN
 

@@ -82,6 +82,14 @@ export function writeQuery(writer: MessageWriter, sql: string): void {
 }
 
 /** A Parse whose text and parameter types are `tail`, copied from another Parse: everything after its name. */
+/** A Parse without its `tailBytes` behind the name: text, NUL and parameter types. */
+export function writeParseHead(writer: MessageWriter, name: string, tailBytes: number): void {
+  writer
+    .byte(FRONTEND.parse)
+    .int32(4 + Buffer.byteLength(name) + 1 + tailBytes)
+    .text(name)
+}
+
 export function writeParse(writer: MessageWriter, name: string, tail: Uint8Array): void {
   writer.begin(FRONTEND.parse).text(name).raw(tail).end()
 }

@@ -153,3 +153,66 @@ test('the order of a server connection is that of use, whatever happens in betwe
     }),
   )
 })
+
+test('long texts are kept as long as they take no more than their share, and given back', () => {
+  const registry = new StatementRegistry()
+  const megabyte = 1 << 20
+  const texts = Array.from({ length: 64 }, () => registry.reserve(megabyte))
+  assert.ok(texts.every((text) => text?.length === megabyte))
+  assert.equal(registry.reserve(1), null)
+  registry.free(texts[0] as Buffer)
+  assert.equal(registry.reserve(megabyte)?.length, megabyte)
+})
+
+/** Fills the share but for `left` bytes. */
+function registryWith(left: number): StatementRegistry {
+  const registry = new StatementRegistry()
+  registry.reserve(64 * (1 << 20) - left)
+  return registry
+}
+
+const isFull = (registry: StatementRegistry): boolean => registry.reserve(1) === null
+
+test('a long statement is nobody else’s, and its text goes when it cannot come back', () => {
+  const registry = registryWith(3)
+  const session = new SessionStatements(registry)
+  const statement = session.addLong('a', registry.reserve(3) as Buffer)
+  assert.notEqual(new SessionStatements(registry).add('a', statement.tail), statement)
+  session.delete('a')
+  assert.ok(isFull(registry), 'a Close may be skipped')
+  session.restore('a', statement)
+  assert.equal(session.get('a')?.tail.length, 3)
+  registry.drop(statement)
+  assert.ok(isFull(registry), 'somebody has it')
+  session.delete('a')
+  registry.drop(statement)
+  assert.equal(isFull(registry), false)
+})
+
+test('the end of a session, and a Parse that was skipped, give the text of a long statement back', () => {
+  for (const end of [
+    (session: SessionStatements) => session.clear(),
+    (session: SessionStatements) => session.restore('a', null),
+  ]) {
+    const registry = registryWith(3)
+    const session = new SessionStatements(registry)
+    session.addLong('a', registry.reserve(3) as Buffer)
+    end(session)
+    assert.equal(isFull(registry), false)
+  }
+})
+
+test('a long statement that no session has is the first to make room, before there is any need', () => {
+  const registry = new StatementRegistry()
+  const session = new SessionStatements(registry)
+  const server = new ServerStatements()
+  const short = registry.acquire(Buffer.from('short'))
+  const long = session.addLong('a', registry.reserve(3) as Buffer)
+  for (const statement of [short, long]) server.add(statement)
+  server.add(long)
+  assert.equal(server.evict(10), null)
+  session.clear()
+  assert.equal(server.evict(10), long)
+  assert.equal(server.evict(10), null)
+  assert.equal(server.size, 1)
+})

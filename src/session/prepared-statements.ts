@@ -3,8 +3,10 @@ import type { Effects } from '../sql/statement-facts.ts'
 /** A statement text with its parameter types, whoever prepared it under whatever name. */
 export class PreparedStatement {
   readonly id: number
-  /** Everything of the Parse message after its name: text, NUL, parameter types. */
-  readonly tail: Buffer
+  /** Everything of the Parse message after its name: text, NUL, parameter types. Empty of a long one that is of no use. */
+  tail: Buffer
+  /** One session's own, since its text was not seen whole before it had to have a name. */
+  readonly isLong: boolean
   /** The name it has on every server connection. */
   readonly serverName: string
   /** What executing it does to a session; null: nothing, undefined: nobody has looked yet. */
@@ -12,21 +14,26 @@ export class PreparedStatement {
   /** Sessions that have it. */
   users = 0
 
-  constructor(id: number, tail: Buffer) {
+  constructor(id: number, tail: Buffer, isLong = false) {
     this.id = id
     this.tail = tail
+    this.isLong = isLong
     this.serverName = `switchyard_${id}`
   }
 }
 
 /** Past this many statements, those that no session has any more are dropped. */
 const SWEEP_AT = 10_000
+/** So much of a plane's memory may be taken by texts that were too long to be seen whole. */
+const LONG_TEXT_BYTES = 64 * 1024 * 1024
+const EMPTY = Buffer.alloc(0)
 
 /** Statements by text, shared by all sessions of a plane. */
 export class StatementRegistry {
   readonly #byTail = new Map<string, PreparedStatement>()
   #nextId = 1
   #sweepAt = SWEEP_AT
+  #longBytes = 0
 
   get size(): number {
     return this.#byTail.size
@@ -43,6 +50,31 @@ export class StatementRegistry {
     }
     statement.users++
     return statement
+  }
+
+  /** Room for a text that is too long to be seen whole; null when such texts take enough. Give it back with `free`. */
+  reserve(bytes: number): Buffer | null {
+    if (this.#longBytes + bytes > LONG_TEXT_BYTES) return null
+    this.#longBytes += bytes
+    return Buffer.allocUnsafeSlow(bytes)
+  }
+
+  free(text: Buffer): void {
+    this.#longBytes -= text.length
+  }
+
+  /** A new statement with what `reserve` gave, which is about to be filled. Counts one user. */
+  addLong(tail: Buffer): PreparedStatement {
+    const statement = new PreparedStatement(this.#nextId++, tail, true)
+    statement.users = 1
+    return statement
+  }
+
+  /** Released, and nothing can bring it back: nobody needs the text of a long one any more. */
+  drop(statement: PreparedStatement): void {
+    if (!statement.isLong || statement.users > 0) return
+    this.free(statement.tail)
+    statement.tail = EMPTY
   }
 
   /** An unused statement stays for whoever prepares it next, until there are too many. */
@@ -88,6 +120,14 @@ export class SessionStatements {
     return statement
   }
 
+  /** The name is free. */
+  addLong(name: string, tail: Buffer): PreparedStatement {
+    const statement = this.#registry.addLong(tail)
+    this.#named.set(name, statement)
+    return statement
+  }
+
+  /** It may come back with `restore`; once that is over, `StatementRegistry.drop`. */
   delete(name: string): void {
     const statement = this.#named.get(name)
     if (statement === undefined) return
@@ -97,14 +137,19 @@ export class SessionStatements {
 
   /** Makes `name` mean `statement` again, or nothing. */
   restore(name: string, statement: PreparedStatement | null): void {
+    const undone = this.#named.get(name)
     this.delete(name)
+    if (undone !== undefined && undone !== statement) this.#registry.drop(undone)
     if (statement === null) return
     statement.users++
     this.#named.set(name, statement)
   }
 
   clear(): void {
-    for (const statement of this.#named.values()) this.#registry.release(statement)
+    for (const statement of this.#named.values()) {
+      this.#registry.release(statement)
+      this.#registry.drop(statement)
+    }
     this.#named.clear()
   }
 }
@@ -112,6 +157,8 @@ export class SessionStatements {
 /** What one server connection has parsed, the least recently used first. */
 export class ServerStatements {
   readonly #known = new Map<PreparedStatement, true>()
+  /** How many of them are long. */
+  #long = 0
 
   get size(): number {
     return this.#known.size
@@ -125,18 +172,26 @@ export class ServerStatements {
   }
 
   add(statement: PreparedStatement): void {
+    if (statement.isLong && !this.#known.has(statement)) this.#long++
     this.#known.set(statement, true)
   }
 
   delete(statement: PreparedStatement): void {
-    this.#known.delete(statement)
+    if (this.#known.delete(statement) && statement.isLong) this.#long--
   }
 
-  /** The one to give up when there are `most` or more; null when there is room. */
+  /** The one to give up when there are `most` or more, or when one is long and of no use; null when there is room. */
   evict(most: number): PreparedStatement | null {
+    if (this.#long > 0) {
+      for (const statement of this.#known.keys()) {
+        if (!statement.isLong || statement.users > 0) continue
+        this.delete(statement)
+        return statement
+      }
+    }
     if (this.#known.size < most) return null
     for (const statement of this.#known.keys()) {
-      this.#known.delete(statement)
+      this.delete(statement)
       return statement
     }
     return null
@@ -144,5 +199,6 @@ export class ServerStatements {
 
   clear(): void {
     this.#known.clear()
+    this.#long = 0
   }
 }

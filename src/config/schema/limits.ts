@@ -71,7 +71,7 @@ export const limits = table('limits', 'What clients may use up.', {
     changeable: 'restart',
     doc:
       'Most memory for bytes that wait, of all clients together: answers for clients that do not read, requests that ' +
-      'wait for a server connection. One connection keeps 192KB at most; one for which nothing is left is closed.',
+      'wait for a server connection. One connection keeps 192KB at most, but for a long prepared statement on its way to a server; one for which nothing is left is closed.',
   }),
   prepared_statements: setting(integer(1, 100_000), {
     default: 500,
