@@ -42,12 +42,13 @@ export class SqlStatements {
     const { nameStart, nameStop } = facts
     const name = identifier(source.bytes.toString('utf8', nameStart, nameStop))
     const statement = this.#book.get(name)
-    if (statement === undefined) return false
-    if (this.#book.ensure(server, statement)) {
-      // Should its Parse fail, the query that follows must not be skipped with it.
+    const isAhead = statement === undefined ? this.#book.closeStray(server, name) : this.#book.ensure(server, statement)
+    if (isAhead) {
+      // Should a Parse fail, the query that follows must not be skipped with it.
       this.#host.toServer.insert(SYNC)
       server.queue.push(REPLY.sync | SWALLOW)
     }
+    if (statement === undefined) return false
     if ((facts.flags & FACT.deallocates) !== 0) {
       server.statements.delete(statement)
       this.#deallocating = { name, statement }

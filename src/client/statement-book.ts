@@ -176,6 +176,15 @@ export class StatementBook {
     return true
   }
 
+  /** A refused Parse may have left a statement under a name that the client does not have; true if it had to be closed. */
+  closeStray(server: ServerConnection, name: string): boolean {
+    if (server.strays === null || !server.strays.delete(name)) return false
+    this.note(REPLY.close | SWALLOW, NOTHING)
+    writeCloseStatement(writer.reset(), name)
+    this.#host.toServer.insert(writer.bytes)
+    return true
+  }
+
   /** Whoever had the server connection before may have left an unnamed statement in it, which is not ours to bind. */
   prepareUnnamed(server: ServerConnection): void {
     const { serial } = this.#session

@@ -186,7 +186,9 @@ export class StatementRelay {
     this.book.note(REPLY.parse | SWALLOW, NOTHING)
     this.book.note(REPLY.parse, NOTHING)
     this.#host.toServer.insert(writer.bytes)
-    // The name stays behind in it, where nobody else may find it.
+    // The name stays behind in it, where nobody may find it.
+    server.strays ??= new Set()
+    server.strays.add(name)
     server.retired = "it has a statement under a client's own name"
   }
 
@@ -199,8 +201,10 @@ export class StatementRelay {
     const nameEnd = this.#nameEnd
     const statement = this.#bound
     if (nameEnd === portalEnd + 1) this.book.prepareUnnamed(server)
-    if (statement === undefined) toServer.forward(source, at, Math.min(stop, end))
-    else {
+    if (statement === undefined) {
+      if (server.strays !== null) this.book.closeStray(server, bytes.toString('utf8', portalEnd + 1, nameEnd))
+      toServer.forward(source, at, Math.min(stop, end))
+    } else {
       this.book.ensure(server, statement)
       const portal = bytes.subarray(at + HEADER_BYTES, portalEnd + 1)
       const shift = statement.serverName.length - (nameEnd - portalEnd - 1)
@@ -257,10 +261,11 @@ export class StatementRelay {
       this.book.prepareUnnamed(server)
       return null
     }
-    const statement = this.book.get(source.bytes.toString('utf8', nameStart, nameEnd))
-    if (statement === undefined) return null
-    this.book.ensure(server, statement)
-    return statement
+    const name = source.bytes.toString('utf8', nameStart, nameEnd)
+    const statement = this.book.get(name)
+    if (statement === undefined) this.book.closeStray(server, name)
+    else this.book.ensure(server, statement)
+    return statement ?? null
   }
 
   #malformed(what: string): boolean {

@@ -81,6 +81,8 @@ export class ServerConnection implements ReadServer, HandshakeOwner {
   reported: ReadonlyMap<string, string> = new Map()
   /** Why it shall be closed when its client lets go of it; null: it may live on. */
   retired: string | null = null
+  /** Names under which it has statements that belong to nobody, left by a refused Parse. */
+  strays: Set<string> | null = null
   /** Its session may have made it listen to something. */
   listens = false
   backendPid = 0

@@ -64,8 +64,9 @@ export function inquirySql(inquiry: Inquiry): string {
   values.push(`('r','',${hexOf(current("'role'"))})`)
   for (const name of inquiry.named) values.push(`('n','',${hexOf(current(quoteText(name)))})`)
   const parts = [
+    // SET TRANSACTION outside of one leaves its settings there, which cannot be RESET and are nobody's.
     `SELECT 's',${hexOf('name')},${hexOf('setting')} FROM pg_catalog.pg_settings` +
-      ` WHERE source OPERATOR(pg_catalog.=) 'session'`,
+      ` WHERE source OPERATOR(pg_catalog.=) 'session' AND name OPERATOR(pg_catalog.!~) '^transaction_'`,
     `VALUES ${values.join(',')}`,
   ]
   if (inquiry.leftovers) {

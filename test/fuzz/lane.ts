@@ -90,15 +90,22 @@ export class Lane {
   async #routerSettled(present: number): Promise<void> {
     const isSettled = async (): Promise<boolean> => {
       const clients = await this.#show('CLIENTS')
-      if (clients.length !== present || clients.some((row) => row.state === 'closing')) return false
+      if (clients.length !== present || clients.some((row) => row.state === 'closing')) {
+        throw new Error(`${present} clients are connected, and these known: ${show(clients, 'state', 'pinned')}`)
+      }
       const servers = await this.#show('SERVERS')
-      if (servers.some((row) => !AT_REST.has(String(row.step)))) return false
+      if (servers.some((row) => !AT_REST.has(String(row.step)))) throw new Error(show(servers, 'step'))
       const known = servers.map((row) => Number(row.remote_pid))
-      const alive = await backends(this.router.admin)
-      return alive.every((pid) => known.includes(pid))
+      const stray = (await backends(this.router.admin)).filter((pid) => !known.includes(pid))
+      if (stray.length > 0) throw new Error(`server processes ${stray} are none of the router's ${known}`)
+      return true
     }
     await waitUntil('the router to let go of what its clients held', isSettled, { everyMs: 1 })
   }
+}
+
+function show(rows: readonly Record<string, unknown>[], ...columns: readonly string[]): string {
+  return rows.map((row) => columns.map((column) => row[column]).join(' ')).join(', ')
 }
 
 async function adminOf(cluster: TestCluster): Promise<pg.Client> {

@@ -100,6 +100,8 @@ class Run implements ProgramRun {
     const login = this.#lane.login(startup, this.#target)
     const { connection, messages } = await FuzzConnection.open(this.#target.address, login, client)
     this.exchanges.push({ title: `client ${client}: connects`, lines: normalise(messages) })
+    // The other run's may have been closed by the server.
+    this.#connections.get(client)?.close()
     if (connection === null) this.#refused.add(client)
     else {
       this.#connections.set(client, connection)
@@ -121,9 +123,9 @@ class Run implements ProgramRun {
     if (connection.outcome === 'silent') lines.push('-- no answer')
     if (connection.outcome === 'closed') lines.push('-- the connection was closed')
     if (traits.has('usesSequence') && step.kind === 'queries' && !hasError(messages)) this.#seats.usedSequence(client)
-    if (step.kind === 'leave' || connection.outcome !== 'answered')
-      await this.#leave(connection, client, decision, given)
-    else if (this.traits.has('notifies') && this.traits.has('listens')) {
+    if (step.kind === 'leave' || connection.outcome !== 'answered') {
+      lines.push(...(await this.#leave(connection, client, decision, given)))
+    } else if (this.traits.has('notifies') && this.traits.has('listens')) {
       await this.#hear(decision, given, lines)
     }
     this.exchanges.push({ title: showAction(action), lines })
@@ -134,12 +136,18 @@ class Run implements ProgramRun {
     client: number,
     decision: Decision,
     given: Decision | undefined,
-  ): Promise<void> {
+  ): Promise<string[]> {
     decision.settles = given?.settles ?? this.#seats.isHolding(client)
     connection.close()
     this.#connections.delete(client)
     this.#seats.leave(client)
-    if (decision.settles) await this.#target.settled([connection.processId], this.#connections.size)
+    if (!decision.settles) return []
+    try {
+      await this.#target.settled([connection.processId], this.#connections.size)
+      return []
+    } catch (error) {
+      return [`-- what it held is not let go of: ${error instanceof Error ? error.message : String(error)}`]
+    }
   }
 
   /** Everybody who may have been notified of something gets it now. */

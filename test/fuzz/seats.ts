@@ -61,8 +61,14 @@ export class Seats {
     if (traits.has('idle') && place.seated.status !== 'I') return false
     // Settings of the startup packet: RESET in a pinned session goes to the server's default (docs/compatibility.md).
     if (traits.has('resets') && place.hasSettings) return false
-    if (traits.has('single') && !(isSimple(step, traits) || isOneShot(step))) return false
+    if (traits.has('single') && !isAlone(step, traits)) return false
     // EXECUTE and DEALLOCATE of what the protocol prepared work in simple queries of their own (docs/compatibility.md).
+    // A Parse that the router answers does not count as a query of the transaction (docs/compatibility.md).
+    if (traits.has('isolates') && hasNames(place, step) && !(place.seated.status === 'I' && isAlone(step, traits))) {
+      return false
+    }
+    // EXECUTE of a prepared SAVEPOINT and the like is a FATAL error in PostgreSQL 18: the router keeps such a client.
+    if (traits.has('executes') && traits.has('control')) return false
     if (traits.has('simple') && !isSimple(step, traits)) return false
     if (place.seated.status === 'E' && describesNamed(step)) return false
     if (traits.has('readsSequence') && !place.usedSequence) return false
@@ -131,6 +137,16 @@ function holds({ seated, pinned }: Place): boolean {
 
 function endsOpen(step: Step): boolean {
   return step.kind === 'extended' && step.frames.at(-1)?.type !== 'sync'
+}
+
+function isAlone(step: Step, traits: ReadonlySet<Trait>): boolean {
+  return isSimple(step, traits) || isOneShot(step)
+}
+
+/** It has prepared statements with names, or does so now. */
+function hasNames({ named }: Place, step: Step): boolean {
+  const names = step.kind === 'extended' && step.frames.some((frame) => frame.type === 'parse' && frame.name !== '')
+  return names || [...named.keys()].some((name) => name !== '')
 }
 
 function isSimple(step: Step, traits: ReadonlySet<Trait>): boolean {

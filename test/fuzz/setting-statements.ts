@@ -86,7 +86,7 @@ const special: fc.Arbitrary<Statement> = fc.constantFrom(
   statement('SET SESSION CHARACTERISTICS AS TRANSACTION READ ONLY', 'pins'),
   statement('SET SESSION CHARACTERISTICS AS TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ WRITE', 'pins'),
   statement('SET TRANSACTION READ ONLY'),
-  statement('SET TRANSACTION ISOLATION LEVEL REPEATABLE READ'),
+  statement('SET TRANSACTION ISOLATION LEVEL REPEATABLE READ', 'isolates'),
   statement('SET ROLE fuzz_reader', 'pins'),
   statement('SET LOCAL ROLE fuzz_reader'),
   statement("SET ROLE 'fuzz_writer'", 'pins'),

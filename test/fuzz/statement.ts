@@ -8,6 +8,8 @@
  * - executes: runs a statement that was prepared before.
  * - schema: changes the schema.
  * - single: runs only as a query, or an extended query, of its own; simple: only as a simple query of its own.
+ * - control: begins or ends a transaction or savepoint.
+ * - isolates: sets the isolation level of a transaction, for which that must not have looked at anything yet.
  * - joined: stands among other statements in one string.
  * - resets: may put settings back to what they were at login.
  * - listens, notifies: notifications may come from now on.
@@ -27,6 +29,8 @@ export type Trait =
   | 'single'
   | 'simple'
   | 'joined'
+  | 'isolates'
+  | 'control'
   | 'executes'
 
 /** SQL in which `:me` stands for the number of the client, and the parameters that go with it. */

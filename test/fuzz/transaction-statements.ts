@@ -2,26 +2,26 @@ import fc from 'fast-check'
 import { type Statement, statement } from './statement.ts'
 
 const begin: fc.Arbitrary<Statement> = fc.constantFrom(
-  statement('BEGIN', 'begins'),
-  statement('BEGIN', 'begins'),
-  statement('start transaction isolation level repeatable read', 'begins'),
-  statement('BEGIN READ ONLY', 'begins'),
+  statement('BEGIN', 'begins', 'control'),
+  statement('BEGIN', 'begins', 'control'),
+  statement('start transaction isolation level repeatable read', 'begins', 'control', 'isolates'),
+  statement('BEGIN READ ONLY', 'begins', 'control'),
 )
 
 const end: fc.Arbitrary<Statement> = fc.constantFrom(
-  statement('COMMIT'),
-  statement('COMMIT'),
-  statement('END'),
-  statement('ROLLBACK'),
-  statement('ROLLBACK'),
-  statement('ABORT'),
-  statement('COMMIT AND CHAIN', 'begins'),
-  statement('ROLLBACK AND CHAIN', 'begins'),
+  statement('COMMIT', 'control'),
+  statement('COMMIT', 'control'),
+  statement('END', 'control'),
+  statement('ROLLBACK', 'control'),
+  statement('ROLLBACK', 'control'),
+  statement('ABORT', 'control'),
+  statement('COMMIT AND CHAIN', 'begins', 'control'),
+  statement('ROLLBACK AND CHAIN', 'begins', 'control'),
 )
 
 const savepoint: fc.Arbitrary<Statement> = fc
   .tuple(fc.constantFrom('SAVEPOINT', 'ROLLBACK TO', 'ROLLBACK TO SAVEPOINT', 'RELEASE'), fc.constantFrom('a', 'b'))
-  .map(([verb, name]) => statement(`${verb} ${name}`))
+  .map(([verb, name]) => statement(`${verb} ${name}`, 'control'))
 
 const failure: fc.Arbitrary<Statement> = fc.constantFrom(
   statement('SELEC 1'),

@@ -64,6 +64,17 @@ test('a Parse of a taken name is refused for its text first, as by PostgreSQL', 
   assert.deepEqual(sqlstatesOf(await parse('SELECT 2')), ['25P02'])
 })
 
+test('a refused Parse leaves nothing under its name, in a session that keeps its server connection', async () => {
+  const client = await bed.open()
+  await client.query('CREATE TEMP TABLE keeps (x int)')
+  for (const lookUp of [run('stray'), wire.query('EXECUTE stray'), wire.query('DEALLOCATE stray')]) {
+    await prepare(client, 'stray', 'SELECT 1')
+    await client.exchange(Buffer.concat([wire.parse('stray', 'SELECT 2'), wire.sync()]))
+    await client.exchange(Buffer.concat([wire.close('S', 'stray'), wire.sync()]))
+    assert.deepEqual(sqlstatesOf(await client.exchange(lookUp)), ['26000'])
+  }
+})
+
 test('a failed transaction refuses a Parse, of a text that the server connection knows too', async () => {
   const text = 'SELECT 8127'
   for (const client of await bed.openMany(SERVERS)) await prepare(client, 'known', text)
