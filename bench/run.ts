@@ -6,6 +6,7 @@ import { ConfigError } from '../src/errors.ts'
 import { Bench, type BenchOptions } from './macro/bench-environment.ts'
 import { Interrupted } from './macro/cleanup.ts'
 import { idle } from './macro/idle.ts'
+import { parameters } from './macro/parameters.ts'
 import { type Mode, modes, peerNames } from './macro/peer.ts'
 import { throughput } from './macro/throughput.ts'
 
@@ -13,6 +14,7 @@ const usage = `npm run bench -- <name> [options]
 
   throughput   pgbench directly, through PgBouncer and through Switchyard: tps, latency, CPU time per transaction
   idle         memory, descriptors and CPU time for idle clients of PgBouncer and of Switchyard
+  parameters   round trips and latency when clients with different settings take turns on one server connection
 
   --quick         about one minute instead of about nine
   --peers LIST    of direct,pgbouncer,switchyard (all)
@@ -99,7 +101,7 @@ function plan(argv: string[]): Plan | null {
   const { values, positionals } = parse(argv)
   const [name, ...rest] = positionals
   if (values.help) return null
-  if (name === undefined || rest.length > 0) throw new UsageError('name one benchmark: throughput or idle')
+  if (name === undefined || rest.length > 0) throw new UsageError('name one benchmark: throughput, idle or parameters')
   const { quick } = values
   const options = {
     peers: chosen('peers', values.peers ?? peerNames.join(), peerNames),
@@ -124,7 +126,10 @@ function plan(argv: string[]): Plan | null {
     const all = { ...options, clients }
     return { name, options: all, shown: all, run: (bench) => idle(bench, all) }
   }
-  throw new UsageError(`there is no benchmark ${name}: throughput or idle`)
+  if (name === 'parameters') {
+    return { name, options, shown: options, run: (bench) => parameters(bench, options) }
+  }
+  throw new UsageError(`there is no benchmark ${name}: throughput, idle or parameters`)
 }
 
 async function main(argv: string[]): Promise<void> {
