@@ -50,8 +50,8 @@ export class SessionState {
   #isFreed = false
   /** PIN.setting is only there because an inquiry has failed. */
   #isUnanswered = false
-  /** DISCARD ALL was sent, and nothing has failed since. */
-  #discards = false
+  /** Pins that what was sent ends, unless something has failed since. */
+  #ends = 0
   /** Since it got its server connection it has sent nothing but BEGIN. */
   #onlyBegun = false
   #transactionLost = false
@@ -115,6 +115,7 @@ export class SessionState {
 
   pin(bits: number): void {
     this.#pinnedSince |= bits
+    this.#ends &= ~bits
     if ((bits & OPAQUE) !== 0) this.#isOpaque = true
     if ((this.#pins | bits) === this.#pins) return
     this.#pins |= bits
@@ -131,7 +132,7 @@ export class SessionState {
   /** The server connection is gone. `transactionLost`: the client believes in a transaction that it had there. */
   loseServer(transactionLost: boolean): void {
     this.#transactionLost = transactionLost
-    this.#discards = false
+    this.#ends = 0
     this.#isRestoring = false
     this.#isOpaque = false
     this.#settings.forget()
@@ -196,8 +197,9 @@ export class SessionState {
     const { flags, pins } = effects
     this.#onlyBegun &&= flags === FACT.begins
     if (server !== null && (flags & ENDS_TRANSACTION) !== 0) this.#end(flags, server.queue)
+    if ((flags & FACT.discardsSequences) !== 0) this.#ends |= PIN.sequence
+    if ((flags & FACT.discardsAll) !== 0) this.#ends = ~LIFELONG
     if (pins !== 0) this.pin(pins)
-    if ((flags & FACT.discardsAll) !== 0) this.#discards = true
     if ((flags & FACT.sets) !== 0) this.#settings.touch(effects, server)
     if ((flags & FACT.resetsAll) !== 0) this.#settings.touchAll(server, false)
     if ((flags & FACT.discardsAll) !== 0) this.#settings.touchAll(server, true)
@@ -234,18 +236,18 @@ export class SessionState {
 
   /** Something failed: what was to be reset was not. */
   fail(): void {
-    this.#discards = false
+    this.#ends = 0
     this.#settings.undo()
   }
 
   /** Everything sent has been answered. `isIdle`: no transaction is open. Returns what the client has to be told. */
   settle(server: ServerConnection, isIdle: boolean): Restored {
     if (!isIdle) return NOTHING
-    if (this.#discards) {
-      this.unpin(~LIFELONG)
-      this.#isOpaque = false
+    if (this.#ends !== 0) {
+      this.unpin(this.#ends)
+      if (this.#ends === ~LIFELONG) this.#isOpaque = false
+      this.#ends = 0
     }
-    this.#discards = false
     return this.#settings.isUnsettled ? this.#settings.settle(server) : NOTHING
   }
 

@@ -145,7 +145,7 @@ test('what discards and deallocates is told apart', () => {
     ['discard all', 'discardsAll frees'],
     ['DISCARD ALL', 'discardsAll frees'],
     ['discard plans', 'frees'],
-    ['discard sequences', 'frees'],
+    ['discard sequences', 'frees discardsSequences'],
     ['discard temp', 'frees'],
     ['deallocate all', 'deallocatesAll frees'],
     ['deallocate prepare all', 'deallocatesAll frees'],
@@ -252,6 +252,50 @@ test('RESET names what it resets', () => {
   }
   assert.notEqual(read('reset all').flags & FACT.resetsAll, 0)
   assert.deepEqual(read('reset all').settings, [])
+})
+
+test('a value is what the text says, if it says it plainly', () => {
+  const table: readonly [string, string | null | undefined][] = [
+    ['set a to 5', '5'],
+    ['set a = -1.5', '-1.5'],
+    ['set a = +3', '3'],
+    ["set a = 'It''s'", "It's"],
+    ['set a to On', 'on'],
+    ['set a to "On"', 'On'],
+    ['set a to default', null],
+    ['SET a TO DEFAULT', null],
+    ['reset a', null],
+    ["set app.b = '7'; select 1", '7'],
+    ['set role x', 'x'],
+    ["set role 'X'", 'X'],
+    ['set role none', 'none'],
+    ['set search_path to app', 'app'],
+    ["set search_path to 'a, b'", undefined],
+    ['set search_path to a, b', undefined],
+    ["set a = 'b', 'c'", undefined],
+    ["set a = E'b'", undefined],
+    ["set a = 'b\\c'", undefined],
+    ["set a = 'é'", undefined],
+    [`set a = '${'x'.repeat(300)}'`, undefined],
+    ["set a = 'b' 'c'", undefined],
+    ['set a = - b', undefined],
+    ['set a from current', undefined],
+    ['set a', undefined],
+    ['set a =', undefined],
+    ['set time zone utc', undefined],
+    ["select set_config('a', 'b', false)", undefined],
+  ]
+  for (const [sql, value] of table) assert.deepEqual([sql, read(sql).values[0]], [sql, value])
+})
+
+test('what is kept of a text stays, and nothing is kept of one that does nothing', () => {
+  const kept = read('set a to 1; listen x; reset b').keep()
+  read('select 1')
+  assert.deepEqual(kept?.settings, ['a', 'b'])
+  assert.deepEqual(kept?.values, ['1', null])
+  assert.deepEqual(kept?.channels, ['x'])
+  assert.ok(kept !== null && (kept.flags & FACT.sets) !== 0)
+  assert.equal(read('select 1; select 2').keep(), null)
 })
 
 test('what one text says is forgotten when the next is read', () => {

@@ -43,6 +43,8 @@ export const FACT = {
   preparesTransaction: 1 << 12,
   /** DROP, CLOSE, DISCARD …: what pinned the session may be gone. */
   frees: 1 << 13,
+  /** DISCARD SEQUENCES. */
+  discardsSequences: 1 << 14,
   /** LISTEN, to the channels in `channels` as far as their names are certain. */
   listens: 1 << 20,
   /** UNLISTEN of one channel or all. */
@@ -289,6 +291,7 @@ export class StatementFacts implements Effects {
     const meaning = this.#meaning()
     if (first === W.discard) {
       if (meaning === W.all) this.flags |= FACT.discardsAll
+      if (meaning === W.sequences) this.flags |= FACT.discardsSequences
       return
     }
     if (meaning === W.prepare) this.#lexer.next()

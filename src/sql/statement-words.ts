@@ -68,6 +68,7 @@ export const W = {
   /** Ends something that may have pinned. */
   ends: FIRST_WORD + 45,
   drop: FIRST_WORD + 46,
+  sequences: FIRST_WORD + 47,
   unlisten: FIRST_WORD + 60,
 } as const
 
@@ -107,6 +108,7 @@ const WORDS: WordTable = new WordTable([
   ['setseed', FUNCTION | PIN.randomSeed],
   ...keywords('create alter comment grant revoke', W.ddl),
   ['drop', W.drop],
+  ['sequences', W.sequences],
   ...keywords('pg_advisory_unlock pg_advisory_unlock_shared pg_advisory_unlock_all', FUNCTION | FREES),
   ...keywords('commit end', W.commit),
   ...keywords('rollback abort', W.rollback),
