@@ -258,3 +258,23 @@ test('whatever encoding a client has, its settings are what it said', async () =
     assert.match(String(shown), /^Jos(\\xc3\\xa9|\?\?)$/)
   }
 })
+
+test('a setting of an application that others have set is empty, not NULL', {
+  skip: isDirect && 'of the pool',
+}, async () => {
+  const [client, stranger] = await bed.openMany(2)
+  const value = `SELECT current_setting('app.never_seen', true)`
+  assert.equal(onlyValue(await stranger!.query(value)), null)
+  await client!.query(`SET app.never_seen = '1'`)
+  assert.equal(onlyValue(await stranger!.query(value)), '')
+})
+
+test('a setting from the startup packet that is reset in a transaction is what it was when that is over', {
+  skip: isDirect && 'of the pool',
+}, async () => {
+  const client = await bed.open({ parameters: { lock_timeout: '11s' } })
+  await run(client, ['BEGIN', 'RESET lock_timeout'])
+  assert.equal(await show(client, 'lock_timeout'), '0')
+  await client.query('COMMIT')
+  assert.equal(await show(client, 'lock_timeout'), '11s')
+})
