@@ -145,7 +145,7 @@ export class FuzzConnection {
     if (how === 'terminate') this.#client.send(wire.terminate())
     else this.#client.endWriting()
     const last = await this.#client.untilClosed()
-    messages.push(...last.messages.filter(({ type }) => type !== 'A'))
+    messages.push(...last.messages.filter(({ type }) => type !== 'A' && type !== 'S'))
     this.#client.close()
   }
 
