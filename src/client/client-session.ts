@@ -295,7 +295,7 @@ export class ClientSession implements SeatedSession, ReaderSession, RequestSessi
   // ── what answers lead to
 
   endTransaction(): void {
-    this.answers.endTransaction()
+    if (this.#step !== 'closing') this.answers.endTransaction()
   }
 
   onTransactionEnd(): void {

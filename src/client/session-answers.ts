@@ -208,6 +208,7 @@ export class SessionAnswers implements ReplySink {
     requests.statements.book.abandon()
     if (state.ties === 0 && session.listening?.onServerLost() === true) {
       state.loseServer(false)
+      if (session.listening.isOver) return
       session.goOn()
       return
     }

@@ -1,7 +1,6 @@
-import type { Link } from '../io/link.ts'
 import { PIN } from '../memory/client-slots.ts'
 import { STATUS } from '../protocol/message-type.ts'
-import { type ErrorFields, writeError, writeReady } from '../protocol/messages.ts'
+import { writeError } from '../protocol/messages.ts'
 import type { NotificationHead } from '../protocol/notification.ts'
 import { MessageWriter } from '../protocol/writer.ts'
 import type { Rows } from '../server/captured-rows.ts'
@@ -14,7 +13,7 @@ import type { LimitValues, PoolDefaults } from '../shard/plane-values.ts'
 import { quoteIdentifier } from '../sql/server-identifier.ts'
 import { type Effects, FACT } from '../sql/statement-facts.ts'
 import { FATAL } from './client-host.ts'
-import { WaitingNotifications } from './waiting-notifications.ts'
+import { NotificationOutlet, type NotifiedClient, type OutletHost } from './notification-outlet.ts'
 
 /** Whatever may change what a session listens to. */
 const LISTENING = FACT.listens | FACT.unlistens | FACT.discardsAll
@@ -24,30 +23,22 @@ export function concernsListening(effects: Effects): boolean {
 }
 
 /** What listening needs of the plane. */
-export interface ListeningHost {
+export interface ListeningHost extends OutletHost {
   readonly listeners: ListenerSet
   readonly values: { readonly limits: LimitValues; readonly pool: PoolDefaults }
-  countPlane(field: 'slowListeners'): void
 }
 
 /** The session that listens. */
-export interface ListeningSession {
-  readonly link: Link
-  /** The process id that the client was told. */
-  readonly processId: number
+export interface ListeningSession extends NotifiedClient {
   readonly server: ServerConnection | null
   /** Where its transactions go; null: nowhere at the moment. */
   readonly pool: ServerPool | null
   /** Its client_encoding. */
   readonly encoding: string
-  /** Something is asked and not answered, or a transaction is open: PostgreSQL would keep notifications to itself. */
-  readonly isBusy: boolean
   pin(bits: number): void
   /** Takes note of how many channels it listens to. */
   noteChannels(count: number): void
   resume(): void
-  send(bytes: Uint8Array): void
-  close(reason: string, fields: ErrorFields | null): void
   /** What comes after a transaction and its ReadyForQuery. */
   endTransaction(): void
 }
@@ -75,7 +66,7 @@ const writer = new MessageWriter()
 export class SessionListening implements Subscriber {
   readonly #host: ListeningHost
   readonly #session: ListeningSession
-  readonly #waiting = new WaitingNotifications()
+  readonly #outlet: NotificationOutlet
   /** What the session listens to, and what it may when its transaction commits. */
   #channels: ReadonlySet<string> = new Set()
   readonly #pending = new Set<string>()
@@ -89,12 +80,13 @@ export class SessionListening implements Subscriber {
   #isCaughtUp = false
   /** Nobody could listen for the request that is next: its server connection does. */
   #isRefused = false
-  /** Notifications by the session itself, as its server connection has heard them. */
-  #own = 0
+  /** Channels that only its server connection listens to. */
+  #foreign: ReadonlySet<string> = new Set()
 
   constructor(host: ListeningHost, session: ListeningSession) {
     this.#host = host
     this.#session = session
+    this.#outlet = new NotificationOutlet(host, session)
   }
 
   get pool(): ServerPool | null {
@@ -104,6 +96,11 @@ export class SessionListening implements Subscriber {
   /** The client's requests have to wait. */
   get isHolding(): boolean {
     return this.#step === 'confirming' || this.#step === 'ending'
+  }
+
+  /** The session is closed. */
+  get isOver(): boolean {
+    return this.#step === 'over'
   }
 
   /** The end of a transaction is its business. */
@@ -154,7 +151,7 @@ export class SessionListening implements Subscriber {
 
   /** SQL that tells a server connection what the session listens to. */
   preamble(server: ServerConnection): string {
-    this.#own = 0
+    this.#outlet.forgetOwn()
     if (this.#channels.size === 0) return ''
     server.listens = true
     return [...this.#channels].map((channel) => `LISTEN ${quoteIdentifier(channel)}`).join(';')
@@ -163,7 +160,7 @@ export class SessionListening implements Subscriber {
   /** The server connection has heard this. True: it is the client's, and from nobody else. */
   onServerNotification({ processId, channel }: NotificationHead): boolean {
     if (!this.#channels.has(channel) && !this.#pending.has(channel)) return true
-    if (processId === this.#session.server?.backendPid) this.#own++
+    if (processId === this.#session.server?.backendPid) this.#outlet.countOwn()
     return false
   }
 
@@ -175,6 +172,7 @@ export class SessionListening implements Subscriber {
   /** A transaction is over, or there was nothing to do on a server connection, and ReadyForQuery is due: sent from here. */
   end(server: ServerConnection | null): void {
     this.#step = 'ending'
+    this.#outlet.isShut = true
     this.#awaited = 1
     if (this.#isTouched && server !== null) {
       this.#awaited++
@@ -206,7 +204,7 @@ export class SessionListening implements Subscriber {
 
   onSynced(): void {
     if (this.#step === 'confirming') {
-      this.#waiting.keepOnly(this.#channels)
+      this.#outlet.keepOnly(this.#channels)
       this.#isCaughtUp = true
       this.#rest()
     } else if (this.#step === 'ending') this.#answered()
@@ -228,8 +226,7 @@ export class SessionListening implements Subscriber {
   }
 
   onNotification(channel: string, message: Buffer): void {
-    if (this.#waiting.isEmpty && this.#channels.has(channel) && this.#mayDeliver) this.#session.send(message)
-    else this.#keep(channel, message)
+    this.#outlet.put(channel, message, this.#channels.has(channel))
   }
 
   onGap(milliseconds: number): void {
@@ -241,15 +238,12 @@ export class SessionListening implements Subscriber {
       return
     }
     writeError(writer.reset(), { severity: 'WARNING', sqlstate: '01000', message, detail })
-    this.#keep(null, writer.bytes)
-    this.flush()
+    this.#outlet.put(null, writer.bytes, true)
   }
 
   /** Delivers what waits, if it may. */
   flush(): void {
-    if (this.#waiting.isEmpty || !this.#mayDeliver) return
-    this.#waiting.keepOnly(this.#channels)
-    this.#session.send(this.#waiting.take())
+    this.#outlet.flush(this.#channels)
   }
 
   /**
@@ -258,7 +252,7 @@ export class SessionListening implements Subscriber {
    */
   onServerLost(): boolean {
     this.#dropPending()
-    this.#own = 0
+    this.#outlet.forgetOwn()
     if (this.#step !== 'ending') {
       this.#isTouched = false
       return false
@@ -266,7 +260,7 @@ export class SessionListening implements Subscriber {
     this.#step = 'resting'
     this.#listener?.forget(this)
     if (!this.#isTouched) {
-      this.#sayReady()
+      this.#outlet.finish(this.#channels, 0)
       return true
     }
     const message = 'the server connection was lost before it was known what the session listens to'
@@ -277,20 +271,17 @@ export class SessionListening implements Subscriber {
   /** The session is over. */
   close(): void {
     this.#step = 'over'
+    this.#outlet.isShut = true
     this.#listener?.forget(this)
     for (const channel of this.#channels) this.#listener?.unsubscribe(channel, this)
     this.#dropPending()
-    this.#waiting.clear()
+    this.#outlet.clear()
   }
 
   #isUnknown(channel: string): boolean {
-    if (this.#channels.has(channel) || this.#pending.has(channel)) return false
+    if (this.#channels.has(channel) || this.#pending.has(channel) || this.#foreign.has(channel)) return false
     // What it is called in the database is certain in UTF-8 and in ASCII.
     return this.#session.encoding === 'UTF8' || /^[\0-\x7f]*$/.test(channel)
-  }
-
-  get #mayDeliver(): boolean {
-    return this.#step !== 'ending' && this.#step !== 'over' && !this.#session.isBusy && !this.#session.link.blocked
   }
 
   /** The same one as long as it delivers anything. */
@@ -314,12 +305,11 @@ export class SessionListening implements Subscriber {
 
   /** `channels` are what the server connection listens to. */
   #settle(channels: readonly string[]): void {
-    const next = new Set<string>()
-    for (const channel of channels) {
-      if (this.#channels.has(channel) || this.#pending.has(channel)) next.add(channel)
-      // It came about in a way that could not be foreseen, and is heard there and only there.
-      else this.#session.pin(PIN.listen)
-    }
+    const isShared = (channel: string): boolean => this.#channels.has(channel) || this.#pending.has(channel)
+    const next = new Set(channels.filter(isShared))
+    // They came about in a way that could not be foreseen, and are heard there and only there.
+    this.#foreign = new Set(channels.filter((channel) => !isShared(channel)))
+    if (this.#foreign.size > 0) this.#session.pin(PIN.listen)
     for (const channel of new Set([...this.#channels, ...this.#pending])) {
       if (!next.has(channel)) this.#listener?.unsubscribe(channel, this)
     }
@@ -340,29 +330,9 @@ export class SessionListening implements Subscriber {
     this.#awaited--
     if (this.#awaited > 0) return
     this.#dropPending()
-    this.#step = 'resting'
-    this.#sayReady()
-    this.#session.endTransaction()
-  }
-
-  /** What came while the transaction ran, and the answer that it is over. */
-  #sayReady(): void {
-    const { server, processId } = this.#session
-    this.#waiting.keepOnly(this.#channels)
-    if (server !== null) this.#waiting.claim(this.#own, server.backendPid, processId)
-    this.#own = 0
     this.#isCaughtUp = false
-    writeReady(writer.reset(), STATUS.idle)
-    this.#session.send(this.#waiting.isEmpty ? writer.bytes : Buffer.concat([this.#waiting.take(), writer.bytes]))
-  }
-
-  /** Within the bound: a client that never gets to them must not fill the memory of all. */
-  #keep(channel: string | null, message: Uint8Array): void {
-    this.#waiting.add(channel, message)
-    if (this.#waiting.bytes <= this.#host.values.limits.notificationBytes) return
-    this.#host.countPlane('slowListeners')
-    const text = 'too many notifications wait for this client'
-    const hint = 'listen in a connection that is read from at all times, or raise limits.waiting_notifications'
-    this.#session.close(text, FATAL('53400', text, hint))
+    this.#step = 'resting'
+    this.#outlet.finish(this.#channels, this.#session.server?.backendPid ?? 0)
+    this.#session.endTransaction()
   }
 }

@@ -5,8 +5,7 @@ import { quoteIdentifier } from '../sql/server-identifier.ts'
 import { Timer } from '../util/timer-wheel.ts'
 import { ServerConnection, type ServerListener, type ServerOwner } from './server-connection.ts'
 import type { ServerHost } from './server-host.ts'
-import type { ServerPool } from './server-pool.ts'
-import type { Subscriber } from './subscriber.ts'
+import type { ListeningPlace, Subscriber } from './subscriber.ts'
 import { Subscriptions } from './subscriptions.ts'
 
 /** Totals of a plane that listening connections count. */
@@ -58,6 +57,8 @@ export class NotificationListener implements ServerOwner, ServerListener, Deferr
   #deafSince = 0
   #answeredAt = 0
   #isCheckDue = false
+  /** It is to be opened now. */
+  #isDue = false
 
   /** `encoding`: the client_encoding of what it delivers. */
   constructor(host: ListenerHost, encoding: string) {
@@ -137,6 +138,7 @@ export class NotificationListener implements ServerOwner, ServerListener, Deferr
 
   /** Asks what there is to ask, all in one question. */
   runDeferred(): void {
+    if (this.#isDue) this.#open()
     const isNeeded = this.#subscriptions.hasChanged || this.#waiting.length > 0 || this.#isCheckDue
     if (this.#state !== 'listening' || this.#asked !== null || !isNeeded) return
     const { listen, unlisten } = this.#subscriptions.take()
@@ -209,8 +211,11 @@ export class NotificationListener implements ServerOwner, ServerListener, Deferr
 
   /** At once, unless that was the last thing tried. */
   #tryAgain(triedAt: number): void {
-    const { now, timers, timeouts } = this.#host
-    timers.arm(this.#retry, Math.max(now, triedAt + Math.max(10, timeouts.serverLoginRetryMs)))
+    const { now, timers, timeouts, deferred } = this.#host
+    const at = triedAt + Math.max(10, timeouts.serverLoginRetryMs)
+    this.#isDue = at <= now
+    if (this.#isDue) deferred.add(this)
+    else timers.arm(this.#retry, at)
   }
 
   #lost(reason: string): void {
@@ -259,7 +264,7 @@ export class NotificationListener implements ServerOwner, ServerListener, Deferr
   }
 
   /** Where and as whom to listen: as any of the sessions that it is for. */
-  #place(): { target: ServerPool | null; isPaused: boolean } {
+  #place(): { target: ListeningPlace | null; isPaused: boolean } {
     let isPaused = false
     for (const { pool } of this.#subscriptions.subscribers.keys()) {
       if (pool === null || this.#refused.has(pool.target.user)) continue
@@ -270,6 +275,7 @@ export class NotificationListener implements ServerOwner, ServerListener, Deferr
   }
 
   #open(): void {
+    this.#isDue = false
     if (this.#state !== 'closed' || this.#subscriptions.isEmpty) return
     const { target: pool } = this.#place()
     if (pool === null) return
@@ -310,7 +316,7 @@ export class NotificationListener implements ServerOwner, ServerListener, Deferr
   }
 }
 
-type Place = ServerPool['target']['shard']
+type Place = ListeningPlace['target']['shard']
 
 function isSamePlace(one: Place, other: Place): boolean {
   return one.id === other.id && one.address === other.address && one.port === other.port

@@ -1,0 +1,99 @@
+import type { Link } from '../io/link.ts'
+import { STATUS } from '../protocol/message-type.ts'
+import { type ErrorFields, writeReady } from '../protocol/messages.ts'
+import { MessageWriter } from '../protocol/writer.ts'
+import type { LimitValues } from '../shard/plane-values.ts'
+import { FATAL } from './client-host.ts'
+import { WaitingNotifications } from './waiting-notifications.ts'
+
+export interface OutletHost {
+  readonly values: { readonly limits: LimitValues }
+  countPlane(field: 'slowListeners'): void
+}
+
+/** Who gets the notifications. */
+export interface NotifiedClient {
+  readonly link: Link
+  /** The process id that it was told. */
+  readonly processId: number
+  /** Something is asked and not answered, or a transaction is open: PostgreSQL would keep notifications to itself. */
+  readonly isBusy: boolean
+  send(bytes: Uint8Array): void
+  close(reason: string, fields: ErrorFields | null): void
+}
+
+const writer = new MessageWriter()
+
+/**
+ * The way of notifications to one client: at once when it is idle and reads, else in its turn, and not more of them than it
+ * may keep waiting.
+ */
+export class NotificationOutlet {
+  readonly #host: OutletHost
+  readonly #client: NotifiedClient
+  readonly #waiting = new WaitingNotifications()
+  /** Those of its own doing among what waits, or will. */
+  #own = 0
+  /** Nothing may go to the client: a ReadyForQuery that it is owed comes first. */
+  isShut = false
+
+  constructor(host: OutletHost, client: NotifiedClient) {
+    this.#host = host
+    this.#client = client
+  }
+
+  /** `channel` null: a notice of ours, for the client whatever it listens to. `isWanted`: it listens to it for certain. */
+  put(channel: string | null, message: Uint8Array, isWanted: boolean): void {
+    if (isWanted && this.#waiting.isEmpty && this.#isOpen) this.#client.send(message)
+    else this.#keep(channel, message)
+  }
+
+  /** Forgets what waits for channels that are not in `channels`. */
+  keepOnly(channels: ReadonlySet<string>): void {
+    this.#waiting.keepOnly(channels)
+  }
+
+  /** The client's server connection has heard a notification of its own process. */
+  countOwn(): void {
+    this.#own++
+  }
+
+  forgetOwn(): void {
+    this.#own = 0
+  }
+
+  /** What waits for these channels goes to the client, if it may; what waits for others is forgotten. */
+  flush(channels: ReadonlySet<string>): void {
+    if (this.#waiting.isEmpty || !this.#isOpen) return
+    this.#waiting.keepOnly(channels)
+    this.#client.send(this.#waiting.take())
+  }
+
+  /** The same, whatever the client does, and the answer that its transaction is over. `backendPid`: where it ran, or 0. */
+  finish(channels: ReadonlySet<string>, backendPid: number): void {
+    this.isShut = false
+    this.#waiting.keepOnly(channels)
+    this.#waiting.claim(this.#own, backendPid, this.#client.processId)
+    this.#own = 0
+    writeReady(writer.reset(), STATUS.idle)
+    this.#client.send(this.#waiting.isEmpty ? writer.bytes : Buffer.concat([this.#waiting.take(), writer.bytes]))
+  }
+
+  clear(): void {
+    this.#waiting.clear()
+  }
+
+  get #isOpen(): boolean {
+    return !this.isShut && !this.#client.isBusy && !this.#client.link.blocked
+  }
+
+  /** Within the bound: a client that never gets to them must not fill the memory of all. */
+  #keep(channel: string | null, message: Uint8Array): void {
+    this.#waiting.add(channel, message)
+    if (this.#waiting.bytes <= this.#host.values.limits.notificationBytes) return
+    this.#host.countPlane('slowListeners')
+    const text = 'too many notifications wait for this client'
+    const hint = 'listen in a connection that is read from at all times, or raise limits.waiting_notifications'
+    this.#client.close(text, FATAL('53400', text, hint))
+  }
+}
