@@ -314,3 +314,18 @@ test('only the part of the buffer that is the text counts', () => {
   facts.read(Buffer.from('select 1\0listen x'), 0, 17)
   assert.equal(facts.pins, 0)
 })
+
+test('LISTEN tells the channels as the server will call them, UNLISTEN only that it is there', () => {
+  const both = read('LISTEN One; UNLISTEN two; listen "Three"; select 4')
+  assert.deepEqual(both.channels, ['one', 'Three'])
+  assert.equal(both.flags & FACT.listens, FACT.listens)
+  assert.equal(both.flags & FACT.unlistens, FACT.unlistens)
+  const long = read(`listen ${'x'.repeat(70)}`)
+  assert.deepEqual(long.channels, ['x'.repeat(63)])
+  assert.equal(long.flags & FACT.unlistens, 0)
+  for (const sql of ['notify a', "select pg_notify('listen', 'x')", 'discard temp', '-- listen a']) {
+    const none = read(sql)
+    assert.deepEqual(none.channels, [], sql)
+    assert.equal(none.flags & (FACT.listens | FACT.unlistens), 0, sql)
+  }
+})
