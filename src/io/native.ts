@@ -67,6 +67,7 @@ export const native = {
     address: number,
     bytes: number,
   ) => number,
+  ioctl: libc.func('int ioctl(int, size_t, uintptr_t)') as (fd: number, request: number, value: number) => number,
   fcntl: libc.func('int fcntl(int, int, int)') as (fd: number, command: number, value: number) => number,
   epoll_create1: libc.func('int epoll_create1(int)') as (flags: number) => number,
   epoll_ctl: libc.func('int epoll_ctl(int, int, int, uintptr_t)') as (
