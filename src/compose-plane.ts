@@ -11,8 +11,10 @@ import { SendBatch } from './io/send-batch.ts'
 import { SharedMapping } from './io/shared-memory.ts'
 import { SubmissionRing } from './io/submission-ring.ts'
 import { encodePlaneMessage, MAX_PACKET_BYTES } from './memory/keeper-protocol.ts'
+import { valueStoreBytes } from './memory/layout.ts'
 import { PLANE } from './memory/plane-records.ts'
 import { openSharedState, type SharedState } from './memory/shared-state.ts'
+import { ValueStore } from './memory/value-store.ts'
 import { Adoption, type AdoptionReport } from './plane/adoption.ts'
 import { PlaneCommands } from './plane/commands.ts'
 import { ControlLink, type ControlLinkOwner } from './plane/control-link.ts'
@@ -47,6 +49,8 @@ interface PlaneMemory {
   readonly shared: SharedState
   /** Where the reads of the plane land: the first pages of its part of the memory. */
   readonly reads: readonly NativeBuffer[]
+  /** For a `ValueStore`, of which there is one at a time. */
+  readonly values: Buffer
   readonly arena: BufferArena
 }
 
@@ -108,6 +112,7 @@ function serve(options: PlaneOptions, { memory, ring, poller, channelFd, channel
     arena,
     reads: new ReadBuffers(reads, sends),
     sends,
+    store: new ValueStore(memory.values),
     values: NO_VALUES,
     randomBytes,
     tell: (event) => {
@@ -186,11 +191,14 @@ function mapMemory({ memoryFd, planeIndex }: PlaneOptions): PlaneMemory {
   const shared = openSharedState(mapping.memory)
   const readsAt = shared.regions.arenas + planeIndex * shared.geometry.arenaBytesPerPlane
   const readBytes = READ_HEADROOM + READ_BYTES
-  const buffersAt = readsAt + READ_BUFFERS * readBytes
-  const buffers = mapping.window(buffersAt, shared.geometry.arenaBytesPerPlane - READ_BUFFERS * readBytes)
+  const storeAt = readsAt + READ_BUFFERS * readBytes
+  const storeBytes = valueStoreBytes(shared.geometry.arenaBytesPerPlane)
+  const buffersAt = storeAt + storeBytes
+  const buffers = mapping.window(buffersAt, readsAt + shared.geometry.arenaBytesPerPlane - buffersAt)
   return {
     shared,
     reads: Array.from({ length: READ_BUFFERS }, (_, at) => mapping.window(readsAt + at * readBytes, readBytes)),
+    values: mapping.window(storeAt, storeBytes).bytes,
     arena: new BufferArena(buffers, (offset, bytes) => mapping.discard(buffersAt + offset, bytes)),
   }
 }

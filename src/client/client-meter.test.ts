@@ -17,7 +17,7 @@ function open({ pool = true } = {}) {
     servers: region(SERVER_SLOT_BYTES),
     now: 1000,
   }
-  const meter = new ClientMeter(host, 1)
+  const meter = new ClientMeter(host, 1, false)
   if (pool) meter.usePool(1)
   return {
     host,

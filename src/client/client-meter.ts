@@ -20,10 +20,15 @@ export class ClientMeter {
   #bytesRead = 0
   #bytesWritten = 0
 
-  constructor(host: MeterHost, slot: number) {
+  /** `isKept`: the slot has counts of this client's already. */
+  constructor(host: MeterHost, slot: number, isKept: boolean) {
     this.#host = host
     this.#f = slot * (host.clients.recordBytes >> 3)
-    host.clients.f64[this.#f + CLIENT_F64.connectedAt] = host.now
+    if (isKept) {
+      this.abandoned()
+      this.#bytesRead = host.clients.f64[this.#f + CLIENT_F64.bytesRead] ?? 0
+      this.#bytesWritten = host.clients.f64[this.#f + CLIENT_F64.bytesWritten] ?? 0
+    } else host.clients.f64[this.#f + CLIENT_F64.connectedAt] = host.now
   }
 
   usePool(record: number): void {

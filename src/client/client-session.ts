@@ -3,7 +3,7 @@ import { AF_INET, AF_UNIX } from '../io/native.ts'
 import type { OwnedFd } from '../io/owned-fd.ts'
 import { tuneSocket } from '../io/socket.ts'
 import { type ClientState, PIN } from '../memory/client-slots.ts'
-import type { ClientFamily } from '../memory/keeper-protocol.ts'
+import type { NewClient } from '../memory/keeper-protocol.ts'
 import { STATUS } from '../protocol/message-type.ts'
 import { type ErrorFields, writeError } from '../protocol/messages.ts'
 import { MessageWriter } from '../protocol/writer.ts'
@@ -17,25 +17,16 @@ import { ClientReader, type ReaderSession } from './client-reader.ts'
 import { ClientSlot } from './client-slot.ts'
 import { Greeting } from './greeting.ts'
 import { PinReview } from './pin-review.ts'
-import type { PoolChoice } from './pool-choice.ts'
+import { PoolChoice } from './pool-choice.ts'
 import { RequestRelay } from './request-relay.ts'
 import type { RequestSession } from './request-session.ts'
 import { type SeatedSession, ServerSeat } from './server-seat.ts'
 import { type AnsweredSession, SessionAnswers } from './session-answers.ts'
 import { SessionDeadlines } from './session-deadlines.ts'
 import { concernsListening, type ListeningSession, SessionListening } from './session-listening.ts'
+import type { SessionRecord } from './session-records.ts'
 import { SessionState } from './session-state.ts'
 import type { StartupRequest } from './startup.ts'
-
-/** What the keeper says of a client that it accepted. */
-export interface AcceptedClient {
-  readonly slot: number
-  readonly generation: number
-  readonly family: ClientFamily
-  readonly remotePort: number
-  readonly localPort: number
-  readonly address: string
-}
 
 /** Whoever has a server connection of its own for life listens there. */
 const OWN_SERVER = PIN.sessionMode | PIN.console | PIN.replication
@@ -76,16 +67,17 @@ export class ClientSession implements SeatedSession, ReaderSession, RequestSessi
   user = ''
   database = ''
 
-  constructor(host: ClientHost, client: AcceptedClient, fd: OwnedFd) {
+  /** `record`: the client has logged in to another process, and has nothing to ask at the moment. */
+  constructor(host: ClientHost, client: NewClient, fd: OwnedFd, record: SessionRecord | null) {
     this.#host = host
     this.slot = client.slot
     this.generation = client.generation
     this.serial = ++lastSerial
     this.isUnix = client.family === 1
     this.address = client.address
-    const memory = new ClientSlot(host.clients, client, host.planeIndex)
+    const memory = new ClientSlot(host.clients, client, host.planeIndex, record !== null)
     this.#memory = memory
-    this.meter = new ClientMeter(host, client.slot)
+    this.meter = new ClientMeter(host, client.slot, record !== null)
     this.settings = new SessionState(host.parameters, (pins) => {
       memory.pins(pins)
       this.meter.pinned(pins !== 0)
@@ -106,9 +98,33 @@ export class ClientSession implements SeatedSession, ReaderSession, RequestSessi
       deadlines: this.#deadlines,
       review: this.#review,
     })
+    if (record !== null) {
+      this.#greeting = null
+      this.#goOnFrom(record)
+      return
+    }
     this.#enter('login')
     this.#greeting = new Greeting(host, this, { memory, seat: this.seat, deadlines: this.#deadlines })
     this.#deadlines.login()
+  }
+
+  #goOnFrom(record: SessionRecord): void {
+    const { user, database, credential } = record
+    this.user = user
+    this.database = database
+    this.countIn()
+    this.settings.resume(record.initial, record.parameters)
+    this.requests.statements.book.restore(record.statements)
+    this.#deadlines.rest()
+    this.#enter('idle')
+    const entry = this.#host.database(database)
+    if (entry === null) {
+      this.close('no such database any more', FATAL('3D000', `database "${database}" does not exist`))
+      return
+    }
+    const userValue = this.#host.accounts.get(user)
+    this.seat.begin(new PoolChoice(this.#host, { database, entry, user, userValue, credential }))
+    this.resume()
   }
 
   get server(): ServerConnection | null {
@@ -381,6 +397,7 @@ export class ClientSession implements SeatedSession, ReaderSession, RequestSessi
   /** The one setter. */
   #enter(step: ClientState): void {
     this.#step = step
+    if (step === 'idle') this.#host.records.remember(this.slot, this.settings, this.requests.statements.book.named)
     this.#memory.state(step)
   }
 }

@@ -1,6 +1,6 @@
 import { CLIENT, CLIENT_FLAG, CLIENT_STATE, CLIENT_TEXT, type ClientState } from '../memory/client-slots.ts'
+import type { NewClient } from '../memory/keeper-protocol.ts'
 import type { Region } from '../memory/region.ts'
-import type { AcceptedClient } from './client-session.ts'
 import type { StartupRequest } from './startup.ts'
 
 /** The session's side of its slot in shared memory: what others read of it, and what it must not forget. */
@@ -9,11 +9,15 @@ export class ClientSlot {
   readonly #slot: number
   readonly #i: number
 
-  /** Clears the slot: whatever a client before it left there. */
-  constructor(region: Region, client: AcceptedClient, planeIndex: number) {
+  /** `isKept`: what the slot says is this client's. Else it is whatever a client before it left there. */
+  constructor(region: Region, client: NewClient, planeIndex: number, isKept: boolean) {
     this.#region = region
     this.#slot = client.slot
     this.#i = client.slot * (region.recordBytes >> 2)
+    if (isKept) {
+      this.#set(CLIENT.plane, planeIndex)
+      return
+    }
     region.clear(client.slot)
     this.#set(CLIENT.generation, client.generation)
     this.#set(CLIENT.plane, planeIndex)

@@ -77,6 +77,11 @@ export class SessionSettings {
     this.#initial = parameters
   }
 
+  /** They are these by now. */
+  goOnWith(parameters: ParameterSet): void {
+    this.#parameters = parameters
+  }
+
   /** A statement that touches settings is sent. */
   touch(effects: Effects, server: ServerConnection | null): void {
     if (this.#parameters === null || server === null) return

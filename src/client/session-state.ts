@@ -113,6 +113,12 @@ export class SessionState {
     this.#settings.begin(parameters)
   }
 
+  /** As another process has known them. */
+  resume(initial: ParameterSet, parameters: ParameterSet): void {
+    this.#settings.begin(initial)
+    this.#settings.goOnWith(parameters)
+  }
+
   pin(bits: number): void {
     this.#pinnedSince |= bits
     this.#ends &= ~bits

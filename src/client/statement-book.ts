@@ -45,6 +45,22 @@ export class StatementBook {
     this.#session = session
   }
 
+  /** By the client's names; null as long as there were none. */
+  get named(): SessionStatements | null {
+    return this.#named
+  }
+
+  /** As another process has known them. */
+  restore(statements: readonly (readonly [string, Buffer])[]): void {
+    const { facts } = this.#host
+    for (const [name, tail] of statements) {
+      const statement = this.add(name, tail)
+      if (statement?.effects !== undefined) continue
+      facts.read(tail, 0, tail.indexOf(0))
+      if (statement) statement.effects = facts.keep()
+    }
+  }
+
   get count(): number {
     return this.#named?.size ?? 0
   }

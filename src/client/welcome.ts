@@ -137,7 +137,9 @@ export class Welcome implements PoolWaiter {
       this.#fits('database', database, entry.maxClients ?? limits.maxClientsPerDatabase)
     if (!room) return false
     this.#session.countIn()
-    const choice = new PoolChoice(this.#host, { database, entry, user, userValue, credential: this.#credential })
+    const credential = this.#credential
+    const choice = new PoolChoice(this.#host, { database, entry, user, userValue, credential })
+    this.#host.records.identify(this.#session.slot, { user, database, credential })
     if (replication !== null) {
       this.#dedicate(choice, replication)
       return false

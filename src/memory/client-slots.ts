@@ -63,6 +63,12 @@ export const CLIENT = {
   prepared: 23,
   /** Channels it listens to. */
   channels: 24,
+  /** Ids in the plane's value store: who it is, its settings after login and now, its prepared statements; 0 = none. */
+  identityId: 25,
+  initialId: 26,
+  /** Valid only while this one is not 0. */
+  parametersId: 27,
+  statementsId: 28,
 } as const
 
 /** f64 indexes within a client slot. Times are monotonic milliseconds, 0 = none. */

@@ -10,7 +10,7 @@
  * A change of any offset is a new LAYOUT_VERSION.
  */
 export const MAGIC = 0x44595753 // "SWYD"
-export const LAYOUT_VERSION = 1
+export const LAYOUT_VERSION = 2
 
 export const PAGE_BYTES = 4096
 export const HEADER_BYTES = PAGE_BYTES
@@ -52,6 +52,11 @@ export interface Regions {
   readonly pools: number
   readonly arenas: number
   readonly totalBytes: number
+}
+
+/** Of a plane's memory for buffers, the part that holds values which outlive a plane. */
+export function valueStoreBytes(arenaBytesPerPlane: number): number {
+  return roundToPage(arenaBytesPerPlane >> 3)
 }
 
 const roundToPage = (bytes: number): number => Math.ceil(bytes / PAGE_BYTES) * PAGE_BYTES

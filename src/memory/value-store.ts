@@ -16,6 +16,8 @@ export class ValueStore {
   readonly #words: Int32Array
   readonly #bytes: Buffer
   readonly #ids = new Map<string, number>()
+  /** Something did not fit. */
+  isFull = false
 
   /** `memory` is zeroed, or what an earlier process left there. */
   constructor(memory: Buffer) {
@@ -41,7 +43,10 @@ export class ValueStore {
     if (known !== undefined) return known
     const at = this.used
     const end = at + WORD_BYTES + value.length
-    if (end > this.#bytes.length) return 0
+    if (end > this.#bytes.length) {
+      this.isFull = true
+      return 0
+    }
     this.#words[at >> 2] = value.length
     this.#bytes.set(value, at + WORD_BYTES)
     this.#words[0] = Math.ceil(end / STEP_BYTES) * STEP_BYTES

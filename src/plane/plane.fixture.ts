@@ -10,8 +10,9 @@ import { ReadBuffers } from '../io/read-buffers.ts'
 import { SendBatch } from '../io/send-batch.ts'
 import { createMemoryFile, SharedMapping } from '../io/shared-memory.ts'
 import type { PlaneEvent } from '../memory/control-protocol.ts'
-import { regionsOf } from '../memory/layout.ts'
+import { regionsOf, valueStoreBytes } from '../memory/layout.ts'
 import { formatSharedState, type SharedState } from '../memory/shared-state.ts'
+import { ValueStore } from '../memory/value-store.ts'
 import { readErrorFields } from '../protocol/errors.ts'
 import { HEADER_BYTES, lengthAt } from '../protocol/message-type.ts'
 import { writeQuery, writeStartup } from '../protocol/messages.ts'
@@ -30,6 +31,7 @@ const GEOMETRY = {
   planes: 1,
   arenaBytesPerPlane: 4 * 1024 * 1024,
 } as const
+const STORE_BYTES = valueStoreBytes(GEOMETRY.arenaBytesPerPlane)
 
 export const TEST_DATABASE: DatabaseValue = {
   name: 'shop',
@@ -127,7 +129,8 @@ export class TestPlane {
     file.close()
     this.shared = formatSharedState(mapping.memory, GEOMETRY, 0)
     const readBytes = READ_HEADROOM + READ_BYTES
-    const buffersAt = arenas + 4 * readBytes
+    const storeAt = arenas + 4 * readBytes
+    const buffersAt = storeAt + STORE_BYTES
     const sends = new SendBatch(openRingIfAllowed())
     const reads = Array.from({ length: 4 }, (_, at) => mapping.window(arenas + at * readBytes, readBytes))
     this.shard = new TestShard(this.#poller)
@@ -141,6 +144,7 @@ export class TestPlane {
       ),
       reads: new ReadBuffers(reads, sends),
       sends,
+      store: new ValueStore(mapping.window(storeAt, STORE_BYTES).bytes),
       values: testPlaneValues(this.shard, timeouts, poolSize),
       randomBytes: (count) => Buffer.alloc(count, 5),
       tell: (event) => this.events.push(event) > 0,

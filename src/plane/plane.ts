@@ -3,6 +3,7 @@ import { ScramKeyCache } from '../auth/scram-key-cache.ts'
 import type { ClientHost, PlaneCounter } from '../client/client-host.ts'
 import { ClientSession } from '../client/client-session.ts'
 import { poolSettings } from '../client/pool-choice.ts'
+import { SessionRecords } from '../client/session-records.ts'
 import type { BufferArena } from '../io/buffer-arena.ts'
 import { DeferredWork } from '../io/deferred.ts'
 import { Gather } from '../io/gather.ts'
@@ -16,6 +17,7 @@ import type { NewClient, SlotReference } from '../memory/keeper-protocol.ts'
 import type { Region } from '../memory/region.ts'
 import type { SharedState } from '../memory/shared-state.ts'
 import { slotMark } from '../memory/slot-mark.ts'
+import type { ValueStore } from '../memory/value-store.ts'
 import type { Route } from '../router/route.ts'
 import { ListenerSet } from '../server/listener-set.ts'
 import { PoolSet } from '../server/pool-set.ts'
@@ -51,6 +53,8 @@ export interface PlaneParts {
   readonly arena: BufferArena
   readonly reads: ReadBuffers
   readonly sends: SendBatch
+  /** For values that outlive this process. */
+  readonly store: ValueStore
   readonly values: PlaneValues
   randomBytes(count: number): Buffer
   /** Says it to the control process, if that listens. */
@@ -84,6 +88,7 @@ export class Plane implements ClientHost {
   readonly scramKeys: ScramKeyCache = new ScramKeyCache(SCRAM_KEYS)
   readonly facts: StatementFacts = new StatementFacts()
   readonly acceptedSettings: Map<string, ParameterSet> = new Map()
+  readonly records: SessionRecords
   readonly poolSet: PoolSet
   readonly listeners: ListenerSet
   readonly accounts: Accounts
@@ -107,6 +112,7 @@ export class Plane implements ClientHost {
     this.timers = parts.timers
     this.arena = parts.arena
     this.reads = parts.reads
+    this.records = new SessionRecords(parts.store, parts.shared.clients, this.parameters)
     this.sends = parts.sends
     this.toClient = new Gather(NativeBuffer.allocate(GATHER_BYTES), parts.sends)
     this.toServer = new Gather(NativeBuffer.allocate(GATHER_BYTES), parts.sends)
@@ -195,7 +201,7 @@ export class Plane implements ClientHost {
   accept(client: NewClient, fd: OwnedFd): void {
     this.progress[0] = slotMark(this.clients, client.slot)
     this.record.add('accepted')
-    this.sessions.add(new ClientSession(this, client, fd))
+    this.sessions.add(new ClientSession(this, client, fd, null))
   }
 
   clientGone(session: ClientSession): void {

@@ -18,6 +18,8 @@ export function isSettable(name: string): boolean {
 export class ParameterSet {
   readonly id: number
   readonly values: ReadonlyMap<string, string>
+  /** Its id in the plane's value store; 0 as long as no session at rest has it. */
+  storedAs = 0
   /** Answers of `ParameterRegistry.with`, by name and value. */
   readonly successors: Map<string, ParameterSet> = new Map()
   /** SQL from this set to another, by the other's id and the dialect. */

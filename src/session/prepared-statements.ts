@@ -13,6 +13,8 @@ export class PreparedStatement {
   effects: Effects | null | undefined = undefined
   /** Sessions that have it. */
   users = 0
+  /** The id of its tail in the plane's value store; 0 as long as no session at rest has it. */
+  storedAs = 0
 
   constructor(id: number, tail: Buffer, isLong = false) {
     this.id = id
@@ -99,9 +101,15 @@ export class StatementRegistry {
 export class SessionStatements {
   readonly #registry: StatementRegistry
   readonly #named = new Map<string, PreparedStatement>()
+  /** The id of all names in the plane's value store; 0 when there are none; −1 when they have changed since. */
+  storedAs = 0
 
   constructor(registry: StatementRegistry) {
     this.#registry = registry
+  }
+
+  entries(): Iterable<readonly [string, PreparedStatement]> {
+    return this.#named
   }
 
   get size(): number {
@@ -117,6 +125,7 @@ export class SessionStatements {
     if (this.#named.has(name)) return null
     const statement = this.#registry.acquire(tail)
     this.#named.set(name, statement)
+    this.storedAs = -1
     return statement
   }
 
@@ -124,6 +133,7 @@ export class SessionStatements {
   addLong(name: string, tail: Buffer): PreparedStatement {
     const statement = this.#registry.addLong(tail)
     this.#named.set(name, statement)
+    this.storedAs = -1
     return statement
   }
 
@@ -132,6 +142,7 @@ export class SessionStatements {
     const statement = this.#named.get(name)
     if (statement === undefined) return
     this.#named.delete(name)
+    this.storedAs = -1
     this.#registry.release(statement)
   }
 
@@ -140,6 +151,7 @@ export class SessionStatements {
     const undone = this.#named.get(name)
     this.delete(name)
     if (undone !== undefined && undone !== statement) this.#registry.drop(undone)
+    this.storedAs = -1
     if (statement === null) return
     statement.users++
     this.#named.set(name, statement)
@@ -151,6 +163,7 @@ export class SessionStatements {
       this.#registry.drop(statement)
     }
     this.#named.clear()
+    this.storedAs = -1
   }
 }
 
