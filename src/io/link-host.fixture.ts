@@ -98,6 +98,7 @@ export const LINK_FIELDS: LinkFields = {
   outboxHandle: 0,
   outboxStart: 1,
   outboxBytes: 2,
+  heldBytes: 3,
   bytesRead: 8,
   bytesWritten: 9,
 }
@@ -122,6 +123,10 @@ export class TestLink implements LinkOwner {
 
   get text(): string {
     return Buffer.concat(this.received).toString('latin1')
+  }
+
+  get heldBytes(): number {
+    return this.region.i32[LINK_FIELDS.heldBytes] ?? -1
   }
 
   get bytesRead(): number {

@@ -203,6 +203,7 @@ export class Link implements PollTarget, Deferrable, BatchedSender {
     if (this.#isBatched) sends.flush()
     if (!this.secure && !this.blocked && sends.add(this, source, start, end)) {
       this.#isBatched = true
+      this.#stream.hold(end - start)
       return true
     }
     const taken = this.#stream.transmit(source, start, end)

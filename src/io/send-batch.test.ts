@@ -40,10 +40,12 @@ withRing('what is written waits for the end of the wake-up, and leaves in the or
   assert.ok(second.owner.link.write(stable('two!'), 0, 4))
   assert.equal(String(first.peer.receive()), '')
   assert.equal(first.owner.bytesWritten, 0)
+  assert.deepEqual([first.owner.heldBytes, second.owner.heldBytes], [3, 4])
   first.host.sends.flush()
   assert.equal(String(first.peer.receive()), 'one')
   assert.equal(String(second.peer.receive()), 'two!')
   assert.deepEqual([first.owner.bytesWritten, second.owner.bytesWritten], [3, 4])
+  assert.deepEqual([first.owner.heldBytes, second.owner.heldBytes], [0, 0])
   assert.ok(first.host.sends.isEmpty)
 })
 

@@ -69,6 +69,8 @@ export const CLIENT = {
   /** Valid only while this one is not 0. */
   parametersId: 27,
   statementsId: 28,
+  /** Bytes in the plane's batch of sends, of which the kernel may have some already. */
+  heldBytes: 29,
 } as const
 
 /** f64 indexes within a client slot. Times are monotonic milliseconds, 0 = none. */

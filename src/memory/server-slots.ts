@@ -50,6 +50,8 @@ export const SERVER = {
   /** Of a listening connection: channels, and the clients that listen through it. */
   channels: 24,
   listeners: 25,
+  /** Bytes in the plane's batch of sends, of which the kernel may have some already. */
+  heldBytes: 28,
 } as const
 
 /** f64 indexes within a server slot. Times are monotonic milliseconds, 0 = none. */
