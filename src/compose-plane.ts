@@ -123,6 +123,7 @@ function serve(options: PlaneOptions, { memory, ring, poller, channelFd, channel
     keep: (server, fd) => keeper.keep(server, fd),
     drop: (server) => keeper.drop(server),
   })
+  const inProgress = plane.progress[0] ?? 0
   introduce(plane, shared, options)
   const keeper: KeeperLink = new KeeperLink(poller, channel, channelFd, {
     onNewClient: (client, fd) => plane.accept(client, fd),
@@ -136,18 +137,16 @@ function serve(options: PlaneOptions, { memory, ring, poller, channelFd, channel
     onRelease: () => reactor.stop(),
     onKeeperGone: () => reactor.stop(),
   })
-  const adoption = new Adoption(plane, keeper)
+  const adoption = new Adoption(plane, keeper, inProgress)
   let report: AdoptionReport | null = null
   const control: ControlLink = dialControl(plane, options, {
     ready: () => {
       plane.log('info', `sends leave ${ring.description}`, { plane: planeIndex })
       if (report !== null && report.clients > 0) {
-        plane.log(
-          'warn',
-          'the plane before this one is gone, and the sessions of its clients with it',
-          fieldsOf(report),
-        )
+        const level = report.kept < report.clients ? 'warn' : 'info'
+        plane.log(level, 'took over the clients of the plane before this one', fieldsOf(report))
       }
+      for (const { client, fd, record } of adoption.takeAdopted()) plane.adopt(client, fd, record)
       keeper.ready()
     },
     exit: () => reactor.stop(),

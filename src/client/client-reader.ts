@@ -4,6 +4,7 @@ import { Inbox } from '../io/inbox.ts'
 import { LINK_EMPTY, LINK_END, Link, type LinkOwner, READ_HEADROOM } from '../io/link.ts'
 import type { OwnedFd } from '../io/owned-fd.ts'
 import { CLIENT, CLIENT_F64, type ClientState, PIN } from '../memory/client-slots.ts'
+import { slotMark } from '../memory/slot-mark.ts'
 import type { ErrorFields } from '../protocol/messages.ts'
 import { type ClientHost, FATAL } from './client-host.ts'
 import type { Greeting } from './greeting.ts'
@@ -44,10 +45,12 @@ export class ClientReader implements LinkOwner, Deferrable {
   readonly #probe: PeerProbe
   #isHeldBack = false
   #peerEnded = false
+  readonly #mark: number
 
   constructor(host: ClientHost, session: ReaderSession, fd: OwnedFd) {
     this.#host = host
     this.#session = session
+    this.#mark = slotMark(host.clients, session.slot)
     this.#inbox = new Inbox(host, host.clients, session.slot, CLIENT)
     this.#probe = new PeerProbe(host, session)
     this.link = new Link(host, this, host.clients, session.slot, LINK_FIELDS, fd)
@@ -101,6 +104,7 @@ export class ClientReader implements LinkOwner, Deferrable {
   /** Uses what waits in the inbox, then listens again. */
   runDeferred(): void {
     if (this.#session.state === 'closing') return
+    this.#host.progress[0] = this.#mark
     this.#isHeldBack = false
     if (this.#inbox.bytes > 0) {
       this.#inbox.take()

@@ -1,17 +1,22 @@
 import assert from 'node:assert/strict'
 import { type TestContext, test } from 'node:test'
-import { openArena, openSocketPair, RawPeer } from '../io/link-host.fixture.ts'
+import { SessionRecords } from '../client/session-records.ts'
+import { openArena, openSocketPair, openTcpPair, RawPeer } from '../io/link-host.fixture.ts'
 import { NativeBuffer } from '../io/native.ts'
-import { CLIENT, CLIENT_FLAG, CLIENT_STATE, type ClientState } from '../memory/client-slots.ts'
+import type { OwnedFd } from '../io/owned-fd.ts'
+import { CLIENT, CLIENT_F64, CLIENT_FLAG, CLIENT_STATE, CLIENT_TEXT, type ClientState } from '../memory/client-slots.ts'
 import type { SlotReference } from '../memory/keeper-protocol.ts'
 import { CLIENT_SLOT_BYTES, SERVER_SLOT_BYTES } from '../memory/layout.ts'
 import { Region } from '../memory/region.ts'
 import { SERVER, SERVER_STATE } from '../memory/server-slots.ts'
+import { ValueStore } from '../memory/value-store.ts'
 import { readErrorFields } from '../protocol/errors.ts'
 import { HEADER_BYTES } from '../protocol/message-type.ts'
+import { ParameterRegistry } from '../session/parameters.ts'
 import { Adoption } from './adoption.ts'
 
 const PLANE = 1
+const IN_PROGRESS = 0
 const WORDS = CLIENT_SLOT_BYTES >> 2
 
 class Bench {
@@ -21,13 +26,20 @@ class Bench {
   readonly gone: SlotReference[] = []
   readonly dropped: SlotReference[] = []
   readonly adoption: Adoption
+  readonly records: SessionRecords
   readonly #t: TestContext
 
   constructor(t: TestContext) {
     this.#t = t
     const { clients, servers, arena, gone, dropped } = this
-    const host = { planeIndex: PLANE, clients, servers, arena, outbound: NativeBuffer.allocate(4096) }
-    this.adoption = new Adoption(host, { gone: (slot) => gone.push(slot), drop: (slot) => dropped.push(slot) })
+    const records = new SessionRecords(new ValueStore(Buffer.alloc(4096)), clients, new ParameterRegistry())
+    const host = { planeIndex: PLANE, clients, servers, arena, records, outbound: NativeBuffer.allocate(4096) }
+    this.records = records
+    this.adoption = new Adoption(
+      host,
+      { gone: (slot) => gone.push(slot), drop: (slot) => dropped.push(slot) },
+      IN_PROGRESS,
+    )
   }
 
   /** A client whose plane died; what it sees. */
@@ -157,5 +169,72 @@ test('buffers that waited for clients and servers are free again, and no slot re
 
 test('a plane without a predecessor has nothing to report', (t) => {
   const bench = new Bench(t)
-  assert.deepEqual(bench.adoption.complete(), { clients: 0, servers: 0, told: 0, reasons: {} })
+  assert.deepEqual(bench.adoption.complete(), { clients: 0, kept: 0, servers: 0, told: 0, reasons: {} })
+})
+
+/** A client over TCP that is at rest, with everything in its slot and record. */
+function resting(t: TestContext, bench: Bench, slot: number): { readonly peer: RawPeer; readonly fd: OwnedFd } {
+  const [theirs, mine] = openTcpPair()
+  const peer = new RawPeer(theirs)
+  t.after(() => {
+    peer.close()
+    if (!mine.closed) mine.close()
+  })
+  const parameters = new ParameterRegistry().of([['timezone', 'UTC']])
+  const credential = { scram: null, password: null, md5Hash: null }
+  const address = '127.0.0.1'
+  bench.clients.i32[slot * WORDS + CLIENT.state] = CLIENT_STATE.idle
+  bench.clients.i32[slot * WORDS + CLIENT.plane] = PLANE
+  bench.clients.i32[slot * WORDS + CLIENT.remotePort] = 4321
+  bench.clients.writeText(slot, CLIENT_TEXT.address.offset, CLIENT_TEXT.address.capacity, address)
+  bench.records.identify(slot, { user: 'anna', database: 'shop', credential })
+  bench.records.remember(slot, { initial: parameters, parameters, transactionLost: false }, null)
+  bench.adoption.addClient({ slot, generation: 9 }, mine)
+  return { peer, fd: mine }
+}
+
+test('a client at rest is handed on with its descriptor, its buffers and its record, and hears nothing', (t) => {
+  const bench = new Bench(t)
+  const handle = bench.arena.allocate(100)
+  bench.clients.i32[2 * WORDS + CLIENT.inboxHandle] = handle
+  const { peer, fd } = resting(t, bench, 2)
+  const report = bench.adoption.complete()
+  assert.deepEqual([report.clients, report.kept, report.told], [1, 1, 0])
+  const [adopted, ...others] = bench.adoption.takeAdopted()
+  assert.deepEqual(others, [])
+  assert.equal(adopted?.fd, fd)
+  assert.deepEqual(adopted.client, {
+    slot: 2,
+    generation: 9,
+    family: 4,
+    remotePort: 4321,
+    localPort: 0,
+    address: '127.0.0.1',
+  })
+  assert.deepEqual([adopted.record.user, adopted.record.database], ['anna', 'shop'])
+  assert.equal(peer.receive()?.length, 0)
+  assert.equal(bench.arena.buffersInUse, 1)
+  assert.deepEqual(bench.gone, [])
+  assert.deepEqual(bench.adoption.takeAdopted(), [])
+})
+
+test('what had left without the dead plane having counted it is counted', (t) => {
+  const bench = new Bench(t)
+  const { fd } = resting(t, bench, 2)
+  new RawPeer(fd).send('answer')
+  bench.clients.i32[2 * WORDS + CLIENT.heldBytes] = 6
+  assert.equal(bench.adoption.complete().kept, 1)
+  assert.equal(bench.clients.f64[2 * (WORDS >> 1) + CLIENT_F64.bytesWritten], 6)
+  assert.equal(bench.clients.i32[2 * WORDS + CLIENT.heldBytes], 0)
+})
+
+test('a client whose request was read and is nowhere is told', (t) => {
+  const bench = new Bench(t)
+  const { peer, fd } = resting(t, bench, 2)
+  peer.send('request')
+  const deadline = performance.now() + 5000
+  while ((new RawPeer(fd).receive()?.length ?? 0) === 0) assert.ok(performance.now() < deadline)
+  const report = bench.adoption.complete()
+  assert.deepEqual(report.reasons, { 'what it sent last is lost': 1 })
+  assert.equal(report.told, 1)
 })

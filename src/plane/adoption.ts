@@ -1,12 +1,22 @@
-import { type AdoptionVerdict, adoptable } from '../continuity/adoptable.ts'
+import type { SessionRecord, SessionRecords } from '../client/session-records.ts'
+import { adoptable, type KeptClient } from '../continuity/adoptable.ts'
 import type { BufferArena } from '../io/buffer-arena.ts'
+import { type KernelPosition, kernelPosition } from '../io/kernel-position.ts'
 import type { NativeBuffer } from '../io/native.ts'
 import type { OwnedFd } from '../io/owned-fd.ts'
 import { receive, send, shutdownWrite } from '../io/socket.ts'
-import { CLIENT, CLIENT_FLAG, CLIENT_STATE, CLIENT_STATE_NAMES } from '../memory/client-slots.ts'
-import type { SlotReference } from '../memory/keeper-protocol.ts'
+import {
+  CLIENT,
+  CLIENT_F64,
+  CLIENT_FLAG,
+  CLIENT_STATE,
+  CLIENT_STATE_NAMES,
+  CLIENT_TEXT,
+} from '../memory/client-slots.ts'
+import type { NewClient, SlotReference } from '../memory/keeper-protocol.ts'
 import type { Region } from '../memory/region.ts'
 import { SERVER, SERVER_STATE } from '../memory/server-slots.ts'
+import { slotMark } from '../memory/slot-mark.ts'
 import { writeError } from '../protocol/messages.ts'
 import { MessageWriter } from '../protocol/writer.ts'
 
@@ -18,6 +28,7 @@ export interface AdoptionHost {
   readonly clients: Region
   readonly servers: Region
   readonly arena: BufferArena
+  readonly records: SessionRecords
   /** Messages of our own on their way to a socket. */
   readonly outbound: NativeBuffer
 }
@@ -26,6 +37,8 @@ export interface AdoptionHost {
 export interface AdoptionReport {
   readonly clients: number
   readonly servers: number
+  /** Clients that notice nothing. */
+  readonly kept: number
   /** Clients that were told that their session is over. */
   readonly told: number
   /** How many clients could not be kept, by the reason. */
@@ -36,6 +49,13 @@ export interface KeeperNews {
   /** The keeper may give the slot to somebody else. */
   gone(client: SlotReference): void
   drop(server: SlotReference): void
+}
+
+/** A client to go on with. */
+export interface AdoptedClient {
+  readonly client: NewClient
+  readonly fd: OwnedFd
+  readonly record: SessionRecord
 }
 
 interface Kept {
@@ -50,12 +70,23 @@ interface Kept {
 export class Adoption {
   readonly #host: AdoptionHost
   readonly #keeper: KeeperNews
+  readonly #inProgress: number
+  #adopted: AdoptedClient[] = []
   #clients: Kept[] = []
   #servers: Kept[] = []
 
-  constructor(host: AdoptionHost, keeper: KeeperNews) {
+  /** `inProgress`: the `slotMark` of whose event the predecessor was serving when it died. */
+  constructor(host: AdoptionHost, keeper: KeeperNews, inProgress: number) {
     this.#host = host
     this.#keeper = keeper
+    this.#inProgress = inProgress
+  }
+
+  /** Those to go on with, once: their sessions can begin when there are values to serve them by. */
+  takeAdopted(): readonly AdoptedClient[] {
+    const adopted = this.#adopted
+    this.#adopted = []
+    return adopted
   }
 
   addClient(slot: SlotReference, fd: OwnedFd): void {
@@ -71,7 +102,15 @@ export class Adoption {
     const reasons: Record<string, number> = {}
     let told = 0
     for (const client of this.#clients) {
-      const { canBeTold, reason } = this.#judge(client.slot.slot)
+      const { slot } = client.slot
+      const record = this.#host.records.read(slot)
+      const position = kernelPosition(client.fd)
+      const verdict = adoptable(this.#describe(slot, position, record !== null))
+      if (verdict.adopted && record !== null && position !== null) {
+        this.#adopt(client, record, position)
+        continue
+      }
+      const { canBeTold, reason } = verdict.adopted ? UNREADABLE : verdict
       reasons[reason] = (reasons[reason] ?? 0) + 1
       if (this.#refuse(client, canBeTold)) told++
     }
@@ -81,22 +120,58 @@ export class Adoption {
     }
     this.#freeServerSlots()
     this.#host.arena.rebuild(this.#buffersInUse())
-    const report = { clients: this.#clients.length, servers: this.#servers.length, told, reasons }
+    const report = {
+      clients: this.#clients.length,
+      kept: this.#adopted.length,
+      servers: this.#servers.length,
+      told,
+      reasons,
+    }
     this.#clients = []
     this.#servers = []
     return report
   }
 
-  #judge(slot: number): AdoptionVerdict {
+  #describe(slot: number, position: KernelPosition | null, isRecorded: boolean): KeptClient {
     const { clients, servers } = this.#host
-    const i = slot * (clients.recordBytes >> 2)
-    const server = (clients.i32[i + CLIENT.server] ?? 0) - 1
-    return adoptable({
-      state: CLIENT_STATE_NAMES[clients.i32[i + CLIENT.state] ?? 0] ?? 'free',
-      tls: ((clients.i32[i + CLIENT.flags] ?? 0) & CLIENT_FLAG.tls) !== 0,
-      outboxBytes: clients.i32[i + CLIENT.outboxBytes] ?? 0,
+    const integer = (field: number): number => clients.i32[slot * (clients.recordBytes >> 2) + field] ?? 0
+    const total = (field: number): number => clients.f64[slot * (clients.recordBytes >> 3) + field] ?? 0
+    const server = integer(CLIENT.server) - 1
+    return {
+      state: CLIENT_STATE_NAMES[integer(CLIENT.state)] ?? 'free',
+      tls: (integer(CLIENT.flags) & CLIENT_FLAG.tls) !== 0,
+      pins: integer(CLIENT.pins),
+      channels: integer(CLIENT.channels),
+      outboxBytes: integer(CLIENT.outboxBytes),
       bodyRemaining: server < 0 ? 0 : (servers.i32[server * (servers.recordBytes >> 2) + SERVER.bodyRemaining] ?? 0),
-    })
+      heldBytes: integer(CLIENT.heldBytes),
+      bytesRead: total(CLIENT_F64.bytesRead),
+      bytesWritten: total(CLIENT_F64.bytesWritten),
+      position,
+      wasServed: slotMark(clients, slot) === this.#inProgress,
+      isRecorded,
+    }
+  }
+
+  /** What its slot says is true from now on. */
+  #adopt({ slot: reference, fd }: Kept, record: SessionRecord, position: KernelPosition): void {
+    const { slot, generation } = reference
+    const { clients } = this.#host
+    const i = slot * (clients.recordBytes >> 2)
+    clients.f64[slot * (clients.recordBytes >> 3) + CLIENT_F64.bytesWritten] = position.written
+    clients.i32[i + CLIENT.heldBytes] = 0
+    clients.i32[i + CLIENT.server] = 0
+    clients.i32[i + CLIENT.outstanding] = 0
+    const address = clients.readText(slot, CLIENT_TEXT.address.offset)
+    const client: NewClient = {
+      slot,
+      generation,
+      family: address.includes(':') ? 6 : 4,
+      remotePort: clients.i32[i + CLIENT.remotePort] ?? 0,
+      localPort: clients.i32[i + CLIENT.localPort] ?? 0,
+      address,
+    }
+    this.#adopted.push({ client, fd, record })
   }
 
   /** Ends the connection; true when the client was told why. */
@@ -140,6 +215,7 @@ export class Adoption {
   }
 }
 
+const UNREADABLE = { reason: 'its session cannot be read', canBeTold: false } as const
 const LAST_WORDS = new MessageWriter()
 writeError(LAST_WORDS, {
   severity: 'FATAL',

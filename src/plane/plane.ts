@@ -3,7 +3,7 @@ import { ScramKeyCache } from '../auth/scram-key-cache.ts'
 import type { ClientHost, PlaneCounter } from '../client/client-host.ts'
 import { ClientSession } from '../client/client-session.ts'
 import { poolSettings } from '../client/pool-choice.ts'
-import { SessionRecords } from '../client/session-records.ts'
+import { type SessionRecord, SessionRecords } from '../client/session-records.ts'
 import type { BufferArena } from '../io/buffer-arena.ts'
 import { DeferredWork } from '../io/deferred.ts'
 import { Gather } from '../io/gather.ts'
@@ -202,6 +202,12 @@ export class Plane implements ClientHost {
     this.progress[0] = slotMark(this.clients, client.slot)
     this.record.add('accepted')
     this.sessions.add(new ClientSession(this, client, fd, null))
+  }
+
+  /** Goes on with a client of a plane that is gone. */
+  adopt(client: NewClient, fd: OwnedFd, record: SessionRecord): void {
+    this.progress[0] = slotMark(this.clients, client.slot)
+    this.sessions.add(new ClientSession(this, client, fd, record))
   }
 
   clientGone(session: ClientSession): void {
