@@ -1,0 +1,102 @@
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import type { RouterProcess } from '../support/router-process.ts'
+import { Testbed } from '../support/testbed.ts'
+import { waitUntil } from '../support/wait-until.ts'
+import { sendCancel, WireClient } from '../support/wire-client.ts'
+import * as wire from '../support/wire-frames.ts'
+import { onlyValue, sqlstatesOf } from '../support/wire-message.ts'
+
+const bed = await Testbed.open({ routerOnly: true, start: false })
+
+async function open(router: RouterProcess, options: Record<string, string> = {}): Promise<WireClient> {
+  const client = await WireClient.open(router, { ...bed.login, parameters: options })
+  return bed.onClose(client, (one) => one.close())
+}
+
+/** None while one follows another. */
+function planesOf(router: RouterProcess): readonly number[] {
+  try {
+    return router.pids.planes
+  } catch {
+    return []
+  }
+}
+
+/** The plane dies without a word, and another one is there. */
+async function killPlane(router: RouterProcess): Promise<void> {
+  const [plane] = router.pids.planes
+  process.kill(plane!, 'SIGKILL')
+  await waitUntil('another plane', () => {
+    const [next] = planesOf(router)
+    return next !== undefined && next !== plane
+  })
+}
+
+test('a client at rest notices nothing: same socket, settings, statements, process id and cancel key', async () => {
+  const router = await bed.startRouter()
+  const client = await open(router, { TimeZone: 'Asia/Tokyo' })
+  await client.query(`SET app.tenant = 'blue'; SET work_mem = '7MB'`)
+  await client.query(`SET DateStyle = 'German'`)
+  await client.exchange(Buffer.concat([wire.parse('sum', 'SELECT $1::int + 1'), wire.sync()]))
+  for (let round = 0; round < 3; round += 1) {
+    await killPlane(router)
+    const execution = Buffer.concat([wire.bind('', 'sum', ['41']), wire.execute(''), wire.sync()])
+    assert.equal(onlyValue(await client.exchange(execution)), '42')
+    assert.equal(onlyValue(await client.query(`SELECT current_setting('app.tenant')`)), 'blue')
+    assert.equal(onlyValue(await client.query('SHOW work_mem')), '7MB')
+    assert.equal(onlyValue(await client.query('SHOW timezone')), 'Asia/Tokyo')
+    assert.equal(onlyValue(await client.query(`SELECT date '2020-02-01'`)), '01.02.2020')
+    await client.query('RESET timezone')
+    assert.equal(onlyValue(await client.query('SHOW timezone')), 'Asia/Tokyo')
+    assert.deepEqual(sqlstatesOf(await client.exchange(Buffer.concat([wire.parse('sum', 'SELECT 1'), wire.sync()]))), [
+      '42P05',
+    ])
+    const slow = client.query('SELECT pg_sleep(60)')
+    await waitUntil('the query to run', async () =>
+      (await bed.cluster.backends(bed.database)).some(({ state }) => state === 'active'),
+    )
+    await sendCancel(router, client.cancelPid, client.cancelKey)
+    assert.deepEqual(sqlstatesOf(await slow), ['57014'])
+  }
+})
+
+test('half a message that was read before the crash is not lost', async () => {
+  const router = await bed.startRouter()
+  const client = await open(router)
+  const bytes = wire.query(`SELECT 'whole'`)
+  client.send(bytes.subarray(0, 9))
+  // The plane reads what comes in order of arrival, so by the time that this is answered it has read the other.
+  const other = await open(router)
+  await other.query('SELECT 1')
+  await killPlane(router)
+  client.send(bytes.subarray(9))
+  assert.equal(onlyValue(await client.until('Z')), 'whole')
+})
+
+test('many clients at rest stay through several crashes', async () => {
+  const router = await bed.startRouter()
+  const clients = await Promise.all(Array.from({ length: 100 }, () => open(router)))
+  for (const [at, client] of clients.entries()) await client.query(`SET app.number = '${at}'`)
+  for (let round = 0; round < 3; round += 1) {
+    await killPlane(router)
+    for (const [at, client] of clients.entries()) {
+      assert.equal(onlyValue(await client.query(`SELECT current_setting('app.number')`)), String(at))
+    }
+  }
+})
+
+test('a client in a transaction is told, and its transaction is rolled back', async () => {
+  const router = await bed.startRouter()
+  const client = await open(router)
+  await client.query('BEGIN')
+  await killPlane(router)
+  const error = await client.next()
+  assert.equal(error.type, 'E')
+  assert.deepEqual(sqlstatesOf([error]), ['57P01'])
+  await client.untilClosed()
+  await waitUntil('the transaction to be gone', async () => {
+    const backends = await bed.cluster.backends(bed.database)
+    return backends.every(({ state }) => state !== 'idle in transaction')
+  })
+})
