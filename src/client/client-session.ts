@@ -257,6 +257,10 @@ export class ClientSession implements SeatedSession, ReaderSession, RequestSessi
     return this.settings.mustWait(effects)
   }
 
+  get awaitsSettings(): boolean {
+    return this.settings.awaitsSettings(this.server)
+  }
+
   foresee(effects: Effects): void {
     this.seat.foresee(effects)
   }

@@ -108,7 +108,7 @@ export class RequestRelay {
       return stop
     }
     if (this.#session.server?.queue.full) return this.#wait()
-    if (this.#session.listening?.mayGoOn === false) return this.#hold()
+    if (this.#session.awaitsSettings || this.#session.listening?.mayGoOn === false) return this.#hold()
     switch (type) {
       case FRONTEND.query:
         return this.#query(source, at, stop, end)
@@ -221,8 +221,12 @@ export class RequestRelay {
   }
 
   #execute(source: NativeBuffer, at: number, stop: number, end: number): number {
+    if (!this.#attached()) return -1
+    this.#session.prepare(null)
+    if (this.#skipped()) return stop
     this.statements.noteExecute()
-    return this.#request(source, at, stop, end, REPLY.execute)
+    this.#push(REPLY.execute)
+    return this.#forward(source, at, stop, end)
   }
 
   /** Describe and Close. */
@@ -276,14 +280,6 @@ export class RequestRelay {
     this.#session.pin(PIN.unknownFunction)
     this.#push(REPLY.functionCall)
     this.#session.noteRequest()
-    return this.#forward(source, at, stop, end)
-  }
-
-  #request(source: NativeBuffer, at: number, stop: number, end: number, kind: number): number {
-    if (!this.#attached()) return -1
-    this.#session.prepare(null)
-    if (this.#skipped()) return stop
-    this.#push(kind)
     return this.#forward(source, at, stop, end)
   }
 

@@ -15,6 +15,8 @@ export interface RequestSession {
   prepare(effects: Effects | null): void
   /** What has these effects, null: unknown ones, may not be sent before the server has answered what was. */
   mustWait(effects: Effects | null): boolean
+  /** The server is being asked for settings without which nothing may be sent. */
+  readonly awaitsSettings: boolean
   /** Something with these effects is about to be sent. */
   foresee(effects: Effects): void
   /** A statement with these effects is sent and will be executed. */

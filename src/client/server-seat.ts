@@ -45,6 +45,8 @@ export class ServerSeat implements PoolWaiter {
   #awaited: ServerPool | null = null
   /** Its server connection has not been put into the session's state yet. */
   #isFresh = false
+  /** It has been, and has lost something of it since. */
+  #isStale = false
   fifo: Fifo<FifoNode> | null = null
   fifoNext: FifoNode | null = null
   fifoPrevious: FifoNode | null = null
@@ -143,8 +145,9 @@ export class ServerSeat implements PoolWaiter {
   /** Puts a server connection that it has just got into the session's state, on `host.toServer`; `effects`: of what comes next. */
   prepare(effects: Effects | null): void {
     const server = this.#server
-    if (!this.#isFresh || server === null) return
+    if (server === null || !(this.#isFresh || (this.#isStale && isAtRest(server)))) return
     this.#isFresh = false
+    this.#isStale = false
     this.#host.toServer.begin(server.link)
     const { settings, listening, serial } = this.#session
     const preamble = settings.preamble(server, effects, serial, listening?.preamble(server) ?? '')
@@ -160,7 +163,7 @@ export class ServerSeat implements PoolWaiter {
 
   /** The session's state is not what its server connection has: it is put there ahead of the next request. */
   renew(): void {
-    this.#isFresh = true
+    this.#isStale = true
   }
 
   /** Its server connection could not be put into its state. `isMidway`: it has got a part of a message. */
@@ -207,6 +210,7 @@ export class ServerSeat implements PoolWaiter {
   /** The one setter. */
   #have(server: ServerConnection | null): void {
     this.#server = server
+    this.#isStale = false
     this.#memory.server(server === null ? null : server.slot)
   }
 
@@ -217,4 +221,9 @@ export class ServerSeat implements PoolWaiter {
     this.#memory.pool(pool.record)
     this.#session.meter.usePool(pool.record)
   }
+}
+
+/** Nothing of ours would come into the middle of what its client has sent. */
+function isAtRest(server: ServerConnection): boolean {
+  return !server.inTransaction && !server.queue.owing
 }

@@ -5,6 +5,7 @@ import { isCustom } from '../session/custom-names.ts'
 import { type Findings, type Inquiry, readFindings } from '../session/inquiry.ts'
 import type { ParameterRegistry, ParameterSet } from '../session/parameters.ts'
 import { SettingChanges } from '../session/setting-changes.ts'
+import type { SettingValue } from '../sql/setting-scan.ts'
 import type { Effects } from '../sql/statement-facts.ts'
 
 type Changes = [string, string | null][]
@@ -43,6 +44,7 @@ export class SessionSettings {
   /** Which of what it is asked for the client has touched, and which may have been reset. */
   #touched: ReadonlySet<string> = NONE
   #reset: ReadonlySet<string> = NONE
+  #mayHaveFallen = false
 
   constructor(registry: ParameterRegistry) {
     this.#registry = registry
@@ -60,6 +62,20 @@ export class SessionSettings {
 
   get isAsking(): boolean {
     return this.#asked !== null
+  }
+
+  /**
+   * The server may have gone back to its own default where the session has a value from the startup packet, which has to be
+   * put there again before the next request.
+   */
+  mustAwait(server: ServerConnection | null): boolean {
+    if (!this.#mayHaveFallen || server === null) return false
+    return this.#asked !== null || (server.queue.outstanding > 0 && !server.queue.unfinished)
+  }
+
+  /** The same, once everything is answered. */
+  get mayHaveFallen(): boolean {
+    return this.#mayHaveFallen
   }
 
   /** What the server connection has is not what is known of the session: it may not be given to anybody as it is. */
@@ -91,9 +107,14 @@ export class SessionSettings {
       const name = settings[at] as string
       const value = values[at]
       if (value === null ? this.#isFollowedReset(name, server) : !isReported(server, name)) {
-        this.#changes.touch(name, value, inTransaction)
+        this.#touch(name, value, inTransaction)
       }
     }
+  }
+
+  #touch(name: string, value: SettingValue, inTransaction: boolean): void {
+    this.#changes.touch(name, value, inTransaction)
+    if (value === null && this.#initial?.values.has(name)) this.#mayHaveFallen = true
   }
 
   /** RESET ALL, or DISCARD ALL, which ends a role too. */
@@ -103,7 +124,7 @@ export class SessionSettings {
     for (const [name] of this.#changes.all) names.add(name)
     for (const name of names) {
       if ((name !== ROLE || withRole) && this.#isFollowedReset(name, server)) {
-        this.#changes.touch(name, null, server.status !== STATUS.idle)
+        this.#touch(name, null, server.status !== STATUS.idle)
       }
     }
   }
@@ -133,6 +154,7 @@ export class SessionSettings {
   /** The server connection is gone, and all that was not committed. */
   forget(): void {
     this.#changes.clear()
+    this.#mayHaveFallen = false
     this.#asked = null
   }
 
@@ -150,7 +172,7 @@ export class SessionSettings {
     // It came in the client's encoding, which need not be ours.
     const isForeign = !/^[\0-\x7f]*$/.test(value) && !isUtf8(this.#parameters)
     if (isForeign) this.#changes.touch(lower, undefined, server.status !== STATUS.idle)
-    return isReset && shown === told ? null : shown
+    return shown === told ? null : shown
   }
 
   /**
@@ -167,6 +189,7 @@ export class SessionSettings {
       everywhere.push([name, value ?? this.#initial?.values.get(name) ?? null])
     }
     this.#changes.clear()
+    this.#mayHaveFallen = false
     return this.#become(server, here, everywhere)
   }
 
@@ -198,6 +221,7 @@ export class SessionSettings {
     const changes = this.#changes.all
     this.#touched = new Set(changes.map(([name]) => name))
     this.#reset = new Set(changes.filter(([, value]) => value === null).map(([name]) => name))
+    this.#mayHaveFallen = [...this.#reset].some((name) => this.#initial?.values.has(name))
     this.#changes.clear()
     return this.#touched
   }
@@ -206,6 +230,7 @@ export class SessionSettings {
   answer(rows: Rows | null, server: ServerConnection): Answer | null {
     const asked = this.#asked
     this.#asked = null
+    this.#mayHaveFallen = false
     if (asked === null || this.#parameters === null) return NO_ANSWER
     const findings = rows === null ? null : readFindings(asked, rows)
     if (findings === null) {
@@ -250,11 +275,13 @@ export class SessionSettings {
     const fallen: Changes = []
     for (const [name, value] of this.#initial?.values ?? []) {
       if (!this.#isFollowedReset(name, server)) continue
+      const wasReset = this.#reset.has(name)
       // Nobody tells whether an empty value is one that was set.
-      const hasFallen = isCustom(name)
-        ? customs.get(name) === '' && this.#reset.has(name)
-        : settings?.has(name) === false
-      if (hasFallen) fallen.push([name, value])
+      const hasFallen = isCustom(name) ? customs.get(name) === '' && wasReset : settings?.has(name) === false
+      // A value that the server has anyway was not set there.
+      const isDefault =
+        isReported(server, name) && this.#parameters?.values.get(name) === server.baseline.values.get(name)
+      if (hasFallen && (wasReset || !isDefault)) fallen.push([name, value])
     }
     return fallen
   }

@@ -177,6 +177,11 @@ export class SessionState {
     return effects === null || (effects.flags & ENDS_TRANSACTION) !== 0
   }
 
+  /** The server is being asked for settings that it may have at another value than the session. */
+  awaitsSettings(server: ServerConnection | null): boolean {
+    return this.#settings.mustAwait(server)
+  }
+
   /** The server has answered the preamble; false when it could not be put into this session's state. */
   isRestored(failure: ErrorFields | null): boolean {
     this.#isRestoring = false
@@ -257,9 +262,9 @@ export class SessionState {
     return this.#settings.isUnsettled ? this.#settings.settle(server) : NOTHING
   }
 
-  /** What to ask the server before it can be given back; empty when all is known, or the session keeps it anyway. */
+  /** What to ask the server before it can be used or given back; empty when that need not be. */
   inquiry(): string {
-    if (this.#pins !== 0) return ''
+    if (this.#pins !== 0 && !this.#settings.mayHaveFallen) return ''
     const inquiry = this.#settings.ask()
     return inquiry === null ? '' : inquirySql(inquiry)
   }

@@ -66,7 +66,7 @@ export function inquirySql(inquiry: Inquiry): string {
   const parts = [
     // SET TRANSACTION outside of one leaves its settings there, which cannot be RESET and are nobody's.
     `SELECT 's',${hexOf('name')},${hexOf('setting')} FROM pg_catalog.pg_settings` +
-      ` WHERE source OPERATOR(pg_catalog.=) 'session' AND name OPERATOR(pg_catalog.!~) '^transaction_'`,
+      ` WHERE source OPERATOR(pg_catalog.=) 'session' AND name OPERATOR(pg_catalog.!~) '^transaction_(isolation|read_only|deferrable)$'`,
     `VALUES ${values.join(',')}`,
   ]
   if (inquiry.leftovers) {

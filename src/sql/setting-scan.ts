@@ -94,10 +94,11 @@ export class SettingScan {
         this.#characteristics()
         return
       case W.time:
-        this.#note('timezone', undefined)
+        this.#lexer.next()
+        this.#noteDefault('timezone')
         break
       case W.names:
-        this.#note('client_encoding', undefined)
+        this.#noteDefault('client_encoding')
         break
       case W.schema:
         this.#note('search_path', undefined)
@@ -180,6 +181,14 @@ export class SettingScan {
     const value = this.#value()
     const isPlain = value === null || value === undefined || !LISTS.has(name) || /^[a-z_][a-z0-9_]*$/.test(value)
     this.#note(name, isPlain && (isAssigned || name === 'role') ? value : undefined)
+  }
+
+  /** TIME ZONE LOCAL, NAMES DEFAULT or just NAMES; other values are reported. */
+  #noteDefault(name: string): void {
+    this.#lexer.next()
+    const meaning = this.#meaning()
+    const isDefault = this.#ended || meaning === W.default || (meaning === W.local && name === 'timezone')
+    this.#note(name, isDefault ? null : undefined)
   }
 
   #note(name: string, value: SettingValue): void {

@@ -283,6 +283,11 @@ test('a value is what the text says, if it says it plainly', () => {
     ['set a', undefined],
     ['set a =', undefined],
     ['set time zone utc', undefined],
+    ['set time zone local', null],
+    ['set time zone default', null],
+    ['set names default', null],
+    ['set names', null],
+    ["set names 'utf8'", undefined],
     ["select set_config('a', 'b', false)", undefined],
   ]
   for (const [sql, value] of table) assert.deepEqual([sql, read(sql).values[0]], [sql, value])

@@ -59,9 +59,9 @@ export class Seats {
     const traits = this.#traitsOf(place, step)
     if (traits.has('alone') && !this.#isQuiet(step, traits)) return false
     if (traits.has('idle') && place.seated.status !== 'I') return false
-    // Settings of the startup packet: RESET in a pinned session goes to the server's default (docs/compatibility.md).
-    if (traits.has('resets') && place.hasSettings) return false
-    if (traits.has('single') && !isAlone(step, traits)) return false
+    // Settings of the startup packet: within a transaction RESET goes to the server's default (docs/compatibility.md).
+    if (traits.has('resets') && place.hasSettings && !(place.seated.status === 'I' && isAlone(step, traits)))
+      return false
     // EXECUTE and DEALLOCATE of what the protocol prepared work in simple queries of their own (docs/compatibility.md).
     // A Parse that the router answers does not count as a query of the transaction (docs/compatibility.md).
     if (traits.has('isolates') && hasNames(place, step) && !(place.seated.status === 'I' && isAlone(step, traits))) {

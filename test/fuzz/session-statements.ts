@@ -68,13 +68,13 @@ const preparation: fc.Arbitrary<Statement> = fc.constantFrom(
   statement('DEALLOCATE q1'),
   statement('DEALLOCATE p1', 'simple'),
   statement('DEALLOCATE PREPARE p2', 'simple'),
-  statement('DEALLOCATE ALL', 'single'),
+  statement('DEALLOCATE ALL'),
   statement("SELECT name, statement FROM pg_prepared_statements WHERE name LIKE 'q%' ORDER BY name"),
 )
 
 const discard: fc.Arbitrary<Statement> = fc.constantFrom(
-  statement('DISCARD ALL', 'resets', 'single'),
-  statement('DISCARD ALL', 'resets', 'single'),
+  statement('DISCARD ALL', 'resets'),
+  statement('DISCARD ALL', 'resets'),
   statement('DISCARD PLANS'),
 )
 

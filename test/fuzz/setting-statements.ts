@@ -38,67 +38,55 @@ function operand(name: string, value: string): string {
   return name === 'search_path' || name === 'DateStyle' ? value : literal(value)
 }
 
-function pinsFor(name: string): readonly Trait[] {
-  return Object.hasOwn(REPORTED, name) ? [] : ['pins']
-}
-
 const pair: fc.Arbitrary<readonly [string, string]> = fc
   .constantFrom(...NAMES)
   .chain((name) => fc.tuple(fc.constant(name), fc.constantFrom(...(SETTINGS[name] as readonly string[]))))
 
 const assignment: fc.Arbitrary<Statement> = fc
   .tuple(pair, fc.constantFrom('SET %n TO %v', 'SET %n = %v', 'set session %n to %v', 'SET LOCAL %n TO %v'))
-  .map(([[name, value], form]) =>
-    statement(
-      form.replace('%n', () => name).replace('%v', () => operand(name, value)),
-      ...traitsOf(form, name),
-    ),
-  )
-
-function traitsOf(form: string, name: string): readonly Trait[] {
-  return form.includes('LOCAL') ? [] : pinsFor(name)
-}
+  .map(([[name, value], form]) => statement(form.replace('%n', () => name).replace('%v', () => operand(name, value))))
 
 const call: fc.Arbitrary<Statement> = fc
   .tuple(pair, fc.boolean(), fc.boolean())
   .map(([[name, value], local, parameters]) =>
     parameters
-      ? withValues(statement(`SELECT set_config($1, $2, ${local})`, ...callPins(name, local)), name, value)
-      : statement(`SELECT set_config('${name}', ${literal(value)}, ${local})`, ...callPins(name, local)),
+      ? withValues(statement(`SELECT set_config($1, $2, ${local})`, ...computedPins(local)), name, value)
+      : statement(`SELECT set_config('${name}', ${literal(value)}, ${local})`),
   )
 
-function callPins(_name: string, local: boolean): readonly Trait[] {
+/** Which setting that is, only the server knows. */
+function computedPins(local: boolean): readonly Trait[] {
   return local ? [] : ['pins']
 }
 
 const reset: fc.Arbitrary<Statement> = fc
   .tuple(fc.constantFrom(...NAMES), fc.constantFrom('RESET %n', 'SET %n TO DEFAULT', 'SET LOCAL %n TO DEFAULT'))
-  .map(([name, form]) => statement(form.replace('%n', name), 'resets', ...traitsOf(form, name)))
+  .map(([name, form]) => statement(form.replace('%n', name), 'resets'))
 
 const special: fc.Arbitrary<Statement> = fc.constantFrom(
-  statement('RESET ALL', 'pins', 'resets'),
+  statement('RESET ALL', 'resets'),
   statement("SET TIME ZONE 'Europe/Paris'"),
   statement("SET TIME ZONE INTERVAL '+03:30' HOUR TO MINUTE"),
   statement('SET TIME ZONE LOCAL', 'resets'),
   statement("SET NAMES 'LATIN1'"),
   statement('SET NAMES DEFAULT', 'resets'),
   statement("SET SCHEMA 'pg_catalog'"),
-  statement('SET SESSION CHARACTERISTICS AS TRANSACTION READ ONLY', 'pins'),
-  statement('SET SESSION CHARACTERISTICS AS TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ WRITE', 'pins'),
+  statement('SET SESSION CHARACTERISTICS AS TRANSACTION READ ONLY'),
+  statement('SET SESSION CHARACTERISTICS AS TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ WRITE'),
   statement('SET TRANSACTION READ ONLY'),
   statement('SET TRANSACTION ISOLATION LEVEL REPEATABLE READ', 'isolates'),
-  statement('SET ROLE fuzz_reader', 'pins'),
+  statement('SET ROLE fuzz_reader'),
   statement('SET LOCAL ROLE fuzz_reader'),
-  statement("SET ROLE 'fuzz_writer'", 'pins'),
-  statement('SET ROLE NONE', 'pins'),
-  statement('RESET ROLE', 'pins'),
-  statement('SET ROLE nobody_at_all', 'pins'),
-  statement('SET SESSION AUTHORIZATION fuzz_writer', 'pins'),
+  statement("SET ROLE 'fuzz_writer'"),
+  statement('SET ROLE NONE'),
+  statement('RESET ROLE'),
+  statement('SET ROLE nobody_at_all'),
+  statement('SET SESSION AUTHORIZATION fuzz_writer'),
   statement('SET LOCAL SESSION AUTHORIZATION fuzz_reader'),
-  statement('SET SESSION AUTHORIZATION DEFAULT', 'pins'),
-  statement('RESET SESSION AUTHORIZATION', 'pins'),
-  statement("SET work_mem TO 'banana'", 'pins'),
-  statement('SET nonsense TO 1', 'pins'),
+  statement('SET SESSION AUTHORIZATION DEFAULT'),
+  statement('RESET SESSION AUTHORIZATION'),
+  statement("SET work_mem TO 'banana'"),
+  statement('SET nonsense TO 1'),
   statement("SET TimeZone TO 'Mars/Olympus'"),
   statement('SET server_version TO 1', 'pins'),
   statement("SELECT remember('app.tenant', 'from a function')", 'pins'),

@@ -7,7 +7,7 @@
  * - idle: runs only outside of transactions.
  * - executes: runs a statement that was prepared before.
  * - schema: changes the schema.
- * - single: runs only as a query, or an extended query, of its own; simple: only as a simple query of its own.
+ * - simple: runs only as a simple query of its own.
  * - control: begins or ends a transaction or savepoint.
  * - isolates: sets the isolation level of a transaction, for which that must not have looked at anything yet.
  * - joined: stands among other statements in one string.
@@ -26,7 +26,6 @@ export type Trait =
   | 'readsSequence'
   | 'schema'
   | 'resets'
-  | 'single'
   | 'simple'
   | 'joined'
   | 'isolates'

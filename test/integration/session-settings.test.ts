@@ -278,3 +278,25 @@ test('a setting from the startup packet that is reset in a transaction is what i
   await client.query('COMMIT')
   assert.equal(await show(client, 'lock_timeout'), '11s')
 })
+
+test('a setting that the startup packet gave and SET has taken back stays taken back', async () => {
+  const client = await bed.open({ parameters: { default_transaction_read_only: 'on' } })
+  const stranger = await bed.open()
+  await client.query('SET default_transaction_read_only = off')
+  await stranger.query('SELECT 1')
+  await run(client, ['BEGIN', `SET lock_timeout = '1s'`, 'ROLLBACK'])
+  await stranger.query('SELECT 1')
+  assert.equal(await show(client, 'transaction_read_only'), 'off')
+  assert.equal(client.parameters.get('default_transaction_read_only'), 'off')
+  await run(client, ['BEGIN', 'RESET default_transaction_read_only', 'COMMIT'])
+  assert.equal(await show(client, 'transaction_read_only'), 'on')
+  assert.equal(client.parameters.get('default_transaction_read_only'), 'on')
+})
+
+test('a timeout for transactions is no setting of one transaction', async () => {
+  const [client, stranger] = await bed.openMany(2)
+  if ((await show(client!, 'transaction_timeout')) === 'NULL') return
+  await run(client!, [`SELECT set_config('transaction_timeout', '77s', false)`])
+  await stranger!.query('SELECT 1')
+  assert.equal(await show(client!, 'transaction_timeout'), '77s')
+})
