@@ -69,11 +69,14 @@ export class NotificationOutlet {
     this.#client.send(this.#waiting.take())
   }
 
-  /** The same, whatever the client does, and the answer that its transaction is over. `backendPid`: where it ran, or 0. */
-  finish(channels: ReadonlySet<string>, backendPid: number): void {
+  /**
+   * The same, whatever the client does, and the answer that its transaction is over. `backendPid`: where it ran, or 0.
+   * `fresh`: channels that it has listened to only since.
+   */
+  finish(channels: ReadonlySet<string>, backendPid: number, fresh: ReadonlySet<string>): void {
     this.isShut = false
     this.#waiting.keepOnly(channels)
-    this.#waiting.claim(this.#own, backendPid, this.#client.processId)
+    this.#waiting.claim(this.#own, backendPid, this.#client.processId, fresh)
     this.#own = 0
     writeReady(writer.reset(), STATUS.idle)
     this.#client.send(this.#waiting.isEmpty ? writer.bytes : Buffer.concat([this.#waiting.take(), writer.bytes]))

@@ -1,5 +1,4 @@
 import { PIN } from '../memory/client-slots.ts'
-import { STATUS } from '../protocol/message-type.ts'
 import { writeError } from '../protocol/messages.ts'
 import type { NotificationHead } from '../protocol/notification.ts'
 import { MessageWriter } from '../protocol/writer.ts'
@@ -55,6 +54,7 @@ type Step = 'resting' | 'confirming' | 'ending' | 'over'
 /** In hexadecimal UTF-8, so that the client_encoding of the moment is of no importance. */
 const CHANNELS_SQL =
   "SELECT pg_catalog.encode(pg_catalog.convert_to(c,'UTF8'),'hex') FROM pg_catalog.pg_listening_channels() c"
+const NONE: ReadonlySet<string> = new Set()
 const writer = new MessageWriter()
 
 /**
@@ -80,8 +80,10 @@ export class SessionListening implements Subscriber {
   #isCaughtUp = false
   /** Nobody could listen for the request that is next: its server connection does. */
   #isRefused = false
+  /** Those of `#channels` that the transaction which is ending has added. */
+  #fresh: ReadonlySet<string> = NONE
   /** Channels that only its server connection listens to. */
-  #foreign: ReadonlySet<string> = new Set()
+  #foreign: ReadonlySet<string> = NONE
 
   constructor(host: ListeningHost, session: ListeningSession) {
     this.#host = host
@@ -115,17 +117,21 @@ export class SessionListening implements Subscriber {
   get mayGoOn(): boolean {
     if (this.isHolding) return false
     const { server } = this.#session
-    if (this.#pending.size === 0 || this.#isCaughtUp || server === null) return true
-    if (server.status !== STATUS.inTransaction || server.queue.length > 0) return true
-    this.#confirm()
-    return false
+    if (this.#pending.size === 0 || server === null || !server.inTransaction) return true
+    if (server.queue.length > 0) {
+      // Whatever comes after the answers is another request.
+      this.#isCaughtUp = false
+      return true
+    }
+    if (!this.#isCaughtUp) this.#confirm()
+    return this.#isCaughtUp
   }
 
   /** Names of a LISTEN, none for UNLISTEN, that is about to be sent. False: not yet; ask again when the session resumes. */
   admit(channels: readonly string[]): boolean {
     const { server } = this.#session
     // What was asked before is over first: it may notify of what this is to unlisten.
-    if (this.isHolding || server === null || server.queue.outstanding > 0) return false
+    if (this.isHolding || server === null || server.queue.promised > 0) return false
     const unknown = channels.filter((channel) => this.#isUnknown(channel))
     if (unknown.length > 0 && !this.#isRefused) {
       const listener = this.#listenerNow()
@@ -260,7 +266,7 @@ export class SessionListening implements Subscriber {
     this.#step = 'resting'
     this.#listener?.forget(this)
     if (!this.#isTouched) {
-      this.#outlet.finish(this.#channels, 0)
+      this.#outlet.finish(this.#channels, 0, NONE)
       return true
     }
     const message = 'the server connection was lost before it was known what the session listens to'
@@ -313,6 +319,7 @@ export class SessionListening implements Subscriber {
     for (const channel of new Set([...this.#channels, ...this.#pending])) {
       if (!next.has(channel)) this.#listener?.unsubscribe(channel, this)
     }
+    this.#fresh = new Set([...next].filter((channel) => !this.#channels.has(channel)))
     this.#pending.clear()
     this.#channels = next
     this.#session.noteChannels(next.size)
@@ -332,7 +339,9 @@ export class SessionListening implements Subscriber {
     this.#dropPending()
     this.#isCaughtUp = false
     this.#step = 'resting'
-    this.#outlet.finish(this.#channels, this.#session.server?.backendPid ?? 0)
+    const fresh = this.#fresh
+    this.#fresh = NONE
+    this.#outlet.finish(this.#channels, this.#session.server?.backendPid ?? 0, fresh)
     this.#session.endTransaction()
   }
 }

@@ -53,8 +53,23 @@ test('the last ones of a process are the own ones', () => {
   ] as const) {
     waiting.add(channel, message(pid, channel))
   }
-  waiting.claim(2, 7, 1000)
+  waiting.claim(2, 7, 1000, new Set(['other']))
   assert.deepEqual(read(waiting.take()), ['7 before', '8 other', '1000 own', '8 other', '1000 own'])
+})
+
+test('what a process notified of before it listened is forgotten, whoever had it then', () => {
+  const waiting = new WaitingNotifications()
+  for (const [pid, channel] of [
+    [7, 'fresh'],
+    [7, 'known'],
+    [8, 'fresh'],
+    [7, 'fresh'],
+  ] as const) {
+    waiting.add(channel, message(pid, channel))
+  }
+  waiting.add(null, message(7, 'notice'))
+  waiting.claim(1, 7, 1000, new Set(['fresh']))
+  assert.deepEqual(read(waiting.take()), ['7 known', '8 fresh', '1000 fresh', '7 notice'])
 })
 
 test('what was read into a shared buffer is copied', () => {

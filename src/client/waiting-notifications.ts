@@ -31,22 +31,30 @@ export class WaitingNotifications {
 
   /** Forgets those of channels that are not in `channels`. */
   keepOnly(channels: ReadonlySet<string>): void {
-    this.#list = this.#list.filter(({ channel }) => channel === null || channels.has(channel))
+    this.#keep(({ channel }) => channel === null || channels.has(channel))
+  }
+
+  #keep(isKept: (waiting: Waiting) => boolean): void {
+    this.#list = this.#list.filter(isKept)
     this.#bytes = this.#list.reduce((sum, { message }) => sum + message.length + OVERHEAD_BYTES, 0)
   }
 
   /**
    * The last `count` notifications of process `own` were the client's own doing: it gets them as from `shown`. A server
-   * connection's process has served others before, whose notifications may be among those in front.
+   * connection's process has served others before, whose notifications may be among those in front. On channels that are
+   * listened to only since, `fresh`, those are forgotten: that process committed them before it committed the LISTEN.
    */
-  claim(count: number, own: number, shown: number): void {
+  claim(count: number, own: number, shown: number, fresh: ReadonlySet<string>): void {
     let left = count
-    for (let at = this.#list.length - 1; at >= 0 && left > 0; at--) {
+    let isStale = false
+    for (let at = this.#list.length - 1; at >= 0; at--) {
       const { channel, message } = this.#list[at] as Waiting
       if (channel === null || notifierOf(message) !== own) continue
-      replaceNotifier(message, shown)
-      left--
+      if (left-- > 0) replaceNotifier(message, shown)
+      else isStale ||= fresh.has(channel)
     }
+    if (isStale)
+      this.#keep(({ channel, message }) => notifierOf(message) !== own || channel === null || !fresh.has(channel))
   }
 
   /** All of them, one behind the other; they wait no longer. */

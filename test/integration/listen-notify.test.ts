@@ -226,6 +226,22 @@ test('the extended protocol listens too, prepared or not, in pipelines', async (
   assert.deepEqual(await heardBy(client!), [])
 })
 
+test('what one string notifies of before it listens is not delivered', async () => {
+  const client = await bed.open()
+  assert.deepEqual(notificationsOf(await client.query(`NOTIFY a, 'before'; COMMIT; LISTEN a`)), [])
+  assert.deepEqual(notificationsOf(await client.query(`NOTIFY a, 'after'`)), ['a after'])
+})
+
+test('LISTEN that is executed and not committed yet', async () => {
+  const [client, notifier] = await bed.openMany(2)
+  client!.send(wire.parse('', 'LISTEN a'), wire.bind('', ''), wire.execute(''), wire.flush())
+  assert.equal(shape(await client!.until('C')), '12C')
+  await notifier!.query(`NOTIFY a, 'before'`)
+  assert.deepEqual(notificationsOf(await client!.exchange(wire.sync())), [])
+  await notifier!.query(`NOTIFY a, 'after'`)
+  assert.deepEqual(await heardBy(client!), ['a after'])
+})
+
 test('several statements in one string', async () => {
   const [client, notifier] = await bed.openMany(2)
   const messages = await client!.query(`LISTEN a; NOTIFY a, 'own'; LISTEN b; UNLISTEN a; LISTEN c`)
