@@ -266,6 +266,7 @@ export class ClientSession implements SeatedSession, ReaderSession, RequestSessi
   }
 
   note(effects: Effects): void {
+    if ((effects.flags & FACT.commits) !== 0) this.#listening?.onCommit()
     // Others hear for it: no reason to pin.
     const isHeard =
       (effects.pins & PIN.listen) !== 0 && this.#listening !== null && (this.settings.pins & OWN_SERVER) === 0

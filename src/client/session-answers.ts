@@ -158,8 +158,11 @@ export class SessionAnswers implements ReplySink {
       session.close('client closed the connection', null)
       return
     }
-    if (queue.length > 0 || this.#parts.requests.midMessage) return
     const isIdle = status === STATUS.idle
+    if (queue.length > 0 || this.#parts.requests.midMessage) {
+      if (isIdle) session.listening?.onCommit()
+      return
+    }
     this.#settle(server, isIdle)
     if (isIdle) {
       session.meter.transactionEnds(server.slot)

@@ -70,6 +70,8 @@ export class SessionListening implements Subscriber {
   /** What the session listens to, and what it may when its transaction commits. */
   #channels: ReadonlySet<string> = new Set()
   readonly #pending = new Set<string>()
+  /** Those of `#pending` that have probably been committed, in the middle of a pipeline: nothing of them is forgotten. */
+  #committed: ReadonlySet<string> = NONE
   #listener: NotificationListener | null = null
   #step: Step = 'resting'
   /** Answers that the end of the transaction waits for. */
@@ -117,7 +119,7 @@ export class SessionListening implements Subscriber {
   get mayGoOn(): boolean {
     if (this.isHolding) return false
     const { server } = this.#session
-    if (this.#pending.size === 0 || server === null || !server.inTransaction) return true
+    if (this.#pending.size === this.#committed.size || server === null || !server.inTransaction) return true
     if (server.queue.length > 0) {
       // Whatever comes after the answers is another request.
       this.#isCaughtUp = false
@@ -170,6 +172,11 @@ export class SessionListening implements Subscriber {
     return false
   }
 
+  /** A transaction of the session ends, or has ended, and it is not asked yet what it listens to. */
+  onCommit(): void {
+    if (this.#isTouched && this.#step === 'resting') this.#committed = new Set(this.#pending)
+  }
+
   /** A transaction goes on after this answer. */
   onInTransaction(): void {
     this.#isCaughtUp = false
@@ -210,7 +217,7 @@ export class SessionListening implements Subscriber {
 
   onSynced(): void {
     if (this.#step === 'confirming') {
-      this.#outlet.keepOnly(this.#channels)
+      this.#outlet.keepOnly(new Set([...this.#channels, ...this.#committed]))
       this.#isCaughtUp = true
       this.#rest()
     } else if (this.#step === 'ending') this.#answered()
@@ -257,15 +264,16 @@ export class SessionListening implements Subscriber {
    * loses what it had there.
    */
   onServerLost(): boolean {
+    const isUnknown = this.#isTouched && (this.#step === 'ending' || this.#committed.size > 0)
     this.#dropPending()
     this.#outlet.forgetOwn()
-    if (this.#step !== 'ending') {
+    if (this.#step !== 'ending' && !isUnknown) {
       this.#isTouched = false
       return false
     }
     this.#step = 'resting'
     this.#listener?.forget(this)
-    if (!this.#isTouched) {
+    if (!isUnknown) {
       this.#outlet.finish(this.#channels, 0, NONE)
       return true
     }
@@ -321,6 +329,7 @@ export class SessionListening implements Subscriber {
     }
     this.#fresh = new Set([...next].filter((channel) => !this.#channels.has(channel)))
     this.#pending.clear()
+    this.#committed = NONE
     this.#channels = next
     this.#session.noteChannels(next.size)
   }
@@ -330,6 +339,7 @@ export class SessionListening implements Subscriber {
       if (!this.#channels.has(channel)) this.#listener?.unsubscribe(channel, this)
     }
     this.#pending.clear()
+    this.#committed = NONE
   }
 
   /** One thing less to wait for. */

@@ -242,6 +242,34 @@ test('LISTEN that is executed and not committed yet', async () => {
   assert.deepEqual(await heardBy(client!), ['a after'])
 })
 
+test('LISTEN that is committed in the middle of a pipeline', async () => {
+  const [client, notifier] = await bed.openMany(2)
+  const frames = ['LISTEN a', `NOTIFY a, 'own'`, 'BEGIN'].map((sql) => wire.query(sql))
+  await client!.exchange(Buffer.concat(frames), 3)
+  await notifier!.query(`NOTIFY a, 'meanwhile'`)
+  assert.equal(shape(await client!.query('LISTEN b')), 'CZ')
+  await notifier!.query(`NOTIFY b, 'too early'`)
+  const heard = notificationsOf(await client!.query('ROLLBACK'))
+  assert.deepEqual(isDirect ? ['a own', ...heard] : heard, ['a own', 'a meanwhile'])
+})
+
+test('LISTEN that is committed before its Sync', async () => {
+  const [client, notifier] = await bed.openMany(2)
+  for (const sql of ['LISTEN a', 'COMMIT']) client!.send(wire.parse('', sql), wire.bind('', ''), wire.execute(''))
+  client!.send(wire.flush())
+  assert.equal(shape([...(await client!.until('C')), ...(await client!.until('C'))]), '12C12C')
+  await notifier!.query('NOTIFY a')
+  assert.deepEqual(notificationsOf(await client!.exchange(wire.sync())), ['a '])
+})
+
+test('LISTEN in a chain of transactions', async () => {
+  const [client, notifier] = await bed.openMany(2)
+  for (const sql of ['BEGIN', 'LISTEN a', 'COMMIT AND CHAIN']) await client!.query(sql)
+  await notifier!.query('NOTIFY a')
+  await client!.query('SELECT 1')
+  assert.deepEqual(notificationsOf(await client!.query('ROLLBACK')), ['a '])
+})
+
 test('several statements in one string', async () => {
   const [client, notifier] = await bed.openMany(2)
   const messages = await client!.query(`LISTEN a; NOTIFY a, 'own'; LISTEN b; UNLISTEN a; LISTEN c`)
