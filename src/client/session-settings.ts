@@ -5,8 +5,10 @@ import { isCustom } from '../session/custom-names.ts'
 import { type Findings, type Inquiry, readFindings } from '../session/inquiry.ts'
 import type { ParameterRegistry, ParameterSet } from '../session/parameters.ts'
 import { SettingChanges } from '../session/setting-changes.ts'
+import { STATEMENT_TIMEOUT } from '../session/setting-statements.ts'
 import type { SettingValue } from '../sql/setting-scan.ts'
 import type { Effects } from '../sql/statement-facts.ts'
+import { isReported, isUtf8, named, ROLE, unlisted } from './setting-kinds.ts'
 
 type Changes = [string, string | null][]
 /** Settings that the client has to be told of, with their values. */
@@ -22,10 +24,7 @@ export interface Answer {
 
 const NO_ANSWER: Answer = { restored: NOTHING, pins: 0 }
 
-const ROLE = 'role'
 const NONE: ReadonlySet<string> = new Set()
-/** The server says so itself when one of these changes, in whatever way. */
-const isReported = (server: ServerConnection, name: string): boolean => server.baseline.values.has(name)
 
 /**
  * The settings of a session, followed from one server connection to the next.
@@ -198,7 +197,9 @@ export class SessionSettings {
     if (!this.#changes.any) return null
     const names = this.#take()
     const settings = [...names].some((name) => !isCustom(name))
-    this.#asked = { customs: [...names].filter(isCustom), settings, named: named(names), leftovers: false, scan: false }
+    const timeout = names.has(STATEMENT_TIMEOUT) ? null : (this.#parameters?.values.get(STATEMENT_TIMEOUT) ?? null)
+    const customs = [...names].filter(isCustom)
+    this.#asked = { customs, settings, named: named(names), timeout, leftovers: false, scan: false }
     return this.#asked
   }
 
@@ -210,6 +211,7 @@ export class SessionSettings {
       customs: [...customs].filter(isCustom),
       settings: true,
       named: named(names),
+      timeout: null,
       leftovers: true,
       scan,
     }
@@ -238,7 +240,7 @@ export class SessionSettings {
       return null
     }
     const here = this.#customs(findings)
-    if (findings.settings !== null) here.push(...this.#unlisted(server, findings), ...findings.settings)
+    if (findings.settings !== null) here.push(...unlisted(server, findings.settings), ...findings.settings)
     if (findings.role !== null) here.push([ROLE, this.#role(findings.role)])
     const restored = this.#become(server, here, [...here, ...this.#fallen(server, findings)])
     return { restored, pins: findings.pins }
@@ -258,16 +260,6 @@ export class SessionSettings {
   /** Who has had a role may have given it up for good, whatever the login role's default is. */
   #role(role: string): string | null {
     return role === 'none' && !this.#parameters?.values.has(ROLE) ? null : role
-  }
-
-  /** Settings that the server connection had and has no more. */
-  #unlisted(server: ServerConnection, { settings }: Findings): Changes {
-    const gone: Changes = []
-    for (const name of server.parameters.values.keys()) {
-      if (!isReported(server, name) && !isCustom(name) && name !== ROLE && settings?.has(name) === false)
-        gone.push([name, null])
-    }
-    return gone
   }
 
   /** Settings of the startup packet that are at the server's default: the session's is another. */
@@ -294,14 +286,4 @@ export class SessionSettings {
     this.#parameters = after
     return everywhere.filter(([name, value]) => isReported(server, name) && before.values.get(name) !== value)
   }
-}
-
-/** Those that a session may be forbidden to see. */
-function named(names: ReadonlySet<string>): string[] {
-  return [...names].filter((name) => !isCustom(name) && name !== ROLE)
-}
-
-function isUtf8(parameters: ParameterSet): boolean {
-  const encoding = parameters.values.get('client_encoding')?.toUpperCase()
-  return encoding === 'UTF8' || encoding === 'SQL_ASCII'
 }

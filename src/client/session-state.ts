@@ -5,23 +5,12 @@ import type { ReplyQueue } from '../server/reply-queue.ts'
 import type { ServerConnection } from '../server/server-connection.ts'
 import { inquirySql } from '../session/inquiry.ts'
 import type { ParameterRegistry, ParameterSet } from '../session/parameters.ts'
+import { SessionPins } from '../session/session-pins.ts'
+import { STATEMENT_TIMEOUT, UNHURRIED } from '../session/setting-statements.ts'
 import { type Effects, FACT } from '../sql/statement-facts.ts'
 import { NOTHING, type Restored, SessionSettings } from './session-settings.ts'
 import { settingsSql } from './settings-sql.ts'
 
-/** Pins that nothing the client says can end. */
-const LIFELONG = PIN.sessionMode | PIN.console | PIN.replication
-/** Pins whose reason the server can be asked about. */
-const REVIEWABLE =
-  PIN.temporaryObject |
-  PIN.advisoryLock |
-  PIN.holdCursor |
-  PIN.listen |
-  PIN.sqlPrepare |
-  PIN.unknownFunction |
-  PIN.undecidedStatement
-/** Pins by what may have changed settings that no question finds. */
-const OPAQUE = PIN.unknownFunction | PIN.undecidedStatement
 const ENDS_TRANSACTION = FACT.commits | FACT.rollsBack | FACT.preparesTransaction
 /** Fails inside of a transaction, and says to whoever reads the server's log why. */
 const LOSE_TRANSACTION = 'BEGIN;ROLLBACK TO SAVEPOINT "the transaction was lost with its server connection"'
@@ -40,18 +29,8 @@ export type TransactionEnding = 'none' | 'rollback' | 'commit'
  */
 export class SessionState {
   readonly #registry: ParameterRegistry
-  readonly #pinned: (bits: number) => void
+  readonly #pins: SessionPins
   readonly #settings: SessionSettings
-  #pins = 0
-  /** Pins that the server is being asked about, and those that there was reason for since it was asked. */
-  #reviewed = 0
-  #pinnedSince = 0
-  #isOpaque = false
-  #isFreed = false
-  /** PIN.setting is only there because an inquiry has failed. */
-  #isUnanswered = false
-  /** Pins that what was sent ends, unless something has failed since. */
-  #ends = 0
   /** Since it got its server connection it has sent nothing but BEGIN. */
   #onlyBegun = false
   #transactionLost = false
@@ -64,28 +43,28 @@ export class SessionState {
   /** `pinned` is told the reasons whenever they change. */
   constructor(registry: ParameterRegistry, pinned: (bits: number) => void) {
     this.#registry = registry
-    this.#pinned = pinned
+    this.#pins = new SessionPins(pinned)
     this.#settings = new SessionSettings(registry)
   }
 
   /** PIN bits. */
   get pins(): number {
-    return this.#pins
+    return this.#pins.bits
   }
 
   /** Why the session could not go on without its server connection at this moment; PIN bits. */
   get ties(): number {
-    return this.#settings.isAtRisk ? this.#pins | PIN.setting : this.#pins
+    return this.#settings.isAtRisk ? this.pins | PIN.setting : this.pins
   }
 
   /** The server connection may be somebody else's after an inquiry at the earliest. */
   get keepsServer(): boolean {
-    return this.#pins !== 0 || this.#settings.isAsking
+    return this.pins !== 0 || this.#settings.isAsking
   }
 
   /** The server connection can be given to anybody, as it is. */
   get leavesNothing(): boolean {
-    return this.#pins === 0 && !this.#isOpaque && !this.#settings.isUnsettled
+    return this.pins === 0 && !this.isOpaque && !this.#settings.isUnsettled
   }
 
   get parameters(): ParameterSet | null {
@@ -120,27 +99,19 @@ export class SessionState {
   }
 
   pin(bits: number): void {
-    this.#pinnedSince |= bits
-    this.#ends &= ~bits
-    if ((bits & OPAQUE) !== 0) this.#isOpaque = true
-    if ((this.#pins | bits) === this.#pins) return
-    this.#pins |= bits
-    this.#pinned(this.#pins)
+    this.#pins.add(bits)
   }
 
   /** What pinned it is gone. */
   unpin(bits: number): void {
-    if ((this.#pins & bits) === 0) return
-    this.#pins &= ~bits
-    this.#pinned(this.#pins)
+    this.#pins.remove(bits)
   }
 
   /** The server connection is gone. `transactionLost`: the client believes in a transaction that it had there. */
   loseServer(transactionLost: boolean): void {
     this.#transactionLost = transactionLost
-    this.#ends = 0
     this.#isRestoring = false
-    this.#isOpaque = false
+    this.#pins.leave()
     this.#settings.forget()
   }
 
@@ -153,19 +124,20 @@ export class SessionState {
    */
   preamble(server: ServerConnection, effects: Effects | null, serial: number, channels: string): string {
     this.#endsWith = 0
-    if (server.hidesSettingsOf === serial) this.#isOpaque = true
+    if (server.hidesSettingsOf === serial) this.#pins.becomeOpaque()
     const { parameters } = this.#settings
     const hides = server.hidesSettingsOf !== 0 && server.hidesSettingsOf !== serial
     const fits = parameters === null || (parameters === server.parameters && !hides)
     // The first text's own effects are noted next.
     this.#onlyBegun = effects === null || (effects.flags & FACT.readsSequence) === 0
     if (fits && this.#onlyBegun && !this.#transactionLost && channels === '') return ''
+    const unhurried = server.parameters.values.has(STATEMENT_TIMEOUT) ? UNHURRIED : ''
     const difference = fits ? '' : settingsSql(this.#registry, server, parameters, serial)
     if (!fits) server.parameters = parameters
     const changes = difference === '' || channels === '' ? difference + channels : `${difference};${channels}`
     this.#isRestoring = changes !== ''
     const sql: string[] = []
-    if (this.#isRestoring) sql.push(`BEGIN ISOLATION LEVEL READ COMMITTED;${changes};COMMIT`)
+    if (this.#isRestoring) sql.push(`BEGIN ISOLATION LEVEL READ COMMITTED;${unhurried}${changes};COMMIT`)
     if (!this.#onlyBegun) sql.push(FORGET_SEQUENCES)
     if (this.#transactionLost) sql.push(LOSE_TRANSACTION)
     return sql.join(';')
@@ -193,7 +165,7 @@ export class SessionState {
   /** SQL that has to go ahead of a text with these effects, mostly none. */
   ahead(effects: Effects): string {
     // As long as it has only begun a transaction here, any number it could read is another session's.
-    const readsForeign = this.#onlyBegun && (effects.flags & FACT.readsSequence) !== 0 && this.#pins === 0
+    const readsForeign = this.#onlyBegun && (effects.flags & FACT.readsSequence) !== 0 && this.pins === 0
     return readsForeign ? FORGET_SEQUENCES : ''
   }
 
@@ -208,14 +180,14 @@ export class SessionState {
     const { flags, pins } = effects
     this.#onlyBegun &&= flags === FACT.begins
     if (server !== null && (flags & ENDS_TRANSACTION) !== 0) this.#end(flags, server.queue)
-    if ((flags & FACT.discardsSequences) !== 0) this.#ends |= PIN.sequence
-    if ((flags & FACT.discardsAll) !== 0) this.#ends = ~LIFELONG
+    if ((flags & FACT.discardsSequences) !== 0) this.#pins.end(PIN.sequence)
+    if ((flags & FACT.discardsAll) !== 0) this.#pins.endAll()
     if (pins !== 0) this.pin(pins)
     if ((flags & FACT.sets) !== 0) this.#settings.touch(effects, server)
     if ((flags & FACT.resetsAll) !== 0) this.#settings.touchAll(server, false)
     if ((flags & FACT.discardsAll) !== 0) this.#settings.touchAll(server, true)
     if ((flags & FACT.undoes) !== 0) this.#settings.undo()
-    if ((flags & FACT.frees) !== 0) this.#isFreed = true
+    if ((flags & FACT.frees) !== 0) this.#pins.free()
   }
 
   /** The same for a query that has been sent already. */
@@ -247,77 +219,59 @@ export class SessionState {
 
   /** Something failed: what was to be reset was not. */
   fail(): void {
-    this.#ends = 0
+    this.#pins.fail()
     this.#settings.undo()
   }
 
   /** Everything sent has been answered. `isIdle`: no transaction is open. Returns what the client has to be told. */
   settle(server: ServerConnection, isIdle: boolean): Restored {
     if (!isIdle) return NOTHING
-    if (this.#ends !== 0) {
-      this.unpin(this.#ends)
-      if (this.#ends === ~LIFELONG) this.#isOpaque = false
-      this.#ends = 0
-    }
+    this.#pins.settle()
     return this.#settings.isUnsettled ? this.#settings.settle(server) : NOTHING
   }
 
   /** What to ask the server before it can be used or given back; empty when that need not be. */
   inquiry(): string {
-    if (this.#pins !== 0 && !this.#settings.mayHaveFallen) return ''
+    if (this.pins !== 0 && !this.#settings.mayHaveFallen) return ''
     const inquiry = this.#settings.ask()
     return inquiry === null ? '' : inquirySql(inquiry)
   }
 
   /** The server can tell whether the reasons why the session keeps it are gone. */
   get isReviewable(): boolean {
-    const pins = this.#isUnanswered ? this.#pins & ~PIN.setting : this.#pins
-    return this.#pins !== 0 && (pins & ~REVIEWABLE) === 0 && this.#settings.parameters !== null
+    return this.#pins.isReviewable && this.parameters !== null
   }
 
   /** Something was run on this server connection that may have changed settings which no question finds. */
   get isOpaque(): boolean {
-    return this.#isOpaque
+    return this.#pins.isOpaque
   }
 
   /** The server connection is given back. Returns `isOpaque`. */
   leave(): boolean {
-    const isOpaque = this.#isOpaque
-    this.#isOpaque = false
-    return isOpaque
+    return this.#pins.leave()
   }
 
   /** Something was run since the last time that may have ended the reason of a pin. */
   takeFreed(): boolean {
-    const freed = this.#isFreed
-    this.#isFreed = false
-    return freed
+    return this.#pins.takeFreed()
   }
 
   /** What to ask the server to know whether it can be given back although something pinned the session. */
   review(scan: boolean): string {
-    this.#reviewed = this.#pins & REVIEWABLE
-    this.#pinnedSince = 0
+    this.#pins.review()
     return inquirySql(this.#settings.review(scan))
   }
 
   /** The answer, null when there is none. Returns what the client has to be told. */
   answer(rows: Rows | null, server: ServerConnection): Restored {
-    // Somebody else looks after that, by channels that others hear for the session.
-    const seen = server.listens ? ~PIN.listen : ~0
-    const asked = this.#reviewed & seen
-    this.#reviewed = 0
     const answer = this.#settings.answer(rows, server)
     if (answer === null) {
-      this.#isUnanswered ||= (this.#pins & PIN.setting) === 0
-      this.pin(PIN.setting)
+      this.#pins.unanswered()
       return NOTHING
     }
-    if (this.#isUnanswered) this.unpin(PIN.setting)
-    this.#isUnanswered = false
-    // What has pinned since then was sent behind the question.
-    this.unpin(asked & ~answer.pins & ~this.#pinnedSince)
-    this.pin(answer.pins & seen)
+    // Somebody else looks after channels that others hear for the session.
+    this.#pins.answered(answer.pins, server.listens ? ~PIN.listen : ~0)
     return answer.restored
   }
 }

@@ -7,14 +7,12 @@ import { readNotification } from '../protocol/notification.ts'
 import { MalformedMessage, MessageReader } from '../protocol/reader.ts'
 import { MessageWriter } from '../protocol/writer.ts'
 import { OwnQuestions } from './own-questions.ts'
+import { dropsStatements, isPlain } from './reply-messages.ts'
 import { CAPTURE, REPLY, SWALLOW, SYNTHESIZE } from './reply-queue.ts'
 import type { ServerConnection } from './server-connection.ts'
 import type { ServerHost } from './server-host.ts'
 
 const writer = new MessageWriter()
-const LETTER_D = 0x44
-/** Tags of what drops all prepared statements. */
-const CLEARING_TAGS = [Buffer.from('DEALLOCATE ALL\0'), Buffer.from('DISCARD ALL\0')]
 /** Messages that change what we know are seen whole, unless they are longer than this. */
 const LONGEST_NOTABLE = READ_HEADROOM - HEADER_BYTES
 
@@ -147,7 +145,7 @@ export class ReplyRelay {
       case BACKEND.rowDescription:
         return this.#complete(REPLY.describe, source, at, stop)
       case BACKEND.commandComplete:
-        if (source.bytes[at + HEADER_BYTES] === LETTER_D) this.#noteTag(source.bytes, at, stop)
+        if (dropsStatements(source.bytes, at, stop)) this.#dropStatements()
         this.#copyingIn = false
         return this.#complete(REPLY.execute, source, at, stop)
       case BACKEND.emptyQueryResponse:
@@ -172,11 +170,9 @@ export class ReplyRelay {
     return true
   }
 
-  #noteTag(bytes: Buffer, at: number, stop: number): void {
+  #dropStatements(): void {
     const { queue, client } = this.#server
-    if ((queue.head & SWALLOW) !== 0 || client === null) return
-    const start = at + HEADER_BYTES
-    if (CLEARING_TAGS.some((tag) => tag.compare(bytes, start, stop) === 0)) client.onDeallocatedAll()
+    if ((queue.head & SWALLOW) === 0) client?.onDeallocatedAll()
   }
 
   /** The answer to an extended-query message; within a simple query these messages end nothing. */
@@ -305,16 +301,4 @@ export class ReplyRelay {
     }
     return true
   }
-}
-
-/** Messages that say nothing to us: rows, row descriptions of parameters, copy data. */
-function isPlain(type: number): boolean {
-  return (
-    type === BACKEND.dataRow ||
-    type === BACKEND.copyData ||
-    type === BACKEND.parameterDescription ||
-    type === BACKEND.copyOutResponse ||
-    type === BACKEND.copyDone ||
-    type === BACKEND.functionCallResponse
-  )
 }

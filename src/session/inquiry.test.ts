@@ -3,7 +3,7 @@ import { test } from 'node:test'
 import { PIN } from '../memory/client-slots.ts'
 import { type Inquiry, inquirySql, readFindings } from './inquiry.ts'
 
-const QUIET: Inquiry = { customs: [], settings: false, named: [], leftovers: false, scan: false }
+const QUIET: Inquiry = { customs: [], settings: false, named: [], timeout: null, leftovers: false, scan: false }
 const hex = (text: string): string => Buffer.from(text).toString('hex')
 
 test('settings of applications are asked for by name, and nothing else is looked at', () => {
@@ -77,4 +77,18 @@ test('what is no answer to the question is none', () => {
   assert.equal(readFindings(inquiry, [['c', hex('app.other'), null]]), null)
   assert.equal(readFindings({ ...inquiry, settings: true }, [['c', hex('app.a'), null]]), null)
   assert.equal(readFindings(inquiry, [['c', hex('app.a'), null]])?.settings, null)
+})
+
+test('a session without time for its statements is asked all the same, and keeps its time', () => {
+  const inquiry = { ...QUIET, settings: true, timeout: '5ms' }
+  assert.match(inquirySql(inquiry), /^SET LOCAL statement_timeout TO 0;SELECT /)
+  const findings = readFindings(inquiry, [
+    ['s', hex('statement_timeout'), hex('0')],
+    ['s', hex('lock_timeout'), hex('7')],
+    ['r', '', hex('none')],
+  ])
+  assert.deepEqual([...(findings?.settings ?? [])].sort(), [
+    ['lock_timeout', '7'],
+    ['statement_timeout', '5ms'],
+  ])
 })

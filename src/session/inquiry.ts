@@ -1,5 +1,5 @@
 import { PIN, type PinReason } from '../memory/client-slots.ts'
-import { quoteText } from './setting-statements.ts'
+import { quoteText, STATEMENT_TIMEOUT, UNHURRIED } from './setting-statements.ts'
 
 /** What a server connection is asked about the state of its session. */
 export interface Inquiry {
@@ -9,6 +9,8 @@ export interface Inquiry {
   readonly settings: boolean
   /** Names of settings that a session may be forbidden to see: the inquiry fails then, rather than overlook them. */
   readonly named: readonly string[]
+  /** The session's own statement_timeout, which is known, does not count for the question. */
+  readonly timeout: string | null
   /** Whatever else may lie in the server connection. */
   readonly leftovers: boolean
   /** Settings of applications that functions and policies of the database name: they are asked for as well. */
@@ -57,6 +59,10 @@ const current = (name: string): string => `pg_catalog.current_setting(${name},tr
  * be anything.
  */
 export function inquirySql(inquiry: Inquiry): string {
+  return `${inquiry.timeout === null ? '' : UNHURRIED}${question(inquiry)}`
+}
+
+function question(inquiry: Inquiry): string {
   const values = inquiry.customs.map(
     (name) => `('c','${Buffer.from(name).toString('hex')}',${hexOf(current(quoteText(name)))})`,
   )
@@ -97,17 +103,22 @@ export function readFindings(inquiry: Inquiry, rows: readonly (readonly (string 
   const customs = new Map<string, string | null>()
   let role: string | null = null
   let pins = 0
+  if (inquiry.timeout !== null) settings.set(STATEMENT_TIMEOUT, inquiry.timeout)
   for (const [kind, key, hex] of rows) {
     if (typeof key !== 'string' || hex === undefined) return null
     const value = hex === null ? null : decode(hex)
     if (kind === 'c') customs.set(decode(key), value)
-    else if (kind === 's' && value !== null) settings.set(decode(key).toLowerCase(), value)
+    else if (kind === 's' && value !== null) note(settings, inquiry, decode(key).toLowerCase(), value)
     else if (kind === 'r') role = value
     else if (kind === 'p') pins |= PIN[key as PinReason]
     else if (kind !== 'n') return null
   }
   const isWhole = inquiry.customs.every((name) => customs.has(name)) && (role !== null) === inquiry.settings
   return isWhole ? { settings: inquiry.settings ? settings : null, customs, role, pins } : null
+}
+
+function note(settings: Map<string, string>, { timeout }: Inquiry, name: string, value: string): void {
+  if (timeout === null || name !== STATEMENT_TIMEOUT) settings.set(name, value)
 }
 
 const decode = (hex: string): string => Buffer.from(hex, 'hex').toString('utf8')

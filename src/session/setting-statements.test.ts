@@ -55,6 +55,15 @@ test('a superuser sets everything first', () => {
   assert.equal(between(itself, { ...itself, a: '1' }, SUPERUSER), `SET "a" TO '1'`)
 })
 
+test('the time for statements comes last, so that it is not that of the others', () => {
+  const late = { statement_timeout: '5ms', work_mem: '5MB' }
+  assert.equal(between({}, late), `SET "work_mem" TO '5MB';SET "statement_timeout" TO '5ms'`)
+  assert.equal(between(late, {}), `RESET "work_mem";RESET "statement_timeout"`)
+  assert.equal(between(late, { ...late, statement_timeout: '0' }), `SET "statement_timeout" TO '0'`)
+  const become = `RESET "session_authorization";RESET "role";SET "work_mem" TO '5MB';SET "role" TO 'x'`
+  assert.equal(between({}, { ...late, role: 'x' }, SUPERUSER), `${become};SET "statement_timeout" TO '5ms'`)
+})
+
 test('what is not ASCII is escaped, unless the database takes bytes as they come', () => {
   assert.equal(between({}, { 'app.name': 'é\\' }), `SET "app"."name" TO  E'\\U000000e9\\\\'`)
   assert.equal(between({}, { 'app.name': 'é' }, { ...ANYBODY, isRaw: true }), `SET "app"."name" TO 'é'`)

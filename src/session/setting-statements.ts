@@ -7,6 +7,10 @@ export interface Dialect {
   readonly isRaw: boolean
 }
 
+/** A session's own time for its statements is not for ours: gone with the transaction that the text is. */
+export const STATEMENT_TIMEOUT = 'statement_timeout'
+export const UNHURRIED: string = `SET LOCAL ${STATEMENT_TIMEOUT} TO 0;`
+
 type Values = ReadonlyMap<string, string>
 
 /** SET would read a list in one literal as one name, so these go through set_config. */
@@ -19,6 +23,7 @@ const QUOTED_LISTS = new Set([
 /** Who the session is; the first resets the second. */
 const USER = 'session_authorization'
 const ROLE = 'role'
+const HAS_ITS_PLACE: ReadonlySet<string> = new Set([USER, ROLE, STATEMENT_TIMEOUT])
 
 /**
  * The statements that turn a session with the settings `from` into one with `to`; a setting without a value is at its
@@ -26,6 +31,14 @@ const ROLE = 'role'
  * need the role's rights for the rest.
  */
 export function statementsBetween(from: Values, to: Values, dialect: Dialect): string[] {
+  const statements = unhurriedStatements(from, to, dialect)
+  const time = to.get(STATEMENT_TIMEOUT)
+  if (from.get(STATEMENT_TIMEOUT) !== time) statements.push(setOrReset(STATEMENT_TIMEOUT, to, dialect))
+  return statements
+}
+
+/** All but the session's time for its statements, which must not count for the others. */
+function unhurriedStatements(from: Values, to: Values, dialect: Dialect): string[] {
   const rest = plainStatements(from, to, dialect)
   const isSame = from.get(USER) === to.get(USER) && from.get(ROLE) === to.get(ROLE)
   const { user, isSuperuser } = dialect
@@ -39,10 +52,10 @@ export function statementsBetween(from: Values, to: Values, dialect: Dialect): s
 function plainStatements(from: Values, to: Values, dialect: Dialect): string[] {
   const statements: string[] = []
   for (const name of from.keys()) {
-    if (!to.has(name) && name !== USER && name !== ROLE) statements.push(setOrReset(name, to, dialect))
+    if (!to.has(name) && !HAS_ITS_PLACE.has(name)) statements.push(setOrReset(name, to, dialect))
   }
   for (const [name, value] of to) {
-    if (from.get(name) !== value && name !== USER && name !== ROLE) statements.push(setOrReset(name, to, dialect))
+    if (from.get(name) !== value && !HAS_ITS_PLACE.has(name)) statements.push(setOrReset(name, to, dialect))
   }
   return statements
 }

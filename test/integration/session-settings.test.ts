@@ -74,7 +74,7 @@ const fates = (name: string, value: string): readonly Fate[] => [
   ['set for a transaction', ['BEGIN', `SET LOCAL ${name} = '${value}'`, 'COMMIT'], 'before'],
   [
     'set, then for the transaction',
-    ['BEGIN', `SET ${name} = '${value}'`, `SET LOCAL ${name} = '1'`, 'COMMIT'],
+    ['BEGIN', `SET ${name} = '${value}'`, `SET LOCAL ${name} = '1000'`, 'COMMIT'],
     { value },
   ],
   ['set by set_config', [`SELECT set_config('${name}', '${value}', false)`], { value }],
@@ -87,7 +87,7 @@ const fates = (name: string, value: string): readonly Fate[] => [
   ['set, then reset', ['BEGIN', `SET ${name} = '${value}'`, `RESET ${name}`, 'COMMIT'], 'usual'],
   ['reset with all others', ['RESET ALL'], 'usual'],
   ['discarded', ['DISCARD ALL'], 'usual'],
-  ['set twice', [`SET ${name} = 1`, `SET ${name} = '${value}'`], { value }],
+  ['set twice', [`SET ${name} = 1000`, `SET ${name} = '${value}'`], { value }],
   ['set, and something else fails', [`SET ${name} = '${value}'`, 'SELECT 1/0'], { value }],
   ['set in a wrong way', [`SET ${name} = '${value}', nonsense, 5`], 'before'],
 ]
@@ -299,4 +299,34 @@ test('a timeout for transactions is no setting of one transaction', async () => 
   await run(client!, [`SELECT set_config('transaction_timeout', '77s', false)`])
   await stranger!.query('SELECT 1')
   assert.equal(await show(client!, 'transaction_timeout'), '77s')
+})
+
+test('a session with hardly any time for its statements is followed, and hurries nobody else', async () => {
+  const [client, stranger] = await bed.openMany(2)
+  for (let round = 0; round < 20; round += 1) {
+    await run(client!, [`SET statement_timeout = '5ms'`, 'BEGIN', `SET lock_timeout = '${round + 1}s'`, 'ROLLBACK'])
+    assert.equal(await show(stranger!, 'statement_timeout'), '0')
+  }
+})
+
+test("what restores a session does not count for its statements' time", {
+  skip: isDirect && 'of the pool',
+}, async () => {
+  const [hurried, other] = await bed.openMany(2)
+  await hurried!.query(`SET temp_tablespaces = 'pg_default'`)
+  for (const client of [hurried, other]) await client!.query(`SET statement_timeout = '20ms'`)
+  // Its name is looked up when it is set.
+  await bed.cluster.sql('BEGIN; LOCK TABLE pg_tablespace IN ACCESS EXCLUSIVE MODE')
+  const answer = show(hurried!, 'temp_tablespaces')
+  try {
+    await waitUntil('the setting to have waited for longer than the sessions may', async () => {
+      const waiting = await bed.cluster.sql(
+        `SELECT FROM pg_locks WHERE NOT granted AND clock_timestamp() - waitstart > interval '60 ms'`,
+      )
+      return waiting.length > 0
+    })
+  } finally {
+    await bed.cluster.sql('ROLLBACK')
+  }
+  assert.equal(await answer, 'pg_default')
 })

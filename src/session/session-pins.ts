@@ -1,0 +1,139 @@
+import { PIN } from '../memory/client-slots.ts'
+
+/** Pins that nothing the client says can end. */
+const LIFELONG = PIN.sessionMode | PIN.console | PIN.replication
+/** Pins whose reason the server can be asked about. */
+const REVIEWABLE =
+  PIN.temporaryObject |
+  PIN.advisoryLock |
+  PIN.holdCursor |
+  PIN.listen |
+  PIN.sqlPrepare |
+  PIN.unknownFunction |
+  PIN.undecidedStatement
+/** Pins by what may have changed settings that no question finds. */
+const OPAQUE = PIN.unknownFunction | PIN.undecidedStatement
+
+/** Why a session must keep its server connection, as PIN bits, and what may end that. */
+export class SessionPins {
+  readonly #changed: (bits: number) => void
+  #bits = 0
+  /** What was sent ends these, unless something has failed since. */
+  #ending = 0
+  /** The server is being asked about these; for the others there was reason since it was asked. */
+  #reviewed = 0
+  #sinceReview = 0
+  /** PIN.setting is only there because the server did not answer. */
+  #isUnanswered = false
+  #isOpaque = false
+  #isFreed = false
+
+  /** `changed` is told the reasons whenever they change. */
+  constructor(changed: (bits: number) => void) {
+    this.#changed = changed
+  }
+
+  get bits(): number {
+    return this.#bits
+  }
+
+  /** Something was run on this server connection that may have changed settings which no question finds. */
+  get isOpaque(): boolean {
+    return this.#isOpaque
+  }
+
+  /** The server can tell whether the reasons are gone, all of them. */
+  get isReviewable(): boolean {
+    const bits = this.#isUnanswered ? this.#bits & ~PIN.setting : this.#bits
+    return this.#bits !== 0 && (bits & ~REVIEWABLE) === 0
+  }
+
+  add(bits: number): void {
+    this.#sinceReview |= bits
+    this.#ending &= ~bits
+    if ((bits & OPAQUE) !== 0) this.#isOpaque = true
+    if ((bits & PIN.setting) !== 0) this.#isUnanswered = false
+    this.#set(this.#bits | bits)
+  }
+
+  remove(bits: number): void {
+    this.#set(this.#bits & ~bits)
+  }
+
+  /** What ends these is sent; they are gone when it has succeeded. */
+  end(bits: number): void {
+    this.#ending |= bits
+  }
+
+  /** DISCARD ALL is sent. */
+  endAll(): void {
+    this.#ending = ~LIFELONG
+  }
+
+  /** Something has failed. */
+  fail(): void {
+    this.#ending = 0
+  }
+
+  /** Everything sent has succeeded. */
+  settle(): void {
+    if (this.#ending === 0) return
+    if (this.#ending === ~LIFELONG) this.#isOpaque = false
+    this.remove(this.#ending)
+    this.#ending = 0
+  }
+
+  /** The server connection still hides what the session has made there before. */
+  becomeOpaque(): void {
+    this.#isOpaque = true
+  }
+
+  /** The server connection is given back, or gone. Returns `isOpaque`. */
+  leave(): boolean {
+    const isOpaque = this.#isOpaque
+    this.#isOpaque = false
+    this.#ending = 0
+    return isOpaque
+  }
+
+  /** Something is run that may end a reason. */
+  free(): void {
+    this.#isFreed = true
+  }
+
+  /** Whether there was any since the last time. */
+  takeFreed(): boolean {
+    const freed = this.#isFreed
+    this.#isFreed = false
+    return freed
+  }
+
+  /** The server is asked what lies in it. */
+  review(): void {
+    this.#reviewed = this.#bits & REVIEWABLE
+    this.#sinceReview = 0
+  }
+
+  /** It has not answered, be it this or what else it was asked. */
+  unanswered(): void {
+    this.#reviewed = 0
+    if ((this.#bits & PIN.setting) !== 0) return
+    this.add(PIN.setting)
+    this.#isUnanswered = true
+  }
+
+  /** It has answered that these lie in it; `about`: those that it can tell. */
+  answered(found: number, about: number): void {
+    const gone = this.#reviewed & about & ~found & ~this.#sinceReview
+    this.#reviewed = 0
+    const unanswered = this.#isUnanswered ? PIN.setting : 0
+    this.#isUnanswered = false
+    this.#set((this.#bits & ~gone & ~unanswered) | (found & about))
+  }
+
+  #set(bits: number): void {
+    if (bits === this.#bits) return
+    this.#bits = bits
+    this.#changed(bits)
+  }
+}
