@@ -1,4 +1,5 @@
 import type { DatabaseValue, PlaneValues, UserValue } from '../shard/plane-values.ts'
+import { NO_POLICY } from '../shard/policy.ts'
 import type { Shard, Topology } from '../shard/topology.ts'
 
 export function testShard(id: number, name: string, role: Shard['role'], group = 'main'): Shard {
@@ -12,6 +13,8 @@ export function testShard(id: number, name: string, role: Shard['role'], group =
     role,
     up: true,
     maxConnections: 50,
+    slots: null,
+    zone: null,
   }
 }
 
@@ -77,6 +80,7 @@ export function testValues(databases: DatabaseValue[], users: UserValue[], topol
     consoleDatabases: ['switchyard', 'pgbouncer'],
     mockSecret: '',
     consoleSocket: '/run/switchyard/console.sock',
+    policy: NO_POLICY,
     topology,
   }
 }

@@ -2,6 +2,7 @@ import { configWarnings } from '../config/config-warnings.ts'
 import type { Environment } from '../config/environment.ts'
 import { loadConfig } from '../config/load-config.ts'
 import type { Config } from '../config/schema.ts'
+import { policyTable } from '../control/policy/policy-table.ts'
 import { ConfigError } from '../errors.ts'
 
 /**
@@ -37,6 +38,7 @@ function summary(config: Config): readonly string[] {
     `users      ${users.map(({ name }) => name).join(', ') || 'none listed'}${lookup}`,
     `console    ${consoleUsers.join(', ') || 'nobody (admin.users is empty)'}`,
     ...hba.map((rule) => `access     ${ruleText(rule)}`),
+    ...policyTable(config).map((line) => `tiers      ${line}`),
     `data       ${config.data.directory}`,
   ]
 }

@@ -29,7 +29,9 @@ test('the least configuration is complete: every other key has its default', () 
     backlog: 1024,
   })
   assert.deepEqual(config.http, { address: '127.0.0.1', port: 6480 })
-  assert.deepEqual(config.shards, [{ name: 'db1', host: 'db1', port: 5432, group: 'main', maxConnections: 80 }])
+  assert.deepEqual(config.shards, [
+    { name: 'db1', host: 'db1', port: 5432, group: 'main', maxConnections: 80, slots: null, zone: null },
+  ])
   assert.equal(config.timeouts.queryWaitMs, 120_000)
   assert.equal(config.timeouts.serverLoginRetryMs, 1000)
   assert.equal(config.limits.bufferMemoryBytes, 268_435_456)

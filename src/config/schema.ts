@@ -3,6 +3,7 @@ import { auth, hba, users } from './schema/access.ts'
 import { data, limits, log, pool, timeouts } from './schema/limits.ts'
 import { admin, clientTls, http, listen, serverTls } from './schema/listeners.ts'
 import { databases, monitor, shards } from './schema/shards.ts'
+import { routing, shardPools, tierBackground, tierHigh, tierLow, tierMedium, tierRules, tiers } from './schema/tiers.ts'
 
 /** Every key of the configuration file, in the order of the documentation. */
 export const schema = {
@@ -12,6 +13,14 @@ export const schema = {
   shards,
   databases,
   monitor,
+  tiers,
+  tierHigh,
+  tierMedium,
+  tierLow,
+  tierBackground,
+  tierRules,
+  shardPools,
+  routing,
   users,
   auth,
   hba,

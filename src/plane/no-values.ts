@@ -1,4 +1,5 @@
 import type { PlaneValues } from '../shard/plane-values.ts'
+import { NO_POLICY } from '../shard/policy.ts'
 
 /** What a plane has before control has sent its first values: nobody can do anything, and no client is let in yet. */
 export const NO_VALUES: PlaneValues = {
@@ -43,5 +44,6 @@ export const NO_VALUES: PlaneValues = {
   serverTls: { mode: 'disable', certificate: null, key: null, ca: null },
   consoleDatabases: [],
   consoleSocket: '/nowhere',
+  policy: NO_POLICY,
   topology: { version: 0, shards: [] },
 }

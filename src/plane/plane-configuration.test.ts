@@ -16,6 +16,8 @@ const PRIMARY: Shard = {
   role: 'primary',
   up: true,
   maxConnections: 10,
+  slots: null,
+  zone: null,
 }
 const VALUES: PlaneValues = {
   ...NO_VALUES,

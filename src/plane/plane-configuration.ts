@@ -78,5 +78,7 @@ function consoleShard(values: PlaneValues): Shard {
     role: 'primary',
     up: true,
     maxConnections: 0,
+    slots: null,
+    zone: null,
   }
 }

@@ -5,7 +5,7 @@ import { routeToPrimary } from './route.ts'
 
 function shard(id: number, changes: Partial<Shard> = {}): Shard {
   const name = `shard-${id}`
-  const rest = { host: name, address: '10.0.0.1', port: 5432, up: true, maxConnections: 10 }
+  const rest = { host: name, address: '10.0.0.1', port: 5432, up: true, maxConnections: 10, slots: null, zone: null }
   return { id, name, group: 'main', role: 'primary', ...rest, ...changes }
 }
 

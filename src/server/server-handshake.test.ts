@@ -106,6 +106,8 @@ function open(t: TestContext, mode: ServerTlsMode, address = '127.0.0.1'): Bench
       role: 'primary',
       up: true,
       maxConnections: 1,
+      slots: null,
+      zone: null,
     },
     user: 'ada',
     database: 'shop',

@@ -24,6 +24,8 @@ const shard = {
   role: 'primary',
   up: true,
   maxConnections: 10,
+  slots: null,
+  zone: null,
 } as const
 const NOTHING: ServerCredential = { scram: null, password: null, md5Hash: null }
 const PASSWORD: ServerCredential = {

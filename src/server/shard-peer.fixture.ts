@@ -175,6 +175,8 @@ export class TestShard implements PollTarget {
       role: 'primary',
       up: true,
       maxConnections,
+      slots: null,
+      zone: null,
     }
   }
 

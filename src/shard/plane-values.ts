@@ -1,3 +1,4 @@
+import type { Policy } from './policy.ts'
 import type { Topology } from './topology.ts'
 
 export type PoolMode = 'transaction' | 'session'
@@ -143,5 +144,6 @@ export interface PlaneValues {
   /** Database names that are the admin console, and the Unix socket where it answers. */
   readonly consoleDatabases: readonly string[]
   readonly consoleSocket: string
+  readonly policy: Policy
   readonly topology: Topology
 }

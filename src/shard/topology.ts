@@ -17,6 +17,10 @@ export interface Shard {
   readonly up: boolean
   /** Server connections that all planes together may hold on this shard. */
   readonly maxConnections: number
+  /** Transactions that it may have at once; null: as many as connections. */
+  readonly slots: number | null
+  /** Where it is; null: nowhere in particular. */
+  readonly zone: string | null
 }
 
 /** What is known of all shards at one moment. */

@@ -25,6 +25,11 @@ export const shards = entries(
       default: 80,
       doc: 'Server connections to this shard, over all pools. Stay below its own `max_connections`.',
     }),
+    slots: optional(integer(1, 100_000), {
+      example: 16,
+      doc: 'Transactions that it may have at once, over all pools. `max_connections` when not set.',
+    }),
+    zone: optional(plainName, { example: 'eu-west-1a', doc: 'Where it is: see `routing.zone`.' }),
   },
 )
 

@@ -132,5 +132,7 @@ function describe({ id, config, watch }: Watched): Shard {
     role: watch.role,
     up: isUsable(watch.health),
     maxConnections: config.maxConnections,
+    slots: config.slots,
+    zone: config.zone,
   })
 }

@@ -6,7 +6,19 @@ import { topologyTroubles } from './topology-troubles.ts'
 let nextId = 0
 function shard(name: string, role: Shard['role'], up: boolean, group = 'main'): Shard {
   nextId++
-  return { id: nextId, name, group, host: 'h', address: 'h', port: 1, role, up, maxConnections: 1 }
+  return {
+    id: nextId,
+    name,
+    group,
+    host: 'h',
+    address: 'h',
+    port: 1,
+    role,
+    up,
+    maxConnections: 1,
+    slots: null,
+    zone: null,
+  }
 }
 
 const troubles = (...shards: readonly Shard[]) => topologyTroubles({ version: 1, shards })

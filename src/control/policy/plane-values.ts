@@ -3,6 +3,7 @@ import { deepFreeze } from '../../config/deep-freeze.ts'
 import type { Config, DatabaseConfig, UserConfig } from '../../config/schema.ts'
 import type { ConsoleAccess, DatabaseValue, PlaneValues, UserValue } from '../../shard/plane-values.ts'
 import type { Topology } from '../../shard/topology.ts'
+import { compilePolicy } from './compile-policy.ts'
 import type { VerifierCache } from './verifier-cache.ts'
 
 /** What the plane's values need beside configuration and topology. */
@@ -52,6 +53,7 @@ export function compilePlaneValues(config: Config, topology: Topology, options: 
     },
     consoleDatabases,
     consoleSocket: options.consoleSocket,
+    policy: compilePolicy(config),
     topology,
   })
 }

@@ -1,0 +1,182 @@
+import { duration } from '../duration.ts'
+import { entries, optional, required, setting, table } from '../key.ts'
+import { slotShare } from '../slot-share.ts'
+import { choice, integer, list, text } from '../value-type.ts'
+import { limitDuration, plainName } from './names.ts'
+
+const consistency = choice('session', 'identity', 'eventual', 'strong')
+const tier = choice('high', 'medium', 'low', 'background')
+const pattern = text('a name, in which * stands for any characters', /^[^\p{Cc}]{1,128}$/u)
+
+export const tiers = table(
+  'tiers',
+  'What the tiers of connections get: where their transactions run, who waits, and who is refused. Every tier has rules ' +
+    'of its own below; without any of these sections the defaults hold.',
+  {
+    age: setting(duration(100, 3_600_000), {
+      default: '5s',
+      doc: 'A transaction that has waited this long counts as one of the next higher tier, so that every tier goes on.',
+    }),
+    max_waiting: setting(integer(1, 1_000_000), {
+      default: 20_000,
+      doc:
+        'Most transactions that wait for one shard, of all tiers together. Beyond it the newest one of the tier with the ' +
+        'highest `shed_order` is refused.',
+    }),
+    limit: setting(choice('fixed', 'adaptive'), {
+      default: 'fixed',
+      doc:
+        'How many transactions a shard has at once. `fixed`: as many as it has slots. `adaptive`: fewer, down to ' +
+        '`min_slots`, for the lower tiers while the latency of the higher ones is more than `tolerance` times their best.',
+    }),
+    min_slots: setting(integer(1, 100_000), { default: 2, doc: 'An adaptive limit never goes below this many slots.' }),
+    tolerance: setting(integer(2, 100), {
+      default: 2,
+      doc: 'How many times its best a higher tier’s latency may be before an adaptive limit gets smaller.',
+    }),
+  },
+)
+
+interface TierDefaults {
+  readonly pools: readonly string[]
+  readonly reserved: string | number
+  readonly max: string
+  readonly queue: number
+  readonly shedOrder: number
+}
+
+function tierSection(name: 'high' | 'medium' | 'low' | 'background', doc: string, by: TierDefaults) {
+  return table(`tiers.${name}`, doc, {
+    pools: setting(list(plainName, { allowed: 'the names of pools of shards, the preferred first', single: true }), {
+      default: by.pools,
+      doc: 'Where reads of this tier may run, the preferred pool first: `all`, `primary`, `replicas`, or one of `[[shard_pools]]`.',
+    }),
+    reserved: setting(slotShare, {
+      default: by.reserved,
+      doc: 'Slots of each shard that this tier gets back at the next transaction boundary when it wants them; lent until then.',
+    }),
+    kept: setting(slotShare, { default: 0, doc: 'Those of the reserved slots that are never lent.' }),
+    max: setting(slotShare, { default: by.max, doc: 'Most slots of each shard that this tier may have.' }),
+    queue: setting(integer(0, 1_000_000), {
+      default: by.queue,
+      doc: 'Most transactions of this tier that wait for one shard. More are refused with SQLSTATE 53300.',
+    }),
+    queue_wait: setting(limitDuration('`timeouts.query_wait` holds'), {
+      default: 0,
+      doc: 'How long a transaction of this tier waits for its turn before it is refused.',
+    }),
+    shed_order: setting(integer(0, 100), {
+      default: by.shedOrder,
+      doc: 'Who is refused first when too many wait for a shard: the tier with the highest number. 0: never for others.',
+    }),
+    query: setting(limitDuration('`timeouts.query` holds'), {
+      default: 0,
+      doc: 'A query that takes longer is cancelled.',
+    }),
+    transaction: setting(limitDuration(), {
+      default: 0,
+      doc: 'A transaction that takes longer is cancelled, or its idle client disconnected.',
+    }),
+    consistency: setting(consistency, {
+      default: 'session',
+      doc:
+        'What a read on a replica sees. `session`: all that its session has written. `identity`: and what the other ' +
+        'sessions of its user, database and application have. `eventual`: the state of up to `routing.max_lag` ago. ' +
+        '`strong`: reads run on the primary.',
+    }),
+  })
+}
+
+export const tierHigh = tierSection('high', 'The most important connections.', {
+  pools: ['primary'],
+  reserved: '20%',
+  max: '100%',
+  queue: 10_000,
+  shedOrder: 1,
+})
+
+export const tierMedium = tierSection('medium', 'What a connection is until there is evidence.', {
+  pools: ['all'],
+  reserved: '10%',
+  max: '100%',
+  queue: 10_000,
+  shedOrder: 2,
+})
+
+export const tierLow = tierSection('low', 'Reports, exports: what may take its time.', {
+  pools: ['replicas', 'primary'],
+  reserved: 0,
+  max: '50%',
+  queue: 2000,
+  shedOrder: 3,
+})
+
+export const tierBackground = tierSection('background', 'What nobody waits for.', {
+  pools: ['replicas', 'primary'],
+  reserved: 0,
+  max: '25%',
+  queue: 500,
+  shedOrder: 4,
+})
+
+export const tierRules = entries(
+  'tiers.rules',
+  null,
+  'Clients whose tier or consistency the operator decides, by user, database and application. The first rule that matches holds.',
+  {
+    user: setting(pattern, { default: '*', example: 'shop', doc: 'User name.' }),
+    database: setting(pattern, { default: '*', doc: 'Database, as the client names it.' }),
+    application: setting(pattern, { default: '*', example: 'nightly-*', doc: '`application_name` at login.' }),
+    tier: optional(tier, { example: 'high', doc: 'The tier of these clients, whatever they do.' }),
+    consistency: optional(consistency, { example: 'strong', doc: 'Instead of that of their tier.' }),
+  },
+)
+
+export const shardPools = entries(
+  'shard_pools',
+  'name',
+  'Pools of shards that tiers are sent to. `all`, `primary` and `replicas` are there without being written.',
+  {
+    name: required(plainName, { example: 'reporting', doc: 'What `pools` of a tier calls it.' }),
+    shards: setting(list(plainName, { allowed: 'names of shards', single: true }), {
+      default: [],
+      example: ['db3'],
+      doc: 'Its shards. All of the group when empty.',
+    }),
+    role: setting(choice('any', 'primary', 'replica'), {
+      default: 'any',
+      doc: 'Only those of its shards that are this at the moment.',
+    }),
+  },
+)
+
+export const routing = table('routing', 'Which transactions may run on replicas.', {
+  reads: setting(choice('replicas', 'primary'), {
+    default: 'replicas',
+    doc:
+      '`replicas`: a statement that certainly only reads may run on a replica, if the pools and the consistency of its ' +
+      'tier allow it. `primary`: everything runs on the primary.',
+  }),
+  read_only_transactions: setting(choice('replicas', 'primary'), {
+    default: 'primary',
+    doc:
+      'Where a transaction runs that says READ ONLY when it begins. On a replica, advisory locks, LISTEN and functions ' +
+      'that tell of the server behave differently; so only where nobody depends on them.',
+  }),
+  replica_wait: setting(duration(0, 60_000, 'do not wait'), {
+    default: 0,
+    doc: 'How long a read waits for a replica to have seen what it must, before it goes to the primary.',
+  }),
+  max_lag: setting(duration(10, 86_400_000), {
+    default: '10s',
+    doc: 'A replica that is further behind gets no reads, whatever their consistency.',
+  }),
+  slow_start: setting(duration(0, 3_600_000, 'full share at once'), {
+    default: '10s',
+    doc: 'A shard that comes back gets its full share of reads after this time.',
+  }),
+  zone: optional(plainName, {
+    example: 'eu-west-1a',
+    doc: 'Where this router is. Replicas whose `zone` is the same are preferred.',
+  }),
+})

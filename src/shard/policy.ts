@@ -1,0 +1,136 @@
+import { TIERS, type Tier } from './tier.ts'
+
+/**
+ * How fresh a read has to be that may run on a replica.
+ *
+ * - session: sees everything that its own session has written.
+ * - identity: and what other sessions of its user, database and application have written.
+ * - eventual: may be as old as `maxLagMs`.
+ * - strong: runs on the primary.
+ */
+export type Consistency = 'session' | 'identity' | 'eventual' | 'strong'
+
+/** A part of a shard's slots: so many, and so many of a hundred. */
+export interface SlotShare {
+  readonly slots: number
+  readonly percent: number
+}
+
+/** What transactions of one tier may have, in the order of `TIERS`. Durations in milliseconds, 0 = no limit. */
+export interface TierPolicy {
+  readonly tier: Tier
+  /** Names of pools of shards, the preferred first. */
+  readonly pools: readonly string[]
+  /** Slots of each shard that are this tier's when it wants them, and are lent while it does not. */
+  readonly reserved: SlotShare
+  /** Those of them that are never lent. */
+  readonly kept: SlotShare
+  /** Most slots of each shard. */
+  readonly max: SlotShare
+  /** Most transactions that wait for one shard. */
+  readonly queue: number
+  readonly queueWaitMs: number
+  /** Whose newest transaction is refused first when too many wait altogether: the highest number's; 0 = never. */
+  readonly shedOrder: number
+  readonly queryMs: number
+  readonly transactionMs: number
+  readonly consistency: Consistency
+}
+
+/** A pool of shards as the operator names it. */
+export interface ShardPoolPolicy {
+  readonly name: string
+  /** Names; null: every shard of the group. */
+  readonly shards: readonly string[] | null
+  readonly role: 'any' | 'primary' | 'replica'
+}
+
+/** What holds for clients of some user, database and application instead of their tier's rules; first match wins. */
+export interface TierRule {
+  /** Names with `*` for any run of characters. */
+  readonly user: string
+  readonly database: string
+  readonly application: string
+  readonly tier: Tier | null
+  readonly consistency: Consistency | null
+}
+
+/** How many transactions a shard may have at once. */
+export interface AdmissionPolicy {
+  readonly limit: 'fixed' | 'adaptive'
+  /** Bounds of an adaptive limit below the shard's own. */
+  readonly minSlots: number
+  /** A tier's latency may be so many times what it is at best before others get fewer slots. */
+  readonly tolerance: number
+  /** After this long a waiting transaction counts as one of the next higher tier. */
+  readonly ageMs: number
+  /** Most transactions of all tiers that wait for one shard. */
+  readonly maxWaiting: number
+}
+
+export interface RoutingPolicy {
+  readonly reads: 'replicas' | 'primary'
+  readonly readOnlyTransactions: 'replicas' | 'primary'
+  /** How long a read waits for a replica that is recent enough. */
+  readonly replicaWaitMs: number
+  /** A replica that is further behind gets nothing. */
+  readonly maxLagMs: number
+  readonly slowStartMs: number
+  /** Where this router is; null: nowhere in particular. */
+  readonly zone: string | null
+}
+
+/** The operator's rules, compiled: what router and admission decide by. */
+export interface Policy {
+  readonly routing: RoutingPolicy
+  readonly admission: AdmissionPolicy
+  /** In the order of `TIERS`. */
+  readonly tiers: readonly TierPolicy[]
+  readonly pools: readonly ShardPoolPolicy[]
+  readonly rules: readonly TierRule[]
+}
+
+/** Pools that are always there. */
+export const BUILT_IN_POOLS: readonly ShardPoolPolicy[] = Object.freeze([
+  { name: 'all', shards: null, role: 'any' },
+  { name: 'primary', shards: null, role: 'primary' },
+  { name: 'replicas', shards: null, role: 'replica' },
+])
+
+/** How many of a shard's slots a share is; `round` decides about fractions. */
+export function slotsOf(share: SlotShare, limit: number, round: (value: number) => number): number {
+  return Math.min(limit, share.slots + round((limit * share.percent) / 100))
+}
+
+/** All tiers are the same, and everything runs on the primary: what holds while nothing is configured yet. */
+export const NO_POLICY: Policy = Object.freeze<Policy>({
+  routing: {
+    reads: 'primary',
+    readOnlyTransactions: 'primary',
+    replicaWaitMs: 0,
+    maxLagMs: 10_000,
+    slowStartMs: 0,
+    zone: null,
+  },
+  admission: { limit: 'fixed', minSlots: 1, tolerance: 2, ageMs: 5000, maxWaiting: 20_000 },
+  tiers: TIERS.map(anyTier),
+  pools: BUILT_IN_POOLS,
+  rules: [],
+})
+
+/** No tier is less than another, and all goes to the primary. */
+function anyTier(tier: Tier): TierPolicy {
+  return {
+    tier,
+    pools: ['primary'],
+    reserved: { slots: 0, percent: 0 },
+    kept: { slots: 0, percent: 0 },
+    max: { slots: 0, percent: 100 },
+    queue: 10_000,
+    queueWaitMs: 0,
+    shedOrder: 1,
+    queryMs: 0,
+    transactionMs: 0,
+    consistency: 'strong',
+  }
+}
