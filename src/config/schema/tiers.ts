@@ -23,7 +23,7 @@ export const tiers = table(
         'Most transactions that wait for one shard, of all tiers together. Beyond it the newest one of the tier with the ' +
         'highest `shed_order` is refused.',
     }),
-    limit: setting(choice('fixed', 'adaptive'), {
+    concurrency: setting(choice('fixed', 'adaptive'), {
       default: 'fixed',
       doc:
         'How many transactions a shard has at once. `fixed`: as many as it has slots. `adaptive`: fewer, down to ' +

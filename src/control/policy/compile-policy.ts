@@ -17,7 +17,7 @@ export function compilePolicy(config: Config): Policy {
       zone: routing.zone,
     },
     admission: {
-      limit: tiers.limit,
+      limit: tiers.concurrency,
       minSlots: tiers.minSlots,
       tolerance: tiers.tolerance,
       ageMs: tiers.ageMs,
