@@ -1,6 +1,7 @@
 import { CLIENT, CLIENT_FLAG, CLIENT_STATE, CLIENT_TEXT, type ClientState } from '../memory/client-slots.ts'
 import type { NewClient } from '../memory/keeper-protocol.ts'
 import type { Region } from '../memory/region.ts'
+import { DEFAULT_TIER, tierCode } from '../shard/tier.ts'
 import type { StartupRequest } from './startup.ts'
 
 /** The session's side of its slot in shared memory: what others read of it, and what it must not forget. */
@@ -21,6 +22,7 @@ export class ClientSlot {
     region.clear(client.slot)
     this.#set(CLIENT.generation, client.generation)
     this.#set(CLIENT.plane, planeIndex)
+    this.#set(CLIENT.tier, tierCode(DEFAULT_TIER))
     this.#set(CLIENT.remotePort, client.remotePort)
     this.#set(CLIENT.localPort, client.localPort)
     if (client.family === 1) this.flag('unix')

@@ -1,3 +1,4 @@
+import { type Tier, tierOf } from '../shard/tier.ts'
 import type { Region } from './region.ts'
 
 /**
@@ -71,6 +72,8 @@ export const CLIENT = {
   statementsId: 28,
   /** Bytes in the plane's batch of sends, of which the kernel may have some already. */
   heldBytes: 29,
+  /** `tierCode` of the tier that counts for it at the moment. */
+  tier: 30,
 } as const
 
 /** f64 indexes within a client slot. Times are monotonic milliseconds, 0 = none. */
@@ -116,6 +119,7 @@ export interface ClientView {
   readonly user: string
   readonly database: string
   readonly applicationName: string
+  readonly tier: Tier
   readonly transactionStatus: string
   readonly outstanding: number
   readonly preparedStatements: number
@@ -156,6 +160,7 @@ export function readClient(region: Region, slot: number): ClientView | null {
     user: text(CLIENT_TEXT.user),
     database: text(CLIENT_TEXT.database),
     applicationName: text(CLIENT_TEXT.applicationName),
+    tier: tierOf(number(CLIENT.tier)),
     transactionStatus: status === 0 ? '' : String.fromCharCode(status),
     outstanding: number(CLIENT.outstanding),
     preparedStatements: number(CLIENT.prepared),

@@ -5,12 +5,13 @@
  * views of it that can be rebuilt. The same numbers feed `SHOW CLIENTS` and `/metrics`, so the control
  * process reads them without asking a plane. All integers are little-endian (x64 and arm64).
  *
- *   header | plane records | client slots | server slots | pool records | buffer arenas, one per plane
+ *   header | plane records | client slots | server slots | pool records | connection profiles, one per client slot |
+ *   identity profiles and history rings, one table and one ring per plane | buffer arenas, one per plane
  *
  * A change of any offset is a new LAYOUT_VERSION.
  */
 export const MAGIC = 0x44595753 // "SWYD"
-export const LAYOUT_VERSION = 2
+export const LAYOUT_VERSION = 3
 
 export const PAGE_BYTES = 4096
 export const HEADER_BYTES = PAGE_BYTES
@@ -19,6 +20,13 @@ export const MAX_PLANES = 16
 export const CLIENT_SLOT_BYTES = 1024
 export const SERVER_SLOT_BYTES = 1024
 export const POOL_RECORD_BYTES = 2048
+export const PROFILE_RECORD_BYTES = 512
+export const IDENTITY_RECORD_BYTES = 1024
+/** Of one plane. */
+export const IDENTITY_RECORDS = 4096
+export const HISTORY_RECORD_BYTES = 512
+/** Of one plane's ring, the first of which is its head. */
+export const HISTORY_RECORDS = 4096
 
 /** i32 indexes into the header. */
 export const HEADER = {
@@ -50,6 +58,9 @@ export interface Regions {
   readonly clients: number
   readonly servers: number
   readonly pools: number
+  readonly profiles: number
+  readonly identities: number
+  readonly history: number
   readonly arenas: number
   readonly totalBytes: number
 }
@@ -67,12 +78,18 @@ export function regionsOf(geometry: Geometry): Regions {
   const clients = planes + MAX_PLANES * PLANE_RECORD_BYTES
   const servers = clients + roundToPage(geometry.clientSlots * CLIENT_SLOT_BYTES)
   const pools = servers + roundToPage(geometry.serverSlots * SERVER_SLOT_BYTES)
-  const arenas = pools + roundToPage(geometry.poolRecords * POOL_RECORD_BYTES)
+  const profiles = pools + roundToPage(geometry.poolRecords * POOL_RECORD_BYTES)
+  const identities = profiles + roundToPage(geometry.clientSlots * PROFILE_RECORD_BYTES)
+  const history = identities + geometry.planes * IDENTITY_RECORDS * IDENTITY_RECORD_BYTES
+  const arenas = history + geometry.planes * HISTORY_RECORDS * HISTORY_RECORD_BYTES
   return {
     planes,
     clients,
     servers,
     pools,
+    profiles,
+    identities,
+    history,
     arenas,
     totalBytes: arenas + geometry.planes * roundToPage(geometry.arenaBytesPerPlane),
   }

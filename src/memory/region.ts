@@ -2,6 +2,7 @@
 export class Region {
   readonly i32: Int32Array
   readonly f64: Float64Array
+  readonly f32: Float32Array
   readonly bytes: Buffer
   readonly recordBytes: number
   readonly count: number
@@ -10,6 +11,7 @@ export class Region {
     const length = recordBytes * count
     this.i32 = new Int32Array(memory, byteOffset, length >> 2)
     this.f64 = new Float64Array(memory, byteOffset, length >> 3)
+    this.f32 = new Float32Array(memory, byteOffset, length >> 2)
     this.bytes = Buffer.from(memory, byteOffset, length)
     this.recordBytes = recordBytes
     this.count = count

@@ -2,11 +2,16 @@ import {
   CLIENT_SLOT_BYTES,
   type Geometry,
   HEADER,
+  HISTORY_RECORD_BYTES,
+  HISTORY_RECORDS,
+  IDENTITY_RECORD_BYTES,
+  IDENTITY_RECORDS,
   LAYOUT_VERSION,
   MAGIC,
   MAX_PLANES,
   PLANE_RECORD_BYTES,
   POOL_RECORD_BYTES,
+  PROFILE_RECORD_BYTES,
   type Regions,
   regionsOf,
   SERVER_SLOT_BYTES,
@@ -23,6 +28,9 @@ export interface SharedState {
   readonly clients: Region
   readonly servers: Region
   readonly pools: Region
+  readonly profiles: Region
+  readonly identities: Region
+  readonly history: Region
 }
 
 /** Stamps a fresh, zeroed mapping of `regionsOf(geometry).totalBytes` bytes. */
@@ -74,5 +82,8 @@ export function openSharedState(memory: ArrayBuffer): SharedState {
     clients: new Region(memory, regions.clients, CLIENT_SLOT_BYTES, geometry.clientSlots),
     servers: new Region(memory, regions.servers, SERVER_SLOT_BYTES, geometry.serverSlots),
     pools: new Region(memory, regions.pools, POOL_RECORD_BYTES, geometry.poolRecords),
+    profiles: new Region(memory, regions.profiles, PROFILE_RECORD_BYTES, geometry.clientSlots),
+    identities: new Region(memory, regions.identities, IDENTITY_RECORD_BYTES, geometry.planes * IDENTITY_RECORDS),
+    history: new Region(memory, regions.history, HISTORY_RECORD_BYTES, geometry.planes * HISTORY_RECORDS),
   }
 }

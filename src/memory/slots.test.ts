@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
+import { tierCode } from '../shard/tier.ts'
 import {
   CLIENT,
   CLIENT_F64,
@@ -80,6 +81,7 @@ test('a client slot is read as it was written', () => {
   set(region, CLIENT.transactionStatus, 'T'.charCodeAt(0))
   set(region, CLIENT.flags, CLIENT_FLAG.tls | CLIENT_FLAG.unix)
   set(region, CLIENT.pins, PIN.listen | PIN.setting)
+  set(region, CLIENT.tier, tierCode('low'))
   for (const name of ['address', 'user', 'database', 'applicationName', 'tls'] as const) {
     region.writeText(1, CLIENT_TEXT[name].offset, CLIENT_TEXT[name].capacity, `the ${name}`)
   }
@@ -99,6 +101,7 @@ test('a client slot is read as it was written', () => {
     user: 'the user',
     database: 'the database',
     applicationName: 'the applicationName',
+    tier: 'low',
     transactionStatus: 'T',
     outstanding: 100 + CLIENT.outstanding,
     preparedStatements: 100 + CLIENT.prepared,

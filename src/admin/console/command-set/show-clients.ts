@@ -46,6 +46,7 @@ const FIELDS: readonly Field<Item>[] = [
   int8('query_count', ({ client }) => client.queries),
   int8('bytes_received', ({ client }) => client.bytesRead),
   int8('bytes_sent', ({ client }) => client.bytesWritten),
+  text('tier', ({ client }) => client.tier),
   int4('channels', ({ client }) => client.channels),
 ]
 
