@@ -112,7 +112,7 @@ export class ClientEncryption {
   /** Why this user may not come in the way it came; null when it may. Nobody demands TLS on a Unix socket. */
   refusal(user: string): ErrorFields | null {
     const { mode } = this.#host.clientTls
-    if (this.#session.isUnix || mode === 'disable' || mode === 'allow') return null
+    if (this.#session.memory.isUnix || mode === 'disable' || mode === 'allow') return null
     if (!this.#session.link.secure)
       return FATAL('28000', 'this router accepts TLS connections only', 'use sslmode=require or better')
     if (mode !== 'verify-full' || this.#certificateName === user) return null
@@ -122,7 +122,7 @@ export class ClientEncryption {
   /** Null: this client cannot be encrypted. */
   get #context(): TlsContext | null {
     const { mode, context } = this.#host.clientTls
-    return mode === 'disable' || this.#session.isUnix ? null : context
+    return mode === 'disable' || this.#session.memory.isUnix ? null : context
   }
 
   #begin(context: TlsContext, source: NativeBuffer, start: number, end: number): void {

@@ -16,6 +16,7 @@ import type { ClientTlsMode, DatabaseValue, PlaneValues, UserValue } from '../sh
 import type { Shard } from '../shard/topology.ts'
 import type { StatementFacts } from '../sql/statement-facts.ts'
 import type { ClientSession } from './client-session.ts'
+import type { PoolChoices } from './pool-choices.ts'
 import type { SessionRecords } from './session-records.ts'
 
 /** What the control process found out about a user that the configuration does not list. */
@@ -57,6 +58,7 @@ export interface ClientHost extends ListenerHost {
   readonly facts: StatementFacts
   readonly statements: StatementRegistry
   readonly poolSet: PoolSet
+  readonly poolChoices: PoolChoices
   readonly records: SessionRecords
   readonly accounts: AccountBook
   readonly listeners: ListenerSet

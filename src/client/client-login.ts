@@ -155,7 +155,8 @@ export class ClientLogin {
   }
 
   #connection(request: StartupRequest): HbaConnection {
-    const { link, isUnix, address } = this.#session
+    const { link, memory } = this.#session
+    const { isUnix, address } = memory
     return {
       tls: link.secure,
       unix: isUnix,

@@ -42,7 +42,8 @@ export class ClientReader implements LinkOwner, Deferrable {
   readonly #host: ClientHost
   readonly #session: ReaderSession
   readonly #inbox: Inbox
-  readonly #probe: PeerProbe
+  /** Null: it has never had to be asked whether it is there. */
+  #probe: PeerProbe | null = null
   #isHeldBack = false
   #peerEnded = false
   readonly #mark: number
@@ -52,7 +53,6 @@ export class ClientReader implements LinkOwner, Deferrable {
     this.#session = session
     this.#mark = slotMark(host.clients, session.slot)
     this.#inbox = new Inbox(host, host.clients, session.slot, CLIENT)
-    this.#probe = new PeerProbe(host, session)
     this.link = new Link(host, this, host.clients, session.slot, LINK_FIELDS, fd)
   }
 
@@ -144,10 +144,15 @@ export class ClientReader implements LinkOwner, Deferrable {
 
   #ended(orderly: boolean): void {
     if (orderly && this.#session.greeting === null && !this.#session.requests.midMessage && this.outlives()) {
-      this.#probe.askLater()
+      this.#needProbe().askLater()
       return
     }
     this.#session.close(orderly ? 'client closed the connection' : this.link.failure, null)
+  }
+
+  #needProbe(): PeerProbe {
+    this.#probe ??= new PeerProbe(this.#host, this.#session)
+    return this.#probe
   }
 
   /**
@@ -178,7 +183,7 @@ export class ClientReader implements LinkOwner, Deferrable {
 
   /** The session is over: nobody wants what was kept. */
   release(): void {
-    this.#probe.stop()
+    this.#probe?.stop()
     this.#inbox.release()
   }
 
@@ -207,7 +212,7 @@ export class ClientReader implements LinkOwner, Deferrable {
 
   /** A client that waits sends no more. If it is gone, its requests are forgotten. */
   onPeerEnd(): void {
-    if (this.#session.state === 'waiting') this.#probe.ask()
+    if (this.#session.state === 'waiting') this.#needProbe().ask()
   }
 
   onFault(error: unknown): void {

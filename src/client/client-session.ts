@@ -10,6 +10,7 @@ import { MessageWriter } from '../protocol/writer.ts'
 import type { ServerConnection } from '../server/server-connection.ts'
 import type { ServerPool } from '../server/server-pool.ts'
 import type { ParameterSet } from '../session/parameters.ts'
+import type { PinWatcher } from '../session/session-pins.ts'
 import { type Effects, FACT } from '../sql/statement-facts.ts'
 import { type ClientHost, ERROR, FATAL } from './client-host.ts'
 import { ClientMeter } from './client-meter.ts'
@@ -17,7 +18,7 @@ import { ClientReader, type ReaderSession } from './client-reader.ts'
 import { ClientSlot } from './client-slot.ts'
 import { Greeting } from './greeting.ts'
 import { PinReview } from './pin-review.ts'
-import { PoolChoice } from './pool-choice.ts'
+import type { PoolChoice } from './pool-choice.ts'
 import { RequestRelay } from './request-relay.ts'
 import type { RequestSession } from './request-session.ts'
 import { type SeatedSession, ServerSeat } from './server-seat.ts'
@@ -42,26 +43,27 @@ let lastSerial = 0
  * - active: has a server connection; keeps it for a transaction, or, pinned, until the pin's reason is gone.
  * - closing: over. Last words may still be on their way to it.
  */
-export class ClientSession implements SeatedSession, ReaderSession, RequestSession, AnsweredSession, ListeningSession {
+export class ClientSession
+  implements SeatedSession, ReaderSession, RequestSession, AnsweredSession, ListeningSession, PinWatcher
+{
   readonly slot: number
   readonly generation: number
   readonly serial: number
-  readonly isUnix: boolean
-  readonly address: string
+  readonly memory: ClientSlot
   readonly meter: ClientMeter
-  readonly link: Link
+  readonly reader: ClientReader
   readonly seat: ServerSeat
   readonly settings: SessionState
   readonly requests: RequestRelay
   readonly answers: SessionAnswers
+  readonly deadlines: SessionDeadlines
   readonly #host: ClientHost
-  readonly #memory: ClientSlot
-  readonly #reader: ClientReader
-  readonly #deadlines: SessionDeadlines
-  readonly #review: PinReview
   #step: ClientState = 'login'
-  #greeting: Greeting | null
-  #counted = false
+  #greeting: Greeting | null = null
+  /** Null until it counts against the limits. */
+  #choice: PoolChoice | null = null
+  /** Null as long as nothing that pins it can be asked about. */
+  #review: PinReview | null = null
   /** Null until it listens to something. */
   #listening: SessionListening | null = null
   user = ''
@@ -73,49 +75,30 @@ export class ClientSession implements SeatedSession, ReaderSession, RequestSessi
     this.slot = client.slot
     this.generation = client.generation
     this.serial = ++lastSerial
-    this.isUnix = client.family === 1
-    this.address = client.address
-    const memory = new ClientSlot(host.clients, client, host.planeIndex, record !== null)
-    this.#memory = memory
+    this.memory = new ClientSlot(host.clients, client, host.planeIndex, record !== null)
     this.meter = new ClientMeter(host, client.slot, record !== null)
-    this.settings = new SessionState(host.parameters, (pins) => {
-      memory.pins(pins)
-      this.meter.pinned(pins !== 0)
-    })
-    tuneSocket(fd, this.isUnix ? AF_UNIX : AF_INET)
+    this.settings = new SessionState(host.parameters, this)
+    tuneSocket(fd, this.memory.isUnix ? AF_UNIX : AF_INET)
     this.requests = new RequestRelay(host, this)
-    this.seat = new ServerSeat(host, this, memory)
-    this.#reader = new ClientReader(host, this, fd)
-    this.link = this.#reader.link
-    this.#deadlines = new SessionDeadlines(host, this)
-    this.#review = new PinReview(host, { state: this.settings, seat: this.seat, requests: this.requests })
-    this.answers = new SessionAnswers(this, {
-      memory,
-      state: this.settings,
-      seat: this.seat,
-      reader: this.#reader,
-      requests: this.requests,
-      deadlines: this.#deadlines,
-      review: this.#review,
-    })
+    this.seat = new ServerSeat(host, this)
+    this.reader = new ClientReader(host, this, fd)
+    this.deadlines = new SessionDeadlines(host, this)
+    this.answers = new SessionAnswers(this)
     if (record !== null) {
-      this.#greeting = null
       this.#goOnFrom(record)
       return
     }
     this.#enter('login')
-    this.#greeting = new Greeting(host, this, { memory, seat: this.seat, deadlines: this.#deadlines })
-    this.#deadlines.login()
+    this.#greeting = new Greeting(host, this)
+    this.deadlines.login()
   }
 
-  #goOnFrom(record: SessionRecord): void {
-    const { user, database, credential } = record
+  #goOnFrom({ user, database, credential, initial, parameters, statements }: SessionRecord): void {
     this.user = user
     this.database = database
-    this.countIn()
-    this.settings.resume(record.initial, record.parameters)
-    this.requests.statements.book.restore(record.statements)
-    this.#deadlines.rest()
+    this.settings.resume(initial, parameters)
+    if (statements.length > 0) this.requests.needStatements().book.restore(statements)
+    this.deadlines.rest()
     this.#enter('idle')
     const entry = this.#host.database(database)
     if (entry === null) {
@@ -123,8 +106,14 @@ export class ClientSession implements SeatedSession, ReaderSession, RequestSessi
       return
     }
     const userValue = this.#host.accounts.get(user)
-    this.seat.begin(new PoolChoice(this.#host, { database, entry, user, userValue, credential }))
+    const choice = this.#host.poolChoices.acquire({ database, entry, user, userValue, credential })
+    this.countIn(choice)
+    this.seat.begin(choice)
     this.resume()
+  }
+
+  get link(): Link {
+    return this.reader.link
   }
 
   get server(): ServerConnection | null {
@@ -139,8 +128,17 @@ export class ClientSession implements SeatedSession, ReaderSession, RequestSessi
     return this.#listening
   }
 
+  get review(): PinReview | null {
+    return this.#review
+  }
+
+  needReview(): PinReview {
+    this.#review ??= new PinReview(this.#host, this)
+    return this.#review
+  }
+
   get processId(): number {
-    return this.#memory.processId
+    return this.memory.processId
   }
 
   get pool(): ServerPool | null {
@@ -176,12 +174,15 @@ export class ClientSession implements SeatedSession, ReaderSession, RequestSessi
   introduce(request: StartupRequest): void {
     this.user = request.user
     this.database = request.database
-    this.#memory.startup(request)
+    this.memory.startup(request)
   }
 
-  /** It counts against the limits per user and database from now on. */
-  countIn(): void {
-    this.#counted = true
+  /** It counts against the limits per user and database from now on; `choice`, which says who it is, is given back at its end. */
+  countIn(choice: PoolChoice): void {
+    this.#choice = choice
+    // The same strings for all that are alike.
+    this.user = choice.identity.user
+    this.database = choice.identity.database
     this.#host.countLogin(this, 1)
   }
 
@@ -189,11 +190,16 @@ export class ClientSession implements SeatedSession, ReaderSession, RequestSessi
   welcomed(choice: PoolChoice | null, parameters: ParameterSet): void {
     this.#greeting = null
     this.settings.begin(choice === null ? null : parameters)
-    this.#deadlines.rest()
+    this.deadlines.rest()
     this.#enter(this.server === null ? 'idle' : 'active')
     if (choice !== null) this.seat.begin(choice)
     if (this.#host.draining) this.onDraining()
     this.resume()
+  }
+
+  onPins(bits: number): void {
+    this.memory.pins(bits)
+    this.meter.pinned(bits !== 0)
   }
 
   // ── requests
@@ -205,15 +211,15 @@ export class ClientSession implements SeatedSession, ReaderSession, RequestSessi
       return true
     }
     this.#enter('waiting')
-    this.#reader.holdBack()
+    this.reader.holdBack()
     this.meter.waitBegins()
-    this.#deadlines.waiting()
+    this.deadlines.waiting()
     this.seat.wait()
     return false
   }
 
   onSeated(): void {
-    this.#deadlines.idle()
+    this.deadlines.idle()
     this.#enter('active')
     this.resume()
   }
@@ -228,10 +234,6 @@ export class ClientSession implements SeatedSession, ReaderSession, RequestSessi
   /** A request that waits is cancelled by its own client. */
   cancelWaiting(): void {
     if (this.#step === 'waiting') this.rejectRequest(ERROR('57014', 'canceling statement due to user request'))
-  }
-
-  prepare(effects: Effects | null): void {
-    this.seat.prepare(effects)
   }
 
   admitListening(effects: Effects): boolean {
@@ -250,19 +252,7 @@ export class ClientSession implements SeatedSession, ReaderSession, RequestSessi
   }
 
   noteChannels(count: number): void {
-    this.#memory.channels(count)
-  }
-
-  mustWait(effects: Effects | null): boolean {
-    return this.settings.mustWait(effects)
-  }
-
-  get awaitsSettings(): boolean {
-    return this.settings.awaitsSettings(this.server)
-  }
-
-  foresee(effects: Effects): void {
-    this.seat.foresee(effects)
+    this.memory.channels(count)
   }
 
   note(effects: Effects): void {
@@ -278,39 +268,19 @@ export class ClientSession implements SeatedSession, ReaderSession, RequestSessi
     if (this.server !== null && concernsListening(effects)) this.#listening?.touch(this.server)
   }
 
-  noteHarmless(): void {
-    this.settings.noteHarmless()
-  }
-
-  bound(): void {
-    this.settings.bound()
-  }
-
-  executed(): void {
-    this.settings.executed()
-  }
-
-  pin(bits: number): void {
-    this.settings.pin(bits)
-  }
-
-  unpin(bits: number): void {
-    this.settings.unpin(bits)
-  }
-
   noteRequest(): void {
     this.meter.requestBegins()
-    this.#memory.outstanding(this.server?.queue.outstanding ?? 0)
-    this.#deadlines.querying()
+    this.memory.outstanding(this.server?.queue.outstanding ?? 0)
+    this.deadlines.querying()
   }
 
   holdBack(): void {
-    this.#reader.holdBack()
+    this.reader.holdBack()
   }
 
   /** The client may go on, as soon as nobody uses the buffers that all share. */
   resume(): void {
-    this.#reader.resume()
+    this.reader.resume()
   }
 
   // ── what answers lead to
@@ -320,19 +290,19 @@ export class ClientSession implements SeatedSession, ReaderSession, RequestSessi
   }
 
   onTransactionEnd(): void {
-    this.#deadlines.idle()
+    this.deadlines.idle()
     if (!this.settings.keepsServer) {
       this.#enter('idle')
       this.seat.giveBack()
     }
-    if (this.#reader.leaveIfDone()) return
+    if (this.reader.leaveIfDone()) return
     if (this.#host.draining) this.onDraining()
-    else if (this.#reader.isStalled) this.resume()
+    else if (this.reader.isStalled) this.resume()
   }
 
   goOn(): void {
     this.#enter('idle')
-    this.#deadlines.idle()
+    this.deadlines.idle()
     this.#listening?.flush()
     this.resume()
   }
@@ -354,7 +324,7 @@ export class ClientSession implements SeatedSession, ReaderSession, RequestSessi
   }
 
   terminate(): void {
-    if (!this.#reader.outlives()) this.close('client said goodbye', null)
+    if (!this.reader.outlives()) this.close('client said goodbye', null)
   }
 
   send(bytes: Uint8Array): void {
@@ -365,15 +335,20 @@ export class ClientSession implements SeatedSession, ReaderSession, RequestSessi
   close(reason: string, fields: ErrorFields | null): void {
     if (this.#step === 'closing') return
     this.#enter('closing')
-    this.#deadlines.stop()
-    this.#review.stop()
-    this.#reader.release()
+    this.deadlines.stop()
+    this.#review?.stop()
+    this.reader.release()
     this.#greeting?.abandon()
     this.#listening?.close()
     this.seat.abandon(this.requests.midMessage || this.#greeting !== null)
-    this.requests.statements.book.end()
-    if (this.#counted) this.#host.countLogin(this, -1)
-    const { slot: client, user, database, address } = this
+    this.requests.statements?.book.end()
+    if (this.#choice !== null) {
+      this.#host.countLogin(this, -1)
+      this.#host.poolChoices.release(this.#choice)
+      this.#choice = null
+    }
+    const { slot: client, user, database } = this
+    const { address } = this.memory
     this.#host.log(fields === null ? 'debug' : 'info', 'client closed', { client, user, database, address, reason })
     this.#sayLastWords(fields)
   }
@@ -385,7 +360,7 @@ export class ClientSession implements SeatedSession, ReaderSession, RequestSessi
       this.finish()
       return
     }
-    this.#deadlines.lastWords()
+    this.deadlines.lastWords()
     this.link.hangUp()
     this.link.resumeReading()
   }
@@ -393,16 +368,17 @@ export class ClientSession implements SeatedSession, ReaderSession, RequestSessi
   /** Last words are said, or nobody hears them. */
   finish(): void {
     if (this.link.closed) return
-    this.#deadlines.stop()
+    this.deadlines.stop()
     this.link.close()
-    this.#memory.state('free')
+    this.memory.state('free')
     this.#host.clientGone(this)
   }
 
   /** The one setter. */
   #enter(step: ClientState): void {
     this.#step = step
-    if (step === 'idle') this.#host.records.remember(this.slot, this.settings, this.requests.statements.book.named)
-    this.#memory.state(step)
+    if (step === 'idle')
+      this.#host.records.remember(this.slot, this.settings, this.requests.statements?.book.named ?? null)
+    this.memory.state(step)
   }
 }

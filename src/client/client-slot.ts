@@ -29,6 +29,15 @@ export class ClientSlot {
     this.text('address', client.address)
   }
 
+  /** Where the client is; empty when it is on this machine, by a Unix socket. */
+  get address(): string {
+    return this.#region.readText(this.#slot, CLIENT_TEXT.address.offset)
+  }
+
+  get isUnix(): boolean {
+    return ((this.#region.i32[this.#i + CLIENT.flags] ?? 0) & CLIENT_FLAG.unix) !== 0
+  }
+
   state(state: ClientState): void {
     this.#set(CLIENT.state, CLIENT_STATE[state])
   }

@@ -4,18 +4,8 @@ import type { ServerCredential } from '../server/server-target.ts'
 import type { ClientHost } from './client-host.ts'
 import { ClientLogin } from './client-login.ts'
 import type { ClientSession } from './client-session.ts'
-import type { ClientSlot } from './client-slot.ts'
-import type { ServerSeat } from './server-seat.ts'
-import type { SessionDeadlines } from './session-deadlines.ts'
 import type { StartupRequest } from './startup.ts'
 import { Welcome } from './welcome.ts'
-
-/** The parts of a session that greeting it fills in. */
-export interface GreetedParts {
-  readonly memory: ClientSlot
-  readonly seat: ServerSeat
-  readonly deadlines: SessionDeadlines
-}
 
 /**
  * A session before its first ReadyForQuery; nobody has it afterwards.
@@ -26,15 +16,13 @@ export interface GreetedParts {
 export class Greeting {
   readonly #host: ClientHost
   readonly #session: ClientSession
-  readonly #parts: GreetedParts
   #login: ClientLogin | null
   #welcome: Welcome | null = null
 
-  constructor(host: ClientHost, session: ClientSession, parts: GreetedParts) {
+  constructor(host: ClientHost, session: ClientSession) {
     this.#host = host
     this.#session = session
-    this.#parts = parts
-    this.#login = new ClientLogin(host, this, session, parts.memory)
+    this.#login = new ClientLogin(host, this, session, session.memory)
   }
 
   /** More is expected from the client. */
@@ -65,7 +53,7 @@ export class Greeting {
   /** The client is who it says. */
   authenticated(request: StartupRequest, credential: ServerCredential): void {
     this.#login = null
-    this.#welcome = new Welcome(this.#host, this.#session, this.#parts, request, credential)
+    this.#welcome = new Welcome(this.#host, this.#session, request, credential)
     this.#welcome.begin()
   }
 

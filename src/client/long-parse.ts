@@ -16,7 +16,7 @@ const KEPT_BYTES = LARGEST_BUFFER_BYTES - 262_144
 const writer = new MessageWriter()
 
 /**
- * A Parse that is too long to be seen whole. It is passed on as it comes, and its text put together meanwhile, so that it
+ * One Parse that is too long to be seen whole. It is passed on as it comes, and its text put together meanwhile, so that it
  * can be parsed again on another server connection. Where it is not kept, the session keeps its server connection instead:
  * for as long as an unnamed statement lasts, and for a named one until all are dropped.
  */
@@ -24,7 +24,6 @@ export class LongParse {
   readonly #host: ClientHost
   readonly #session: RequestSession
   readonly #book: StatementBook
-  #isUnderWay = false
   /** Of a named one that is kept. */
   #statement: PreparedStatement | null = null
   #isUnnamed = false
@@ -37,17 +36,9 @@ export class LongParse {
     this.#book = book
   }
 
-  /** The rest of it is still to come. */
-  get isUnderWay(): boolean {
-    return this.#isUnderWay
-  }
-
   /** The Parse at `at`, whose name ends at `nameEnd` and is not taken; `end` is as far as it is there. */
   begin(source: NativeBuffer, at: number, nameEnd: number, stop: number, end: number): void {
     const bytes = stop - nameEnd - 1
-    this.#isUnderWay = true
-    this.#statement = null
-    this.#length = 0
     this.#tail = bytes > KEPT_BYTES ? null : this.#host.statements.reserve(bytes)
     this.#isUnnamed = nameEnd === at + HEADER_BYTES
     if (this.#isUnnamed) {
@@ -76,27 +67,21 @@ export class LongParse {
 
   /** `source[start, end)` comes next. */
   pass(source: NativeBuffer, start: number, end: number): void {
-    if (!this.#isUnderWay || this.#tail === null) return
+    if (this.#tail === null) return
     source.bytes.copy(this.#tail, this.#length, start, end)
     this.#length += end - start
   }
 
   /** All of it has passed, and this is what it does when it is executed. */
   finish(facts: StatementFacts): void {
-    this.#isUnderWay = false
     if (this.#isUnnamed) this.#book.unnamedEffects = facts.keep()
     else if (this.#statement !== null) this.#statement.effects = facts.keep()
     // Under the client's own name nobody knows when it is executed.
     else this.#session.note(facts)
-    this.#statement = null
-    this.#tail = null
   }
 
   /** The rest of it goes nowhere. */
   abandon(): void {
-    if (this.#isUnderWay && this.#isUnnamed) this.#book.forgetUnnamed()
-    this.#isUnderWay = false
-    this.#statement = null
-    this.#tail = null
+    if (this.#isUnnamed) this.#book.forgetUnnamed()
   }
 }

@@ -12,9 +12,9 @@ const LONGEST_MS = 5000
 /** What functions do changes rarely. */
 const SCAN_EVERY_MS = 600_000
 
-/** The parts of a session that its review looks at. */
-export interface ReviewedParts {
-  readonly state: SessionState
+/** The session that is reviewed. */
+export interface ReviewedSession {
+  readonly settings: SessionState
   readonly seat: ServerSeat
   readonly requests: RequestRelay
 }
@@ -25,22 +25,22 @@ export interface ReviewedParts {
  */
 export class PinReview {
   readonly #host: ClientHost
-  readonly #parts: ReviewedParts
+  readonly #session: ReviewedSession
   #timer: Timer | null = null
   #delay = FIRST_MS
   #notBefore = 0
 
-  constructor(host: ClientHost, parts: ReviewedParts) {
+  constructor(host: ClientHost, session: ReviewedSession) {
     this.#host = host
-    this.#parts = parts
+    this.#session = session
   }
 
   /** A transaction has ended, and something pins the session. */
   rest(): void {
-    const { state, seat } = this.#parts
-    if (!state.isReviewable) return
+    const { settings, seat } = this.#session
+    if (!settings.isReviewable) return
     const { now, timers } = this.#host
-    if (state.takeFreed()) {
+    if (settings.takeFreed()) {
       this.#delay = FIRST_MS
       this.#notBefore = 0
     }
@@ -54,7 +54,7 @@ export class PinReview {
 
   /** The question is answered. */
   answered(): void {
-    const isPinned = this.#parts.state.pins !== 0
+    const isPinned = this.#session.settings.pins !== 0
     this.#notBefore = isPinned ? this.#host.now + this.#delay : 0
     this.#delay = isPinned ? Math.min(this.#delay * SLOWER, LONGEST_MS) : FIRST_MS
     if (isPinned) this.rest()
@@ -66,19 +66,19 @@ export class PinReview {
   }
 
   #wake(): void {
-    const { state, seat, requests } = this.#parts
+    const { settings, seat, requests } = this.#session
     const { server } = seat
     const isIdle = server !== null && server.queue.length === 0 && !server.inTransaction && !requests.midMessage
-    if (isIdle && state.isReviewable) this.#ask()
+    if (isIdle && settings.isReviewable) this.#ask()
   }
 
   #ask(): void {
-    const { state, seat } = this.#parts
+    const { settings, seat } = this.#session
     const { server } = seat
     if (server === null) return
     const { now } = this.#host
-    const scan = state.isOpaque && now - server.scannedAt > SCAN_EVERY_MS
+    const scan = settings.isOpaque && now - server.scannedAt > SCAN_EVERY_MS
     if (scan) server.scannedAt = now
-    if (!server.relay.questions.inquire(state.review(scan))) server.lose(server.link.failure, null)
+    if (!server.relay.questions.inquire(settings.review(scan))) server.lose(server.link.failure, null)
   }
 }

@@ -14,18 +14,23 @@ export interface PoolIdentity {
   readonly credential: ServerCredential
 }
 
-/** The pool for a session's next transaction; asked anew only when topology or configuration have changed. */
+/**
+ * The pool for the next transaction of whoever is of this identity; asked anew only when topology or configuration have
+ * changed. Sessions get theirs from `PoolChoices`, which gives those that are alike the same one.
+ */
 export class PoolChoice {
-  readonly #host: ClientHost
-  readonly #identity: PoolIdentity
+  readonly identity: PoolIdentity
   readonly mode: PoolMode
+  /** How many sessions have it; written by `PoolChoices` only. */
+  users = 0
+  readonly #host: ClientHost
   #pool: ServerPool | null = null
   #epoch = -1
 
   constructor(host: ClientHost, identity: PoolIdentity) {
     this.#host = host
-    this.#identity = identity
-    this.mode = identity.userValue?.poolMode ?? identity.entry.poolMode ?? host.values.pool.mode
+    this.identity = identity
+    this.mode = poolMode(host, identity)
   }
 
   /** Null: the group has no primary at the moment. */
@@ -38,8 +43,8 @@ export class PoolChoice {
   }
 
   #choose(): ServerPool | null {
-    const { database, user, userValue, credential } = this.#identity
-    const entry = this.#host.database(database) ?? this.#identity.entry
+    const { database, user, userValue, credential } = this.identity
+    const entry = this.#host.database(database) ?? this.identity.entry
     const route = this.#host.route(entry.group)
     if (route.kind === 'hold') return null
     const target = {
@@ -54,6 +59,11 @@ export class PoolChoice {
       poolSettings(this.#host, entry, userValue),
     )
   }
+}
+
+/** The user's own mode, else the database's, else the general one. */
+export function poolMode({ values }: Pick<ClientHost, 'values'>, { userValue, entry }: PoolIdentity): PoolMode {
+  return userValue?.poolMode ?? entry.poolMode ?? values.pool.mode
 }
 
 /** The user's own size, else the database's, else the general one. */

@@ -5,9 +5,9 @@ import { FRONTEND, HEADER_BYTES, lengthAt, MAX_MESSAGE_BYTES, STATUS } from '../
 import { type ErrorFields, FLUSH, writeReady } from '../protocol/messages.ts'
 import { MessageWriter } from '../protocol/writer.ts'
 import { REPLY } from '../server/reply-queue.ts'
-import { FACT, type StatementFacts } from '../sql/statement-facts.ts'
+import { PassingText, UNSEEN } from '../sql/passing-text.ts'
+import { type Effects, FACT, type StatementFacts } from '../sql/statement-facts.ts'
 import type { ClientHost } from './client-host.ts'
-import { QueryText } from './query-text.ts'
 import { Refusals } from './refusals.ts'
 import type { RequestSession } from './request-session.ts'
 import { concernsListening } from './session-listening.ts'
@@ -26,19 +26,30 @@ const HEAD_BYTES = 16_384
 export class RequestRelay {
   readonly #host: ClientHost
   readonly #session: RequestSession
-  readonly statements: StatementRelay
+  /** Null: the client has prepared nothing. */
+  #statements: StatementRelay | null = null
   /** Bytes of a message body still to come, and whether they go to the server. */
   #body = 0
   #bodyGoesOn = false
-  readonly #text: QueryText
-  readonly #refusals: Refusals
+  /** The text in that body; null when it was there as a whole, or is none. */
+  #passing: PassingText | null = null
+  /** Null: nothing has been refused. */
+  #refusals: Refusals | null = null
 
   constructor(host: ClientHost, session: RequestSession) {
     this.#host = host
     this.#session = session
-    this.statements = new StatementRelay(host, session)
-    this.#refusals = new Refusals(session)
-    this.#text = new QueryText(host)
+  }
+
+  /** The client's prepared statements; null: it has never had any. */
+  get statements(): StatementRelay | null {
+    return this.#statements
+  }
+
+  /** The same, made when they are needed. */
+  needStatements(): StatementRelay {
+    this.#statements ??= new StatementRelay(this.#host, this.#session)
+    return this.#statements
   }
 
   /** A message has been sent in part: its server connection can serve nobody else. */
@@ -48,14 +59,19 @@ export class RequestRelay {
 
   /** The next request gets this error; the client stays. */
   reject(fields: ErrorFields): void {
-    this.#refusals.reject(fields)
+    this.#needRefusals().reject(fields)
   }
 
   /** The server is gone: what is left of a message goes nowhere. `toSync`: so does the rest of an extended query. */
   abort(toSync: boolean): void {
     this.#bodyGoesOn = false
     this.#abandonText()
-    this.#refusals.ignoreToSync(toSync)
+    if (toSync || this.#refusals !== null) this.#needRefusals().ignoreToSync(toSync)
+  }
+
+  #needRefusals(): Refusals {
+    this.#refusals ??= new Refusals(this.#session)
+    return this.#refusals
   }
 
   /** Returns where the first unused byte is: a part of a message, or requests that have to wait. */
@@ -69,7 +85,7 @@ export class RequestRelay {
         const stop = Math.min(end, at + this.#body)
         if (this.#bodyGoesOn) toServer.forward(source, at, stop)
         this.#body -= stop - at
-        if (this.#text.isPassing) this.#pass(source, at, stop)
+        if (this.#passing !== null) this.#pass(this.#passing, source, at, stop)
         at = stop
         continue
       }
@@ -90,25 +106,43 @@ export class RequestRelay {
   }
 
   /** Some more of a text has been sent, before the server can have answered it. */
-  #pass(source: NativeBuffer, at: number, stop: number): void {
-    const { long } = this.statements
-    long.pass(source, at, stop)
-    const facts = this.#text.pass(source, at, stop, this.#body === 0)
-    if (facts === null || !this.#bodyGoesOn) return
-    if (long.isUnderWay) long.finish(facts)
-    else this.#session.noteSent(facts)
+  #pass(passing: PassingText, source: NativeBuffer, at: number, stop: number): void {
+    const isLast = this.#body === 0
+    this.#statements?.passLong(source, at, stop)
+    passing.pass(source.bytes, at, isLast ? stop - 1 : stop, isLast)
+    if (!isLast) return
+    this.#passing = null
+    if (!this.#bodyGoesOn || this.#statements?.finishLong(passing.facts) === true) return
+    this.#session.noteSent(passing.facts)
+  }
+
+  /** Facts of the text `source[start, stop - 1)`, as far as it is there. */
+  #look(source: NativeBuffer, start: number, stop: number, end: number): StatementFacts {
+    if (stop <= end) {
+      this.#passing = null
+      this.#host.facts.read(source.bytes, start, stop - 1)
+      return this.#host.facts
+    }
+    this.#passing = new PassingText()
+    this.#passing.pass(source.bytes, start, end, false)
+    return this.#passing.facts
+  }
+
+  /** What may be assumed of it, before it has been seen whole: what is still to come may be anything. */
+  #effects(facts: StatementFacts): Effects {
+    return this.#passing === null ? facts : UNSEEN
   }
 
   /** One message whose header is at `at`. Returns its end, which may be past `end`; −1: keep it for later. */
   #message(source: NativeBuffer, at: number, stop: number, end: number): number {
     const type = source.bytes[at] as number
     this.#bodyGoesOn = false
-    if (this.#refusals.any && type !== FRONTEND.terminate) {
+    if (this.#refusals?.any && type !== FRONTEND.terminate) {
       this.#refusals.answer(type)
       return stop
     }
     if (this.#session.server?.queue.full) return this.#wait()
-    if (this.#session.awaitsSettings || this.#session.listening?.mayGoOn === false) return this.#hold()
+    if (this.#session.seat.awaitsSettings || this.#session.listening?.mayGoOn === false) return this.#hold()
     switch (type) {
       case FRONTEND.query:
         return this.#query(source, at, stop, end)
@@ -146,36 +180,46 @@ export class RequestRelay {
   #query(source: NativeBuffer, at: number, stop: number, end: number): number {
     // Nobody holds a server connection while the rest of a message is on its way, and nothing is looked at in vain.
     if (isTooShort(at, stop, end) || !this.#attached()) return -1
-    const facts = this.#text.begin(source, at + HEADER_BYTES, stop, end)
-    const { isPassing } = this.#text
-    const effects = this.#text.effects(facts)
+    const facts = this.#look(source, at + HEADER_BYTES, stop, end)
+    const effects = this.#effects(facts)
     if (concernsListening(effects) && !this.#session.admitListening(effects)) return this.#hold()
-    this.#session.prepare(effects)
+    this.#session.seat.prepare(effects)
     if (this.#skipped()) return this.#abandonText(stop)
-    if (this.#session.mustWait(isPassing ? null : facts)) return this.#hold()
+    if (this.#session.settings.mustWait(this.#passing === null ? facts : null)) return this.#hold()
     if ((facts.flags & FACT.executes) !== 0) this.#noteExecuted(source, facts)
-    this.#session.foresee(effects)
+    this.#session.seat.foresee(effects)
     this.#session.note(effects)
-    this.statements.noteQuery(facts, isPassing)
-    const named = (facts.flags & (FACT.executes | FACT.deallocates)) !== 0 && (facts.flags & FACT.several) === 0
-    const renamed = named && this.statements.inSql.rename(source, at, stop, end, facts)
+    const renamed = this.#noteQuery(source, at, stop, end, facts)
     this.#push(REPLY.query)
     this.#session.noteRequest()
     this.#bodyGoesOn = true
     return renamed ? stop : this.#forward(source, at, stop, end)
   }
 
+  /** Of what it does with prepared statements. True when it has been sent, with another name in it. */
+  #noteQuery(source: NativeBuffer, at: number, stop: number, end: number, facts: StatementFacts): boolean {
+    const isPassing = this.#passing !== null
+    if (this.#statements === null && !isPassing && !concernsStatements(facts)) {
+      const { server } = this.#session
+      if (server) server.unnamedOwner = 0
+      return false
+    }
+    const statements = this.needStatements()
+    statements.noteQuery(facts, isPassing)
+    return statements.rename(source, at, stop, end, facts)
+  }
+
   #abandonText(stop = 0): number {
-    this.#text.abandon()
-    this.statements.long.abandon()
+    this.#passing = null
+    this.#statements?.abandonLong()
     return stop
   }
 
   /** EXECUTE does what the statement does that it names. */
   #noteExecuted(source: NativeBuffer, facts: StatementFacts): void {
-    const effects = this.statements.inSql.effectsOf(source, facts)
+    const effects = this.#statements?.effectsOfExecute(source, facts) ?? null
     if (effects === null) return
-    this.#session.foresee(effects)
+    this.#session.seat.foresee(effects)
     this.#session.note(effects)
   }
 
@@ -186,45 +230,47 @@ export class RequestRelay {
   /** What a statement does counts when it is executed. */
   #parse(source: NativeBuffer, at: number, stop: number, end: number): number {
     if (isTooShort(at, stop, end) || !this.#attached()) return -1
-    if (this.statements.mustWait) return this.#wait()
+    const statements = this.needStatements()
+    if (statements.mustWait) return this.#wait()
     const nameEnd = source.bytes.indexOf(0, at + HEADER_BYTES)
     if (nameEnd < 0 || nameEnd >= Math.min(stop, end)) {
       this.#session.violate('malformed Parse message')
       return end
     }
-    if (this.statements.isUncertain(source, at, nameEnd)) return this.#wait()
-    const facts = this.#text.begin(source, nameEnd + 1, stop, end)
-    const effects = this.#text.effects(facts)
-    this.#session.prepare(effects)
+    if (statements.isUncertain(source, at, nameEnd)) return this.#wait()
+    const facts = this.#look(source, nameEnd + 1, stop, end)
+    const effects = this.#effects(facts)
+    this.#session.seat.prepare(effects)
     if (this.#skipped()) return this.#abandonText(stop)
-    this.#session.foresee(effects)
-    this.statements.parse(source, at, nameEnd, stop, end, facts)
+    this.#session.seat.foresee(effects)
+    statements.parse(source, at, nameEnd, stop, end, facts)
     // Of a statement whose name is taken, nothing has to be sent.
-    this.#bodyGoesOn = stop <= end || this.statements.long.isUnderWay
+    this.#bodyGoesOn = stop <= end || statements.isLong
     return this.#bodyGoesOn ? stop : this.#abandonText(stop)
   }
 
   #bind(source: NativeBuffer, at: number, stop: number, end: number): number {
     if ((stop > end && stop - at <= SEEN_BYTES) || !this.#attached()) return -1
-    if (this.statements.mustWait) return this.#wait()
+    const statements = this.needStatements()
+    if (statements.mustWait) return this.#wait()
     const session = this.#session
-    const effects = this.statements.effectsOfBind(source, at, stop, end)
+    const effects = statements.effectsOfBind(source, at, stop, end)
     if (effects === undefined) return end
     if (effects !== null && concernsListening(effects) && !session.admitListening(effects)) return this.#hold()
-    session.prepare(effects)
+    session.seat.prepare(effects)
     if (this.#skipped()) return stop
-    if (effects !== null && session.mustWait(effects)) return this.#hold()
-    this.statements.noteBind(effects)
+    if (effects !== null && session.settings.mustWait(effects)) return this.#hold()
+    statements.noteBind(effects)
     this.#bodyGoesOn = true
-    this.statements.bind(source, at, stop, end)
+    statements.bind(source, at, stop, end)
     return stop
   }
 
   #execute(source: NativeBuffer, at: number, stop: number, end: number): number {
     if (!this.#attached()) return -1
-    this.#session.prepare(null)
+    this.#session.seat.prepare(null)
     if (this.#skipped()) return stop
-    this.statements.noteExecute()
+    this.#statements?.noteExecute()
     this.#push(REPLY.execute)
     return this.#forward(source, at, stop, end)
   }
@@ -232,12 +278,13 @@ export class RequestRelay {
   /** Describe and Close. */
   #named(type: number, source: NativeBuffer, at: number, stop: number, end: number): number {
     if ((stop > end && stop - at <= SEEN_BYTES) || !this.#attached()) return -1
-    if (this.statements.mustWait) return this.#wait()
-    this.#session.prepare(null)
+    const statements = this.needStatements()
+    if (statements.mustWait) return this.#wait()
+    this.#session.seat.prepare(null)
     if (this.#skipped()) return stop
     this.#bodyGoesOn = true
     const isRight =
-      type === FRONTEND.describe ? this.statements.describe(source, at, stop) : this.statements.close(source, at, stop)
+      type === FRONTEND.describe ? statements.describe(source, at, stop) : statements.close(source, at, stop)
     return isRight ? stop : end
   }
 
@@ -275,9 +322,9 @@ export class RequestRelay {
   /** By object id: what it calls is anybody's guess. */
   #functionCall(source: NativeBuffer, at: number, stop: number, end: number): number {
     if (!this.#attached()) return -1
-    this.#session.prepare(null)
+    this.#session.seat.prepare(null)
     if (this.#skipped()) return stop
-    this.#session.pin(PIN.unknownFunction)
+    this.#session.settings.pin(PIN.unknownFunction)
     this.#push(REPLY.functionCall)
     this.#session.noteRequest()
     return this.#forward(source, at, stop, end)
@@ -315,4 +362,9 @@ export class RequestRelay {
 /** More of the message has to be there before it is dealt with: all of it, or, of a long one, its head. */
 function isTooShort(at: number, stop: number, end: number): boolean {
   return stop > end && (stop - at <= SEEN_BYTES || end - at < HEAD_BYTES)
+}
+
+/** A query with these facts says something of prepared statements. */
+function concernsStatements({ flags }: StatementFacts): boolean {
+  return (flags & (FACT.executes | FACT.deallocates | FACT.deallocatesAll | FACT.discardsAll)) !== 0
 }

@@ -17,6 +17,7 @@ export interface SeatedSession {
   readonly slot: number
   /** Serial number, unique in the plane. */
   readonly serial: number
+  readonly memory: ClientSlot
   readonly meter: ClientMeter
   readonly settings: SessionState
   readonly listening: SessionListening | null
@@ -36,7 +37,6 @@ export interface SeatedSession {
 export class ServerSeat implements PoolWaiter {
   readonly #host: ClientHost
   readonly #session: SeatedSession
-  readonly #memory: ClientSlot
   #choice: PoolChoice | null = null
   #server: ServerConnection | null = null
   /** The pool that its requests are counted for. */
@@ -51,10 +51,9 @@ export class ServerSeat implements PoolWaiter {
   fifoNext: FifoNode | null = null
   fifoPrevious: FifoNode | null = null
 
-  constructor(host: ClientHost, session: SeatedSession, memory: ClientSlot) {
+  constructor(host: ClientHost, session: SeatedSession) {
     this.#host = host
     this.#session = session
-    this.#memory = memory
   }
 
   get server(): ServerConnection | null {
@@ -154,6 +153,11 @@ export class ServerSeat implements PoolWaiter {
     if (preamble !== '') server.relay.questions.prepare(preamble, this.#host.toServer)
   }
 
+  /** The server is being asked for settings without which nothing may be sent. */
+  get awaitsSettings(): boolean {
+    return this.#session.settings.awaitsSettings(this.#server)
+  }
+
   /** A text with these effects is about to be sent: SQL of ours may have to go ahead of it. */
   foresee(effects: Effects): void {
     const sql = this.#session.settings.ahead(effects)
@@ -211,14 +215,14 @@ export class ServerSeat implements PoolWaiter {
   #have(server: ServerConnection | null): void {
     this.#server = server
     this.#isStale = false
-    this.#memory.server(server === null ? null : server.slot)
+    this.#session.memory.server(server === null ? null : server.slot)
   }
 
   /** Mostly the pool of its last transaction, but not always. */
   #usePool(pool: ServerPool): void {
     if (pool === this.#pool) return
     this.#pool = pool
-    this.#memory.pool(pool.record)
+    this.#session.memory.pool(pool.record)
     this.#session.meter.usePool(pool.record)
   }
 }

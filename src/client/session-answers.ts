@@ -20,17 +20,27 @@ import type { SessionListening } from './session-listening.ts'
 import type { Restored } from './session-settings.ts'
 import type { SessionState } from './session-state.ts'
 
-/** The session whose answers come. */
+/** The session whose answers come, with the parts of it that they change. */
 export interface AnsweredSession {
   readonly link: Link
   readonly server: ServerConnection | null
-  readonly meter: ClientMeter
   readonly state: ClientState
+  readonly memory: ClientSlot
+  readonly meter: ClientMeter
+  readonly settings: SessionState
+  readonly seat: ServerSeat
+  readonly reader: ClientReader
+  readonly requests: RequestRelay
+  readonly deadlines: SessionDeadlines
+  /** Null: it has never had to be reviewed. */
+  readonly review: PinReview | null
   /** Null after its first ReadyForQuery; before, answers are to questions of ours. */
   readonly greeting: Greeting | null
   /** The transaction status it believes in while it has no server connection. */
   readonly idleStatus: number
   readonly listening: SessionListening | null
+  /** Its review, made when it is needed. */
+  needReview(): PinReview
   /** Everything is answered, and no transaction is open. */
   onTransactionEnd(): void
   /** Goes on without the server connection that it lost. */
@@ -39,27 +49,14 @@ export interface AnsweredSession {
   close(reason: string, fields: ErrorFields | null): void
 }
 
-/** The parts of a session that answers change. */
-export interface AnsweredParts {
-  readonly memory: ClientSlot
-  readonly state: SessionState
-  readonly seat: ServerSeat
-  readonly reader: ClientReader
-  readonly requests: RequestRelay
-  readonly deadlines: SessionDeadlines
-  readonly review: PinReview
-}
-
 const writer = new MessageWriter()
 
 /** What a session does when its server connection answers, or dies. */
 export class SessionAnswers implements ReplySink {
   readonly #session: AnsweredSession
-  readonly #parts: AnsweredParts
 
-  constructor(session: AnsweredSession, parts: AnsweredParts) {
+  constructor(session: AnsweredSession) {
     this.#session = session
-    this.#parts = parts
   }
 
   get link(): Link {
@@ -67,39 +64,41 @@ export class SessionAnswers implements ReplySink {
   }
 
   onParameter(name: string, value: string): string | null {
-    const shown = this.#parts.state.report(name, value, this.#session.server)
-    if (name === 'application_name' && shown !== null) this.#parts.memory.text('applicationName', shown)
+    const shown = this.#session.settings.report(name, value, this.#session.server)
+    if (name === 'application_name' && shown !== null) this.#session.memory.text('applicationName', shown)
     return shown
   }
 
   onDeallocatedAll(): void {
-    this.#parts.requests.statements.cleared()
+    const { requests, server } = this.#session
+    server?.statements.clear()
+    requests.statements?.cleared()
   }
 
   onPrepared(failure: ErrorFields | null): void {
     const { greeting } = this.#session
-    const { state, reader } = this.#parts
+    const { settings, reader } = this.#session
     if (greeting !== null) greeting.onPrepared(failure)
-    else if (!state.isRestored(failure) && failure !== null) this.#refuse(failure)
+    else if (!settings.isRestored(failure) && failure !== null) this.#refuse(failure)
     else if (reader.isStalled) reader.resume()
   }
 
   /** The server connection is not in the session's state, so nothing of what was sent behind has been run. */
   #refuse(failure: ErrorFields): void {
     const session = this.#session
-    const { state, seat, requests } = this.#parts
+    const { settings, seat, requests } = session
     const { queue } = session.server as ServerConnection
-    if (state.pins !== 0) {
+    if (settings.pins !== 0) {
       session.close(failure.message, { ...failure, severity: 'FATAL' })
       return
     }
     const { promised, unfinished } = queue
     session.listening?.onServerLost()
     seat.giveUp(requests.midMessage)
-    requests.statements.book.abandon()
+    requests.statements?.book.abandon()
     requests.abort(unfinished)
     if (promised === 0 && !unfinished) requests.reject(failure)
-    state.loseServer(state.transactionLost)
+    settings.loseServer(settings.transactionLost)
     session.meter.error()
     session.meter.abandoned()
     writer.reset()
@@ -116,11 +115,12 @@ export class SessionAnswers implements ReplySink {
     const session = this.#session
     if (session.listening?.onInquired(rows) === true) return
     const server = session.server as ServerConnection
-    const { state, review } = this.#parts
-    this.#tell(state.answer(rows, server), server)
-    review.answered()
+    const { settings } = session
+    this.#tell(settings.answer(rows, server), server)
+    if (settings.pins !== 0) session.needReview().answered()
+    else session.review?.answered()
     // Whatever the client has sent meanwhile has an end of its own.
-    const isOver = server.queue.length === 0 && !server.inTransaction && !this.#parts.requests.midMessage
+    const isOver = server.queue.length === 0 && !server.inTransaction && !this.#session.requests.midMessage
     if (isOver) session.onTransactionEnd()
   }
 
@@ -131,20 +131,20 @@ export class SessionAnswers implements ReplySink {
   withholdsReady(status: number): boolean {
     const { listening } = this.#session
     if (listening === null || status !== STATUS.idle || !listening.isConcerned) return false
-    return this.#session.server?.queue.length === 0 && !this.#parts.requests.midMessage
+    return this.#session.server?.queue.length === 0 && !this.#session.requests.midMessage
   }
 
   onAnswered(entry: number): void {
-    this.#parts.requests.statements.book.answered(entry)
+    this.#session.requests.statements?.book.answered(entry)
   }
 
   onSkipped(entry: number): void {
-    this.#parts.requests.statements.book.skipped(entry)
+    this.#session.requests.statements?.book.skipped(entry)
   }
 
   onError(sqlstate: string): void {
-    this.#parts.state.fail()
-    this.#parts.requests.statements.failed(sqlstate)
+    this.#session.settings.fail()
+    this.#session.requests.statements?.failed(sqlstate)
     this.#session.meter.error()
   }
 
@@ -152,14 +152,14 @@ export class SessionAnswers implements ReplySink {
     const session = this.#session
     const server = session.server as ServerConnection
     const { queue } = server
-    this.#parts.memory.answered(status, queue.outstanding)
+    this.#session.memory.answered(status, queue.outstanding)
     session.meter.answered(server.slot)
-    if (this.#parts.reader.peerEnded && queue.outstanding === 0 && queue.unfinished) {
+    if (this.#session.reader.peerEnded && queue.outstanding === 0 && queue.unfinished) {
       session.close('client closed the connection', null)
       return
     }
     const isIdle = status === STATUS.idle
-    if (queue.length > 0 || this.#parts.requests.midMessage) {
+    if (queue.length > 0 || this.#session.requests.midMessage) {
       if (isIdle) session.listening?.onCommit()
       return
     }
@@ -171,8 +171,8 @@ export class SessionAnswers implements ReplySink {
       return
     }
     session.listening?.onInTransaction()
-    this.#parts.deadlines.inTransaction()
-    if (this.#parts.reader.peerEnded) session.close('client closed the connection', null)
+    this.#session.deadlines.inTransaction()
+    if (this.#session.reader.peerEnded) session.close('client closed the connection', null)
   }
 
   /** The client has got the ReadyForQuery of a transaction: something may have to be asked before the server is given back. */
@@ -184,19 +184,20 @@ export class SessionAnswers implements ReplySink {
   }
 
   #inquire(server: ServerConnection): void {
-    const { state, review } = this.#parts
-    const inquiry = state.inquiry()
-    if (inquiry === '') review.rest()
-    else if (!server.relay.questions.inquire(inquiry)) server.lose(server.link.failure, null)
+    const { settings } = this.#session
+    const inquiry = settings.inquiry()
+    if (inquiry === '') {
+      if (settings.isReviewable) this.#session.needReview().rest()
+    } else if (!server.relay.questions.inquire(inquiry)) server.lose(server.link.failure, null)
   }
 
   onProgress(): void {
-    const { reader, seat } = this.#parts
+    const { reader, seat } = this.#session
     if (reader.isStalled && seat.server?.queue.full === false) reader.resume()
   }
 
   onServerDrained(): void {
-    this.#parts.reader.resume()
+    this.#session.reader.resume()
   }
 
   onLost(): void {
@@ -205,29 +206,29 @@ export class SessionAnswers implements ReplySink {
 
   onServerLost(loss: ServerLoss): void {
     const session = this.#session
-    const server = this.#parts.seat.lose()
+    const server = this.#session.seat.lose()
     if (session.state === 'closing') return
-    const { state, requests } = this.#parts
-    requests.statements.book.abandon()
-    if (state.ties === 0 && session.listening?.onServerLost() === true) {
-      state.loseServer(false)
+    const { settings, requests } = session
+    requests.statements?.book.abandon()
+    if (settings.ties === 0 && session.listening?.onServerLost() === true) {
+      settings.loseServer(false)
       if (session.listening.isOver) return
       session.goOn()
       return
     }
     const verdict = describeLoss(loss, {
       welcoming: session.greeting !== null,
-      pins: state.ties,
+      pins: settings.ties,
       status: server.status,
       outstanding: loss.promised,
       unfinished: loss.unfinished,
-      ending: state.ending(server.queue),
+      ending: settings.ending(server.queue),
     })
     if (verdict.kind === 'close') {
       session.close(loss.reason, verdict.fields)
       return
     }
-    state.loseServer(verdict.transactionLost)
+    settings.loseServer(verdict.transactionLost)
     requests.abort(verdict.unfinished)
     session.meter.error()
     session.meter.abandoned()
@@ -238,17 +239,18 @@ export class SessionAnswers implements ReplySink {
 
   /** What statements have done on the server has happened to the session too. */
   #settle(server: ServerConnection, isIdle: boolean): void {
-    const { statements } = this.#parts.requests
-    statements.settle()
-    const restored = this.#parts.state.settle(server, isIdle)
-    this.#parts.memory.prepared(statements.book.count)
+    const { memory, settings, requests } = this.#session
+    const { statements } = requests
+    statements?.settle()
+    const restored = settings.settle(server, isIdle)
+    if (statements !== null) memory.prepared(statements.book.count)
     this.#tell(restored, server)
   }
 
   /** Settings of the session that its server connection does not have. */
   #tell(restored: Restored, server: ServerConnection): void {
-    const { state, seat } = this.#parts
-    if (state.parameters !== null && state.parameters !== server.parameters) seat.renew()
+    const { settings, seat } = this.#session
+    if (settings.parameters !== null && settings.parameters !== server.parameters) seat.renew()
     if (restored.length === 0) return
     writer.reset()
     for (const [name, value] of restored) {

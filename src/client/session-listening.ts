@@ -34,7 +34,7 @@ export interface ListeningSession extends NotifiedClient {
   readonly pool: ServerPool | null
   /** Its client_encoding. */
   readonly encoding: string
-  pin(bits: number): void
+  readonly settings: { pin(bits: number): void }
   /** Takes note of how many channels it listens to. */
   noteChannels(count: number): void
   resume(): void
@@ -234,7 +234,7 @@ export class SessionListening implements Subscriber {
     this.#dropPending()
     this.#isRefused = true
     // Its own server connection listens for it then.
-    this.#session.pin(PIN.listen)
+    this.#session.settings.pin(PIN.listen)
     this.#rest()
   }
 
@@ -323,7 +323,7 @@ export class SessionListening implements Subscriber {
     const next = new Set(channels.filter(isShared))
     // They came about in a way that could not be foreseen, and are heard there and only there.
     this.#foreign = new Set(channels.filter((channel) => !isShared(channel)))
-    if (this.#foreign.size > 0) this.#session.pin(PIN.listen)
+    if (this.#foreign.size > 0) this.#session.settings.pin(PIN.listen)
     for (const channel of new Set([...this.#channels, ...this.#pending])) {
       if (!next.has(channel)) this.#listener?.unsubscribe(channel, this)
     }

@@ -24,6 +24,8 @@ export interface Answer {
 
 const NO_ANSWER: Answer = { restored: NOTHING, pins: 0 }
 
+/** Of all sessions whose client has touched no setting; never written to. */
+const UNTOUCHED = new SettingChanges()
 const NONE: ReadonlySet<string> = new Set()
 
 /**
@@ -35,7 +37,7 @@ const NONE: ReadonlySet<string> = new Set()
  */
 export class SessionSettings {
   readonly #registry: ParameterRegistry
-  readonly #changes = new SettingChanges()
+  #changes = UNTOUCHED
   #parameters: ParameterSet | null = null
   #initial: ParameterSet | null = null
   /** What the server connection is being asked. */
@@ -111,8 +113,13 @@ export class SessionSettings {
     }
   }
 
+  #ownChanges(): SettingChanges {
+    if (this.#changes === UNTOUCHED) this.#changes = new SettingChanges()
+    return this.#changes
+  }
+
   #touch(name: string, value: SettingValue, inTransaction: boolean): void {
-    this.#changes.touch(name, value, inTransaction)
+    this.#ownChanges().touch(name, value, inTransaction)
     if (value === null && this.#initial?.values.has(name)) this.#mayHaveFallen = true
   }
 
@@ -137,7 +144,7 @@ export class SessionSettings {
 
   /** A statement that touches settings is bound to a portal. */
   bound(): void {
-    this.#changes.bound()
+    this.#ownChanges().bound()
   }
 
   /** Some portal is executed. */
@@ -170,7 +177,7 @@ export class SessionSettings {
     this.#parameters = this.#registry.with(this.#parameters, name, shown)
     // It came in the client's encoding, which need not be ours.
     const isForeign = !/^[\0-\x7f]*$/.test(value) && !isUtf8(this.#parameters)
-    if (isForeign) this.#changes.touch(lower, undefined, server.status !== STATUS.idle)
+    if (isForeign) this.#ownChanges().touch(lower, undefined, server.status !== STATUS.idle)
     return shown === told ? null : shown
   }
 
@@ -236,7 +243,7 @@ export class SessionSettings {
     if (asked === null || this.#parameters === null) return NO_ANSWER
     const findings = rows === null ? null : readFindings(asked, rows)
     if (findings === null) {
-      for (const name of this.#touched) this.#changes.touch(name, undefined, false)
+      for (const name of this.#touched) this.#ownChanges().touch(name, undefined, false)
       return null
     }
     const here = this.#customs(findings)

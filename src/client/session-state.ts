@@ -5,7 +5,7 @@ import type { ReplyQueue } from '../server/reply-queue.ts'
 import type { ServerConnection } from '../server/server-connection.ts'
 import { inquirySql } from '../session/inquiry.ts'
 import type { ParameterRegistry, ParameterSet } from '../session/parameters.ts'
-import { SessionPins } from '../session/session-pins.ts'
+import { type PinWatcher, SessionPins } from '../session/session-pins.ts'
 import { STATEMENT_TIMEOUT, UNHURRIED } from '../session/setting-statements.ts'
 import { type Effects, FACT } from '../sql/statement-facts.ts'
 import { NOTHING, type Restored, SessionSettings } from './session-settings.ts'
@@ -40,10 +40,9 @@ export class SessionState {
   /** The statements that put the server connection into this state are on their way. */
   #isRestoring = false
 
-  /** `pinned` is told the reasons whenever they change. */
-  constructor(registry: ParameterRegistry, pinned: (bits: number) => void) {
+  constructor(registry: ParameterRegistry, watcher: PinWatcher) {
     this.#registry = registry
-    this.#pins = new SessionPins(pinned)
+    this.#pins = new SessionPins(watcher)
     this.#settings = new SessionSettings(registry)
   }
 

@@ -6,6 +6,7 @@ import type { ServerConnection } from '../server/server-connection.ts'
 import { type PreparedStatement, SessionStatements } from '../session/prepared-statements.ts'
 import type { Effects } from '../sql/statement-facts.ts'
 import type { ClientHost } from './client-host.ts'
+import type { SessionState } from './session-state.ts'
 import { type StatementChange, StatementJournal } from './statement-journal.ts'
 
 const writer = new MessageWriter()
@@ -18,8 +19,7 @@ export interface StatementOwner {
   readonly server: ServerConnection | null
   /** Serial number, unique in the plane. */
   readonly serial: number
-  pin(bits: number): void
-  unpin(bits: number): void
+  readonly settings: SessionState
 }
 
 /**
@@ -88,7 +88,7 @@ export class StatementBook {
   /** The statement of the Parse at hand is too long to be kept, and has its own name on the server. */
   noteForeignName(): void {
     this.#hasForeignName = true
-    this.#session.pin(PIN.longStatement)
+    this.#session.settings.pin(PIN.longStatement)
   }
 
   /** DEALLOCATE ALL or DISCARD ALL has happened. The unnamed one stays. */
@@ -118,7 +118,7 @@ export class StatementBook {
     this.#isUnnamedLong = true
     this.#unnamed = tail
     this.#ownUnnamed(null)
-    if (tail === null) this.#session.pin(PIN.longStatement)
+    if (tail === null) this.#session.settings.pin(PIN.longStatement)
   }
 
   #ownUnnamed(effects: Effects | null): void {
@@ -147,7 +147,7 @@ export class StatementBook {
 
   #unpin(): void {
     const isKeptByUnnamed = this.#isUnnamedLong && this.#unnamed === null
-    if (!isKeptByUnnamed && !this.#hasForeignName) this.#session.unpin(PIN.longStatement)
+    if (!isKeptByUnnamed && !this.#hasForeignName) this.#session.settings.unpin(PIN.longStatement)
   }
 
   /** "cached plan must not change result type": preparing it again must help, as it would have on a direct connection. */

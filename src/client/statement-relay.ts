@@ -16,6 +16,7 @@ const writer = new MessageWriter()
 const STATEMENT = 0x53
 /** What touches settings, and what drops all prepared statements. */
 const TOUCHES = FACT.sets | FACT.resetsAll | FACT.discardsAll
+const NAMES = FACT.executes | FACT.deallocates
 const CLEARS = FACT.deallocatesAll | FACT.discardsAll
 /** An empty text without parameters. */
 const EMPTY_TAIL = Buffer.from('\0\0\0')
@@ -29,8 +30,10 @@ export class StatementRelay {
   readonly #host: ClientHost
   readonly #session: RequestSession
   readonly book: StatementBook
-  readonly inSql: SqlStatements
-  readonly long: LongParse
+  /** Null: none has been named in SQL. */
+  #inSql: SqlStatements | null = null
+  /** The Parse whose rest is still to come, if it is too long to be seen whole. */
+  #long: LongParse | null = null
   /** Where the names in the Bind at hand end, and the statement that it names, if it has one of ours. */
   #portalEnd = 0
   #nameEnd = 0
@@ -46,8 +49,46 @@ export class StatementRelay {
     this.#host = host
     this.#session = session
     this.book = new StatementBook(host, session)
-    this.inSql = new SqlStatements(host, session, this.book)
-    this.long = new LongParse(host, session, this.book)
+  }
+
+  /** A Parse is under way that is too long to be seen whole. */
+  get isLong(): boolean {
+    return this.#long !== null
+  }
+
+  /** `source[start, end)` comes next of it, if it is a Parse that is under way. */
+  passLong(source: NativeBuffer, start: number, end: number): void {
+    this.#long?.pass(source, start, end)
+  }
+
+  /** All of it has passed, and this is what it does when it is executed. False: it was no Parse. */
+  finishLong(facts: StatementFacts): boolean {
+    const long = this.#long
+    this.#long = null
+    long?.finish(facts)
+    return long !== null
+  }
+
+  /** The rest of it goes nowhere. */
+  abandonLong(): void {
+    this.#long?.abandon()
+    this.#long = null
+  }
+
+  /** What executing the statement does that EXECUTE names; null: nothing, or it is none of the protocol's. */
+  effectsOfExecute(source: NativeBuffer, facts: StatementFacts): Effects | null {
+    return this.#needInSql().effectsOf(source, facts)
+  }
+
+  /** An EXECUTE or DEALLOCATE is sent as it has to be; false: there is nothing in it to change, and it is still to be sent. */
+  rename(source: NativeBuffer, at: number, stop: number, end: number, facts: StatementFacts): boolean {
+    const isNamed = (facts.flags & NAMES) !== 0 && (facts.flags & FACT.several) === 0
+    return isNamed && this.#needInSql().rename(source, at, stop, end, facts)
+  }
+
+  #needInSql(): SqlStatements {
+    this.#inSql ??= new SqlStatements(this.#host, this.#session, this.book)
+    return this.#inSql
   }
 
   /**
@@ -84,19 +125,19 @@ export class StatementRelay {
     const session = this.#session
     this.#clearing = effects !== null && (effects.flags & CLEARS) !== 0
     if (effects === null) {
-      session.noteHarmless()
+      session.settings.noteHarmless()
       return
     }
-    session.foresee(effects)
+    session.seat.foresee(effects)
     session.note(effects)
     if ((effects.flags & TOUCHES) === 0) return
-    session.bound()
+    session.settings.bound()
     this.#touching = true
   }
 
   /** A portal is being executed, the one bound last in all likelihood. */
   noteExecute(): void {
-    if (this.#touching) this.#session.executed()
+    if (this.#touching) this.#session.settings.executed()
     if (this.#clearing) this.#clears = true
   }
 
@@ -114,21 +155,20 @@ export class StatementRelay {
   /** It has succeeded, which no rollback undoes. */
   cleared(): void {
     this.#clears = false
-    this.#session.server?.statements.clear()
     this.book.clear()
   }
 
   /** Everything sent has been answered. */
   settle(): void {
     this.#clears = false
-    this.inSql.settle()
+    this.#inSql?.settle()
   }
 
   /** An error was answered. */
   failed(sqlstate: string): void {
     this.#clears = false
     this.book.beginSkipping()
-    this.inSql.failed()
+    this.#inSql?.failed()
     if (sqlstate === '0A000') this.book.renewLastUsed()
   }
 
@@ -137,8 +177,10 @@ export class StatementRelay {
     if (stop <= end) this.#parse(source, at, nameEnd, stop, facts)
     else {
       const name = source.bytes.toString('utf8', at + HEADER_BYTES, nameEnd)
-      if (this.book.get(name) === undefined) this.long.begin(source, at, nameEnd, stop, end)
-      else this.#duplicate(this.#session.server as ServerConnection, name, EMPTY_TAIL)
+      if (this.book.get(name) === undefined) {
+        this.#long = new LongParse(this.#host, this.#session, this.book)
+        this.#long.begin(source, at, nameEnd, stop, end)
+      } else this.#duplicate(this.#session.server as ServerConnection, name, EMPTY_TAIL)
     }
   }
 

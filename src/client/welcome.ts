@@ -10,8 +10,7 @@ import { isSettable, type ParameterSet } from '../session/parameters.ts'
 import type { Fifo, FifoNode } from '../util/fifo.ts'
 import { type ClientHost, FATAL } from './client-host.ts'
 import type { ClientSession } from './client-session.ts'
-import type { GreetedParts } from './greeting.ts'
-import { PoolChoice } from './pool-choice.ts'
+import type { PoolChoice } from './pool-choice.ts'
 import { settingsSql } from './settings-sql.ts'
 import type { StartupRequest } from './startup.ts'
 
@@ -29,7 +28,6 @@ const writer = new MessageWriter()
 export class Welcome implements PoolWaiter {
   readonly #host: ClientHost
   readonly #session: ClientSession
-  readonly #parts: GreetedParts
   readonly #request: StartupRequest
   readonly #credential: ServerCredential
   #choice: PoolChoice | null = null
@@ -42,16 +40,9 @@ export class Welcome implements PoolWaiter {
   fifoNext: FifoNode | null = null
   fifoPrevious: FifoNode | null = null
 
-  constructor(
-    host: ClientHost,
-    session: ClientSession,
-    parts: GreetedParts,
-    request: StartupRequest,
-    credential: ServerCredential,
-  ) {
+  constructor(host: ClientHost, session: ClientSession, request: StartupRequest, credential: ServerCredential) {
     this.#host = host
     this.#session = session
-    this.#parts = parts
     this.#request = request
     this.#credential = credential
   }
@@ -83,7 +74,7 @@ export class Welcome implements PoolWaiter {
 
   onServer(server: ServerConnection): void {
     const session = this.#session
-    this.#parts.seat.adopt(server)
+    this.#session.seat.adopt(server)
     if (this.#choice === null) {
       // A connection of its own: ready as it is.
       this.#greet(server.reported, server.baseline)
@@ -108,7 +99,7 @@ export class Welcome implements PoolWaiter {
 
   /** The server has answered the settings. */
   onPrepared(failure: ErrorFields | null): void {
-    const { server } = this.#parts.seat
+    const { server } = this.#session.seat
     const welcome = this.#asked
     if (server === null || welcome === null) return
     if (failure !== null) {
@@ -136,16 +127,16 @@ export class Welcome implements PoolWaiter {
       this.#fits('user', user, userValue?.maxClients ?? limits.maxClientsPerUser) &&
       this.#fits('database', database, entry.maxClients ?? limits.maxClientsPerDatabase)
     if (!room) return false
-    this.#session.countIn()
     const credential = this.#credential
-    const choice = new PoolChoice(this.#host, { database, entry, user, userValue, credential })
+    const choice = this.#host.poolChoices.acquire({ database, entry, user, userValue, credential })
+    this.#session.countIn(choice)
     this.#host.records.identify(this.#session.slot, { user, database, credential })
     if (replication !== null) {
       this.#dedicate(choice, replication)
       return false
     }
     this.#choice = choice
-    if (choice.mode === 'session') this.#session.pin(PIN.sessionMode)
+    if (choice.mode === 'session') this.#session.settings.pin(PIN.sessionMode)
     return true
   }
 
@@ -163,7 +154,7 @@ export class Welcome implements PoolWaiter {
     const choice = this.#choice as PoolChoice
     const pool = choice.current()
     if (pool === null) {
-      this.#parts.deadlines.welcome()
+      this.#session.deadlines.welcome()
       this.#host.holdForRoute(this)
       return
     }
@@ -184,7 +175,7 @@ export class Welcome implements PoolWaiter {
   }
 
   #await(pool: ServerPool): void {
-    this.#parts.deadlines.welcome()
+    this.#session.deadlines.welcome()
     this.#awaited = pool
     pool.wait(this)
   }
@@ -196,7 +187,7 @@ export class Welcome implements PoolWaiter {
   #done(welcome: PoolWelcome, parameters: ParameterSet): void {
     const session = this.#session
     const choice = this.#choice as PoolChoice
-    this.#parts.seat.giveBack()
+    this.#session.seat.giveBack()
     if (session.state === 'closing') return
     this.#greet(welcome.reported, parameters)
     session.welcomed(choice, parameters)
@@ -209,7 +200,7 @@ export class Welcome implements PoolWaiter {
       this.#session.close('no primary', FATAL('57P03', 'the group has no primary at the moment'))
       return
     }
-    this.#session.pin(PIN.replication)
+    this.#session.settings.pin(PIN.replication)
     this.#open({ ...pool.target, startup: [['replication', replication], ...this.#request.settings] })
   }
 
@@ -222,8 +213,8 @@ export class Welcome implements PoolWaiter {
       this.#session.close('no console access', FATAL('42501', `user "${user}" may not use the admin console`, hint))
       return
     }
-    this.#parts.memory.flag('console')
-    this.#session.pin(PIN.console)
+    this.#session.memory.flag('console')
+    this.#session.settings.pin(PIN.console)
     const startup: [string, string][] = [
       ['switchyard.console', access],
       ['switchyard.client', String(this.#session.slot)],
@@ -260,7 +251,7 @@ export class Welcome implements PoolWaiter {
       )
     }
     const key = this.#host.randomBytes(this.#request.minor >= 2 ? KEY_BYTES.new : KEY_BYTES.old)
-    writeBackendKeyData(writer, this.#parts.memory.issueCancelKey(key), key)
+    writeBackendKeyData(writer, this.#session.memory.issueCancelKey(key), key)
     writeReady(writer, STATUS.idle)
     session.send(writer.bytes)
   }

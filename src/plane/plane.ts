@@ -3,6 +3,7 @@ import { ScramKeyCache } from '../auth/scram-key-cache.ts'
 import type { ClientHost, PlaneCounter } from '../client/client-host.ts'
 import { ClientSession } from '../client/client-session.ts'
 import { poolSettings } from '../client/pool-choice.ts'
+import { PoolChoices } from '../client/pool-choices.ts'
 import { type SessionRecord, SessionRecords } from '../client/session-records.ts'
 import type { BufferArena } from '../io/buffer-arena.ts'
 import { DeferredWork } from '../io/deferred.ts'
@@ -90,6 +91,7 @@ export class Plane implements ClientHost {
   readonly acceptedSettings: Map<string, ParameterSet> = new Map()
   readonly records: SessionRecords
   readonly poolSet: PoolSet
+  readonly poolChoices: PoolChoices = new PoolChoices(this)
   readonly listeners: ListenerSet
   readonly accounts: Accounts
   readonly sessions: ClientTable

@@ -10,6 +10,17 @@ export interface ServerCredential {
   readonly md5Hash: string | null
 }
 
+/** Whether a shard could tell the one from the other. */
+export function sameCredential(one: ServerCredential, other: ServerCredential): boolean {
+  return one.password === other.password && one.md5Hash === other.md5Hash && sameScram(one.scram, other.scram)
+}
+
+function sameScram(one: ScramCredential | null, other: ScramCredential | null): boolean {
+  if (one === null || other === null) return one === other
+  if (one.kind === 'password') return other.kind === 'password' && one.password === other.password
+  return other.kind === 'keys' && one.clientKey.equals(other.clientKey) && one.serverKey.equals(other.serverKey)
+}
+
 /** One kind of server connection: where to, as whom, into which database. */
 export interface ServerTarget {
   readonly shard: Shard

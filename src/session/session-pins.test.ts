@@ -4,14 +4,14 @@ import { PIN } from '../memory/client-slots.ts'
 import { SessionPins } from './session-pins.ts'
 
 const make = (...bits: readonly number[]): SessionPins => {
-  const pins = new SessionPins(() => {})
+  const pins = new SessionPins({ onPins: () => {} })
   for (const bit of bits) pins.add(bit)
   return pins
 }
 
 test('somebody is told of every change, and of nothing else', () => {
   const told: number[] = []
-  const pins = new SessionPins((bits) => told.push(bits))
+  const pins = new SessionPins({ onPins: (bits) => told.push(bits) })
   pins.add(PIN.listen)
   pins.add(PIN.listen)
   pins.add(PIN.load)

@@ -14,9 +14,14 @@ const REVIEWABLE =
 /** Pins by what may have changed settings that no question finds. */
 const OPAQUE = PIN.unknownFunction | PIN.undecidedStatement
 
+/** Is told why the session must keep its server connection, in PIN bits, whenever that changes. */
+export interface PinWatcher {
+  onPins(bits: number): void
+}
+
 /** Why a session must keep its server connection, as PIN bits, and what may end that. */
 export class SessionPins {
-  readonly #changed: (bits: number) => void
+  readonly #watcher: PinWatcher
   #bits = 0
   /** What was sent ends these, unless something has failed since. */
   #ending = 0
@@ -28,9 +33,8 @@ export class SessionPins {
   #isOpaque = false
   #isFreed = false
 
-  /** `changed` is told the reasons whenever they change. */
-  constructor(changed: (bits: number) => void) {
-    this.#changed = changed
+  constructor(watcher: PinWatcher) {
+    this.#watcher = watcher
   }
 
   get bits(): number {
@@ -134,6 +138,6 @@ export class SessionPins {
   #set(bits: number): void {
     if (bits === this.#bits) return
     this.#bits = bits
-    this.#changed(bits)
+    this.#watcher.onPins(bits)
   }
 }

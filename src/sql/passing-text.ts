@@ -1,4 +1,7 @@
-import { StatementFacts } from './statement-facts.ts'
+import { type Effects, FACT, StatementFacts } from './statement-facts.ts'
+
+/** What is not known yet of a text that streams: what it reads of sequences would have to be cleared away before. */
+export const UNSEEN: Effects = { pins: 0, flags: FACT.readsSequence, settings: [], values: [], channels: [] }
 
 const NOTHING = Buffer.alloc(0)
 /** Where what was kept and what has come are put together; grows to the largest of the latter. */
