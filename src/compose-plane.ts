@@ -259,7 +259,7 @@ function planeHooks(plane: Plane, keeper: KeeperLink, collector: IdleCollector):
     tick: (now) => {
       plane.record.set('turnedAt', now)
       plane.record.set('turns', turns)
-      plane.record.set('heapBytes', collector.tick(turns))
+      plane.record.set('heapBytes', collector.tick(turns, plane.record.get('clientsClosed')))
       plane.maintain()
     },
     fault: (error) => {

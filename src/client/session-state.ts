@@ -29,7 +29,9 @@ export type TransactionEnding = 'none' | 'rollback' | 'commit'
  */
 export class SessionState {
   readonly #registry: ParameterRegistry
-  readonly #pins: SessionPins
+  readonly #watcher: PinWatcher
+  /** Null: nothing has ever pinned it. */
+  #pins: SessionPins | null = null
   readonly #settings: SessionSettings
   /** Since it got its server connection it has sent nothing but BEGIN. */
   #onlyBegun = false
@@ -42,13 +44,13 @@ export class SessionState {
 
   constructor(registry: ParameterRegistry, watcher: PinWatcher) {
     this.#registry = registry
-    this.#pins = new SessionPins(watcher)
+    this.#watcher = watcher
     this.#settings = new SessionSettings(registry)
   }
 
   /** PIN bits. */
   get pins(): number {
-    return this.#pins.bits
+    return this.#pins?.bits ?? 0
   }
 
   /** Why the session could not go on without its server connection at this moment; PIN bits. */
@@ -98,19 +100,24 @@ export class SessionState {
   }
 
   pin(bits: number): void {
-    this.#pins.add(bits)
+    this.#needPins().add(bits)
+  }
+
+  #needPins(): SessionPins {
+    this.#pins ??= new SessionPins(this.#watcher)
+    return this.#pins
   }
 
   /** What pinned it is gone. */
   unpin(bits: number): void {
-    this.#pins.remove(bits)
+    this.#pins?.remove(bits)
   }
 
   /** The server connection is gone. `transactionLost`: the client believes in a transaction that it had there. */
   loseServer(transactionLost: boolean): void {
     this.#transactionLost = transactionLost
     this.#isRestoring = false
-    this.#pins.leave()
+    this.#pins?.leave()
     this.#settings.forget()
   }
 
@@ -123,7 +130,7 @@ export class SessionState {
    */
   preamble(server: ServerConnection, effects: Effects | null, serial: number, channels: string): string {
     this.#endsWith = 0
-    if (server.hidesSettingsOf === serial) this.#pins.becomeOpaque()
+    if (server.hidesSettingsOf === serial) this.#needPins().becomeOpaque()
     const { parameters } = this.#settings
     const hides = server.hidesSettingsOf !== 0 && server.hidesSettingsOf !== serial
     const fits = parameters === null || (parameters === server.parameters && !hides)
@@ -179,14 +186,14 @@ export class SessionState {
     const { flags, pins } = effects
     this.#onlyBegun &&= flags === FACT.begins
     if (server !== null && (flags & ENDS_TRANSACTION) !== 0) this.#end(flags, server.queue)
-    if ((flags & FACT.discardsSequences) !== 0) this.#pins.end(PIN.sequence)
-    if ((flags & FACT.discardsAll) !== 0) this.#pins.endAll()
+    if ((flags & FACT.discardsSequences) !== 0) this.#pins?.end(PIN.sequence)
+    if ((flags & FACT.discardsAll) !== 0) this.#pins?.endAll()
     if (pins !== 0) this.pin(pins)
     if ((flags & FACT.sets) !== 0) this.#settings.touch(effects, server)
     if ((flags & FACT.resetsAll) !== 0) this.#settings.touchAll(server, false)
     if ((flags & FACT.discardsAll) !== 0) this.#settings.touchAll(server, true)
     if ((flags & FACT.undoes) !== 0) this.#settings.undo()
-    if ((flags & FACT.frees) !== 0) this.#pins.free()
+    if ((flags & FACT.frees) !== 0) this.#pins?.free()
   }
 
   /** The same for a query that has been sent already. */
@@ -218,14 +225,14 @@ export class SessionState {
 
   /** Something failed: what was to be reset was not. */
   fail(): void {
-    this.#pins.fail()
+    this.#pins?.fail()
     this.#settings.undo()
   }
 
   /** Everything sent has been answered. `isIdle`: no transaction is open. Returns what the client has to be told. */
   settle(server: ServerConnection, isIdle: boolean): Restored {
     if (!isIdle) return NOTHING
-    this.#pins.settle()
+    this.#pins?.settle()
     return this.#settings.isUnsettled ? this.#settings.settle(server) : NOTHING
   }
 
@@ -238,27 +245,27 @@ export class SessionState {
 
   /** The server can tell whether the reasons why the session keeps it are gone. */
   get isReviewable(): boolean {
-    return this.#pins.isReviewable && this.parameters !== null
+    return this.#pins?.isReviewable === true && this.parameters !== null
   }
 
   /** Something was run on this server connection that may have changed settings which no question finds. */
   get isOpaque(): boolean {
-    return this.#pins.isOpaque
+    return this.#pins?.isOpaque === true
   }
 
   /** The server connection is given back. Returns `isOpaque`. */
   leave(): boolean {
-    return this.#pins.leave()
+    return this.#pins?.leave() === true
   }
 
   /** Something was run since the last time that may have ended the reason of a pin. */
   takeFreed(): boolean {
-    return this.#pins.takeFreed()
+    return this.#pins?.takeFreed() === true
   }
 
   /** What to ask the server to know whether it can be given back although something pinned the session. */
   review(scan: boolean): string {
-    this.#pins.review()
+    this.#needPins().review()
     return inquirySql(this.#settings.review(scan))
   }
 
@@ -266,11 +273,11 @@ export class SessionState {
   answer(rows: Rows | null, server: ServerConnection): Restored {
     const answer = this.#settings.answer(rows, server)
     if (answer === null) {
-      this.#pins.unanswered()
+      this.#needPins().unanswered()
       return NOTHING
     }
     // Somebody else looks after channels that others hear for the session.
-    this.#pins.answered(answer.pins, server.listens ? ~PIN.listen : ~0)
+    this.#needPins().answered(answer.pins, server.listens ? ~PIN.listen : ~0)
     return answer.restored
   }
 }

@@ -1,3 +1,4 @@
+import { returnFreeMemory } from '../io/free-memory.ts'
 import { dieWithParent } from '../io/process-limits.ts'
 import { cheapMonotonicClock } from '../util/monotonic-clock.ts'
 import { nodeHeap } from '../util/node-heap.ts'
@@ -32,7 +33,7 @@ export async function plane(parameters: readonly string[], context: PlaneContext
     pid: context.pid,
     clock: cheapMonotonicClock(),
     useRing: context.environment.SWITCHYARD_IO_URING !== 'off',
-    heap: nodeHeap(),
+    heap: nodeHeap(returnFreeMemory),
     onActive: () => context.setTitle(`switchyard: plane ${index}`),
   })
 }

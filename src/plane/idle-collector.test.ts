@@ -30,23 +30,23 @@ test('much garbage is collected in a quiet second, and what is left is told', ()
   const collector = new IdleCollector(heap)
   heap.used = 14 * MB
   heap.live = 11 * MB
-  assert.deepEqual([collector.tick(49), heap.collections], [11 * MB, 1])
+  assert.deepEqual([collector.tick(49, 0), heap.collections], [11 * MB, 1])
 })
 
 test('little garbage is not worth a pause', () => {
   const heap = new TestHeap(10 * MB)
   const collector = new IdleCollector(heap)
   heap.used = 14 * MB - 1
-  assert.deepEqual([collector.tick(0), heap.collections], [14 * MB - 1, 0])
+  assert.deepEqual([collector.tick(0, 0), heap.collections], [14 * MB - 1, 0])
 })
 
 test('nothing is collected while there is work; quiet is counted from the second before', () => {
   const heap = new TestHeap(10 * MB)
   const collector = new IdleCollector(heap)
   heap.used = 100 * MB
-  assert.deepEqual([collector.tick(50), heap.collections], [100 * MB, 0])
-  assert.deepEqual([collector.tick(100), heap.collections], [100 * MB, 0])
-  collector.tick(149)
+  assert.deepEqual([collector.tick(50, 0), heap.collections], [100 * MB, 0])
+  assert.deepEqual([collector.tick(100, 0), heap.collections], [100 * MB, 0])
+  collector.tick(149, 0)
   assert.equal(heap.collections, 1)
 })
 
@@ -55,12 +55,12 @@ test('what a collection leaves is no garbage: the next one waits for more', () =
   const collector = new IdleCollector(heap)
   heap.used = 30 * MB
   heap.live = 20 * MB
-  collector.tick(0)
+  collector.tick(0, 0)
   heap.used = 23 * MB
-  collector.tick(0)
+  collector.tick(0, 0)
   assert.equal(heap.collections, 1)
   heap.used = 24 * MB
-  collector.tick(0)
+  collector.tick(0, 0)
   assert.equal(heap.collections, 2)
 })
 
@@ -69,7 +69,16 @@ test('a heap that has shrunk by itself is measured from there', () => {
   const collector = new IdleCollector(heap)
   heap.used = 10 * MB
   heap.live = 10 * MB
-  collector.tick(0)
+  collector.tick(0, 0)
   heap.used = 15 * MB
-  assert.deepEqual([collector.tick(0), heap.collections], [10 * MB, 1])
+  assert.deepEqual([collector.tick(0, 0), heap.collections], [10 * MB, 1])
+})
+
+test('many closed clients are garbage that the heap does not grow by', () => {
+  const heap = new TestHeap(30 * MB)
+  const collector = new IdleCollector(heap)
+  heap.live = 10 * MB
+  assert.deepEqual([collector.tick(0, 2047), heap.collections], [30 * MB, 0])
+  assert.deepEqual([collector.tick(0, 2048), heap.collections], [10 * MB, 1])
+  assert.deepEqual([collector.tick(0, 4095), heap.collections], [10 * MB, 1])
 })

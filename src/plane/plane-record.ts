@@ -25,12 +25,15 @@ export class PlaneRecord {
     this.#region.i32[this.#i + PLANE[field]] = value
   }
 
+  get(field: keyof typeof PLANE_F64): number {
+    return this.#region.f64[this.#f + PLANE_F64[field]] ?? 0
+  }
+
   set(field: keyof typeof PLANE_F64, value: number): void {
     this.#region.f64[this.#f + PLANE_F64[field]] = value
   }
 
   add(field: keyof typeof PLANE_F64): void {
-    const at = this.#f + PLANE_F64[field]
-    this.#region.f64[at] = (this.#region.f64[at] ?? 0) + 1
+    this.set(field, this.get(field) + 1)
   }
 }

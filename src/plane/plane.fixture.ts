@@ -23,9 +23,11 @@ import { TimerWheel } from '../util/timer-wheel.ts'
 import { NO_VALUES } from './no-values.ts'
 import { Plane } from './plane.ts'
 
+/** Client slots for those who may log in when the others are taken. */
+const RESERVED_SLOTS = 4
 const GEOMETRY = {
   clientSlots: 16,
-  ordinaryClientSlots: 12,
+  ordinaryClientSlots: 16 - RESERVED_SLOTS,
   serverSlots: 16,
   poolRecords: 8,
   planes: 1,
@@ -122,12 +124,13 @@ export class TestPlane {
   readonly #timers = new TimerWheel(1000)
   readonly #clients: TestClient[] = []
 
-  constructor(timeouts: Partial<TimeoutValues>, poolSize: number) {
-    const { totalBytes, arenas } = regionsOf(GEOMETRY)
+  constructor(timeouts: Partial<TimeoutValues>, poolSize: number, clientSlots: number = GEOMETRY.clientSlots) {
+    const geometry = { ...GEOMETRY, clientSlots, ordinaryClientSlots: clientSlots - RESERVED_SLOTS }
+    const { totalBytes, arenas } = regionsOf(geometry)
     const file = createMemoryFile('test', totalBytes)
     const mapping = new SharedMapping(file, totalBytes)
     file.close()
-    this.shared = formatSharedState(mapping.memory, GEOMETRY, 0)
+    this.shared = formatSharedState(mapping.memory, geometry, 0)
     const readBytes = READ_HEADROOM + READ_BYTES
     const storeAt = arenas + 4 * readBytes
     const buffersAt = storeAt + STORE_BYTES
@@ -145,7 +148,7 @@ export class TestPlane {
       reads: new ReadBuffers(reads, sends),
       sends,
       store: new ValueStore(mapping.window(storeAt, STORE_BYTES).bytes),
-      values: testPlaneValues(this.shard, timeouts, poolSize),
+      values: testPlaneValues(this.shard, timeouts, poolSize, clientSlots - RESERVED_SLOTS),
       randomBytes: (count) => Buffer.alloc(count, 5),
       tell: (event) => this.events.push(event) > 0,
       gone: ({ slot }) => this.gone.push(slot),
@@ -195,11 +198,16 @@ export class TestPlane {
 }
 
 /** Everybody is trusted, and every database is in the group of one shard. */
-export function testPlaneValues(shard: TestShard, timeouts: Partial<TimeoutValues>, poolSize: number): PlaneValues {
+export function testPlaneValues(
+  shard: TestShard,
+  timeouts: Partial<TimeoutValues>,
+  poolSize: number,
+  maxClients: number = GEOMETRY.ordinaryClientSlots,
+): PlaneValues {
   return {
     ...NO_VALUES,
     version: 1,
-    limits: { ...NO_VALUES.limits, maxClients: 12, preparedStatements: 10, notificationBytes: 10_000 },
+    limits: { ...NO_VALUES.limits, maxClients, preparedStatements: 10, notificationBytes: 10_000 },
     timeouts: { ...NO_VALUES.timeouts, ...timeouts },
     pool: { ...NO_VALUES.pool, size: poolSize },
     databases: [{ ...TEST_DATABASE, name: '*' }],
@@ -208,8 +216,13 @@ export function testPlaneValues(shard: TestShard, timeouts: Partial<TimeoutValue
   }
 }
 
-export function openPlane(t: TestContext, timeouts: Partial<TimeoutValues> = {}, poolSize = 2): TestPlane {
-  const plane = new TestPlane(timeouts, poolSize)
+export function openPlane(
+  t: TestContext,
+  timeouts: Partial<TimeoutValues> = {},
+  poolSize = 2,
+  clientSlots: number = GEOMETRY.clientSlots,
+): TestPlane {
+  const plane = new TestPlane(timeouts, poolSize, clientSlots)
   t.after(() => plane.close())
   return plane
 }
