@@ -3,6 +3,7 @@ import { join } from 'node:path'
 import { ConsoleServer } from './admin/console/console-server.ts'
 import { HttpServer } from './admin/http/http-server.ts'
 import type { RouterControl } from './admin/router-control.ts'
+import { clientGeneration } from './admin/slot-id.ts'
 import { StatsSampler } from './admin/stats/stats-sampler.ts'
 import { configWarnings } from './config/config-warnings.ts'
 import type { Environment } from './config/environment.ts'
@@ -17,13 +18,16 @@ import { ShardIds } from './control/monitor/shard-ids.ts'
 import { PlaneLink } from './control/plane-link/plane-link.ts'
 import { PlaneLoggers } from './control/plane-loggers.ts'
 import { VerifierCache } from './control/policy/verifier-cache.ts'
+import { type KeptClient, PreservationLedger } from './control/preservation-ledger.ts'
 import { knownShards, lastVersions, pausedDatabases } from './control/recovered-state.ts'
 import { Router } from './control/router.ts'
 import { openShardSource, type ShardSource } from './control/shard-source.ts'
+import type { UpgradeLine } from './control/upgrade-line.ts'
 import { hostPort } from './control/welcome.ts'
 import { OwnedFd } from './io/owned-fd.ts'
 import { SharedMapping } from './io/shared-memory.ts'
 import { createLogger, type Logger } from './log.ts'
+import { readClient } from './memory/client-slots.ts'
 import type { KeeperOrder, StopMode } from './memory/keeper-control-protocol.ts'
 import { PAGE_BYTES, regionsOf } from './memory/layout.ts'
 import { openSharedState, readGeometry, type SharedState } from './memory/shared-state.ts'
@@ -39,6 +43,7 @@ export interface ControlOptions {
   readonly logDestination: number
   /** The console asks for a shutdown; `stop` follows if the keeper agrees. */
   readonly requestStop: (mode: StopMode, reason: string) => void
+  readonly upgrades: UpgradeLine
 }
 
 /** A control process that serves. */
@@ -49,6 +54,8 @@ export interface Control {
   readonly log: Logger
   /** Once clients are drained: closes everything in the reverse order of the start, planes included. */
   close(keepShards: boolean): Promise<void>
+  /** Closes what a successor has to open, and leaves the rest as it is. */
+  leave(): Promise<void>
 }
 
 const PLANES_EXIT_MS = 1_000
@@ -66,7 +73,8 @@ export async function composeControl(options: ControlOptions, signal: AbortSigna
   const { log } = logs
   const memory = openMemory(options.memoryFd)
   const last = lastVersions(memory)
-  const { monitor, accounts, link } = composeWatch(options, logs, memory, last.topology + 1)
+  const preservation = new PreservationLedger((slot, generation) => whoIs(memory, slot, generation))
+  const { monitor, accounts, link } = composeWatch(options, logs, { memory, preservation }, last.topology + 1)
   // Before all that takes time: planes that know us do not have to dial again and again.
   await link.listen(join(order.runDirectory, 'control.sock'))
   const { configFile, dataDirectory } = order
@@ -90,6 +98,8 @@ export async function composeControl(options: ControlOptions, signal: AbortSigna
     accounts,
     onLogLevel: logs.setLevel,
     requestStop: options.requestStop,
+    upgrades: options.upgrades,
+    preservation,
     log,
   })
   if (order.first) await router.start([], FIRST_PROBES_MS)
@@ -108,6 +118,10 @@ export async function composeControl(options: ControlOptions, signal: AbortSigna
       await accounts.close()
       await source.end(keepShards)
     },
+    async leave() {
+      await admin.close()
+      await source.end(true)
+    },
   }
 }
 
@@ -117,8 +131,19 @@ interface Watch {
   readonly link: PlaneLink
 }
 
+/** What was and is, as far as control knows. */
+interface Seen {
+  readonly memory: SharedState
+  readonly preservation: PreservationLedger
+}
+
 /** What looks at shards and talks to planes: each of the three needs the others. */
-function composeWatch({ order }: ControlOptions, logs: Logs, memory: SharedState, firstVersion: number): Watch {
+function composeWatch(
+  { order }: ControlOptions,
+  logs: Logs,
+  { memory, preservation }: Seen,
+  firstVersion: number,
+): Watch {
   const { log } = logs
   const monitor: Monitor = new Monitor({
     ids: new ShardIds(order.first ? [] : knownShards(memory)),
@@ -139,6 +164,7 @@ function composeWatch({ order }: ControlOptions, logs: Logs, memory: SharedState
     // What comes of it shows at the next login.
     onAccountRefused: (user, database) => void accounts.refresh(user, database),
     onSuspect: (shard, reason) => monitor.doubt(shard, reason),
+    onPreserved: (event) => preservation.add(event),
     onLog: (plane, pid, event) => logs.planes.write(plane, pid, event),
     log,
   })
@@ -170,6 +196,14 @@ function openMemory(fd: number): SharedState {
   const owned = new OwnedFd(fd)
   const { totalBytes } = regionsOf(readGeometry(new SharedMapping(owned, PAGE_BYTES).memory))
   return openSharedState(new SharedMapping(owned, totalBytes).memory)
+}
+
+/** For the preservation report; null when the slot is not this client's any more. */
+function whoIs({ clients }: SharedState, slot: number, generation: number): KeptClient | null {
+  const client = readClient(clients, slot)
+  if (client === null || clientGeneration(clients, slot) !== generation) return null
+  const { user, database, applicationName, address, remotePort } = client
+  return { slot, generation, user, database, applicationName, address, remotePort }
 }
 
 interface Administration {

@@ -10,6 +10,7 @@ import { READ_BUFFERS, ReadBuffers } from './io/read-buffers.ts'
 import { SendBatch } from './io/send-batch.ts'
 import { SharedMapping } from './io/shared-memory.ts'
 import { SubmissionRing } from './io/submission-ring.ts'
+import type { PlaneEvent } from './memory/control-protocol.ts'
 import { encodePlaneMessage, MAX_PACKET_BYTES } from './memory/keeper-protocol.ts'
 import { valueStoreBytes } from './memory/layout.ts'
 import { PLANE } from './memory/plane-records.ts'
@@ -23,7 +24,12 @@ import { KeeperLink } from './plane/keeper-link.ts'
 import { NO_VALUES } from './plane/no-values.ts'
 import { Plane } from './plane/plane.ts'
 import { Reactor, type ReactorHooks } from './plane/reactor.ts'
-import type { LogFields } from './server/server-host.ts'
+import {
+  type Predecessor,
+  renewPlaneRecord,
+  TakeOverReport,
+  type TakeOverReportHost,
+} from './plane/take-over-report.ts'
 import { TimerWheel } from './util/timer-wheel.ts'
 
 export interface PlaneOptions {
@@ -124,7 +130,7 @@ function serve(options: PlaneOptions, { memory, ring, poller, channelFd, channel
     drop: (server) => keeper.drop(server),
   })
   const inProgress = plane.progress[0] ?? 0
-  introduce(plane, shared, options)
+  const predecessor = introduce(plane, shared, options)
   const keeper: KeeperLink = new KeeperLink(poller, channel, channelFd, {
     onNewClient: (client, fd) => plane.accept(client, fd),
     onKeptClient: (client, fd) => adoption.addClient(client, fd),
@@ -138,15 +144,14 @@ function serve(options: PlaneOptions, { memory, ring, poller, channelFd, channel
     onKeeperGone: () => reactor.stop(),
   })
   const adoption = new Adoption(plane, keeper, inProgress)
+  const takeOver = new TakeOverReport(reportHost(plane, shared, (event) => control.send(event)))
   let report: AdoptionReport | null = null
   const control: ControlLink = dialControl(plane, options, {
     ready: () => {
       plane.log('info', `sends leave ${ring.description}`, { plane: planeIndex })
-      if (report !== null && report.clients > 0) {
-        const level = report.kept < report.clients ? 'warn' : 'info'
-        plane.log(level, 'took over the clients of the plane before this one', fieldsOf(report))
-      }
       for (const { client, fd, record } of adoption.takeAdopted()) plane.adopt(client, fd, record)
+      plane.now = clock()
+      if (predecessor !== null && report !== null) takeOver.send(predecessor, report.outcomes)
       keeper.ready()
     },
     exit: () => reactor.stop(),
@@ -160,9 +165,16 @@ function serve(options: PlaneOptions, { memory, ring, poller, channelFd, channel
   reactor.run()
 }
 
-function fieldsOf({ reasons, ...counts }: AdoptionReport): LogFields {
-  const listed = Object.entries(reasons).map(([reason, clients]) => `${reason}: ${clients}`)
-  return { ...counts, reason: listed.join(', ') }
+function reportHost(plane: Plane, { planes }: SharedState, tell: (event: PlaneEvent) => void): TakeOverReportHost {
+  return {
+    get now() {
+      return plane.now
+    },
+    timers: plane.timers,
+    planes,
+    planeIndex: plane.planeIndex,
+    tell,
+  }
 }
 
 interface PlaneRing {
@@ -202,14 +214,19 @@ function mapMemory({ memoryFd, planeIndex }: PlaneOptions): PlaneMemory {
   }
 }
 
-/** Says in the shared memory who this is. */
-function introduce(plane: Plane, { planes }: SharedState, { planeIndex, pid, generation, clock }: PlaneOptions): void {
+/** Says in the shared memory who this is; returns whom it follows. */
+function introduce(
+  plane: Plane,
+  { planes }: SharedState,
+  { planeIndex, pid, generation, clock }: PlaneOptions,
+): Predecessor | null {
   const record = planeIndex * (planes.recordBytes >> 2)
-  planes.clear(planeIndex)
+  const predecessor = renewPlaneRecord(planes, planeIndex)
   planes.i32[record + PLANE.pid] = pid
   planes.i32[record + PLANE.generation] = generation
   plane.now = clock()
   plane.record.set('startedAt', plane.now)
+  return predecessor
 }
 
 /** `ready` is called once, when there are values to serve clients by. */

@@ -26,6 +26,10 @@ async function run(name: string, rest: readonly string[]): Promise<number> {
     // Without waiting for sockets that others may keep open.
     process.exit(code)
   }
+  if (name === 'upgrade-check') {
+    const { upgradeCheck } = await import('./commands/upgrade-check.ts')
+    return upgradeCheck(rest[0] ?? null, process.env, (text) => process.stdout.write(text))
+  }
   // The keeper lives long and allocates little; V8 would let its young generation grow by megabytes for nothing.
   if (name === 'start') setFlagsFromString('--semi-space-growth-factor=1')
   const { runCommandLine } = await import('./commands/command-line.ts')
@@ -43,7 +47,7 @@ async function run(name: string, rest: readonly string[]): Promise<number> {
 
 function childContext() {
   // Signals are for the keeper: it ends its children in order. A service manager may send them to all processes.
-  for (const signal of ['SIGTERM', 'SIGINT', 'SIGHUP'] as const) process.on(signal, () => {})
+  for (const signal of ['SIGTERM', 'SIGINT', 'SIGHUP', 'SIGUSR2'] as const) process.on(signal, () => {})
   // Whoever started the router may read only its first lines.
   for (const stream of [process.stdout, process.stderr]) stream.on('error', () => {})
   return {

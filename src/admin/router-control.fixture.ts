@@ -10,7 +10,15 @@ import type { Shard, Topology } from '../shard/topology.ts'
 import type { ReportContext, ShowCommand } from './console/command.ts'
 import type { Value } from './console/table.ts'
 import { testDatabase, testShard, testUser, testValues } from './plane-values.fixture.ts'
-import type { Pauses, ReloadReport, RouterControl, Setting, ShardHealth, ShutdownMode } from './router-control.ts'
+import type {
+  Pauses,
+  PreservationEntry,
+  ReloadReport,
+  RouterControl,
+  Setting,
+  ShardHealth,
+  ShutdownMode,
+} from './router-control.ts'
 import { StatsSampler } from './stats/stats-sampler.ts'
 
 /** For tests: real shared memory that nobody but the test writes, a clock it sets, and a record of the commands given. */
@@ -27,6 +35,8 @@ export class TestRouter implements RouterControl {
   paused: Pauses = { all: false, databases: [] }
   settingRows: Setting[] = [{ key: 'pool.size', value: '30', default: '20', changeable: true }]
   troubleList: string[] = []
+  preserved: PreservationEntry[] = []
+  upgradeText = ''
   /** What the next commands do instead of succeeding at once. */
   outcome: () => Promise<void> = async () => undefined
   reloadOutcome: () => Promise<ReloadReport> = async () => ({ applied: [], needsRestart: [] })
@@ -95,6 +105,19 @@ export class TestRouter implements RouterControl {
   reload(): Promise<ReloadReport> {
     this.calls.push('reload')
     return this.reloadOutcome()
+  }
+
+  preservation(): readonly PreservationEntry[] {
+    return this.preserved
+  }
+
+  upgradeStatus(): string {
+    return this.upgradeText
+  }
+
+  async upgrade(program: string | null): Promise<string> {
+    await this.#call(`upgrade ${program}`)
+    return 'It has begun.'
   }
 
   shutdown(mode: ShutdownMode): void {

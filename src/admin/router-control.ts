@@ -1,3 +1,4 @@
+import type { DroppedClient, PreservationSummary } from '../memory/preservation.ts'
 import type { SharedState } from '../memory/shared-state.ts'
 import type { PlaneValues } from '../shard/plane-values.ts'
 import type { Topology } from '../shard/topology.ts'
@@ -20,6 +21,21 @@ export interface ShardHealth {
   readonly reason: string
   /** Monotonic milliseconds of the last finished probe; 0 = never. */
   readonly probedAt: number
+}
+
+/** Who a client was. */
+type ClientName = Omit<DroppedClient, 'reason' | 'told'>
+
+/** What became of one client. */
+export type PreservedClient =
+  | (ClientName & { readonly kept: true })
+  | (ClientName & { readonly kept: false; readonly reason: string; readonly told: boolean })
+
+/** What became of the clients of a plane when it was upgraded, or crashed. */
+export interface PreservationEntry extends PreservationSummary {
+  readonly id: number
+  /** Who they were; only of the last events. */
+  readonly clients: readonly PreservedClient[]
 }
 
 /** What PAUSE and KILL hold back at this moment. */
@@ -82,6 +98,15 @@ export interface RouterControl {
   killClient(slot: number, generation: number): Promise<void>
   /** Reads the configuration again. A mistake in it rejects with ConfigError and changes nothing. */
   reload(): Promise<ReloadReport>
+  /** Newest first. */
+  preservation(): readonly PreservationEntry[]
+  /** How the upgrade goes that is under way, or how the last one went; '' when there was none. */
+  upgradeStatus(): string
+  /**
+   * Has everything taken over by the program at this path (null: what the router was started from, as it is on disk now).
+   * Settles with a sentence for the operator when that has begun; rejects with 55000 when nothing has happened, and why.
+   */
+  upgrade(program: string | null): Promise<string>
   /** Returns at once and begins on a later turn of the event loop, so that the answer to the console can leave first. */
   shutdown(mode: ShutdownMode): void
 }

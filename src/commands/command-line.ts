@@ -26,6 +26,17 @@ export async function runCommandLine(argv: readonly string[], context: CommandCo
       exitCode = await start({ config: config ?? null, data: data ?? null, keepShards }, context)
     })
   program
+    .command('upgrade')
+    .description('have a running router taken over by the version that is on disk now, while clients stay connected')
+    .option('-c, --config <file>', 'configuration file of the router')
+    .option('-d, --data <directory>', 'data directory of the router (default: .switchyard; overrides SWITCHYARD_DATA)')
+    .option('--to <path>', 'another program: the bin/switchyard.js of an installed version, an older one to roll back')
+    .action(async ({ config, data, to }: { config?: string; data?: string; to?: string }) => {
+      const { upgrade } = await import('./upgrade.ts')
+      const flags = { config: config ?? null, data: data ?? null, to: to ?? null }
+      exitCode = await upgrade(flags, context.environment, context.write)
+    })
+  program
     .command('check-config <file>')
     .description('say what a configuration file means, or what is wrong with it')
     .action(async (file: string) => {

@@ -3,9 +3,10 @@ import type { Environment } from '../config/environment.ts'
 import { untilAnswering } from '../control/answering-check.ts'
 import { KeeperLine } from '../control/keeper-line.ts'
 import { LocalClusterError } from '../control/scaling/drivers/local/local-cluster-error.ts'
+import { UpgradeLine } from '../control/upgrade-line.ts'
 import { welcomeText } from '../control/welcome.ts'
 import { ConfigError } from '../errors.ts'
-import type { KeeperOrder, StopMode } from '../memory/keeper-control-protocol.ts'
+import type { StandingOrder, StartOrder, StopMode } from '../memory/keeper-control-protocol.ts'
 import { monotonicMs } from '../util/monotonic-clock.ts'
 import { VERSION } from '../version.ts'
 
@@ -29,8 +30,6 @@ export interface ControlContext {
   readonly exit: (code: number) => never
 }
 
-type StartOrder = Extract<KeeperOrder, { op: 'start' }>
-
 /** `switchyard control`, started by the keeper only: does what it orders until it orders the end. Returns an exit code. */
 export function control(context: ControlContext): Promise<number> {
   context.setTitle('switchyard: control')
@@ -39,8 +38,7 @@ export function control(context: ControlContext): Promise<number> {
     const line: KeeperLine = new KeeperLine(CHANNEL_FD, {
       onOrder: (order) => {
         if (order.op === 'start') life = new ControlLife(context, order, line, resolve)
-        else if (order.op === 'reload') life?.reload()
-        else life?.stop(order.mode, order.reason)
+        else life?.obey(order)
       },
       // The keeper died. Servers of our own run on, for the next start to find.
       onLost: () => context.exit(1),
@@ -62,6 +60,7 @@ class ControlLife {
   readonly #finish: (code: number) => void
   readonly #abort = new AbortController()
   readonly #started: Promise<Control | null>
+  readonly #upgrades: UpgradeLine
   #isStopping = false
   #isClosing = false
 
@@ -70,10 +69,43 @@ class ControlLife {
     this.#order = order
     this.#line = line
     this.#finish = finish
+    this.#upgrades = new UpgradeLine((report) => line.report(report), order.upgradeStatus)
     this.#started = this.#start()
   }
 
-  reload(): void {
+  obey(order: StandingOrder): void {
+    switch (order.op) {
+      case 'reload':
+        this.#reload()
+        return
+      case 'stop':
+        this.#stop(order.mode, order.reason)
+        return
+      case 'leave':
+        this.#leave()
+        return
+      case 'upgrade-answer':
+        this.#upgrades.answer(order.id, order.refused)
+        return
+      case 'upgrade-status':
+        this.#upgrades.status = order.text
+    }
+  }
+
+  /** Planes go on with what they have, local servers run on: a successor takes it from there. */
+  #leave(): void {
+    this.#isStopping = true
+    this.#abort.abort(new Error('a successor waits'))
+    // On a later turn of the event loop, so that the answer to a console that wanted this can go first.
+    setImmediate(() => {
+      void this.#started.then(async (running) => {
+        await running?.leave()
+        this.#finish(0)
+      })
+    })
+  }
+
+  #reload(): void {
     void this.#started.then(async (running) => {
       if (running === null || this.#isStopping) return
       try {
@@ -85,7 +117,7 @@ class ControlLife {
     })
   }
 
-  stop(mode: StopMode, reason: string): void {
+  #stop(mode: StopMode, reason: string): void {
     const isFirst = !this.#isStopping
     this.#isStopping = true
     this.#abort.abort(new Error(reason))
@@ -120,6 +152,7 @@ class ControlLife {
           pid,
           logDestination,
           requestStop: (mode, reason) => this.#line.report({ op: 'stop-please', mode, reason }),
+          upgrades: this.#upgrades,
         },
         this.#abort.signal,
       )

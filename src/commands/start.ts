@@ -1,5 +1,5 @@
 import { closeSync, openSync } from 'node:fs'
-import { resolve } from 'node:path'
+import { join, resolve } from 'node:path'
 import type { Environment } from '../config/environment.ts'
 import { loadConfig } from '../config/load-config.ts'
 import { localConfig } from '../control/local-settings.ts'
@@ -8,8 +8,11 @@ import { planCapacity } from '../keeper/capacity.ts'
 import { openClientListeners } from '../keeper/client-listeners.ts'
 import { claimDataDirectory, type DataDirectory } from '../keeper/data-directory.ts'
 import { Keeper } from '../keeper/keeper.ts'
+import { OperatorSocket } from '../keeper/operator-socket.ts'
+import type { Program } from '../keeper/program.ts'
 import { createLogger } from '../log.ts'
 import type { ListeningPlace } from '../memory/keeper-control-protocol.ts'
+import { KEEPER_SOCKET } from '../memory/upgrade-protocol.ts'
 import { monotonicMs, wallClockOffsetMs } from '../util/monotonic-clock.ts'
 import { requireFreeHttpPort } from './http-port.ts'
 
@@ -26,7 +29,7 @@ export interface StartContext {
   readonly self: readonly [string, ...string[]]
   readonly pid: number
   readonly architecture: string
-  readonly onSignal: (signal: 'SIGTERM' | 'SIGINT' | 'SIGHUP', handler: () => void) => void
+  readonly onSignal: (signal: 'SIGTERM' | 'SIGINT' | 'SIGHUP' | 'SIGUSR2', handler: () => void) => void
   readonly setTitle: (title: string) => void
   /** File descriptor of the log. */
   readonly logDestination: number
@@ -64,8 +67,14 @@ export async function start(flags: StartFlags, context: StartContext): Promise<n
       const places = listeners.map(({ place }) => place)
       const keeper = new Keeper({ ...keeperOptions(flags, context, directory, places), geometry, listeners, log })
       listenToSignals(keeper, context)
-      keeper.start()
-      return await keeper.finished
+      const operators = new OperatorSocket((program, listener) => keeper.upgrade(program, listener))
+      await operators.listen(join(directory.runDirectory, KEEPER_SOCKET))
+      try {
+        keeper.start()
+        return await keeper.finished
+      } finally {
+        operators.close()
+      }
     } finally {
       for (const listener of listeners) listener.close()
     }
@@ -82,7 +91,6 @@ function keeperOptions(
 ) {
   const startedAt = monotonicMs()
   const { path: dataDirectory, runDirectory } = directory
-  const [program, ...parameters] = self
   // Flags for node in the planes: profilers, mostly.
   const moreFlags = (environment.SWITCHYARD_NODE_OPTIONS ?? '').split(' ').filter((flag) => flag !== '')
   const planeFlags = [PLANE_YOUNG_GENERATION, ...moreFlags]
@@ -93,19 +101,12 @@ function keeperOptions(
     environment: { ...environment, SWITCHYARD_DATA: dataDirectory },
     now: monotonicMs,
     wallClockOffset: wallClockOffsetMs(),
-    controlCommand: [program, ...parameters, 'control'] as const,
-    planeCommand: (index: number, generation: number) =>
-      [
-        program,
-        ...planeFlags,
-        ...parameters,
-        'plane',
-        String(index),
-        String(generation),
-        runDirectory,
-        keeper,
-      ] as const,
-    startOrder: (first: boolean) =>
+    program: self,
+    controlCommand: (program: Program) => [...program, 'control'] as const,
+    checkCommand: (program: Program) => [...program, 'upgrade-check', ...(config === null ? [] : [config])] as const,
+    planeCommand: ([node, ...script]: Program, index: number, generation: number) =>
+      [node, ...planeFlags, ...script, 'plane', String(index), String(generation), runDirectory, keeper] as const,
+    startOrder: (first: boolean, upgradeStatus: string) =>
       ({
         op: 'start',
         configFile: config,
@@ -115,6 +116,7 @@ function keeperOptions(
         listening,
         startedAt,
         first,
+        upgradeStatus,
       }) as const,
   }
 }
@@ -137,6 +139,8 @@ function listenToSignals(keeper: Keeper, { onSignal }: StartContext): void {
   const hadTerminal = hasTerminal()
   onSignal('SIGTERM', () => stop('SIGTERM'))
   onSignal('SIGINT', () => stop('SIGINT'))
+  // What comes of it is in the log.
+  onSignal('SIGUSR2', () => void keeper.upgrade(null))
   onSignal('SIGHUP', () => {
     if (hadTerminal && !hasTerminal()) stop('the terminal was closed')
     else keeper.reload()

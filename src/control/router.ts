@@ -16,6 +16,8 @@ import { topologyTroubles } from './monitor/topology-troubles.ts'
 import type { PlaneLink } from './plane-link/plane-link.ts'
 import { compilePlaneValues } from './policy/plane-values.ts'
 import type { VerifierCache } from './policy/verifier-cache.ts'
+import type { PreservationLedger } from './preservation-ledger.ts'
+import type { UpgradeLine } from './upgrade-line.ts'
 
 export interface RouterOptions {
   readonly version: string
@@ -35,6 +37,8 @@ export interface RouterOptions {
   readonly accounts: AccountFinder
   readonly onLogLevel: (level: string) => void
   readonly requestStop: (mode: StopMode, reason: string) => void
+  readonly upgrades: UpgradeLine
+  readonly preservation: PreservationLedger
   readonly log: Logger
 }
 
@@ -100,6 +104,18 @@ export class Router {
 
   troubles(): readonly string[] {
     return [...this.#options.link.troubles(), ...topologyTroubles(this.topology())]
+  }
+
+  preservation() {
+    return this.#options.preservation.entries
+  }
+
+  upgradeStatus(): string {
+    return this.#options.upgrades.status
+  }
+
+  upgrade(program: string | null): Promise<string> {
+    return this.#options.upgrades.begin(program)
   }
 
   async pause(database: string | null): Promise<void> {

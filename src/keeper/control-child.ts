@@ -2,11 +2,15 @@ import { type ChildProcess, spawn } from 'node:child_process'
 import type { Duplex } from 'node:stream'
 import type { Logger } from '../log.ts'
 import { type ControlReport, encodeLine, type KeeperOrder, LineDecoder } from '../memory/keeper-control-protocol.ts'
+import { ChangeWatch } from './change-watch.ts'
+import type { Replacement } from './plane-replacement.ts'
+import type { Program } from './program.ts'
 import { SupervisedChild } from './supervised-child.ts'
 
 export interface ControlChildOptions {
+  readonly program: Program
   /** Program and arguments of a control process. */
-  readonly command: readonly [string, ...string[]]
+  readonly command: (program: Program) => readonly [string, ...string[]]
   readonly environment: NodeJS.ProcessEnv
   readonly memoryFd: number
   /** The first line for each life. */
@@ -19,15 +23,23 @@ export interface ControlChildOptions {
   readonly now: () => number
 }
 
+/** What control needs to close its doors. */
+const LEAVE_MS = 3_000
+/** It reads its configuration and probes shards in a fraction of this. */
+const START_MS = 30_000
+
 /** The control process and the lines to and from it. Planes go on without it, so its deaths only delay orders. */
 export class ControlChild {
   readonly #options: ControlChildOptions
   readonly #child: SupervisedChild
+  readonly #watch = new ChangeWatch()
+  #program: Program
   #channel: Duplex | null = null
   #lives = 0
 
   constructor(options: ControlChildOptions) {
     this.#options = options
+    this.#program = options.program
     this.#child = new SupervisedChild({
       name: 'control',
       log: options.log,
@@ -40,6 +52,7 @@ export class ControlChild {
         },
         gaveUp: options.onGaveUp,
         ended: options.onEnded,
+        changed: () => this.#watch.changed(),
       },
     })
   }
@@ -63,6 +76,34 @@ export class ControlChild {
     return true
   }
 
+  /**
+   * Its work is given to a process of `program`. Planes and clients do not notice; console and HTTP are closed in between. When
+   * that one does not come up, one of the program of before does.
+   */
+  async replace(program: Program): Promise<Replacement> {
+    const before = this.#program
+    const state = () => this.#child.state
+    const refused = (reason: string): Replacement => ({
+      replaced: false,
+      reason: `control was not replaced: ${reason}`,
+    })
+    if (state() !== 'running') return refused(`it is ${state()}.`)
+    this.#program = program
+    this.send({ op: 'leave' })
+    this.#child.release()
+    if (!(await this.#watch.until(() => state() !== 'releasing', LEAVE_MS))) this.kill()
+    const outcome = () => state() === 'running' || state() === 'waiting' || state() === 'ended'
+    await this.#watch.until(() => state() !== 'releasing', LEAVE_MS)
+    await this.#watch.until(outcome, START_MS)
+    if (state() === 'running') return { replaced: true }
+    this.#program = before
+    if (state() === 'starting') this.kill()
+    const isBack = await this.#watch.until(() => state() === 'running', START_MS)
+    return refused(
+      `the new process did not come up; ${isBack ? 'one of the version before runs again.' : 'none runs at the moment.'}`,
+    )
+  }
+
   /** It will end by itself, and finally. */
   expectEnd(): void {
     this.#child.stop()
@@ -74,7 +115,7 @@ export class ControlChild {
 
   #spawn(): ChildProcess {
     const { command, environment, memoryFd, startOrder } = this.#options
-    const [program, ...parameters] = command
+    const [program, ...parameters] = command(this.#program)
     const child = spawn(program, parameters, {
       // A session of its own: Ctrl-C in the terminal is for the keeper.
       detached: true,

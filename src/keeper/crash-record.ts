@@ -1,7 +1,7 @@
 import type { Logger } from '../log.ts'
 import { CLIENT, readClient } from '../memory/client-slots.ts'
 import type { SlotReference } from '../memory/keeper-protocol.ts'
-import { PLANE } from '../memory/plane-records.ts'
+import { LOST_KIND, PLANE, PLANE_F64 } from '../memory/plane-records.ts'
 import { readServer, SERVER } from '../memory/server-slots.ts'
 import type { SharedState } from '../memory/shared-state.ts'
 import { type MarkedSlot, markedSlot } from '../memory/slot-mark.ts'
@@ -28,9 +28,15 @@ export class CrashRecord {
     this.#options = options
   }
 
+  /** `plane` is about to be asked to exit: its clients wait from now on. */
+  noteRelease(plane: number): void {
+    this.#noteEnd(plane, LOST_KIND.released)
+  }
+
   /** `plane` is dead, and has no successor yet. */
   examine(plane: number, ending: Ending): void {
     const { shared, log, now } = this.#options
+    if (this.#lostKind(plane) !== LOST_KIND.released) this.#noteEnd(plane, LOST_KIND.crashed)
     const at = plane * (shared.planes.recordBytes >> 2) + PLANE.slotInProgress
     const marked = markedSlot(shared.clients, shared.servers, shared.planes.i32[at] ?? 0)
     shared.planes.i32[at] = 0
@@ -48,6 +54,18 @@ export class CrashRecord {
     } else {
       log.warn({ plane, ...who }, `plane ${plane} crashed while it served this ${culprit.kind}`)
     }
+  }
+
+  /** For the successor, who says how long clients waited. */
+  #noteEnd(plane: number, kind: number): void {
+    const { planes } = this.#options.shared
+    planes.i32[plane * (planes.recordBytes >> 2) + PLANE.lostKind] = kind
+    planes.f64[plane * (planes.recordBytes >> 3) + PLANE_F64.lostAt] = this.#options.now()
+  }
+
+  #lostKind(plane: number): number {
+    const { planes } = this.#options.shared
+    return planes.i32[plane * (planes.recordBytes >> 2) + PLANE.lostKind] ?? 0
   }
 
   #culprit({ kind, slot }: MarkedSlot): Culprit {

@@ -18,7 +18,7 @@ test('a missing data directory is made, for this user only, with a run directory
   assert.equal(statSync(path).mode & 0o777, 0o700)
   assert.equal(claim.runDirectory, join(path, 'run'))
   assert.equal(statSync(claim.runDirectory).mode & 0o777, 0o700)
-  assert.equal(readFileSync(join(path, 'switchyard.lock'), 'utf8'), '4711\n')
+  assert.equal(readFileSync(join(path, 'switchyard.lock'), 'utf8'), `4711\n${join(path, 'run')}\n`)
   claim.release()
   assert.equal(existsSync(claim.runDirectory), false)
 })
@@ -46,7 +46,7 @@ test('what a killed router left in the run directory is gone', (t) => {
   writeFileSync(join(path, 'switchyard.lock'), '999999999\n')
   const claim = claimDataDirectory(path, 12)
   assert.equal(existsSync(join(claim.runDirectory, 'control.sock')), false)
-  assert.equal(readFileSync(join(path, 'switchyard.lock'), 'utf8'), '12\n')
+  assert.equal(readFileSync(join(path, 'switchyard.lock'), 'utf8'), `12\n${claim.runDirectory}\n`)
   claim.release()
 })
 

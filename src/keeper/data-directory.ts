@@ -21,8 +21,11 @@ export interface DataDirectory {
  * Throws `ConfigError` when it cannot be used or another router uses it. `path` is absolute.
  */
 export function claimDataDirectory(path: string, pid: number): DataDirectory {
-  const lock = lockOrExplain(path, pid)
+  const lock = lockOrExplain(path)
   const runDirectory = createRunDirectory(path)
+  // Who it is, and where one can speak to it.
+  ftruncateSync(lock.fd)
+  writeSync(lock.fd, `${pid}\n${runDirectory}\n`)
   return {
     path,
     runDirectory,
@@ -33,7 +36,7 @@ export function claimDataDirectory(path: string, pid: number): DataDirectory {
   }
 }
 
-function lockOrExplain(path: string, pid: number): FileLock {
+function lockOrExplain(path: string): FileLock {
   const file = join(path, 'switchyard.lock')
   let lock: FileLock | null
   try {
@@ -52,13 +55,11 @@ function lockOrExplain(path: string, pid: number): FileLock {
         'another directory with --data or data.directory.',
     )
   }
-  ftruncateSync(lock.fd)
-  writeSync(lock.fd, `${pid}\n`)
   return lock
 }
 
 function readPid(file: string): string {
-  return readFileSync(file, 'utf8').trim() || 'unknown'
+  return readFileSync(file, 'utf8').split('\n')[0] || 'unknown'
 }
 
 /** Fresh and empty: what an earlier router left behind is gone. */

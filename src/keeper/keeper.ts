@@ -3,15 +3,24 @@ import { createMemoryFile, SharedMapping } from '../io/shared-memory.ts'
 import type { Logger } from '../log.ts'
 import type { ControlReport, KeeperOrder, StopMode } from '../memory/keeper-control-protocol.ts'
 import { type Geometry, HEADER, regionsOf } from '../memory/layout.ts'
-import { formatSharedState } from '../memory/shared-state.ts'
+import { PLANE_F64 } from '../memory/plane-records.ts'
+import { formatSharedState, type SharedState } from '../memory/shared-state.ts'
 import { ClientIntake } from './client-intake.ts'
 import type { ClientListener } from './client-listeners.ts'
 import { ClientTable } from './client-table.ts'
 import { ControlChild } from './control-child.ts'
 import { CrashRecord } from './crash-record.ts'
 import { PlaneChild } from './plane-child.ts'
-import { type Replacement, replacePlane } from './plane-replacement.ts'
 import { PollerWatch } from './poller-watch.ts'
+import { type Program, programAt } from './program.ts'
+import { checkProgram } from './program-check.ts'
+import {
+  type Preserved,
+  RouterUpgrade,
+  type UpgradeListener,
+  type UpgradeParts,
+  type UpgradeResult,
+} from './router-upgrade.ts'
 import { ServerTable } from './server-table.ts'
 
 /** What control is given beyond the time it asked for, and before it says how long it needs. */
@@ -23,10 +32,12 @@ export interface KeeperOptions {
   readonly geometry: Geometry
   /** Stay the caller's. */
   readonly listeners: readonly ClientListener[]
-  readonly controlCommand: readonly [string, ...string[]]
-  readonly planeCommand: (index: number, generation: number) => readonly [string, ...string[]]
+  readonly program: Program
+  readonly controlCommand: (program: Program) => readonly [string, ...string[]]
+  readonly planeCommand: (program: Program, index: number, generation: number) => readonly [string, ...string[]]
+  readonly checkCommand: (program: Program) => readonly [string, ...string[]]
   readonly environment: NodeJS.ProcessEnv
-  readonly startOrder: (first: boolean) => KeeperOrder
+  readonly startOrder: (first: boolean, upgradeStatus: string) => KeeperOrder
   readonly pid: number
   readonly architecture: string
   /** Monotonic milliseconds, and what makes them milliseconds since 1970. */
@@ -34,6 +45,8 @@ export interface KeeperOptions {
   readonly wallClockOffset: number
   readonly log: Logger
 }
+
+const SILENT: UpgradeListener = { begun: () => {}, progress: () => {} }
 
 /**
  * - running: serves until `stop`, until control wants to exit, or until a child cannot be started at all.
@@ -61,6 +74,9 @@ export class Keeper {
   readonly #control: ControlChild
   readonly #planes: readonly PlaneChild[]
   readonly #intake: ClientIntake
+  readonly #upgrade: RouterUpgrade
+  readonly #shared: SharedState
+  #program: Program
   readonly #finished = Promise.withResolvers<number>()
   #state: KeeperState = 'running'
   #exitCode = 0
@@ -73,29 +89,33 @@ export class Keeper {
     const memory = createMemoryFile('switchyard', totalBytes)
     const state = formatSharedState(new SharedMapping(memory, totalBytes).memory, geometry, options.wallClockOffset)
     state.headerI32[HEADER.keeperPid] = options.pid
+    this.#shared = state
+    this.#program = options.program
     this.#poller = new Poller(options.architecture)
     this.#watch = new PollerWatch(this.#poller)
     const clients = new ClientTable(state.clients, geometry.ordinaryClientSlots)
     const servers = new ServerTable(state.servers)
     const crashes = new CrashRecord({ shared: state, clients, servers, log, now })
     const memoryFd = memory.fd
-    const child = { environment, memoryFd, log, now, onEnded: () => this.#onChildEnded() }
+    const { program } = options
+    const child = { program, environment, memoryFd, log, now, onEnded: () => this.#onChildEnded() }
     this.#control = new ControlChild({
       ...child,
       command: options.controlCommand,
-      startOrder: options.startOrder,
+      startOrder: (first) => options.startOrder(first, this.#upgrade.status),
       onReport: (report) => this.#onReport(report),
       onGaveUp: (description) => this.#onGaveUp('control', description),
     })
     this.#planes = Array.from({ length: geometry.planes }, (_, index) => {
       const onGaveUp = (description: string): void => this.#onGaveUp(`plane ${index}`, description)
-      const command = (generation: number) => options.planeCommand(index, generation)
+      const command = (from: Program, generation: number) => options.planeCommand(from, index, generation)
       const onRoom = (): void => this.#intake.look()
       const tables = { poller: this.#poller, clients, servers, crashes }
       return new PlaneChild({ ...child, ...tables, index, command, onRoom, onGaveUp })
     })
     const { listeners } = options
     this.#intake = new ClientIntake({ poller: this.#poller, listeners, clients, takers: this.#planes, log, now })
+    this.#upgrade = new RouterUpgrade(this.#upgradeParts(memoryFd), '')
   }
 
   /** Settles with the exit code when every child is reaped. */
@@ -114,21 +134,17 @@ export class Keeper {
     this.#options.log.warn('control is not running; it reads the configuration when it starts again')
   }
 
-  /** Gives the work of one plane to a process that is started now, in order; says whether that came about. */
-  async replacePlane(index: number): Promise<Replacement> {
-    const plane = this.#planes[index]
-    if (plane === undefined) return { replaced: false, reason: `There is no plane ${index}.` }
-    const replacement = await replacePlane(plane)
-    if (replacement.replaced) this.#options.log.info({ plane: index }, `plane ${index} is another process now`)
-    else this.#options.log.error({ plane: index }, replacement.reason)
-    return replacement
-  }
-
-  /** Replaces the planes, one after another, until one cannot be. */
-  async upgrade(): Promise<void> {
-    for (const { index } of this.#planes) {
-      if (!(await this.replacePlane(index)).replaced) return
+  /**
+   * Gives everything to processes of the program at `path`; null: of the one that runs, as it is on disk now. Never rejects.
+   */
+  async upgrade(path: string | null, listener: UpgradeListener = SILENT): Promise<UpgradeResult> {
+    let program = this.#program
+    try {
+      if (path !== null) program = programAt(path, this.#program[0])
+    } catch (error) {
+      return { outcome: 'refused', text: error instanceof Error ? error.message : String(error) }
     }
+    return this.#upgrade.run(program, listener)
   }
 
   /** Ends everything, in the manner of `mode`; may be called again with a more urgent one. */
@@ -165,7 +181,7 @@ export class Keeper {
         }
         return
       case 'upgrade':
-        void this.upgrade()
+        this.#upgradeFor(report.id, report.program)
         return
       case 'planes-exit':
         this.#intake.close()
@@ -174,6 +190,30 @@ export class Keeper {
       case 'exit':
         this.#exitCode = report.code
         if (this.#state === 'running' || this.#state === 'stopping') this.#end()
+    }
+  }
+
+  #upgradeFor(id: number, path: string | null): void {
+    const answer = (refused: string | null) => this.#control.send({ op: 'upgrade-answer', id, refused })
+    const listener = { begun: () => void answer(null), progress: () => {} }
+    void this.upgrade(path, listener).then(({ outcome, text }) => outcome === 'refused' && answer(text))
+  }
+
+  #upgradeParts(memoryFd: number): UpgradeParts {
+    const { checkCommand, environment, log, now, wallClockOffset } = this.#options
+    return {
+      program: () => this.#program,
+      adopt: (program) => {
+        this.#program = program
+      },
+      check: (program) => checkProgram(checkCommand(program), environment, memoryFd),
+      control: this.#control,
+      planes: this.#planes,
+      obstacle: () => (this.#state === 'running' ? null : 'The router is stopping; there is no upgrade from here on.'),
+      preserved: () => preservedSoFar(this.#shared),
+      onStatus: (text) => this.#control.send({ op: 'upgrade-status', text }),
+      timeText: () => new Date(now() + wallClockOffset).toISOString(),
+      log,
     }
   }
 
@@ -226,4 +266,16 @@ export class Keeper {
     if (!next[this.#state].includes(state)) throw new Error(`keeper: ${state} while ${this.#state}`)
     this.#state = state
   }
+}
+
+/** Sums over all planes since the router started. */
+function preservedSoFar({ planes, geometry }: SharedState): Preserved {
+  const sums = { kept: 0, dropped: 0, stallMs: 0 }
+  for (let plane = 0; plane < geometry.planes; plane++) {
+    const total = (field: number): number => planes.f64[plane * (planes.recordBytes >> 3) + field] ?? 0
+    sums.kept += total(PLANE_F64.clientsKept)
+    sums.dropped += total(PLANE_F64.clientsDropped)
+    sums.stallMs = Math.max(sums.stallMs, total(PLANE_F64.stallMs))
+  }
+  return sums
 }

@@ -3,22 +3,24 @@ import type { OwnedFd } from '../io/owned-fd.ts'
 import type { Poller } from '../io/poller.ts'
 import type { Logger } from '../log.ts'
 import type { NewClient, PlaneMessage } from '../memory/keeper-protocol.ts'
+import { ChangeWatch } from './change-watch.ts'
 import type { ClientTaker } from './client-intake.ts'
 import type { ClientTable } from './client-table.ts'
 import type { CrashRecord } from './crash-record.ts'
 import { takeInventory } from './hand-over.ts'
 import { PlaneProcess } from './plane-process.ts'
 import type { Replaceable } from './plane-replacement.ts'
+import { PlaneStandby } from './plane-standby.ts'
+import { PlaneSuccessor, type SuccessorState } from './plane-successor.ts'
+import type { Program } from './program.ts'
 import type { ServerTable } from './server-table.ts'
 import { type ChildState, type Ending, SupervisedChild } from './supervised-child.ts'
 
-/** A plane serves for so long before its standby is started: the first clients have the processors for themselves. */
-const STANDBY_DELAY_MS = 500
-
 export interface PlaneChildOptions {
   readonly index: number
+  readonly program: Program
   /** Program and arguments of this plane's `generation`-th process. */
-  readonly command: (generation: number) => readonly [string, ...string[]]
+  readonly command: (program: Program, generation: number) => readonly [string, ...string[]]
   readonly environment: NodeJS.ProcessEnv
   readonly memoryFd: number
   readonly poller: Poller
@@ -36,22 +38,24 @@ export interface PlaneChildOptions {
 /**
  * One plane: the process that serves, and a second one on standby, which has booted and waits for the first one's end. A
  * process becomes the active one only when its predecessor is reaped: until then somebody else may still read from, and
- * write to, its connections. Those are in the tables under the plane's index, and outlive its processes.
+ * write to, its connections. Those are in the tables under the plane's index, and outlive its processes. During an upgrade
+ * there is a third one, of the new version, which goes before the standby.
  */
 export class PlaneChild implements ClientTaker, Replaceable {
   readonly name: string
   readonly #options: PlaneChildOptions
   readonly #active: SupervisedChild
-  readonly #standby: SupervisedChild
-  readonly #watchers = new Set<() => void>()
+  readonly #standby: PlaneStandby
+  readonly #watch = new ChangeWatch()
+  #program: Program
   #serving: PlaneProcess | null = null
-  #waiting: PlaneProcess | null = null
-  #standbyTimer: NodeJS.Timeout | null = null
+  #successor: PlaneSuccessor | null = null
   #processes = 0
 
   constructor(options: PlaneChildOptions) {
     const { index, log, now } = options
     this.#options = options
+    this.#program = options.program
     this.name = `plane ${index}`
     this.#active = new SupervisedChild({
       name: this.name,
@@ -62,22 +66,16 @@ export class PlaneChild implements ClientTaker, Replaceable {
         died: (ending) => this.#onActiveDied(ending),
         gaveUp: options.onGaveUp,
         ended: () => this.#onActiveEnded(),
-        changed: () => this.#look(),
+        changed: () => this.#watch.changed(),
       },
     })
-    this.#standby = new SupervisedChild({
+    this.#standby = new PlaneStandby({
       name: `${this.name} (standby)`,
-      // The router does without one.
-      attempts: Number.POSITIVE_INFINITY,
+      boot: () => this.#boot(this.#program),
+      onChanged: () => this.#watch.changed(),
+      onEnded: options.onEnded,
       log,
       now,
-      hooks: {
-        spawn: () => this.#bootStandby(),
-        died: () => this.#buryStandby(),
-        gaveUp: () => {},
-        ended: options.onEnded,
-        changed: () => this.#look(),
-      },
     })
   }
 
@@ -101,8 +99,8 @@ export class PlaneChild implements ClientTaker, Replaceable {
     return this.#active.state
   }
 
-  get standbyState(): ChildState {
-    return this.#standby.state
+  get successorState(): SuccessorState | null {
+    return this.#successor?.state ?? null
   }
 
   start(): void {
@@ -121,7 +119,8 @@ export class PlaneChild implements ClientTaker, Replaceable {
   /** It may end now, and finally. */
   expectEnd(): void {
     this.#active.stop()
-    this.#endStandby()
+    this.#standby.end()
+    this.discard()
   }
 
   /** The same, and it is told by the end of its channel. Its connections live until it is gone. */
@@ -140,50 +139,33 @@ export class PlaneChild implements ClientTaker, Replaceable {
     this.#active.kill()
   }
 
-  renewStandby(): void {
-    this.#stopStandbyTimer()
-    const outdated = this.#waiting
-    this.#waiting = null
-    this.#standby.giveAway()
-    outdated?.hangUp()
-    outdated?.kill()
-    this.#standby.start()
+  prepare(program: Program): void {
+    this.#successor = new PlaneSuccessor(this.#boot(program), () => this.#watch.changed())
+  }
+
+  discard(): void {
+    this.#successor?.abandon()
   }
 
   release(): void {
+    this.#options.crashes.noteRelease(this.index)
     this.#active.release()
     this.#serving?.release()
   }
 
+  adopt(program: Program): void {
+    this.#program = program
+    this.#standby.renew()
+  }
+
   until(isSo: () => boolean, patienceMs: number): Promise<boolean> {
-    return new Promise((resolve) => {
-      const settle = (): void => {
-        clearTimeout(timer)
-        this.#watchers.delete(watcher)
-        resolve(isSo())
-      }
-      const watcher = (): void => {
-        if (isSo()) settle()
-      }
-      const timer = setTimeout(settle, patienceMs)
-      this.#watchers.add(watcher)
-      watcher()
-    })
+    return this.#watch.until(isSo, patienceMs)
   }
 
-  #look(): void {
-    for (const watcher of this.#watchers) watcher()
-  }
-
-  // ── the active process
-
-  /** The standby if there is one, booted or not, or a process of its own. */
+  /** The successor if one waits, or else the standby if there is one, booted or not, or a process of its own. */
   #activate(): ChildProcess {
-    this.#stopStandbyTimer()
     const { clients, servers, index, onRoom, log } = this.#options
-    const process = this.#waiting ?? this.#boot()
-    this.#waiting = null
-    if (this.#standby.state !== 'ended') this.#standby.giveAway()
+    const process = this.#takeSuccessor() ?? this.#standby.take() ?? this.#boot(this.#program)
     this.#serving = process
     const handOver = takeInventory(index, clients, servers)
     const counts = { clients: handOver.clients.length + handOver.unseen.length, servers: handOver.servers.length }
@@ -193,6 +175,12 @@ export class PlaneChild implements ClientTaker, Replaceable {
     process.activate(handOver)
     onRoom()
     return process.process
+  }
+
+  #takeSuccessor(): PlaneProcess | null {
+    if (this.#successor?.state !== 'booted') return null
+    this.#successor.activated()
+    return this.#successor.process
   }
 
   #onActiveDied(ending: Ending): void {
@@ -208,44 +196,12 @@ export class PlaneChild implements ClientTaker, Replaceable {
     onEnded()
   }
 
-  // ── the standby
-
-  #bootStandby(): ChildProcess {
-    this.#waiting = this.#boot()
-    return this.#waiting.process
-  }
-
-  #buryStandby(): void {
-    this.#waiting?.hangUp()
-    this.#waiting = null
-  }
-
-  #endStandby(): void {
-    this.#stopStandbyTimer()
-    this.#standby.stop()
-    this.#waiting?.hangUp()
-  }
-
-  #stopStandbyTimer(): void {
-    if (this.#standbyTimer !== null) clearTimeout(this.#standbyTimer)
-    this.#standbyTimer = null
-  }
-
-  #startStandbySoon(): void {
-    this.#standbyTimer ??= setTimeout(() => {
-      this.#standbyTimer = null
-      if (this.#standby.state === 'idle') this.#standby.start()
-    }, STANDBY_DELAY_MS)
-  }
-
-  // ── both
-
-  #boot(): PlaneProcess {
+  #boot(program: Program): PlaneProcess {
     const { command, environment, memoryFd, poller, clients, servers, onRoom, log } = this.#options
     this.#processes++
     return new PlaneProcess({
       name: this.name,
-      command: command(this.#processes),
+      command: command(program, this.#processes),
       environment,
       memoryFd,
       poller,
@@ -262,12 +218,11 @@ export class PlaneChild implements ClientTaker, Replaceable {
       throw new Error(`${message.op} from a process that does not serve`)
     switch (message.op) {
       case 'standby':
-        if (from === this.#waiting) this.#standby.ready()
+        this.#standby.booted(from)
+        if (from === this.#successor?.process) this.#successor.booted()
         return
       case 'ready':
-        this.#active.ready()
-        from.open()
-        if (this.#active.state === 'running') this.#startStandbySoon()
+        this.#onReady(from)
         return
       case 'gone':
         for (const client of message.clients) clients.release(client, index)
@@ -281,5 +236,12 @@ export class PlaneChild implements ClientTaker, Replaceable {
       case 'drop':
         for (const server of message.servers) servers.drop(server, index)
     }
+  }
+
+  #onReady(from: PlaneProcess): void {
+    this.#active.ready()
+    from.open()
+    if (from === this.#successor?.process) this.#successor.serves()
+    if (this.#active.state === 'running') this.#standby.startSoon()
   }
 }

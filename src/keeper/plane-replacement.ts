@@ -1,22 +1,31 @@
+import type { SuccessorState } from './plane-successor.ts'
+import type { Program } from './program.ts'
 import type { ChildState } from './supervised-child.ts'
 
 /** A process boots in a fraction of this; where it does not, nothing has happened yet. */
 const BOOT_MS = 30_000
 /** What a plane needs to finish one wake-up. */
 const RELEASE_MS = 2_000
-/** Its successor gets its values from control in a fraction of this. */
-const SERVE_MS = 30_000
+/** Its successor gets its values from control in a fraction of this; clients wait meanwhile. */
+const SERVE_MS = 5_000
+/** Where the successor failed, for one of the version before. */
+const RECOVERY_MS = 30_000
 
 /** A plane with a standby, as far as a replacement needs it. */
 export interface Replaceable {
   readonly name: string
   readonly activeState: ChildState
-  readonly standbyState: ChildState
-  /** Starts a new standby in place of the one there is, which may be of an older version. */
-  renewStandby(): void
-  /** Asks the active process to exit; its standby follows when it has. */
+  /** Of the process that `prepare` started last; null: it never did. */
+  readonly successorState: SuccessorState | null
+  /** Boots a process of `program` beside the active one and its standby. */
+  prepare(program: Program): void
+  /** Ends the process that `prepare` started, unless it has the plane. */
+  discard(): void
+  /** Asks the active process to exit; the successor follows when it has. The standby stays, in case the successor fails. */
   release(): void
   killActive(): void
+  /** `program` is the plane's from now on: standbys are started from it. */
+  adopt(program: Program): void
   /** Resolves when `isSo`, which is asked after each change, or after `patienceMs`; says whether it is so then. */
   until(isSo: () => boolean, patienceMs: number): Promise<boolean>
 }
@@ -27,22 +36,34 @@ export type Replacement =
   | { readonly replaced: false; readonly reason: string }
 
 /**
- * Gives a plane's work to a process that is started for that purpose: it boots beside the active one, which exits only when
- * the new one waits. Nothing has happened when the new one does not come up.
+ * Gives a plane's work to a process of `program`: it boots beside the active one, which exits only when the new one waits.
+ * Nothing has happened when the new one does not come up. When it comes up and then does not serve, the standby of the
+ * version before takes the plane.
  */
-export async function replacePlane(plane: Replaceable): Promise<Replacement> {
+export async function replacePlane(plane: Replaceable, program: Program): Promise<Replacement> {
   const { name } = plane
-  const refused = (reason: string): Replacement => ({ replaced: false, reason: `${name} was not replaced: ${reason}` })
+  const refused = (reason: string): Replacement => {
+    plane.discard()
+    return { replaced: false, reason: `${name} was not replaced: ${reason}` }
+  }
   const state = (): ChildState => plane.activeState
-  if (state() !== 'running') return refused(`it is ${state()}.`)
-  plane.renewStandby()
-  await plane.until(() => plane.standbyState !== 'starting' || state() !== 'running', BOOT_MS)
+  const successor = (): SuccessorState | null => plane.successorState
+  if (state() !== 'running') return { replaced: false, reason: `${name} was not replaced: it is ${state()}.` }
+  plane.prepare(program)
+  await plane.until(() => successor() !== 'booting' || state() !== 'running', BOOT_MS)
   if (state() !== 'running') return refused('it died meanwhile, and has a successor because of that.')
-  if (plane.standbyState !== 'running') return refused('the process that should take over did not come up.')
+  if (successor() !== 'booted') return refused('the process that should take over did not come up.')
   plane.release()
   const isReleased = await plane.until(() => state() !== 'releasing', RELEASE_MS)
   if (!isReleased) plane.killActive()
-  await plane.until(() => state() === 'running' || state() === 'ended', SERVE_MS)
-  if (state() !== 'running') return refused('it has exited, and its successor does not serve yet.')
-  return { replaced: true }
+  await plane.until(() => successor() === 'serving' || successor() === 'gone', SERVE_MS)
+  if (successor() === 'serving') {
+    plane.adopt(program)
+    return { replaced: true }
+  }
+  if (successor() === 'activated') plane.killActive()
+  await plane.until(() => successor() === 'gone', RELEASE_MS)
+  const isBack = await plane.until(() => state() === 'running', RECOVERY_MS)
+  const outcome = isBack ? 'one of the version before serves again.' : 'none of the version before serves yet.'
+  return refused(`the process that took over did not serve; ${outcome}`)
 }

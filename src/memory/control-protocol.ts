@@ -4,6 +4,7 @@
  */
 import type { PlaneValues, UserValue } from '../shard/plane-values.ts'
 import type { Topology } from '../shard/topology.ts'
+import type { OutcomeBatch, PreservationSummary } from './preservation.ts'
 
 /**
  * What a plane waits for before it ends a client.
@@ -61,5 +62,8 @@ export type PlaneEvent =
   | { readonly op: 'account'; readonly user: string; readonly database: string }
   /** What was found of this user did not let it in: forget it, and look anew. */
   | { readonly op: 'account-refused'; readonly user: string; readonly database: string }
+  /** This plane took over from a process before it. Who it concerns follows in any number of `preserved-clients`. */
+  | { readonly op: 'preserved'; readonly summary: PreservationSummary }
+  | { readonly op: 'preserved-clients'; readonly plane: number; readonly beganAt: number; readonly batch: OutcomeBatch }
   /** The shard behaved unlike the topology says: probe it now. */
   | { readonly op: 'suspect'; readonly shard: number; readonly reason: string }

@@ -16,24 +16,36 @@ export type ListeningPlace =
  */
 export type StopMode = 'drain' | 'wait-for-servers' | 'wait-for-clients' | 'immediate'
 
-/** Keeper → control. */
-export type KeeperOrder =
-  /** The first line. */
-  | {
-      readonly op: 'start'
-      /** As the operator named it; null: the embedded cluster. */
-      readonly configFile: string | null
-      readonly dataDirectory: string
-      readonly runDirectory: string
-      readonly keepShards: boolean
-      readonly listening: readonly ListeningPlace[]
-      /** Monotonic milliseconds at which the router started. */
-      readonly startedAt: number
-      /** False when an earlier control process of this router has died. */
-      readonly first: boolean
-    }
+/** The first line. */
+export interface StartOrder {
+  readonly op: 'start'
+  /** As the operator named it; null: the embedded cluster. */
+  readonly configFile: string | null
+  readonly dataDirectory: string
+  readonly runDirectory: string
+  readonly keepShards: boolean
+  readonly listening: readonly ListeningPlace[]
+  /** Monotonic milliseconds at which the router started. */
+  readonly startedAt: number
+  /** False when an earlier control process of this router has died. */
+  readonly first: boolean
+  /** See `upgrade-status`. */
+  readonly upgradeStatus: string
+}
+
+/** What may come at any time. */
+export type StandingOrder =
   | { readonly op: 'reload' }
+  /** Exit, and leave everything as it is: a successor waits. */
+  | { readonly op: 'leave' }
+  /** What became of the wish for an upgrade of this id; null: it has begun. */
+  | { readonly op: 'upgrade-answer'; readonly id: number; readonly refused: string | null }
+  /** How the upgrade goes that is under way, or how the last one went, for people. */
+  | { readonly op: 'upgrade-status'; readonly text: string }
   | { readonly op: 'stop'; readonly mode: StopMode; readonly reason: string }
+
+/** Keeper → control. */
+export type KeeperOrder = StartOrder | StandingOrder
 
 /** Control → keeper. */
 export type ControlReport =
@@ -41,8 +53,11 @@ export type ControlReport =
   | { readonly op: 'ready' }
   /** Somebody asked for a shutdown at the console: the keeper decides, and answers with `stop`. */
   | { readonly op: 'stop-please'; readonly mode: StopMode; readonly reason: string }
-  /** Every plane's work is to be given to a new process, one after another. */
-  | { readonly op: 'upgrade' }
+  /**
+   * Somebody wants everything taken over by the program at this path; null: by what the router was started from, as it is on
+   * disk now. Answered with `upgrade-answer`.
+   */
+  | { readonly op: 'upgrade'; readonly id: number; readonly program: string | null }
   /** Stopping takes at most so long; null: nobody knows. */
   | { readonly op: 'stopping'; readonly deadlineMs: number | null }
   /** Clients are drained, and planes are told to exit: their ends are wanted from now on. */

@@ -8,10 +8,14 @@
  *   header | plane records | client slots | server slots | pool records | connection profiles, one per client slot |
  *   identity profiles and history rings, one table and one ring per plane | buffer arenas, one per plane
  *
- * A change of any offset is a new LAYOUT_VERSION.
+ * A change of any offset, and of anything that processes say to each other, is a new LAYOUT_VERSION: after an upgrade a
+ * process of the new version goes on with what one of the old version left, and the other way round after a rollback. New
+ * fields go where nothing was, so that 0 means that nobody has written them: then OLDEST_READABLE_LAYOUT stays one
+ * behind. Where that is not possible it becomes LAYOUT_VERSION, and an upgrade over this step is refused.
  */
 export const MAGIC = 0x44595753 // "SWYD"
 export const LAYOUT_VERSION = 3
+export const OLDEST_READABLE_LAYOUT = 3
 
 export const PAGE_BYTES = 4096
 export const HEADER_BYTES = PAGE_BYTES
@@ -39,6 +43,8 @@ export const HEADER = {
   poolRecords: 5,
   planes: 6,
   keeperPid: 7,
+  /** The oldest layout whose programs can read this one. */
+  readableSince: 8,
   /** f64 index: milliseconds to add to the monotonic clock to get the time since 1970. */
   wallClockOffset: 16,
   arenaBytesPerPlane: 17,
@@ -63,6 +69,26 @@ export interface Regions {
   readonly history: number
   readonly arenas: number
   readonly totalBytes: number
+}
+
+/** Which layouts a program can read, or what a segment was stamped with. */
+export interface LayoutRange {
+  readonly layout: number
+  readonly oldest: number
+}
+
+export const OWN_LAYOUT: LayoutRange = { layout: LAYOUT_VERSION, oldest: OLDEST_READABLE_LAYOUT }
+
+/**
+ * Why a program that reads `program` cannot use memory stamped `memory`, as a sentence; null when it can: one of the two
+ * knows the other.
+ */
+export function layoutObstacle(memory: LayoutRange, program: LayoutRange): string | null {
+  const isKnown = memory.layout >= program.oldest && memory.layout <= program.layout
+  const isKnownAhead = memory.layout > program.layout && memory.oldest <= program.layout
+  if (isKnown || isKnownAhead) return null
+  const reads = program.oldest === program.layout ? `${program.layout}` : `${program.oldest} to ${program.layout}`
+  return `the shared memory has layout ${memory.layout}, and this version reads ${reads}`
 }
 
 /** Of a plane's memory for buffers, the part that holds values which outlive a plane. */

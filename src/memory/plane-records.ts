@@ -9,9 +9,14 @@ export const PLANE = {
   draining: 4,
   /** Whose event is being served: its `slotMark`, 0 = nobody's. What a crash leaves here is whom it concerned. */
   slotInProgress: 5,
+  /** Why the process that has this plane got it: a LOST_KIND of the one before. */
+  lostKind: 6,
 } as const
 
-/** f64 indexes within a plane record: running totals of this plane process. */
+/** How a plane's process came to its end; 0 when there was none. */
+export const LOST_KIND = { crashed: 1, released: 2 } as const
+
+/** f64 indexes within a plane record: running totals of this plane process, where nothing else is said. */
 export const PLANE_F64 = {
   startedAt: 8,
   /** Monotonic time of the last wake-up: a stuck reactor shows here. */
@@ -37,7 +42,24 @@ export const PLANE_F64 = {
   listenersLost: 26,
   /** Clients closed because too many notifications waited for them. */
   slowListeners: 27,
+  /** Since the router started: how often a process took the plane over from another one, and what became of its clients. */
+  takeovers: 28,
+  clientsKept: 29,
+  clientsDropped: 30,
+  /** Of the last take-over, milliseconds. */
+  stallMs: 31,
+  /** When the process before this one was lost, or asked to go; written by the keeper. */
+  lostAt: 32,
 } as const
+
+/** Totals that one process goes on with where the one before it stopped. */
+export const LASTING_TOTALS: readonly (keyof typeof PLANE_F64)[] = [
+  'takeovers',
+  'clientsKept',
+  'clientsDropped',
+  'stallMs',
+  'lostAt',
+]
 
 export interface PlaneView {
   readonly plane: number

@@ -1,6 +1,15 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { type Geometry, HEADER, LAYOUT_VERSION, MAGIC, MAX_PLANES, PAGE_BYTES, regionsOf } from './layout.ts'
+import {
+  type Geometry,
+  HEADER,
+  LAYOUT_VERSION,
+  layoutObstacle,
+  MAGIC,
+  MAX_PLANES,
+  PAGE_BYTES,
+  regionsOf,
+} from './layout.ts'
 import type { Region } from './region.ts'
 import { formatSharedState, openSharedState, readGeometry } from './shared-state.ts'
 
@@ -51,14 +60,26 @@ test('memory of something else is refused, and so is a half-stamped header', () 
   assert.throws(() => readGeometry(memory), /not a Switchyard segment/)
 })
 
-test('another layout is refused, with both versions named', () => {
+test('a layout that neither side knows is refused, with both versions named', () => {
   const memory = fresh()
   const { headerI32 } = formatSharedState(memory, GEOMETRY, 0)
   headerI32[HEADER.layoutVersion] = LAYOUT_VERSION + 1
-  assert.throws(
-    () => openSharedState(memory),
-    new RegExp(`layout ${LAYOUT_VERSION + 1}, this version reads ${LAYOUT_VERSION}$`),
-  )
+  headerI32[HEADER.readableSince] = LAYOUT_VERSION + 1
+  assert.throws(() => openSharedState(memory), new RegExp(`layout ${LAYOUT_VERSION + 1}, and this version reads `))
+})
+
+test('a program reads its own layout, the ones it knows, and later ones that were made for it', () => {
+  const obstacle = (layout: number, oldest: number) => layoutObstacle({ layout, oldest }, { layout: 7, oldest: 6 })
+  for (const [layout, oldest] of [
+    [7, 7],
+    [6, 3],
+    [8, 7],
+    [9, 6],
+  ] as const) {
+    assert.equal(obstacle(layout, oldest), null, `${layout} since ${oldest}`)
+  }
+  assert.equal(obstacle(5, 4), 'the shared memory has layout 5, and this version reads 6 to 7')
+  assert.equal(obstacle(8, 8), 'the shared memory has layout 8, and this version reads 6 to 7')
 })
 
 test('no record shares a byte with another, nor with the header', () => {

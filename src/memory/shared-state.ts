@@ -7,8 +7,12 @@ import {
   IDENTITY_RECORD_BYTES,
   IDENTITY_RECORDS,
   LAYOUT_VERSION,
+  type LayoutRange,
+  layoutObstacle,
   MAGIC,
   MAX_PLANES,
+  OLDEST_READABLE_LAYOUT,
+  OWN_LAYOUT,
   PLANE_RECORD_BYTES,
   POOL_RECORD_BYTES,
   PROFILE_RECORD_BYTES,
@@ -38,6 +42,7 @@ export function formatSharedState(memory: ArrayBuffer, geometry: Geometry, wallC
   const i32 = new Int32Array(memory, 0, 64)
   const f64 = new Float64Array(memory, 0, 64)
   i32[HEADER.layoutVersion] = LAYOUT_VERSION
+  i32[HEADER.readableSince] = OLDEST_READABLE_LAYOUT
   i32[HEADER.clientSlots] = geometry.clientSlots
   i32[HEADER.ordinaryClientSlots] = geometry.ordinaryClientSlots
   i32[HEADER.serverSlots] = geometry.serverSlots
@@ -50,15 +55,19 @@ export function formatSharedState(memory: ArrayBuffer, geometry: Geometry, wallC
   return openSharedState(memory)
 }
 
-/** The geometry that a mapping of at least one page announces; throws when it is not ours or of another layout. */
+/** What a mapping of at least one page was stamped with; throws when it is no segment of ours. */
+export function readLayout(memory: ArrayBuffer): LayoutRange {
+  const i32 = new Int32Array(memory, 0, 64)
+  if (i32[HEADER.magic] !== MAGIC) throw new Error('shared memory: not a Switchyard segment')
+  return { layout: i32[HEADER.layoutVersion] ?? 0, oldest: i32[HEADER.readableSince] ?? 0 }
+}
+
+/** The geometry that a mapping of at least one page announces; throws when it is not ours or of a layout we cannot read. */
 export function readGeometry(memory: ArrayBuffer): Geometry {
   const i32 = new Int32Array(memory, 0, 64)
   const f64 = new Float64Array(memory, 0, 64)
-  if (i32[HEADER.magic] !== MAGIC) throw new Error('shared memory: not a Switchyard segment')
-  const version = i32[HEADER.layoutVersion]
-  if (version !== LAYOUT_VERSION) {
-    throw new Error(`shared memory: layout ${version}, this version reads ${LAYOUT_VERSION}`)
-  }
+  const obstacle = layoutObstacle(readLayout(memory), OWN_LAYOUT)
+  if (obstacle !== null) throw new Error(`shared memory: ${obstacle}`)
   return {
     clientSlots: i32[HEADER.clientSlots] ?? 0,
     ordinaryClientSlots: i32[HEADER.ordinaryClientSlots] ?? 0,

@@ -1,5 +1,6 @@
 import type { SessionRecord, SessionRecords } from '../client/session-records.ts'
 import { adoptable, type KeptClient } from '../continuity/adoptable.ts'
+import type { ClientOutcome } from '../continuity/report.ts'
 import type { BufferArena } from '../io/buffer-arena.ts'
 import { type KernelPosition, kernelPosition } from '../io/kernel-position.ts'
 import type { NativeBuffer } from '../io/native.ts'
@@ -14,6 +15,7 @@ import {
   CLIENT_TEXT,
 } from '../memory/client-slots.ts'
 import type { NewClient, SlotReference } from '../memory/keeper-protocol.ts'
+import type { DroppedClient } from '../memory/preservation.ts'
 import type { Region } from '../memory/region.ts'
 import { SERVER, SERVER_STATE } from '../memory/server-slots.ts'
 import { slotMark } from '../memory/slot-mark.ts'
@@ -35,14 +37,9 @@ export interface AdoptionHost {
 
 /** What became of the connections of a plane that died. */
 export interface AdoptionReport {
-  readonly clients: number
   readonly servers: number
-  /** Clients that notice nothing. */
-  readonly kept: number
-  /** Clients that were told that their session is over. */
-  readonly told: number
-  /** How many clients could not be kept, by the reason. */
-  readonly reasons: Readonly<Record<string, number>>
+  /** Of every client. */
+  readonly outcomes: readonly ClientOutcome[]
 }
 
 export interface KeeperNews {
@@ -99,8 +96,7 @@ export class Adoption {
 
   /** All are there. No session of this plane may exist yet: server slots and buffers that nobody goes on with are freed. */
   complete(): AdoptionReport {
-    const reasons: Record<string, number> = {}
-    let told = 0
+    const outcomes: ClientOutcome[] = []
     for (const client of this.#clients) {
       const { slot } = client.slot
       const record = this.#host.records.read(slot)
@@ -108,11 +104,12 @@ export class Adoption {
       const verdict = adoptable(this.#describe(slot, position, record !== null))
       if (verdict.adopted && record !== null && position !== null) {
         this.#adopt(client, record, position)
+        outcomes.push({ kept: true, ...client.slot })
         continue
       }
       const { canBeTold, reason } = verdict.adopted ? UNREADABLE : verdict
-      reasons[reason] = (reasons[reason] ?? 0) + 1
-      if (this.#refuse(client, canBeTold)) told++
+      const who = this.#whoIs(client.slot)
+      outcomes.push({ kept: false, client: { ...who, reason, told: this.#refuse(client, canBeTold) } })
     }
     for (const { slot, fd } of this.#servers) {
       fd.close()
@@ -120,13 +117,7 @@ export class Adoption {
     }
     this.#freeServerSlots()
     this.#host.arena.rebuild(this.#buffersInUse())
-    const report = {
-      clients: this.#clients.length,
-      kept: this.#adopted.length,
-      servers: this.#servers.length,
-      told,
-      reasons,
-    }
+    const report = { servers: this.#servers.length, outcomes }
     this.#clients = []
     this.#servers = []
     return report
@@ -172,6 +163,20 @@ export class Adoption {
       address,
     }
     this.#adopted.push({ client, fd, record })
+  }
+
+  #whoIs({ slot, generation }: SlotReference): Omit<DroppedClient, 'reason' | 'told'> {
+    const { clients } = this.#host
+    const text = (field: { readonly offset: number }): string => clients.readText(slot, field.offset)
+    return {
+      slot,
+      generation,
+      user: text(CLIENT_TEXT.user),
+      database: text(CLIENT_TEXT.database),
+      applicationName: text(CLIENT_TEXT.applicationName),
+      address: text(CLIENT_TEXT.address),
+      remotePort: clients.i32[slot * (clients.recordBytes >> 2) + CLIENT.remotePort] ?? 0,
+    }
   }
 
   /** Ends the connection; true when the client was told why. */

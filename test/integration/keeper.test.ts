@@ -12,14 +12,20 @@ import { waitUntil } from '../support/wait-until.ts'
 const STUB = join(import.meta.dirname, '../support/stub-child.ts')
 
 interface Children {
-  readonly control: string
+  /** Of a life; the last one repeats. */
+  readonly control: string | readonly string[]
   /** By generation; the last one repeats. */
   readonly planes: readonly string[]
   readonly maxClients?: number
+  /** What a new program says of itself. */
+  readonly answer?: object
 }
 
+const ABLE = { switchyard: '9.9.9', problem: null }
+
 /** A keeper with stubs for children, in this process; ended after the test whatever happens. */
-async function startKeeper(t: TestContext, { control, planes, maxClients = 100 }: Children) {
+async function startKeeper(t: TestContext, { control, planes, maxClients = 100, answer = ABLE }: Children) {
+  const controls = typeof control === 'string' ? [control] : [...control]
   const listeners = await openClientListeners({
     addresses: ['127.0.0.1'],
     port: 0,
@@ -34,14 +40,17 @@ async function startKeeper(t: TestContext, { control, planes, maxClients = 100 }
     geometry: planCapacity({ bufferMemoryBytes: 67_108_864, maxClients, serverConnections: 10, openFiles: 10_000 })
       .geometry,
     listeners,
-    controlCommand: [process.execPath, STUB, control],
-    planeCommand: (_, generation) => [
-      process.execPath,
+    program: [process.execPath],
+    checkCommand: ([node]) => [node, '-e', `console.log(${JSON.stringify(JSON.stringify(answer))})`],
+    controlCommand: ([node]) => [node, STUB, (controls.length > 1 ? controls.shift() : controls[0]) ?? ''],
+    planeCommand: ([node], _, generation) => [
+      node,
       STUB,
       planes[Math.min(generation, planes.length) - 1] ?? 'plane-broken',
     ],
     environment: process.env,
-    startOrder: (first) => ({
+    startOrder: (first, upgradeStatus) => ({
+      upgradeStatus,
       op: 'start',
       configFile: null,
       dataDirectory: '/',
@@ -217,19 +226,29 @@ test('ten kills with many clients leak no descriptor', async (t) => {
   await waitUntil('as many descriptors as before', () => openDescriptors(process.pid) <= before)
 })
 
-test('a plane is replaced in order: a new process boots first, then the clients are its', async (t) => {
+test('an upgrade: a new process boots first, then the clients are its', async (t) => {
   const { keeper, dial, lines } = await startKeeper(t, { control: 'control-obedient', planes: ['plane-pid'] })
   const client = dial()
   const first = await client.planePid()
   const { pid: waiting } = await standby(first)
-  assert.deepEqual(await keeper.replacePlane(0), { replaced: true })
+  const control = stubs('control-')[0]
+  const said: string[] = []
+  const listener = { begun: (text: string) => said.push(text), progress: (text: string) => said.push(text) }
+  const result = await keeper.upgrade(null, listener)
+  assert.equal(result.outcome, 'done')
+  assert.match(result.text, /^Switchyard 9\.9\.9 serves\. 0 clients were kept, 0 dropped; the longest wait was/)
+  assert.deepEqual(said, [
+    'Switchyard 9.9.9 can take over.',
+    'the control process is replaced',
+    'plane 0 is replaced (1 of 1)',
+  ])
   const second = await client.keptBy(first)
   assert.notEqual(second, waiting, 'a standby of before may be of an older version')
-  assert.equal(
-    stubs('plane-').some(({ pid }) => pid === waiting || pid === first),
-    false,
-  )
-  assert.ok(lines.includes('plane 0 is another process now'))
+  assert.notEqual(stubs('control-')[0]?.pid, control?.pid)
+  await waitUntil('the standby to be another one', () => {
+    const pids = stubs('plane-').map(({ pid }) => pid)
+    return pids.length === 2 && pids.includes(second) && !pids.includes(waiting)
+  })
   assert.equal(
     lines.some((line) => /was killed|exited/.test(line)),
     false,
@@ -238,10 +257,62 @@ test('a plane is replaced in order: a new process boots first, then the clients 
 })
 
 test('an upgrade that control asks for replaces the plane', async (t) => {
-  const { dial } = await startKeeper(t, { control: 'control-upgrading', planes: ['plane-pid'] })
+  const { dial } = await startKeeper(t, {
+    control: ['control-upgrading', 'control-obedient'],
+    planes: ['plane-pid'],
+  })
   const client = dial()
   const first = await client.planePid()
   assert.notEqual(await client.keptBy(first), first)
+})
+
+test('a program that cannot take over is refused with its reason, and nothing has happened', async (t) => {
+  const { keeper, dial } = await startKeeper(t, {
+    control: 'control-obedient',
+    planes: ['plane-pid'],
+    answer: { switchyard: '0.0.1', problem: 'it is too old.' },
+  })
+  const client = dial()
+  const first = await client.planePid()
+  await standby(first)
+  const before = [...stubs('plane-'), ...stubs('control-')].map(({ pid }) => pid)
+  assert.deepEqual(await keeper.upgrade(null), {
+    outcome: 'refused',
+    text: 'Switchyard 0.0.1 cannot take over: it is too old.',
+  })
+  const missing = await keeper.upgrade('/nowhere/switchyard.js')
+  assert.equal(missing.outcome, 'refused')
+  assert.match(missing.text, /^There is no program at \/nowhere\/switchyard\.js \(ENOENT\)/)
+  assert.deepEqual(
+    [...stubs('plane-'), ...stubs('control-')].map(({ pid }) => pid),
+    before,
+  )
+})
+
+test('a program that is no router is refused', async (t) => {
+  const { keeper, dial } = await startKeeper(t, {
+    control: 'control-obedient',
+    planes: ['plane-pid'],
+    answer: [],
+  })
+  await dial().planePid()
+  assert.deepEqual(await keeper.upgrade(null), {
+    outcome: 'refused',
+    text: 'The program is no Switchyard that can take over a running one.',
+  })
+})
+
+test('there is one upgrade at a time, and none of a router that stops', async (t) => {
+  const { keeper, dial } = await startKeeper(t, { control: 'control-deaf', planes: ['plane-pid'] })
+  await dial().planePid()
+  const one = keeper.upgrade(null)
+  assert.deepEqual(await keeper.upgrade(null), { outcome: 'refused', text: 'Another upgrade is under way.' })
+  keeper.stop('drain', 'test')
+  assert.notEqual((await one).outcome, 'done')
+  assert.deepEqual(await keeper.upgrade(null), {
+    outcome: 'refused',
+    text: 'The router is stopping; there is no upgrade from here on.',
+  })
 })
 
 test('a plane whose new process does not come up goes on as if nothing were', async (t) => {
@@ -251,13 +322,46 @@ test('a plane whose new process does not come up goes on as if nothing were', as
   })
   const client = dial()
   const first = await client.planePid()
-  await standby(first)
-  const outcome = await keeper.replacePlane(0)
-  assert.deepEqual(outcome, {
-    replaced: false,
-    reason: 'plane 0 was not replaced: the process that should take over did not come up.',
-  })
+  const { pid: waiting } = await standby(first)
+  const { outcome, text } = await keeper.upgrade(null)
+  assert.equal(outcome, 'failed')
+  assert.match(text, /^plane 0 was not replaced: the process that should take over did not come up\./)
   assert.equal(client.isClosed, false)
+  assert.equal(await dial().planePid(), first)
+  assert.ok(stubs('plane-').some(({ pid }) => pid === waiting))
+})
+
+for (const behaviour of ['plane-silent', 'plane-dying']) {
+  test(`a new process that takes over and does not serve (${behaviour}) is abandoned for the standby of before`, async (t) => {
+    const { keeper, dial } = await startKeeper(t, {
+      control: 'control-obedient',
+      planes: ['plane-pid', 'plane-pid', behaviour, 'plane-pid'],
+    })
+    const client = dial()
+    const first = await client.planePid()
+    const { pid: waiting } = await standby(first)
+    const { outcome, text } = await keeper.upgrade(null)
+    assert.equal(outcome, 'failed')
+    assert.match(text, /the process that took over did not serve; one of the version before serves again\./)
+    assert.equal(await client.keptBy(first), waiting)
+    assert.equal(await dial().planePid(), waiting)
+    assert.equal(stubs(behaviour).length, 0)
+  })
+}
+
+test('control of a version that does not come up is replaced by one of the version before', async (t) => {
+  const { keeper, dial } = await startKeeper(t, {
+    control: ['control-obedient', 'control-broken', 'control-obedient'],
+    planes: ['plane-pid'],
+  })
+  const client = dial()
+  const first = await client.planePid()
+  const { outcome, text } = await keeper.upgrade(null)
+  assert.equal(outcome, 'failed')
+  assert.equal(
+    text,
+    'control was not replaced: the new process did not come up; one of the version before runs again. Clients noticed nothing.',
+  )
   assert.equal(await dial().planePid(), first)
 })
 
@@ -265,18 +369,9 @@ test('a plane that does not let go is killed', async (t) => {
   const { keeper, dial } = await startKeeper(t, { control: 'control-obedient', planes: ['plane-deaf', 'plane-pid'] })
   const deaf = await waitUntil('the plane', () => stubs('plane-deaf')[0])
   assert.ok(deaf)
-  await waitUntil('it to serve', async () => (await keeper.replacePlane(0)).replaced)
+  await waitUntil('it to serve', async () => (await keeper.upgrade(null)).outcome === 'done')
   assert.equal(isRunning(deaf), false)
   assert.ok((await dial().planePid()) > 0)
-})
-
-test('there is no plane to replace but those that run', async (t) => {
-  const { keeper } = await startKeeper(t, { control: 'control-obedient', planes: ['plane-pid'] })
-  assert.deepEqual(await keeper.replacePlane(7), { replaced: false, reason: 'There is no plane 7.' })
-  assert.deepEqual(await keeper.replacePlane(0), {
-    replaced: false,
-    reason: 'plane 0 was not replaced: it is starting.',
-  })
 })
 
 test('slots come back: many times more clients than slots are served one after another', async (t) => {

@@ -79,6 +79,16 @@ const behaviours: Readonly<Record<string, () => void>> = {
     })
     setInterval(() => {}, 1000)
   },
+  /** A plane that boots and then never serves. */
+  'plane-silent'() {
+    receiveFor(standbyPlane(), () => {})
+  },
+  /** One that dies when it should serve. */
+  'plane-dying'() {
+    receiveFor(standbyPlane(), ({ op }) => {
+      if (op === 'serve') process.exit(3)
+    })
+  },
   'plane-garbage'() {
     standbyPlane().send(Buffer.from('garbage'), 7, [])
     setInterval(() => {}, 1000)
@@ -92,6 +102,7 @@ const behaviours: Readonly<Record<string, () => void>> = {
     onOrder((order) => {
       if (order.op === 'reload')
         report({ op: 'stop-please', mode: 'immediate', reason: 'reloading means stopping here' })
+      if (order.op === 'leave') process.exit(0)
       if (order.op !== 'stop') return
       report({ op: 'planes-exit' })
       report({ op: 'exit', code: 0 })
@@ -101,13 +112,18 @@ const behaviours: Readonly<Record<string, () => void>> = {
   /** Control that wants an upgrade as soon as there is a plane to replace. */
   'control-upgrading'() {
     report({ op: 'ready' })
-    setTimeout(() => report({ op: 'upgrade' }), 1_000)
-    onOrder(() => {})
+    setTimeout(() => report({ op: 'upgrade', id: 1, program: null }), 1_000)
+    onOrder(({ op }) => {
+      if (op === 'leave') process.exit(0)
+    })
   },
   /** Control that does nothing it is told. */
   'control-deaf'() {
     report({ op: 'ready' })
     onOrder(() => {})
+  },
+  'control-broken'() {
+    process.exit(9)
   },
   /** Control that finds that the router cannot run at all. */
   'control-refusing'() {

@@ -21,11 +21,11 @@ test('the extended protocol describes, executes with a row limit, and closes por
   client.send(Buffer.concat([parse('SHOW STATE', 's'), describe('S', 's'), sync()]))
   assert.equal(typesOf(await client.until('Z')), '1tTZ')
   client.send(Buffer.concat([bind([], 'p', 's'), describe('P', 'p'), execute(4, 'p'), execute(4, 'p'), sync()]))
-  assert.equal(typesOf(await client.until('Z')), '2TDDDDsDDCZ')
+  assert.equal(typesOf(await client.until('Z')), '2TDDDDsDDDCZ')
   client.send(Buffer.concat([execute(0, 'p'), sync()]))
   assert.equal(errorField(await client.until('Z'), 'C'), '34000')
-  client.send(Buffer.concat([bind([], '', 's'), execute(6), sync()]))
-  assert.equal(typesOf(await client.until('Z')), '2DDDDDDCZ')
+  client.send(Buffer.concat([bind([], '', 's'), execute(7), sync()]))
+  assert.equal(typesOf(await client.until('Z')), '2DDDDDDDCZ')
 })
 
 test('inside BEGIN a portal outlives Sync', async (t) => {
@@ -35,7 +35,7 @@ test('inside BEGIN a portal outlives Sync', async (t) => {
   client.send(Buffer.concat([parse('SHOW STATE'), bind([], 'p'), execute(4, 'p'), sync()]))
   assert.equal(typesOf(await client.until('Z')), '12DDDDsZ')
   client.send(Buffer.concat([execute(0, 'p'), sync()]))
-  assert.equal(typesOf(await client.until('Z')), 'DDCZ')
+  assert.equal(typesOf(await client.until('Z')), 'DDDCZ')
 })
 
 test('numbers and booleans come in binary when asked, texts look the same', async (t) => {

@@ -77,7 +77,7 @@ test('a query answers with columns, rows and a tag; several in one string answer
   const { path } = await consoleFor(t)
   const client = await RawClient.login(path)
   assert.equal(typesOf(await client.query('SHOW VERSION')), 'TDCZ')
-  assert.equal(typesOf(await client.query('show version; ; Show State;')), 'TDCTDDDDDDCZ')
+  assert.equal(typesOf(await client.query('show version; ; Show State;')), 'TDCTDDDDDDDCZ')
   assert.equal(typesOf(await client.query('')), 'IZ')
   assert.equal(typesOf(await client.query(' ; -- nothing')), 'IZ')
 })

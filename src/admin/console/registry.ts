@@ -14,6 +14,8 @@ import { showLists } from './command-set/show-lists.ts'
 import { showMem } from './command-set/show-mem.ts'
 import { showPlanes } from './command-set/show-planes.ts'
 import { showPools } from './command-set/show-pools.ts'
+import { showPreservation } from './command-set/show-preservation.ts'
+import { showPreservedClients } from './command-set/show-preserved-clients.ts'
 import { showServers } from './command-set/show-servers.ts'
 import { showShards } from './command-set/show-shards.ts'
 import { showState } from './command-set/show-state.ts'
@@ -24,6 +26,7 @@ import { showTotals } from './command-set/show-totals.ts'
 import { showUsers } from './command-set/show-users.ts'
 import { showVersion } from './command-set/show-version.ts'
 import { shutdown } from './command-set/shutdown.ts'
+import { upgrade } from './command-set/upgrade.ts'
 
 /** Every console command, in the order of SHOW HELP. */
 export const COMMANDS: readonly Command[] = [
@@ -38,6 +41,8 @@ export const COMMANDS: readonly Command[] = [
   showDatabases,
   showUsers,
   showPlanes,
+  showPreservation,
+  showPreservedClients,
   showStats,
   showStatsTotals,
   showStatsAverages,
@@ -51,6 +56,7 @@ export const COMMANDS: readonly Command[] = [
   reload,
   kill,
   killClient,
+  upgrade,
   shutdown,
 ]
 

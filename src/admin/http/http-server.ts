@@ -5,6 +5,8 @@ import { showClients } from '../console/command-set/show-clients.ts'
 import { showDatabases } from '../console/command-set/show-databases.ts'
 import { showPlanes } from '../console/command-set/show-planes.ts'
 import { showPools } from '../console/command-set/show-pools.ts'
+import { showPreservation } from '../console/command-set/show-preservation.ts'
+import { showPreservedClients } from '../console/command-set/show-preserved-clients.ts'
 import { showServers } from '../console/command-set/show-servers.ts'
 import { showShards } from '../console/command-set/show-shards.ts'
 import { showStats } from '../console/command-set/show-stats.ts'
@@ -27,6 +29,8 @@ const REPORTS: Readonly<Record<string, ShowCommand>> = {
   '/api/databases': showDatabases,
   '/api/planes': showPlanes,
   '/api/stats': showStats,
+  '/api/preservation': showPreservation,
+  '/api/preserved-clients': showPreservedClients,
 }
 
 type Respond = (response: ServerResponse) => void | Promise<void>

@@ -22,12 +22,20 @@ const PLANE_COUNTERS: readonly (readonly [name: string, total: PlaneTotal, help:
   ['notification_deliveries', 'notificationDeliveries', 'Notifications that went to clients, counted for each.'],
   ['listeners_lost', 'listenersLost', 'Listening connections that broke, and with them what was notified meanwhile.'],
   ['slow_listeners', 'slowListeners', 'Clients closed because too many notifications waited for them.'],
+  [
+    'takeovers',
+    'takeovers',
+    'Upgrades and crashes of the plane that a successor took over from, since the router started.',
+  ],
+  ['clients_kept', 'clientsKept', 'Clients that went on with a successor, since the router started.'],
+  ['clients_dropped', 'clientsDropped', 'Clients that a successor could not go on with, since the router started.'],
 ]
 
 const PLANE_GAUGES: readonly (readonly [name: string, total: PlaneTotal, help: string])[] = [
   ['buffers_in_use', 'buffersInUse', 'Buffers that hold bytes waiting for a peer.'],
   ['buffer_bytes_in_use', 'bufferBytesInUse', 'Bytes of those buffers.'],
   ['heap_bytes', 'heapBytes', 'JavaScript heap in use.'],
+  ['takeover_stall_milliseconds', 'stallMs', 'How long clients had no service when the plane was taken over last.'],
 ]
 
 /** What each plane process counts, how shards are, and the build. */

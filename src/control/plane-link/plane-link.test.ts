@@ -64,6 +64,7 @@ async function harness(t: TestContext, planes = 1) {
   const link = new PlaneLink({
     planes,
     onAccountRefused: () => {},
+    onPreserved: () => {},
     findAccount: async (user) => {
       if (user === 'broken') throw new Error('the shard is gone')
       return { op: 'account', user, account: null, error: null }

@@ -11,7 +11,8 @@ import { type AnsweredCommand, PlaneConnection } from './plane-connection.ts'
 type Account = Extract<PlaneCommand, { op: 'account' }>
 type Hello = Extract<PlaneEvent, { op: 'hello' }>
 type LogEvent = Extract<PlaneEvent, { op: 'log' }>
-type OtherEvent = Extract<PlaneEvent, { op: 'log' | 'suspect' | 'account' | 'account-refused' }>
+type Preserved = Extract<PlaneEvent, { op: 'preserved' | 'preserved-clients' }>
+type OtherEvent = Extract<PlaneEvent, { op: 'log' | 'suspect' | 'account' | 'account-refused' }> | Preserved
 
 export interface PlaneLinkOptions {
   /** How many planes there are to be. */
@@ -21,6 +22,8 @@ export interface PlaneLinkOptions {
   readonly onAccountRefused: (user: string, database: string) => void
   readonly onSuspect: (shard: number, reason: string) => void
   readonly onLog: (plane: number, pid: number, event: LogEvent) => void
+  /** A plane took over from a process before it, or says more about that. */
+  readonly onPreserved: (event: Preserved) => void
   readonly log: Logger
 }
 
@@ -200,7 +203,8 @@ export class PlaneLink {
     if (event.op === 'log') this.#options.onLog(plane, pid, event)
     else if (event.op === 'suspect') this.#options.onSuspect(event.shard, event.reason)
     else if (event.op === 'account') this.#answerAccount(event.user, event.database, connection)
-    else this.#options.onAccountRefused(event.user, event.database)
+    else if (event.op === 'account-refused') this.#options.onAccountRefused(event.user, event.database)
+    else this.#options.onPreserved(event)
   }
 
   #answerAccount(user: string, database: string, connection: PlaneConnection): void {

@@ -12,6 +12,7 @@ import { reconnect } from './reconnect.ts'
 import { reload } from './reload.ts'
 import { resume } from './resume.ts'
 import { shutdown } from './shutdown.ts'
+import { upgrade } from './upgrade.ts'
 
 async function give(
   command: ActionCommand,
@@ -164,5 +165,15 @@ test('SHUTDOWN has four modes', async () => {
   ])
   for (const argument of ['now', 'immediate please', '"immediate"', 'constructor']) {
     assert.throws(() => shutdown.prepare(splitStatements(argument)[0] ?? []), sqlstate('42601'))
+  }
+})
+
+test('UPGRADE takes a path in quotes, or nothing', async () => {
+  const router = new TestRouter()
+  assert.deepEqual(await give(upgrade, '', router), ['It has begun.'])
+  await give(upgrade, "'/opt/New/bin/switchyard.js'", router)
+  assert.deepEqual(router.calls, ['upgrade null', 'upgrade /opt/New/bin/switchyard.js'])
+  for (const argument of ['now', "'/a' '/b'", '7']) {
+    assert.throws(() => upgrade.prepare(splitStatements(argument)[0] ?? []), sqlstate('42601'))
   }
 })

@@ -35,6 +35,7 @@ const FIELDS: readonly Field<Item>[] = [
   int8('notification_deliveries', ({ view }) => view.totals.notificationDeliveries),
   int8('listeners_lost', ({ view }) => view.totals.listenersLost),
   int8('slow_listeners', ({ view }) => view.totals.slowListeners),
+  int8('takeovers', ({ view }) => view.totals.takeovers),
 ]
 
 export const showPlanes: ShowCommand = {

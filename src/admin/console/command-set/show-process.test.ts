@@ -69,6 +69,7 @@ test('SHOW STATE tells pauses and troubles', () => {
     suspended: 'no',
     paused_databases: 'app, shop',
     started: '2026-01-01 00:01:30 UTC',
+    upgrade: '',
     troubles: 'Plane 0 is not connected.',
   })
 })

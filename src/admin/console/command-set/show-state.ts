@@ -23,6 +23,7 @@ function items(control: RouterControl): readonly Item[] {
     ['suspended', 'no'],
     ['paused_databases', pauses.databases.join(', ')],
     ['started', timestampText(control.memory, control.startedAt) ?? ''],
+    ['upgrade', control.upgradeStatus()],
     ['troubles', control.troubles().join('; ')],
   ]
 }

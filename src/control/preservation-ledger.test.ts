@@ -1,0 +1,59 @@
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import type { DroppedClient, PreservationSummary } from '../memory/preservation.ts'
+import { PreservationLedger } from './preservation-ledger.ts'
+
+const client = (slot: number) => ({
+  slot,
+  generation: 1,
+  user: `user${slot}`,
+  database: 'app',
+  applicationName: '',
+  address: '127.0.0.1',
+  remotePort: 5000,
+})
+
+const summary = (beganAt: number): PreservationSummary => ({
+  event: 'upgrade',
+  plane: 0,
+  beganAt,
+  stallMs: 5,
+  kept: 1,
+  dropped: 1,
+  told: 1,
+  reasons: { 'it was leaving': 1 },
+})
+
+const dropped: DroppedClient = { ...client(9), reason: 'it was leaving', told: true }
+
+test('an event has its clients, those that were kept by the names that their slots have', () => {
+  const ledger = new PreservationLedger((slot, generation) => (slot === 3 && generation === 8 ? client(3) : null))
+  ledger.add({ op: 'preserved', summary: summary(100) })
+  ledger.add({ op: 'preserved-clients', plane: 0, beganAt: 100, batch: { kept: [3, 8, 4, 8] } })
+  ledger.add({ op: 'preserved-clients', plane: 0, beganAt: 100, batch: { dropped: [dropped] } })
+  ledger.add({ op: 'preserved-clients', plane: 0, beganAt: 99, batch: { dropped: [dropped] } })
+  assert.deepEqual(ledger.entries, [
+    {
+      ...summary(100),
+      id: 1,
+      clients: [
+        { ...client(3), kept: true },
+        { ...dropped, kept: false },
+      ],
+    },
+  ])
+})
+
+test('the newest comes first, and old ones lose first their names and then everything', () => {
+  const ledger = new PreservationLedger(client)
+  for (let n = 1; n <= 40; n++) {
+    ledger.add({ op: 'preserved', summary: summary(n) })
+    ledger.add({ op: 'preserved-clients', plane: 0, beganAt: n, batch: { kept: [1, 1] } })
+  }
+  const { entries } = ledger
+  assert.deepEqual([entries.length, entries[0]?.id, entries.at(-1)?.id], [32, 40, 9])
+  assert.deepEqual(
+    entries.slice(0, 6).map(({ clients }) => clients.length),
+    [1, 1, 1, 1, 0, 0],
+  )
+})

@@ -1,0 +1,69 @@
+import type { PlaneProcess } from './plane-process.ts'
+
+/**
+ * The process that is to take a plane over in order.
+ *
+ * - booting: started. Ends with `booted`, or with its death.
+ * - booted: it waits for the plane's end. Ends with `activated`, or with its death.
+ * - activated: the plane is its. Ends with `serves`, or with its death.
+ * - serving: it did what it was started for.
+ * - gone: it died before that.
+ */
+export type SuccessorState = 'booting' | 'booted' | 'activated' | 'serving' | 'gone'
+
+const next: Record<SuccessorState, readonly SuccessorState[]> = {
+  booting: ['booted', 'gone'],
+  booted: ['activated', 'gone'],
+  activated: ['serving', 'gone'],
+  serving: [],
+  gone: [],
+}
+
+/** One attempt to take a plane over. Watches its process until somebody supervises it: until it is activated. */
+export class PlaneSuccessor {
+  readonly process: PlaneProcess
+  readonly #onChanged: () => void
+  #state: SuccessorState = 'booting'
+
+  constructor(process: PlaneProcess, onChanged: () => void) {
+    this.process = process
+    this.#onChanged = onChanged
+    const gone = (): void => {
+      if (this.#state !== 'serving' && this.#state !== 'gone') this.#enter('gone')
+    }
+    process.process.once('exit', gone)
+    // Also emitted for a signal that could not be sent.
+    process.process.on('error', () => {
+      if (process.process.pid === undefined) gone()
+    })
+  }
+
+  get state(): SuccessorState {
+    return this.#state
+  }
+
+  booted(): void {
+    if (this.#state === 'booting') this.#enter('booted')
+  }
+
+  activated(): void {
+    this.#enter('activated')
+  }
+
+  serves(): void {
+    if (this.#state === 'activated') this.#enter('serving')
+  }
+
+  /** It is not wanted any more. */
+  abandon(): void {
+    if (this.#state !== 'booting' && this.#state !== 'booted') return
+    this.process.hangUp()
+    this.process.kill()
+  }
+
+  #enter(state: SuccessorState): void {
+    if (!next[this.#state].includes(state)) throw new Error(`successor: ${state} while ${this.#state}`)
+    this.#state = state
+    this.#onChanged()
+  }
+}
