@@ -30,6 +30,8 @@ import {
   TakeOverReport,
   type TakeOverReportHost,
 } from './plane/take-over-report.ts'
+import type { PostgresParser } from './sql/postgres-parser.ts'
+import { SecondOpinion } from './sql/second-opinion.ts'
 import { TimerWheel } from './util/timer-wheel.ts'
 
 export interface PlaneOptions {
@@ -47,6 +49,8 @@ export interface PlaneOptions {
   /** False: no io_uring, even where the kernel has it. */
   readonly useRing: boolean
   readonly heap: Heap
+  /** PostgreSQL's; null: there is none, and statements in doubt pin. */
+  readonly parser: PostgresParser | null
   /** It is not on standby any more. */
   readonly onActive: () => void
 }
@@ -120,6 +124,7 @@ function serve(options: PlaneOptions, { memory, ring, poller, channelFd, channel
     sends,
     store: new ValueStore(memory.values),
     values: NO_VALUES,
+    opinion: options.parser === null ? null : new SecondOpinion(options.parser, clock),
     randomBytes,
     tell: (event) => {
       control.send(event)

@@ -1,6 +1,6 @@
 import type { Link } from '../io/link.ts'
 import type { ServerConnection } from '../server/server-connection.ts'
-import type { Effects } from '../sql/statement-facts.ts'
+import type { Effects } from '../sql/statement-effects.ts'
 import type { ServerSeat } from './server-seat.ts'
 import type { SessionListening } from './session-listening.ts'
 import type { SessionState } from './session-state.ts'

@@ -10,7 +10,7 @@ import type { ServerPool } from '../server/server-pool.ts'
 import type { Subscriber } from '../server/subscriber.ts'
 import type { LimitValues, PoolDefaults } from '../shard/plane-values.ts'
 import { quoteIdentifier } from '../sql/server-identifier.ts'
-import { type Effects, FACT } from '../sql/statement-facts.ts'
+import { type Effects, FACT } from '../sql/statement-effects.ts'
 import { FATAL } from './client-host.ts'
 import { NotificationOutlet, type NotifiedClient, type OutletHost } from './notification-outlet.ts'
 

@@ -7,7 +7,7 @@ import type { ParameterRegistry, ParameterSet } from '../session/parameters.ts'
 import { SettingChanges } from '../session/setting-changes.ts'
 import { STATEMENT_TIMEOUT } from '../session/setting-statements.ts'
 import type { SettingValue } from '../sql/setting-scan.ts'
-import type { Effects } from '../sql/statement-facts.ts'
+import type { Effects } from '../sql/statement-effects.ts'
 import { isReported, isUtf8, named, ROLE, unlisted } from './setting-kinds.ts'
 
 type Changes = [string, string | null][]

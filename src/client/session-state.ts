@@ -7,7 +7,7 @@ import { inquirySql } from '../session/inquiry.ts'
 import type { ParameterRegistry, ParameterSet } from '../session/parameters.ts'
 import { type PinWatcher, SessionPins } from '../session/session-pins.ts'
 import { STATEMENT_TIMEOUT, UNHURRIED } from '../session/setting-statements.ts'
-import { type Effects, FACT } from '../sql/statement-facts.ts'
+import { type Effects, FACT } from '../sql/statement-effects.ts'
 import { NOTHING, type Restored, SessionSettings } from './session-settings.ts'
 import { settingsSql } from './settings-sql.ts'
 

@@ -23,6 +23,9 @@ export async function plane(parameters: readonly string[], context: PlaneContext
   // It died before the line above.
   if (context.parentPid !== Number(keeperPid)) return 1
   const { runPlane } = await import('../compose-plane.ts')
+  const { PostgresParser } = await import('../sql/postgres-parser.ts')
+  // Nothing asynchronous happens any more once the plane runs.
+  const parser = await PostgresParser.load()
   return runPlane({
     planeIndex: Number(index),
     generation: Number(generation),
@@ -34,6 +37,7 @@ export async function plane(parameters: readonly string[], context: PlaneContext
     clock: cheapMonotonicClock(),
     useRing: context.environment.SWITCHYARD_IO_URING !== 'off',
     heap: nodeHeap(returnFreeMemory),
+    parser,
     onActive: () => context.setTitle(`switchyard: plane ${index}`),
   })
 }

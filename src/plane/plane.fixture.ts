@@ -149,6 +149,7 @@ export class TestPlane {
       sends,
       store: new ValueStore(mapping.window(storeAt, STORE_BYTES).bytes),
       values: testPlaneValues(this.shard, timeouts, poolSize, clientSlots - RESERVED_SLOTS),
+      opinion: null,
       randomBytes: (count) => Buffer.alloc(count, 5),
       tell: (event) => this.events.push(event) > 0,
       gone: ({ slot }) => this.gone.push(slot),

@@ -29,6 +29,7 @@ import { ParameterRegistry, type ParameterSet } from '../session/parameters.ts'
 import { StatementRegistry } from '../session/prepared-statements.ts'
 import type { DatabaseValue, PlaneValues } from '../shard/plane-values.ts'
 import type { Shard, Topology } from '../shard/topology.ts'
+import type { SecondOpinion } from '../sql/second-opinion.ts'
 import { StatementFacts } from '../sql/statement-facts.ts'
 import { Fifo } from '../util/fifo.ts'
 import type { TimerWheel } from '../util/timer-wheel.ts'
@@ -57,6 +58,8 @@ export interface PlaneParts {
   /** For values that outlive this process. */
   readonly store: ValueStore
   readonly values: PlaneValues
+  /** Null: the lexer's word on statements counts. */
+  readonly opinion: SecondOpinion | null
   randomBytes(count: number): Buffer
   /** Says it to the control process, if that listens. */
   tell(event: PlaneEvent): boolean
@@ -87,7 +90,7 @@ export class Plane implements ClientHost {
   readonly parameters: ParameterRegistry = new ParameterRegistry()
   readonly statements: StatementRegistry = new StatementRegistry()
   readonly scramKeys: ScramKeyCache = new ScramKeyCache(SCRAM_KEYS)
-  readonly facts: StatementFacts = new StatementFacts()
+  readonly facts: StatementFacts
   readonly acceptedSettings: Map<string, ParameterSet> = new Map()
   readonly records: SessionRecords
   readonly poolSet: PoolSet
@@ -110,6 +113,7 @@ export class Plane implements ClientHost {
     this.#parts = parts
     this.accounts = new Accounts((event) => parts.tell(event))
     this.planeIndex = parts.planeIndex
+    this.facts = new StatementFacts(parts.opinion)
     this.poller = parts.poller
     this.timers = parts.timers
     this.arena = parts.arena

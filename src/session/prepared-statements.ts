@@ -1,4 +1,4 @@
-import type { Effects } from '../sql/statement-facts.ts'
+import type { Effects } from '../sql/statement-effects.ts'
 
 /** A statement text with its parameter types, whoever prepared it under whatever name. */
 export class PreparedStatement {

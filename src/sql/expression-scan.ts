@@ -1,5 +1,6 @@
 import { PIN } from '../memory/client-slots.ts'
 import { Lexer, TOKEN } from './lexer.ts'
+import { isBehind } from './previous-word.ts'
 import { readSetConfig } from './set-config-call.ts'
 import {
   FREES,
@@ -7,6 +8,7 @@ import {
   KEYWORD,
   KEYWORD_IN_DDL,
   KEYWORD_NAMES_IN_DDL,
+  KEYWORD_OR_CALL,
   meaningOf,
   NAMES,
   NAMES_IN_DDL,
@@ -16,6 +18,7 @@ import {
 const SEMICOLON = 0x3b
 const OPENING = 0x28
 const CLOSING = 0x29
+const ASTERISK = 0x2a
 const COLON = 0x3a
 const DOT = 0x2e
 
@@ -33,6 +36,12 @@ const AT_BODY_STATEMENT = 2
 const IN_BODY_STATEMENT = 3
 
 const NONE: readonly string[] = []
+/** Words behind which BY or JOIN cannot be a function's name. */
+const BEFORE_BY_AND_JOIN = 'order group partition left right inner outer full cross natural'
+  .split(' ')
+  .map((word) => Buffer.from(word))
+/** In an INSERT. (A join's condition there could begin with a function of that name; nothing else tells.) */
+const BEFORE_CONFLICT = [Buffer.from('on')]
 const QUOTED_TEMP_SCHEMA = Buffer.from('"pg_temp"')
 /** More calls of set_config in one text are not looked at. */
 const MOST_SETTINGS = 16
@@ -55,6 +64,8 @@ export class ExpressionScan {
   readsSequence = false
   /** Session-level locks are given up. */
   frees = false
+  /** Something was taken for a keyword that may as well be a call. */
+  isDoubtful = false
   #touched: string[] | null = null
   #settings = 0
   #first = 0
@@ -73,6 +84,7 @@ export class ExpressionScan {
     this.pins = 0
     this.readsSequence = false
     this.frees = false
+    this.isDoubtful = false
     this.#settings = 0
   }
 
@@ -81,6 +93,11 @@ export class ExpressionScan {
     const touched = this.#touched
     this.#touched = null
     return touched ?? NONE
+  }
+
+  /** How many calls of set_config there were. */
+  get settingCalls(): number {
+    return this.#settings
   }
 
   /** The piece of it that the lexer goes on with ends at `end`. */
@@ -177,6 +194,8 @@ export class ExpressionScan {
       if (meaning === W.set) this.#setFollows = false
       return PLAIN
     }
+    // CREATE STATISTICS … ON f(a), where others have a table's name and columns.
+    if (this.#isDdl && place === AFTER_NAMES && lexer.follows(OPENING)) this.isDoubtful = true
     // A column may be called so; a false pin is the cheaper mistake.
     if (meaning === W.temporary || meaning === W.pgTemp) this.pins |= PIN.temporaryObject
     else if (meaning === W.hold && this.#first === W.declare) this.pins |= PIN.holdCursor
@@ -185,18 +204,25 @@ export class ExpressionScan {
     else if (meaning === W.pgCatalog) return AFTER_CATALOG_DOT
     // The rest of a qualified name is in the same place, and so is x in AS NOT MATERIALIZED (x).
     if (place === AFTER_NAMES && (meaning === W.not || lexer.follows(DOT))) return AFTER_NAMES
-    return meaning === NAMES || (this.#isDdl && (meaning === NAMES_IN_DDL || meaning === KEYWORD_NAMES_IN_DDL))
-      ? AFTER_NAMES
-      : PLAIN
+    const names =
+      meaning === NAMES ||
+      meaning === W.recursive ||
+      (this.#isDdl && (meaning === NAMES_IN_DDL || meaning === KEYWORD_NAMES_IN_DDL))
+    // A schema may have the name of some of them.
+    return names && !lexer.follows(DOT) ? AFTER_NAMES : PLAIN
   }
 
   /** After x OPERATOR(s.+) comes another value, not a name for x. */
   #operator(): number {
     const lexer = this.#lexer
     if (!lexer.follows(OPENING)) return PLAIN
+    let isOperator = false
     while (lexer.next() !== TOKEN.end && !(lexer.kind === TOKEN.punctuation && lexer.char === CLOSING)) {
+      isOperator = lexer.kind === TOKEN.punctuation && lexer.char !== ASTERISK && lexer.char !== OPENING
       if (lexer.kind === TOKEN.punctuation && lexer.char === SEMICOLON) this.pins |= PIN.undecidedStatement
     }
+    // A function may have that name: operator(1), operator(t.*).
+    if (!isOperator) this.isDoubtful = true
     return PLAIN
   }
 
@@ -213,18 +239,32 @@ export class ExpressionScan {
       case W.time:
       case W.default:
         return true
+      case W.by:
+      case W.join:
+        return this.#isProbably(BEFORE_BY_AND_JOIN)
+      case W.conflict:
+        return this.#first === W.insert ? this.#isProbably(BEFORE_CONFLICT) : this.#isProbably(null)
+      case KEYWORD_OR_CALL:
+      case W.recursive:
+        return this.#isProbably(null)
       case NAMES_IN_DDL:
       case KEYWORD_IN_DDL:
       case W.update:
       case W.reset:
-        return this.#isDdl
+        return this.#isDdl && this.#isProbably(null)
       case W.insert:
-        return this.#isDdl || this.#first === W.merge
+        return (this.#isDdl || this.#first === W.merge) && this.#isProbably(null)
       case W.set:
-        return this.#isDdl || this.#setFollows
+        return this.#isDdl ? this.#isProbably(null) : this.#setFollows
       default:
         return false
     }
+  }
+
+  /** True, and certain only behind one of these words, or behind what ends a value. */
+  #isProbably(before: readonly Buffer[] | null): true {
+    this.isDoubtful ||= before === null || !isBehind(before, this.#bytes, this.#lexer.start)
+    return true
   }
 
   #call(meaning: number, place: number): void {

@@ -1,7 +1,15 @@
-import { type Effects, FACT, StatementFacts } from './statement-facts.ts'
+import { type Effects, FACT } from './statement-effects.ts'
+import { StatementFacts } from './statement-facts.ts'
 
 /** What is not known yet of a text that streams: what it reads of sequences would have to be cleared away before. */
-export const UNSEEN: Effects = { pins: 0, flags: FACT.readsSequence, settings: [], values: [], channels: [] }
+export const UNSEEN: Effects = {
+  pins: 0,
+  flags: FACT.readsSequence,
+  settings: [],
+  values: [],
+  channels: [],
+  calls: null,
+}
 
 const NOTHING = Buffer.alloc(0)
 /** Where what was kept and what has come are put together; grows to the largest of the latter. */
@@ -10,7 +18,7 @@ let scratch = Buffer.alloc(0)
 /** A text too long to be seen whole, which is looked at as it passes. Keeps at most what `StatementFacts.goOn` wants again. */
 export class PassingText {
   /** Of what has passed; complete after the last piece. */
-  readonly facts: StatementFacts = new StatementFacts()
+  readonly facts: StatementFacts = new StatementFacts(null)
   #kept = NOTHING
 
   constructor() {

@@ -1,8 +1,9 @@
 import assert from 'node:assert/strict'
 import { pinReasons } from '../memory/client-slots.ts'
-import { FACT, StatementFacts } from './statement-facts.ts'
+import { FACT } from './statement-effects.ts'
+import { StatementFacts } from './statement-facts.ts'
 
-const facts = new StatementFacts()
+const facts = new StatementFacts(null)
 
 /** What a text says; the same object for the next text. */
 export function read(sql: string): StatementFacts {

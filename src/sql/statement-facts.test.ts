@@ -1,7 +1,8 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
+import { FACT } from './statement-effects.ts'
 import { assertPins, flagsOf, pinsOf, read } from './statement-facts.fixture.ts'
-import { FACT, StatementFacts } from './statement-facts.ts'
+import { StatementFacts } from './statement-facts.ts'
 
 test('a cursor pins only when it outlives its transaction', () => {
   assertPins('', [
@@ -310,7 +311,7 @@ test('what one text says is forgotten when the next is read', () => {
 })
 
 test('only the part of the buffer that is the text counts', () => {
-  const facts = new StatementFacts()
+  const facts = new StatementFacts(null)
   const bytes = Buffer.from('listen x; select 1; listen y')
   facts.read(bytes, 10, 18)
   assert.equal(facts.pins, 0)

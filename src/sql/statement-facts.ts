@@ -1,68 +1,27 @@
 import { PIN } from '../memory/client-slots.ts'
 import { ExpressionScan } from './expression-scan.ts'
+import type { CalledFunction } from './function-calls.ts'
 import { Lexer, TOKEN } from './lexer.ts'
+import type { SecondOpinion } from './second-opinion.ts'
 import { serverIdentifier } from './server-identifier.ts'
 import { SettingScan, type SettingValue } from './setting-scan.ts'
+import { type Effects, FACT } from './statement-effects.ts'
 import { meaningOf, W } from './statement-words.ts'
 
 const SEMICOLON = 0x3b
 /** Of a text in pieces: no token but a string is looked at with less than this behind it, so longer ones are undecided. */
 const LOOKAHEAD = 4096
 
+/** PIN bits that are guessed from words. */
+const REVISABLE = PIN.unknownFunction | PIN.temporaryObject
+
+/** As in COPY, a name comes first, and what is in parentheses behind it is no call. */
+const NAME_FIRST = W.copy
+
 /** Where in a text a piece of it ended. */
 const BETWEEN = 0
 const IN_EXPRESSIONS = 1
 const IN_WORDS = 2
-
-/** Bits of `StatementFacts.flags`. */
-export const FACT = {
-  /** BEGIN or START TRANSACTION. */
-  begins: 1 << 0,
-  /** COMMIT or END, not of a prepared transaction. */
-  commits: 1 << 1,
-  /** ROLLBACK or ABORT, not to a savepoint, not of a prepared transaction. */
-  rollsBack: 1 << 2,
-  /** More than one statement in the text. */
-  several: 1 << 3,
-  /** DISCARD ALL. */
-  discardsAll: 1 << 4,
-  /** DEALLOCATE ALL, DISCARD PLANS is none. */
-  deallocatesAll: 1 << 5,
-  deallocates: 1 << 6,
-  /** The settings in `settings` are touched. */
-  sets: 1 << 7,
-  /** RESET ALL. */
-  resetsAll: 1 << 8,
-  /** ROLLBACK, also to a savepoint. */
-  undoes: 1 << 10,
-  /** EXECUTE of the statement whose name is at `nameStart`. */
-  executes: 1 << 11,
-  /** currval or lastval: the answer depends on what this session did before. */
-  readsSequence: 1 << 9,
-  /** PREPARE TRANSACTION. */
-  preparesTransaction: 1 << 12,
-  /** DROP, CLOSE, DISCARD …: what pinned the session may be gone. */
-  frees: 1 << 13,
-  /** DISCARD SEQUENCES. */
-  discardsSequences: 1 << 14,
-  /** LISTEN, to the channels in `channels` as far as their names are certain. */
-  listens: 1 << 20,
-  /** UNLISTEN of one channel or all. */
-  unlistens: 1 << 21,
-} as const
-
-/** What a statement does to its session when it is executed. */
-export interface Effects {
-  /** PIN bits. */
-  readonly pins: number
-  /** FACT bits. */
-  readonly flags: number
-  /** Lower-case names of settings that are touched for longer than the transaction, and what becomes of each. */
-  readonly settings: readonly string[]
-  readonly values: readonly SettingValue[]
-  /** Channels that LISTEN names, as the server will know them. */
-  readonly channels: readonly string[]
-}
 
 /**
  * What a text of one or more statements does to its session, as far as its words tell, in one pass and without
@@ -74,6 +33,7 @@ export interface Effects {
  * Not seen: what triggers, views, operators and casts call, and user functions that hide a built-in one by name.
  */
 export class StatementFacts implements Effects {
+  readonly #opinion: SecondOpinion | null
   readonly #lexer: Lexer = new Lexer()
   readonly #scan: ExpressionScan = new ExpressionScan(this.#lexer)
   readonly #settingScan: SettingScan = new SettingScan(this.#lexer)
@@ -85,6 +45,8 @@ export class StatementFacts implements Effects {
   pins = 0
   /** FACT bits. */
   flags = 0
+  /** A grammar would have to say whether something is a keyword or a call; it was taken for a keyword. */
+  isDoubtful = false
   /** Where the name in EXECUTE or DEALLOCATE is; it may be quoted. */
   nameStart = 0
   nameStop = 0
@@ -92,29 +54,52 @@ export class StatementFacts implements Effects {
   readonly channels: string[] = []
   readonly settings: readonly string[]
   readonly values: readonly SettingValue[]
+  calls: readonly CalledFunction[] | null = null
 
-  constructor() {
+  /** `opinion` is asked about texts that are there as a whole, where the words leave something open. */
+  constructor(opinion: SecondOpinion | null) {
+    this.#opinion = opinion
     this.settings = this.#settingScan.names
     this.values = this.#settingScan.values
   }
 
   /** A copy that stays; null when executing it does nothing to its session. */
   keep(): Effects | null {
-    const { pins, flags, settings, values, channels } = this
+    const { pins, flags, settings, values, channels, calls } = this
     if (pins === 0 && (flags & ~FACT.several) === 0) return null
-    return { pins, flags, settings: [...settings], values: [...values], channels: [...channels] }
+    return { pins, flags, settings: [...settings], values: [...values], channels: [...channels], calls }
   }
 
   /** `bytes[start, end)` is the text of a Query or Parse message, without its NUL. */
   read(bytes: Uint8Array, start: number, end: number): void {
     this.begin()
     this.goOn(bytes, start, end, true)
+    if ((this.isDoubtful || (this.pins & REVISABLE) !== 0) && this.#opinion !== null) this.#consult(bytes, start, end)
+  }
+
+  /** What was guessed of calls and temporary objects is replaced by what the grammar says. */
+  #consult(bytes: Uint8Array, start: number, end: number): void {
+    // The parser would have to guess as well.
+    if ((this.pins & PIN.undecidedStatement) !== 0) return
+    const tree = this.#opinion?.of(bytes, start, end) ?? null
+    if (tree === null) return
+    const certain = (this.pins & ~REVISABLE) | (this.#settingScan.pins & REVISABLE)
+    // Which settings, the words have told, unless it was by a quoted name.
+    const seen = tree.settingCalls === this.#scan.settingCalls ? ~PIN.setting : ~0
+    this.pins = certain | (tree.pins & seen)
+    this.flags |= tree.flags
+    this.isDoubtful = false
+    if (tree.calls.length === 0) return
+    this.calls = (this.pins & PIN.unknownFunction) === 0 ? tree.calls : null
+    this.pins |= PIN.unknownFunction
   }
 
   /** A text in pieces follows. */
   begin(): void {
     this.pins = 0
     this.flags = 0
+    this.isDoubtful = false
+    this.calls = null
     // Even to what it is already, V8 sets a length through its runtime.
     if (this.channels.length !== 0) this.channels.length = 0
     this.#statements = 0
@@ -159,6 +144,7 @@ export class StatementFacts implements Effects {
     this.pins |= scan.pins | settingScan.pins
     if (scan.frees) this.flags |= FACT.frees
     if (scan.readsSequence) this.flags |= FACT.readsSequence
+    this.isDoubtful = scan.isDoubtful
     const isInBody = isComplete && this.#place === IN_EXPRESSIONS && scan.isInBody
     if (this.#lexer.ambiguous || isInBody) this.pins |= PIN.undecidedStatement
   }
@@ -188,9 +174,10 @@ export class StatementFacts implements Effects {
         this.#settingScan.reset()
         break
       case W.prepare:
-        if (this.#preparesTransaction()) this.flags |= FACT.preparesTransaction
-        else this.pins |= PIN.sqlPrepare
-        break
+        if (this.#preparesTransaction()) break
+        this.pins |= PIN.sqlPrepare
+        this.#expressions(NAME_FIRST)
+        return
       case W.ends:
         this.flags |= FACT.frees
         break
@@ -268,7 +255,9 @@ export class StatementFacts implements Effects {
   /** PREPARE TRANSACTION 'id' ends a transaction and leaves nothing in the session; the rest prepare statements. */
   #preparesTransaction(): boolean {
     this.#lexer.next()
-    return this.#meaning() === W.transaction && this.#lexer.next() === TOKEN.string
+    if (this.#meaning() !== W.transaction || this.#lexer.next() !== TOKEN.string) return false
+    this.flags |= FACT.preparesTransaction
+    return true
   }
 
   /** COMMIT, ROLLBACK [WORK | TRANSACTION] [AND [NO] CHAIN]; not ROLLBACK … TO name, COMMIT PREPARED, ROLLBACK PREPARED. */

@@ -21,7 +21,7 @@ const saidBy = ({ pins, flags, settings, values }: StatementFacts): Said => ({
 
 /** What the text says when it comes in pieces of these sizes, over and over; `most`: how much was kept for the next one. */
 function inPieces(text: Buffer, sizes: readonly number[]): { said: Said; most: number } {
-  const facts = new StatementFacts()
+  const facts = new StatementFacts(null)
   facts.begin()
   let kept = Buffer.alloc(0)
   let most = 0

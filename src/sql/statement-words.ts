@@ -17,6 +17,8 @@ export const NAMES_IN_DDL = 3
 export const KEYWORD_IN_DDL = 4
 /** A keyword everywhere, and in DDL one with a name after it. */
 export const KEYWORD_NAMES_IN_DDL = 5
+/** A keyword, or a function of one's own that has its name: only grammar tells. */
+export const KEYWORD_OR_CALL = 6
 /** Words that begin statements or change their meaning. */
 const FIRST_WORD = 100
 export const W = {
@@ -70,6 +72,10 @@ export const W = {
   drop: FIRST_WORD + 46,
   sequences: FIRST_WORD + 47,
   unlisten: FIRST_WORD + 60,
+  by: FIRST_WORD + 61,
+  join: FIRST_WORD + 62,
+  conflict: FIRST_WORD + 63,
+  recursive: FIRST_WORD + 64,
 } as const
 
 const keywords = (text: string, meaning: number): [string, number][] => text.split(' ').map((word) => [word, meaning])
@@ -81,18 +87,23 @@ const keywords = (text: string, meaning: number): [string, number][] => text.spl
 const WORDS: WordTable = new WordTable([
   ...BUILTIN_FUNCTIONS.map((name): [string, number] => [name, FUNCTION]),
   ...keywords(
-    'from where and or in ilike between values any some case when then else for group by having limit offset ' +
+    'from where and or in between values any some case when then else for group having limit offset ' +
       'fetch returning union except intersect distinct row array variadic symmetric asymmetric both leading trailing ' +
       'interval cast coalesce greatest least nullif extract overlay position substring trim treat normalize ' +
       'grouping xmlelement xmlforest xmlattributes xmlconcat xmlparse xmlpi xmlroot xmlserialize xmlexists xmltable ' +
       'json json_object json_array json_value json_query json_exists json_scalar json_serialize json_table ' +
-      'numeric decimal dec varchar char character nchar varying bit timestamp timestamptz timetz float real setof ' +
+      'numeric decimal dec varchar char character nchar bit timestamp timestamptz timetz float real setof ' +
       'current_time current_timestamp localtime localtimestamp merge_action ' +
-      'using join lateral rollup cube sets conflict analyze',
+      'using lateral analyze',
     KEYWORD,
   ),
+  ...keywords('ilike varying rollup cube sets', KEYWORD_OR_CALL),
+  ['by', W.by],
+  ['join', W.join],
+  ['conflict', W.conflict],
+  ['recursive', W.recursive],
   ...keywords('on exists', KEYWORD_NAMES_IN_DDL),
-  ...keywords('into as only recursive with references', NAMES),
+  ...keywords('into as only with references', NAMES),
   ...keywords('table index view function procedure routine aggregate trigger type domain statistics', NAMES_IN_DDL),
   ...keywords(
     'key unique check list hash range generated include storage exclude options attribute inherits btree gin gist ' +

@@ -1,0 +1,139 @@
+import { PIN } from '../memory/client-slots.ts'
+import { type CalledFunction, FunctionCalls } from './function-calls.ts'
+import type { ParseTree } from './postgres-parser.ts'
+import { INTENT, type Intent, intentOfStatement } from './statement-intent.ts'
+
+/** What a parsed text does, as far as it stands in the text. */
+export interface TreeFacts {
+  /** PIN bits, without those of functions in `calls`. `setting`: set_config is called. */
+  readonly pins: number
+  /** FACT bits of what is called: `readsSequence` and `frees`. */
+  readonly flags: number
+  /** How often set_config is called. */
+  readonly settingCalls: number
+  /** Functions that are not built in, or that nobody knows to be harmless; each once. */
+  readonly calls: readonly CalledFunction[]
+  /** What the words of its statements and the built-in functions tell; `calls` may do anything. */
+  readonly intent: Intent
+  /** Objects are created, changed or dropped, maybe functions. */
+  readonly defines: boolean
+  /** It is nothing but SELECT, INSERT, UPDATE, DELETE, MERGE and VALUES. */
+  readonly isPlain: boolean
+}
+
+type Node = Readonly<Record<string, unknown>>
+
+/** CURSOR_OPT_HOLD (src/include/nodes/parsenodes.h). */
+const CURSOR_HOLD = 0x20
+const TEMP_SCHEMA = 'pg_temp'
+const PINNING: Readonly<Record<string, number>> = {
+  ListenStmt: PIN.listen,
+  LoadStmt: PIN.load,
+  PrepareStmt: PIN.sqlPrepare,
+  DoStmt: PIN.unknownFunction,
+}
+const PLAIN = new Set(['SelectStmt', 'InsertStmt', 'UpdateStmt', 'DeleteStmt', 'MergeStmt'])
+/** `AlterSystemStmt` and the like touch nothing that a session has looked up. */
+const DEFINING = /^(Create|Alter|Drop|Define|Rename|Rule|View|Comment|Import|Do)/
+
+/**
+ * What the parse tree of a text says, by looking at every node of it: functions that are called wherever they may be, names of
+ * temporary objects, statements that leave something behind. Operators and casts may call functions too; they are not looked up.
+ */
+export function treeFacts(tree: ParseTree): TreeFacts {
+  const walk = new TreeWalk()
+  let intent: Intent = INTENT.none
+  let defines = false
+  let isPlain = true
+  const statements = tree.stmts
+  for (const entry of Array.isArray(statements) ? (statements as Node[]) : []) {
+    const statement = (entry.stmt ?? {}) as Node
+    const [kind] = Object.keys(statement)
+    if (kind === undefined) continue
+    const wrote = walk.statement(statement)
+    intent = Math.max(intent, wrote ? INTENT.write : intentOfStatement(kind, statement[kind] as Node)) as Intent
+    defines ||= DEFINING.test(kind)
+    // EXPLAIN DECLARE … makes no cursor.
+    if (kind === 'DeclareCursorStmt') walk.cursor(statement[kind] as Node)
+    isPlain &&= PLAIN.has(kind)
+  }
+  const { pins, calls } = walk
+  const { flags, settingCalls, unknown } = calls
+  return { pins, flags, settingCalls, calls: unknown, intent, defines, isPlain: isPlain && !walk.makesTable }
+}
+
+class TreeWalk {
+  readonly calls = new FunctionCalls()
+  pins = 0
+  /** SELECT … INTO is among the statements. */
+  makesTable = false
+  #writes = false
+
+  /** Every node below; returns whether one of them writes, locks rows, or belongs on the primary. */
+  statement(root: Node): boolean {
+    this.#writes = false
+    // Not by recursion: the depth of a tree is the client's choice.
+    const kinds: string[] = ['']
+    const nodes: unknown[] = [root]
+    while (nodes.length > 0) {
+      const kind = kinds.pop() as string
+      const node = nodes.pop()
+      if (typeof node !== 'object' || node === null) continue
+      if (Array.isArray(node)) {
+        for (const member of node) {
+          kinds.push('')
+          nodes.push(member)
+        }
+        continue
+      }
+      this.#node(kind, node as Node)
+      for (const key in node) {
+        const value = (node as Node)[key]
+        if (typeof value !== 'object') continue
+        kinds.push(key)
+        nodes.push(value)
+      }
+    }
+    return this.#writes || this.calls.takeWrites()
+  }
+
+  cursor(node: Node): void {
+    if (((node.options as number) & CURSOR_HOLD) !== 0) this.pins |= PIN.holdCursor
+  }
+
+  #node(kind: string, node: Node): void {
+    this.pins |= PINNING[kind] ?? 0
+    switch (kind) {
+      case 'FuncCall':
+      case 'funccall':
+        this.pins |= this.calls.add(namesOf(node.funcname), node.funcformat === 'COERCE_SQL_SYNTAX')
+        break
+      case 'String':
+        if (node.sval === TEMP_SCHEMA) this.pins |= PIN.temporaryObject
+        break
+      case 'VariableSetStmt':
+        if (node.name === 'seed') this.pins |= PIN.randomSeed
+        break
+      case 'InsertStmt':
+      case 'UpdateStmt':
+      case 'DeleteStmt':
+      case 'MergeStmt':
+      case 'LockingClause':
+        this.#writes = true
+        break
+      case 'intoClause':
+        this.#writes = true
+        this.makesTable = true
+        break
+    }
+    if (node.relpersistence === 't' || node.schemaname === TEMP_SCHEMA) {
+      this.pins |= PIN.temporaryObject
+    }
+  }
+}
+
+/** The parts of a qualified name. */
+function namesOf(list: unknown): readonly string[] {
+  if (!Array.isArray(list)) return []
+  return (list as Node[]).map((part) => String((part.String as Node | undefined)?.sval ?? ''))
+}
