@@ -1,4 +1,4 @@
-import { loadModule, parsePlPgSQLSync, parseSync, SqlError } from 'libpg-query'
+import { setFlagsFromString } from 'node:v8'
 
 /**
  * Longer texts are not parsed, in bytes. A tree takes some hundred times as much memory as its text, and one that is nested
@@ -18,6 +18,12 @@ export type Parsed =
   | { readonly kind: 'refused' }
   | { readonly kind: 'undecided' }
 
+/**
+ * V8's optimizing compiler takes 600 MB for PostgreSQL's grammar, which is one function, and makes it hardly faster. All of
+ * these are needed, and before the module is compiled.
+ */
+const BASELINE_ONLY = ['--liftoff-only', '--no-wasm-tier-up', '--no-wasm-dynamic-tiering']
+
 const REFUSED: Parsed = { kind: 'refused' }
 const UNDECIDED: Parsed = { kind: 'undecided' }
 
@@ -29,14 +35,19 @@ const UNDECIDED: Parsed = { kind: 'undecided' }
  * module was exhausted in the middle of something): from then on it decides nothing.
  */
 export class PostgresParser {
+  readonly #module: typeof import('libpg-query')
   #brokenBy: string | null = null
 
-  private constructor() {}
+  private constructor(module: typeof import('libpg-query')) {
+    this.#module = module
+  }
 
   /** Compiles the module, which takes some 30 ms. */
   static async load(): Promise<PostgresParser> {
-    await loadModule()
-    return new PostgresParser()
+    for (const flag of BASELINE_ONLY) setFlagsFromString(flag)
+    const module = await import('libpg-query')
+    await module.loadModule()
+    return new PostgresParser(module)
   }
 
   /** Why nothing is decided any more; null as long as all is well. */
@@ -46,12 +57,12 @@ export class PostgresParser {
 
   /** `text`: one or more statements. */
   parse(text: string): Parsed {
-    return this.#run(text, () => parseSync(text) as unknown)
+    return this.#run(text, () => this.#module.parseSync(text) as unknown)
   }
 
   /** `text`: one CREATE FUNCTION or PROCEDURE whose language is PL/pgSQL; the tree is that of its body. */
   parseFunction(text: string): Parsed {
-    return this.#run(text, () => parsePlPgSQLSync(text) as unknown)
+    return this.#run(text, () => this.#module.parsePlPgSQLSync(text) as unknown)
   }
 
   #run(text: string, parse: () => unknown): Parsed {
@@ -60,7 +71,8 @@ export class PostgresParser {
       return { kind: 'parsed', tree: parse() as ParseTree }
     } catch (error) {
       // The module says of a function that it is refused by a plain Error; what breaks it is none.
-      const isRefusal = error instanceof SqlError || (error instanceof Error && error.constructor === Error)
+      const isRefusal =
+        error instanceof this.#module.SqlError || (error instanceof Error && error.constructor === Error)
       if (isRefusal) return REFUSED
       this.#brokenBy = error instanceof Error ? `${error.name}: ${error.message}` : String(error)
       return UNDECIDED

@@ -19,6 +19,10 @@ export interface TreeFacts {
   readonly defines: boolean
   /** It is nothing but SELECT, INSERT, UPDATE, DELETE, MERGE and VALUES. */
   readonly isPlain: boolean
+  /** It is one CREATE FUNCTION or PROCEDURE. */
+  readonly isFunction: boolean
+  /** Tables or views are named, or what may be one. */
+  readonly usesRelations: boolean
 }
 
 type Node = Readonly<Record<string, unknown>>
@@ -45,6 +49,7 @@ export function treeFacts(tree: ParseTree): TreeFacts {
   let intent: Intent = INTENT.none
   let defines = false
   let isPlain = true
+  let isFunction = Array.isArray(tree.stmts) && tree.stmts.length === 1
   const statements = tree.stmts
   for (const entry of Array.isArray(statements) ? (statements as Node[]) : []) {
     const statement = (entry.stmt ?? {}) as Node
@@ -56,10 +61,12 @@ export function treeFacts(tree: ParseTree): TreeFacts {
     // EXPLAIN DECLARE … makes no cursor.
     if (kind === 'DeclareCursorStmt') walk.cursor(statement[kind] as Node)
     isPlain &&= PLAIN.has(kind)
+    isFunction &&= kind === 'CreateFunctionStmt'
   }
-  const { pins, calls } = walk
+  const { pins, calls, usesRelations, makesTable } = walk
   const { flags, settingCalls, unknown } = calls
-  return { pins, flags, settingCalls, calls: unknown, intent, defines, isPlain: isPlain && !walk.makesTable }
+  isPlain &&= !makesTable
+  return { pins, flags, settingCalls, calls: unknown, intent, defines, isPlain, isFunction, usesRelations }
 }
 
 class TreeWalk {
@@ -67,6 +74,7 @@ class TreeWalk {
   pins = 0
   /** SELECT … INTO is among the statements. */
   makesTable = false
+  usesRelations = false
   #writes = false
 
   /** Every node below; returns whether one of them writes, locks rows, or belongs on the primary. */
@@ -126,6 +134,7 @@ class TreeWalk {
         this.makesTable = true
         break
     }
+    if (node.relname !== undefined) this.usesRelations = true
     if (node.relpersistence === 't' || node.schemaname === TEMP_SCHEMA) {
       this.pins |= PIN.temporaryObject
     }
