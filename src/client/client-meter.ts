@@ -72,8 +72,8 @@ export class ClientMeter {
     this.#addToPool(POOL_F64.waitTimeouts, 1)
   }
 
-  /** A ReadyForQuery has gone to the client. */
-  answered(serverSlot: number): void {
+  /** A ReadyForQuery has gone to the client. Returns the milliseconds that it took, −1: nothing was asked. */
+  answered(serverSlot: number): number {
     const { clients, servers, now } = this.#host
     const f = this.#f
     const began = clients.f64[f + CLIENT_F64.queryAt] ?? 0
@@ -87,6 +87,7 @@ export class ClientMeter {
       }
     }
     clients.f64[f + CLIENT_F64.queryAt] = 0
+    return began === 0 ? -1 : now - began
   }
 
   transactionEnds(serverSlot: number): void {

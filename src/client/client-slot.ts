@@ -42,6 +42,11 @@ export class ClientSlot {
     this.#set(CLIENT.state, CLIENT_STATE[state])
   }
 
+  /** Code of the tier that counts for it at the moment. */
+  get tier(): number {
+    return this.#region.i32[this.#i + CLIENT.tier] ?? 0
+  }
+
   /** Server slot, or null. */
   server(slot: number | null): void {
     this.#set(CLIENT.server, slot === null ? 0 : slot + 1)

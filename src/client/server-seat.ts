@@ -1,8 +1,9 @@
 import { PIN } from '../memory/client-slots.ts'
 import type { ErrorFields } from '../protocol/messages.ts'
+import type { PoolWaiter } from '../server/pool-waiter.ts'
 import type { ReplySink } from '../server/reply-sink.ts'
 import type { ServerConnection } from '../server/server-connection.ts'
-import type { PoolWaiter, ServerPool } from '../server/server-pool.ts'
+import type { ServerPool } from '../server/server-pool.ts'
 import type { Effects } from '../sql/statement-effects.ts'
 import type { Fifo, FifoNode } from '../util/fifo.ts'
 import type { ClientHost } from './client-host.ts'
@@ -50,10 +51,16 @@ export class ServerSeat implements PoolWaiter {
   fifo: Fifo<FifoNode> | null = null
   fifoNext: FifoNode | null = null
   fifoPrevious: FifoNode | null = null
+  waitsAs = -1
+  waitingSince = 0
 
   constructor(host: ClientHost, session: SeatedSession) {
     this.#host = host
     this.#session = session
+  }
+
+  get tier(): number {
+    return this.#session.memory.tier
   }
 
   get server(): ServerConnection | null {
@@ -95,7 +102,7 @@ export class ServerSeat implements PoolWaiter {
   /** Takes a free server connection; false: there is none, so `wait`. */
   take(): boolean {
     const pool = this.#choice?.current() ?? null
-    const server = pool?.checkout() ?? null
+    const server = pool?.checkout(this.#session.memory.tier) ?? null
     if (pool === null || server === null) return false
     this.#usePool(pool)
     this.adopt(server)
@@ -131,7 +138,13 @@ export class ServerSeat implements PoolWaiter {
   }
 
   leaveQueue(): void {
-    if (this.fifo !== null) this.fifo.remove(this)
+    if (this.waitsAs >= 0) this.#awaited?.leave(this)
+    else if (this.fifo !== null) this.fifo.remove(this)
+  }
+
+  /** Its turn did not come in time. */
+  noteTimedOut(): void {
+    this.#awaited?.noteTimedOut(this.waitsAs)
   }
 
   /** Has this server connection from now on, in the state that it is in. */

@@ -153,7 +153,8 @@ export class SessionAnswers implements ReplySink {
     const server = session.server as ServerConnection
     const { queue } = server
     this.#session.memory.answered(status, queue.outstanding)
-    session.meter.answered(server.slot)
+    const took = session.meter.answered(server.slot)
+    if (took >= 0 && server.tier >= 0) server.admission.answered(server.tier, took)
     if (this.#session.reader.peerEnded && queue.outstanding === 0 && queue.unfinished) {
       session.close('client closed the connection', null)
       return

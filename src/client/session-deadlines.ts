@@ -1,4 +1,5 @@
 import type { ErrorFields } from '../protocol/messages.ts'
+import type { TierPolicy } from '../shard/policy.ts'
 import { Timer } from '../util/timer-wheel.ts'
 import { type ClientHost, ERROR, FATAL } from './client-host.ts'
 import type { ClientSession } from './client-session.ts'
@@ -43,11 +44,12 @@ export class SessionDeadlines {
   }
 
   waiting(): void {
-    this.#arm('waiting', this.#host.timeouts.queryWaitMs)
+    this.#arm('waiting', this.#tier.queueWaitMs || this.#host.timeouts.queryWaitMs)
   }
 
+  /** The stricter one of what its tier and everybody may take. */
   querying(): void {
-    this.#arm('querying', this.#host.timeouts.queryMs)
+    this.#arm('querying', shorter(this.#tier.queryMs, this.#host.timeouts.queryMs))
   }
 
   inTransaction(): void {
@@ -69,6 +71,10 @@ export class SessionDeadlines {
     if (this.#purpose === 'none') return
     this.#purpose = 'none'
     if (this.#timer) this.#host.timers.disarm(this.#timer)
+  }
+
+  get #tier(): TierPolicy {
+    return this.#host.values.policy.tiers[this.#session.seat.tier] as TierPolicy
   }
 
   #arm(purpose: Purpose, milliseconds: number): void {
@@ -105,6 +111,7 @@ export class SessionDeadlines {
         break
       case 'waiting':
         session.meter.waitTimedOut()
+        session.seat.noteTimedOut()
         session.rejectRequest({ ...this.#noServer(), severity: 'ERROR' })
         break
       case 'querying':
@@ -126,4 +133,9 @@ export class SessionDeadlines {
   #noServer(): ErrorFields {
     return this.#session.poolFailure ?? ERROR('53300', WAITED_TOO_LONG, WAIT_HINT)
   }
+}
+
+/** Of two limits, each of which 0 switches off. */
+function shorter(one: number, other: number): number {
+  return one === 0 || other === 0 ? one + other : Math.min(one, other)
 }

@@ -3,8 +3,9 @@ import { STATUS } from '../protocol/message-type.ts'
 import { type ErrorFields, writeBackendKeyData, writeParameterStatus, writeReady } from '../protocol/messages.ts'
 import { MessageWriter } from '../protocol/writer.ts'
 import { DedicatedServer } from '../server/dedicated-server.ts'
+import type { PoolWaiter } from '../server/pool-waiter.ts'
 import type { ServerConnection } from '../server/server-connection.ts'
-import type { PoolWaiter, PoolWelcome, ServerPool } from '../server/server-pool.ts'
+import type { PoolWelcome, ServerPool } from '../server/server-pool.ts'
 import type { ServerCredential, ServerTarget } from '../server/server-target.ts'
 import { isSettable, type ParameterSet } from '../session/parameters.ts'
 import type { Fifo, FifoNode } from '../util/fifo.ts'
@@ -39,12 +40,18 @@ export class Welcome implements PoolWaiter {
   fifo: Fifo<FifoNode> | null = null
   fifoNext: FifoNode | null = null
   fifoPrevious: FifoNode | null = null
+  waitsAs = -1
+  waitingSince = 0
 
   constructor(host: ClientHost, session: ClientSession, request: StartupRequest, credential: ServerCredential) {
     this.#host = host
     this.#session = session
     this.#request = request
     this.#credential = credential
+  }
+
+  get tier(): number {
+    return this.#session.memory.tier
   }
 
   /** Why its pool has no server connection for it, if that is known. */
@@ -68,7 +75,8 @@ export class Welcome implements PoolWaiter {
 
   /** The session is over: nobody may call back. */
   abandon(): void {
-    if (this.fifo !== null) this.fifo.remove(this)
+    if (this.waitsAs >= 0) this.#awaited?.leave(this)
+    else if (this.fifo !== null) this.fifo.remove(this)
     this.#dedicated?.abandon()
   }
 
@@ -169,7 +177,7 @@ export class Welcome implements PoolWaiter {
         return
       }
     }
-    const server = pool.checkout()
+    const server = pool.checkout(this.tier)
     if (server === null) this.#await(pool)
     else this.onServer(server)
   }

@@ -1,3 +1,5 @@
+import { SHARD_RECORDS } from './shard-records.ts'
+
 /**
  * Where everything lies in the shared memory that keeper, planes and control map.
  *
@@ -6,7 +8,8 @@
  * process reads them without asking a plane. All integers are little-endian (x64 and arm64).
  *
  *   header | plane records | client slots | server slots | pool records | connection profiles, one per client slot |
- *   identity profiles and history rings, one table and one ring per plane | buffer arenas, one per plane
+ *   identity profiles and history rings, one table and one ring per plane | shard records, by control and per plane |
+ *   buffer arenas, one per plane
  *
  * A change of any offset, and of anything that processes say to each other, is a new LAYOUT_VERSION: after an upgrade a
  * process of the new version goes on with what one of the old version left, and the other way round after a rollback. New
@@ -14,8 +17,8 @@
  * behind. Where that is not possible it becomes LAYOUT_VERSION, and an upgrade over this step is refused.
  */
 export const MAGIC = 0x44595753 // "SWYD"
-export const LAYOUT_VERSION = 3
-export const OLDEST_READABLE_LAYOUT = 3
+export const LAYOUT_VERSION = 4
+export const OLDEST_READABLE_LAYOUT = 4
 
 export const PAGE_BYTES = 4096
 export const HEADER_BYTES = PAGE_BYTES
@@ -31,6 +34,7 @@ export const IDENTITY_RECORDS = 4096
 export const HISTORY_RECORD_BYTES = 512
 /** Of one plane's ring, the first of which is its head. */
 export const HISTORY_RECORDS = 4096
+export const SHARD_RECORD_BYTES = 1024
 
 /** i32 indexes into the header. */
 export const HEADER = {
@@ -67,6 +71,7 @@ export interface Regions {
   readonly profiles: number
   readonly identities: number
   readonly history: number
+  readonly shards: number
   readonly arenas: number
   readonly totalBytes: number
 }
@@ -107,7 +112,8 @@ export function regionsOf(geometry: Geometry): Regions {
   const profiles = pools + roundToPage(geometry.poolRecords * POOL_RECORD_BYTES)
   const identities = profiles + roundToPage(geometry.clientSlots * PROFILE_RECORD_BYTES)
   const history = identities + geometry.planes * IDENTITY_RECORDS * IDENTITY_RECORD_BYTES
-  const arenas = history + geometry.planes * HISTORY_RECORDS * HISTORY_RECORD_BYTES
+  const shards = history + geometry.planes * HISTORY_RECORDS * HISTORY_RECORD_BYTES
+  const arenas = shards + (geometry.planes + 1) * SHARD_RECORDS * SHARD_RECORD_BYTES
   return {
     planes,
     clients,
@@ -116,6 +122,7 @@ export function regionsOf(geometry: Geometry): Regions {
     profiles,
     identities,
     history,
+    shards,
     arenas,
     totalBytes: arenas + geometry.planes * roundToPage(geometry.arenaBytesPerPlane),
   }

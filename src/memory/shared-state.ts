@@ -19,8 +19,10 @@ import {
   type Regions,
   regionsOf,
   SERVER_SLOT_BYTES,
+  SHARD_RECORD_BYTES,
 } from './layout.ts'
 import { Region } from './region.ts'
+import { SHARD_RECORDS } from './shard-records.ts'
 
 /** Typed regions over one mapping of the shared memory; whoever mapped it unmaps it. */
 export interface SharedState {
@@ -35,6 +37,7 @@ export interface SharedState {
   readonly profiles: Region
   readonly identities: Region
   readonly history: Region
+  readonly shards: Region
 }
 
 /** Stamps a fresh, zeroed mapping of `regionsOf(geometry).totalBytes` bytes. */
@@ -93,6 +96,7 @@ export function openSharedState(memory: ArrayBuffer): SharedState {
     pools: new Region(memory, regions.pools, POOL_RECORD_BYTES, geometry.poolRecords),
     profiles: new Region(memory, regions.profiles, PROFILE_RECORD_BYTES, geometry.clientSlots),
     identities: new Region(memory, regions.identities, IDENTITY_RECORD_BYTES, geometry.planes * IDENTITY_RECORDS),
+    shards: new Region(memory, regions.shards, SHARD_RECORD_BYTES, (geometry.planes + 1) * SHARD_RECORDS),
     history: new Region(memory, regions.history, HISTORY_RECORD_BYTES, geometry.planes * HISTORY_RECORDS),
   }
 }

@@ -1,3 +1,4 @@
+import { ShardAdmissions } from '../admission/shard-admissions.ts'
 import type { CompiledHba } from '../auth/hba.ts'
 import { ScramKeyCache } from '../auth/scram-key-cache.ts'
 import type { ClientHost, PlaneCounter } from '../client/client-host.ts'
@@ -22,9 +23,9 @@ import type { ValueStore } from '../memory/value-store.ts'
 import type { Route } from '../router/route.ts'
 import { ListenerSet } from '../server/listener-set.ts'
 import { PoolSet } from '../server/pool-set.ts'
+import type { PoolWaiter } from '../server/pool-waiter.ts'
 import type { ServerConnection } from '../server/server-connection.ts'
 import type { LogFields, LogLevel } from '../server/server-host.ts'
-import type { PoolWaiter } from '../server/server-pool.ts'
 import { ParameterRegistry, type ParameterSet } from '../session/parameters.ts'
 import { StatementRegistry } from '../session/prepared-statements.ts'
 import type { DatabaseValue, PlaneValues } from '../shard/plane-values.ts'
@@ -95,6 +96,7 @@ export class Plane implements ClientHost {
   readonly records: SessionRecords
   readonly poolSet: PoolSet
   readonly poolChoices: PoolChoices = new PoolChoices(this)
+  readonly admissions: ShardAdmissions
   readonly listeners: ListenerSet
   readonly accounts: Accounts
   readonly sessions: ClientTable
@@ -129,7 +131,10 @@ export class Plane implements ClientHost {
     this.progress = this.record.slotInProgress
     this.sessions = new ClientTable(this.clients)
     this.#serverSlots = new ServerSlotList(this.servers)
-    this.poolSet = new PoolSet(this, { maxUserConnections: 0, maxDatabaseConnections: 0 })
+    this.admissions = new ShardAdmissions(this, parts.shared.shards)
+    this.poolSet = new PoolSet(this, { maxUserConnections: 0, maxDatabaseConnections: 0 }, (shard) =>
+      this.admissions.of(shard),
+    )
     this.listeners = new ListenerSet(this)
     this.setValues(parts.values)
   }
@@ -194,6 +199,7 @@ export class Plane implements ClientHost {
   /** Whoever waits may have another place to go. */
   #changed(): void {
     this.epoch++
+    this.admissions.configure(this.values.policy, this.values.topology)
     const waiting: PoolWaiter[] = []
     for (let waiter = this.#held.shift(); waiter; waiter = this.#held.shift()) waiting.push(waiter)
     for (const pool of this.poolSet.all) {
@@ -201,6 +207,7 @@ export class Plane implements ClientHost {
     }
     for (const waiter of waiting) waiter.requeue()
     this.poolSet.abandonMisplaced((shard) => this.#configuration.isMisplaced(shard))
+    this.poolSet.reconsider()
     this.listeners.revise()
   }
 

@@ -2,6 +2,7 @@ import assert from 'node:assert/strict'
 import { type TestContext, test } from 'node:test'
 import { readPool } from '../memory/pool-records.ts'
 import type { Shard } from '../shard/topology.ts'
+import { NO_ADMISSION } from './pool-admission.ts'
 import { type PoolKey, PoolSet, type QuotaLimits } from './pool-set.ts'
 import { openServerHost, type TestServerHost, TestWaiter } from './server-host.fixture.ts'
 import type { ServerPool } from './server-pool.ts'
@@ -27,7 +28,7 @@ interface Bench {
 function open(t: TestContext, limits: Partial<QuotaLimits> = {}, maxConnections = 100): Bench {
   const host = openServerHost(t)
   const shard = new TestShard(host.poller)
-  const set = new PoolSet(host, { maxUserConnections: 0, maxDatabaseConnections: 0, ...limits })
+  const set = new PoolSet(host, { maxUserConnections: 0, maxDatabaseConnections: 0, ...limits }, () => NO_ADMISSION)
   const story: string[] = []
   t.after(() => {
     set.pause(null)
@@ -49,7 +50,7 @@ function open(t: TestContext, limits: Partial<QuotaLimits> = {}, maxConnections 
   }
   const request = (name: string, from: ServerPool): TestWaiter => {
     const waiter = new TestWaiter(host, name, story)
-    const server = from.checkout()
+    const server = from.checkout(1)
     if (server === null) from.wait(waiter)
     else waiter.onServer(server)
     host.settle()

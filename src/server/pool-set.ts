@@ -2,9 +2,11 @@ import { RouterError } from '../errors.ts'
 import { POOL, POOL_TEXT } from '../memory/pool-records.ts'
 import type { PoolMode } from '../shard/plane-values.ts'
 import type { Shard } from '../shard/topology.ts'
+import type { PoolAdmission } from './pool-admission.ts'
 import type { ServerHost } from './server-host.ts'
 import { type PoolQuota, type PoolSettings, ServerPool } from './server-pool.ts'
 import type { ServerTarget } from './server-target.ts'
+import { ShardLane } from './shard-lane.ts'
 
 /** What makes two clients share server connections. */
 export interface PoolKey {
@@ -26,13 +28,18 @@ export class PoolSet implements PoolQuota {
   readonly #host: ServerHost
   readonly #pools = new Map<string, ServerPool>()
   readonly #keys = new Map<ServerPool, PoolKey>()
+  readonly #admissionOf: (shard: Shard) => PoolAdmission
+  /** By shard id. */
+  readonly #lanes = new Map<number, ShardLane>()
   readonly #pausedDatabases = new Set<string>()
   #allPaused = false
   #nextRecord = 0
   limits: QuotaLimits
 
-  constructor(host: ServerHost, limits: QuotaLimits) {
+  /** `admissionOf` is asked once for each shard. */
+  constructor(host: ServerHost, limits: QuotaLimits, admissionOf: (shard: Shard) => PoolAdmission) {
     this.#host = host
+    this.#admissionOf = admissionOf
     this.limits = limits
   }
 
@@ -46,7 +53,9 @@ export class PoolSet implements PoolQuota {
     const name = JSON.stringify([target.shard.id, key.database, key.user, target.user, target.database])
     let pool = this.#pools.get(name)
     if (pool === undefined) {
-      pool = new ServerPool(this.#host, this, target, settings, this.#newRecord(key, settings))
+      const record = this.#newRecord(key, settings)
+      const lane = this.#laneOf(target.shard)
+      pool = new ServerPool(this.#host, { quota: this, lane }, target, settings, record)
       this.#pools.set(name, pool)
       this.#keys.set(pool, key)
       if (this.isPaused(key.database)) pool.pause()
@@ -54,6 +63,23 @@ export class PoolSet implements PoolQuota {
     pool.target = target
     if (pool.settings.size !== settings.size || pool.settings.minSize !== settings.minSize) pool.resize(settings)
     return pool
+  }
+
+  #laneOf(shard: Shard): ShardLane {
+    const known = this.#lanes.get(shard.id)
+    if (known !== undefined) return known
+    const made = new ShardLane(this.#admissionOf(shard))
+    this.#lanes.set(shard.id, made)
+    return made
+  }
+
+  /** Slots have been shared out anew: whoever can goes on. */
+  reconsider(): void {
+    for (const pool of this.#pools.values()) {
+      if (pool.waiting === 0) continue
+      this.#laneOf(pool.target.shard).serve(pool)
+      pool.reconsider()
+    }
   }
 
   /** Every pool gets the size that `settingsOf` says for it; null: leave it. */
@@ -137,6 +163,7 @@ export class PoolSet implements PoolQuota {
       if (pool.size > 0 || pool.waiting > 0) continue
       this.#pools.delete(name)
       this.#keys.delete(pool)
+      this.#laneOf(pool.target.shard).remove(pool)
       this.#host.poolsChanged()
       return pool.record
     }

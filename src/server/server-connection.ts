@@ -9,6 +9,7 @@ import type { ParameterSet } from '../session/parameters.ts'
 import { ServerStatements } from '../session/prepared-statements.ts'
 import type { Dialect } from '../session/setting-statements.ts'
 import { Timer } from '../util/timer-wheel.ts'
+import { NO_ADMISSION, type PoolAdmission } from './pool-admission.ts'
 import { REPLY, ReplyQueue, SWALLOW } from './reply-queue.ts'
 import { ReplyRelay } from './reply-relay.ts'
 import type { ReplySink } from './reply-sink.ts'
@@ -85,6 +86,10 @@ export class ServerConnection implements ReadServer, HandshakeOwner {
   strays: Set<string> | null = null
   /** Its session may have made it listen to something. */
   listens = false
+  /** What its slot counts against. */
+  admission: PoolAdmission = NO_ADMISSION
+  /** Code of the tier whose slot its client has; −1: it counts against none. */
+  tier = -1
   backendPid = 0
   cancelKey: Buffer = Buffer.alloc(0)
   /** Whose unnamed prepared statement it has: the session's serial number, 0 for none. */

@@ -13,10 +13,10 @@ import { ParameterRegistry } from '../session/parameters.ts'
 import type { LimitValues, TimeoutValues } from '../shard/plane-values.ts'
 import type { Fifo, FifoNode } from '../util/fifo.ts'
 import { TimerWheel } from '../util/timer-wheel.ts'
+import type { PoolWaiter } from './pool-waiter.ts'
 import type { ReplySink, ServerLoss } from './reply-sink.ts'
 import type { ServerConnection } from './server-connection.ts'
 import type { LogFields, LogLevel, ServerHost } from './server-host.ts'
-import type { PoolWaiter } from './server-pool.ts'
 
 const NO_TIMEOUTS: TimeoutValues = {
   clientLoginMs: 0,
@@ -124,6 +124,9 @@ export class TestWaiter implements PoolWaiter, ReplySink {
   fifoPrevious: FifoNode | null = null
   fifoNext: FifoNode | null = null
   fifo: Fifo<FifoNode> | null = null
+  waitsAs = -1
+  waitingSince = 0
+  tier = 1
   readonly name: string
   readonly link: Link
   /** What happened to all waiters of a test, in order. */

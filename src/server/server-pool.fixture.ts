@@ -1,9 +1,11 @@
 import assert from 'node:assert/strict'
 import type { TestContext } from 'node:test'
 import { POOL_F64 } from '../memory/pool-records.ts'
+import { NO_ADMISSION } from './pool-admission.ts'
 import { openServerHost, type TestServerHost, TestWaiter } from './server-host.fixture.ts'
 import { type PoolQuota, ServerPool } from './server-pool.ts'
 import type { ServerTarget } from './server-target.ts'
+import { ShardLane } from './shard-lane.ts'
 import { TestShard } from './shard-peer.fixture.ts'
 
 const NO_QUOTA: PoolQuota = { admit: () => true, released: () => {} }
@@ -32,7 +34,7 @@ export function openPool(
     credential: { scram: null, password: null, md5Hash: null },
     startup: [],
   }
-  const pool = new ServerPool(host, quota, target, { size, minSize }, 0)
+  const pool = new ServerPool(host, { quota, lane: new ShardLane(NO_ADMISSION) }, target, { size, minSize }, 0)
   const story: string[] = []
   t.after(() => {
     pool.pause()
@@ -43,7 +45,7 @@ export function openPool(
   })
   const request = (name: string): TestWaiter => {
     const waiter = new TestWaiter(host, name, story)
-    const server = pool.checkout()
+    const server = pool.checkout(1)
     if (server === null) pool.wait(waiter)
     else waiter.onServer(server)
     host.settle()

@@ -7,7 +7,7 @@ import { openPool, poolTotal } from './server-pool.fixture.ts'
 test('a client that waits gets a server connection opened for it, logged in as the target says', (t) => {
   const bench = openPool(t)
   const { shard, pool, request } = bench
-  assert.equal(pool.checkout(), null)
+  assert.equal(pool.checkout(1), null)
   const waiter = request('a')
   assert.equal(waiter.server?.state, 'active')
   assert.deepEqual(Object.fromEntries(shard.backends[0]?.parameters ?? []), { user: 'ada', database: 'shop' })
@@ -21,7 +21,7 @@ test('a connection given back is given out again, and no other one is opened', (
   const first = request('a')
   const { server } = first
   first.giveBack()
-  assert.equal(pool.checkout(), server)
+  assert.equal(pool.checkout(1), server)
   assert.equal(shard.backends.length, 1)
 })
 
@@ -31,7 +31,7 @@ test('the connection used last is given out first', (t) => {
   const [older, newer] = [a.server, b.server]
   a.giveBack()
   b.giveBack()
-  assert.deepEqual([pool.checkout(), pool.checkout(), pool.checkout()], [newer, older, null])
+  assert.deepEqual([pool.checkout(1), pool.checkout(1), pool.checkout(1)], [newer, older, null])
 })
 
 test('clients are served in the order in which they came, and a newcomer does not overtake', (t) => {
@@ -42,7 +42,7 @@ test('clients are served in the order in which they came, and a newcomer does no
   pool.leave(c)
   assert.deepEqual([pool.waiting, story], [2, ['a']])
   first.giveBack()
-  assert.equal(pool.checkout(), null)
+  assert.equal(pool.checkout(1), null)
   b.giveBack()
   assert.deepEqual(story, ['a', 'b', 'd'])
   assert.equal(pool.waiting, 0)
@@ -158,7 +158,7 @@ test('a connection that was idle for long proves that it is alive before somebod
   const { server } = first
   first.giveBack()
   host.pass(29_000)
-  assert.equal(pool.checkout(), server)
+  assert.equal(pool.checkout(1), server)
   first.take(server as NonNullable<typeof server>)
   first.giveBack()
   host.pass(30_000)
@@ -186,7 +186,7 @@ test('paused, nobody gets a connection and none is opened; resumed, those who wa
   pool.pause()
   assert.deepEqual([pool.paused, host.pools.i32[POOL.paused]], [true, 1])
   first.giveBack()
-  assert.equal(pool.checkout(), null)
+  assert.equal(pool.checkout(1), null)
   request('b')
   request('c')
   assert.deepEqual([story, shard.backends.length], [['a'], 1])

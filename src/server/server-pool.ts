@@ -1,21 +1,13 @@
 import { POOL, POOL_F64 } from '../memory/pool-records.ts'
 import type { ErrorFields } from '../protocol/messages.ts'
 import type { ParameterSet } from '../session/parameters.ts'
-import { Fifo, type FifoNode } from '../util/fifo.ts'
 import { Timer } from '../util/timer-wheel.ts'
+import type { PoolWaiter } from './pool-waiter.ts'
 import { ServerConnection, type ServerOwner } from './server-connection.ts'
 import type { ServerHost } from './server-host.ts'
 import type { ServerTarget } from './server-target.ts'
-
-/** A client in the queue of a pool, or of those whom no pool can serve at the moment. */
-export interface PoolWaiter extends FifoNode {
-  /** It is the waiter's now; attach it or give it back. */
-  onServer(server: ServerConnection): void
-  /** No server connection can be had at all: the shard refused this user or database. */
-  onPoolFailed(fields: ErrorFields): void
-  /** Taken out of the queue: topology or configuration have changed, and it may have another place to go. */
-  requeue(): void
-}
+import type { LanePool, ShardLane } from './shard-lane.ts'
+import { WaitingLine } from './waiting-line.ts'
 
 /** What limits a pool besides its own size: connections of the shard, the user, the database. */
 export interface PoolQuota {
@@ -42,20 +34,24 @@ const REPEAT_LOG_MS = 30_000
 const HOPELESS = new Set(['28', '3D', '42'])
 
 /**
- * The server connections for one (shard, user, database), and the clients that wait for one, first come first served.
- * The connection used last is given out first, so that the others grow old and can be closed.
+ * The server connections for one (shard, user, database), and the clients that wait for one. Whose turn it is, and whether
+ * there is a slot of the shard for it, the shard's lane says. The connection used last is given out first, so that the
+ * others grow old and can be closed.
  */
-export class ServerPool implements ServerOwner {
+export class ServerPool implements ServerOwner, LanePool {
   readonly record: number
   readonly #host: ServerHost
   readonly #quota: PoolQuota
+  readonly #lane: ShardLane
   readonly #all = new Set<ServerConnection>()
   /** The most recently used last. */
   readonly #idle: ServerConnection[] = []
-  readonly #waiters = new Fifo<PoolWaiter>()
+  readonly #waiters: WaitingLine
   readonly #retry: Timer
   readonly #f: number
   #paused = false
+  /** Fewer connections were opened than clients wait, because the shard has no slots for more. */
+  wasHeldBack = false
   #loggedAt = Number.NEGATIVE_INFINITY
   target: ServerTarget
   #settings: PoolSettings
@@ -64,14 +60,23 @@ export class ServerPool implements ServerOwner {
   /** What the last server connection reported at login: the welcome for clients. Null before the first. */
   welcome: PoolWelcome | null = null
 
-  constructor(host: ServerHost, quota: PoolQuota, target: ServerTarget, settings: PoolSettings, record: number) {
+  constructor(
+    host: ServerHost,
+    { quota, lane }: { readonly quota: PoolQuota; readonly lane: ShardLane },
+    target: ServerTarget,
+    settings: PoolSettings,
+    record: number,
+  ) {
     this.#host = host
     this.#quota = quota
+    this.#lane = lane
+    this.#waiters = new WaitingLine(lane.admission)
     this.target = target
     this.#settings = settings
     this.record = record
     this.#f = record * (host.pools.recordBytes >> 3)
     this.#retry = new Timer(() => this.#grow())
+    lane.add(this)
   }
 
   get settings(): PoolSettings {
@@ -116,19 +121,89 @@ export class ServerPool implements ServerOwner {
     this.#grow()
   }
 
-  /** A free server connection right now, or null: then `wait`. Those who wait already go first. */
-  checkout(): ServerConnection | null {
-    if (this.#paused || this.#waiters.length > 0) return null
-    return this.#takeIdle()
+  /**
+   * A free server connection right now for a transaction of this tier, or null: then `wait`. Those of this tier and higher
+   * ones who wait already go first.
+   */
+  checkout(tier: number): ServerConnection | null {
+    if (this.#paused || (this.#waiters.length > 0 && this.#waiters.has(tier))) return null
+    if (!this.#lane.admission.mayTake(tier)) return null
+    const server = this.#takeIdle()
+    if (server !== null) this.#give(server, tier)
+    return server
   }
 
+  /** `onServer` or `onPoolFailed` follows, perhaps before this returns. */
   wait(waiter: PoolWaiter): void {
+    const { admission } = this.#lane
+    const refusal = admission.refusal(waiter.tier)
+    if (refusal !== null) {
+      admission.refused(waiter.tier)
+      waiter.onPoolFailed(refusal)
+      return
+    }
+    waiter.waitingSince = this.#host.now
     this.#waiters.push(waiter)
+    this.#lane.count(1)
+    this.#lane.shed()
     this.#grow()
   }
 
   leave(waiter: PoolWaiter): void {
+    const before = this.#waiters.length
     this.#waiters.remove(waiter)
+    this.#lane.count(this.#waiters.length - before)
+  }
+
+  /** Somebody of this tier waited too long here. */
+  noteTimedOut(tier: number): void {
+    if (tier >= 0) this.#lane.admission.timedOut(tier)
+  }
+
+  /** Whose turn is first of those who wait here, and `turn` is then when. */
+  firstInLine(): PoolWaiter | null {
+    return this.#waiters.first()
+  }
+
+  get turn(): number {
+    return this.#waiters.turn
+  }
+
+  /** Somebody waits, and a server connection is free. */
+  get canServe(): boolean {
+    return this.#waiters.length > 0 && this.#idle.length > 0 && !this.#paused
+  }
+
+  /** Who came last of this tier. */
+  newest(tier: number): PoolWaiter | null {
+    return this.#waiters.newest(tier)
+  }
+
+  /** Gives the first in line a server connection; false: nobody can get one. */
+  serveFirst(): boolean {
+    const waiter = this.#waiters.first()
+    if (waiter === null) return false
+    const server = this.#takeIdle()
+    // One that has to be tested first is none, but the next one may do.
+    if (server === null) return this.#idle.length > 0
+    const tier = waiter.waitsAs
+    this.leave(waiter)
+    this.#give(server, tier)
+    this.#lane.admission.waited(tier, this.#host.now - waiter.waitingSince)
+    waiter.onServer(server)
+    return true
+  }
+
+  /** It counts as one of the tier's until it comes back. */
+  #give(server: ServerConnection, tier: number): void {
+    this.#lane.admission.take(tier)
+    server.tier = tier
+  }
+
+  #takeBack(server: ServerConnection): void {
+    if (server.tier < 0) return
+    this.#lane.admission.release(server.tier)
+    server.tier = -1
   }
 
   pause(): void {
@@ -137,7 +212,7 @@ export class ServerPool implements ServerOwner {
 
   resume(): void {
     this.#setPaused(false)
-    this.#serve()
+    this.#lane.serve(this)
     this.#grow()
   }
 
@@ -154,9 +229,8 @@ export class ServerPool implements ServerOwner {
 
   /** Everybody in the queue, taken out of it: the pool is not the right one any more. */
   dismissWaiters(): PoolWaiter[] {
-    const waiters: PoolWaiter[] = []
-    for (let waiter = this.#waiters.shift(); waiter; waiter = this.#waiters.shift()) waiters.push(waiter)
-    return waiters
+    this.#lane.count(-this.#waiters.length)
+    return this.#waiters.clear()
   }
 
   /** Gives up the connection that is idle for longest, to make room elsewhere. */
@@ -186,6 +260,7 @@ export class ServerPool implements ServerOwner {
   }
 
   onServerReady(server: ServerConnection): void {
+    this.#takeBack(server)
     if (server.retired !== null || !this.#all.has(server)) {
       server.close(server.retired ?? 'not of this pool')
       return
@@ -195,10 +270,11 @@ export class ServerPool implements ServerOwner {
       this.welcome = { reported: server.reported, baseline: server.baseline }
     this.#idle.push(server)
     this.#shrink()
-    this.#serve()
+    this.#lane.serve(this)
   }
 
   onServerClosed(server: ServerConnection, reason: string, login: ErrorFields | null): void {
+    this.#takeBack(server)
     this.#all.delete(server)
     const at = this.#idle.indexOf(server)
     if (at >= 0) this.#idle.splice(at, 1)
@@ -208,19 +284,12 @@ export class ServerPool implements ServerOwner {
       this.#grow()
     }
     this.#quota.released(this)
+    this.#lane.serve(this)
   }
 
   #shrink(): void {
     while (this.#all.size > this.settings.size && this.#idle.length > 0)
       this.#idle[0]?.close('pool.size is smaller now')
-  }
-
-  #serve(): void {
-    while (!this.#paused && this.#waiters.length > 0) {
-      const server = this.#takeIdle()
-      if (server === null) return
-      this.#waiters.shift()?.onServer(server)
-    }
   }
 
   #takeIdle(): ServerConnection | null {
@@ -235,8 +304,14 @@ export class ServerPool implements ServerOwner {
   /** Opens as many as there are clients to serve, within all bounds. */
   #grow(): void {
     if (this.#retry.armed || this.#paused) return
+    if (this.#waiters.length === 0) {
+      this.wasHeldBack = false
+      return
+    }
+    const wanted = this.#waiters.admissible
+    this.wasHeldBack = wanted < this.#waiters.length
     let coming = this.#coming()
-    while (this.#waiters.length > coming && this.#all.size < this.settings.size) {
+    while (wanted > coming && this.#all.size < this.settings.size) {
       if (!this.#open(true)) return
       coming++
     }
@@ -255,6 +330,7 @@ export class ServerPool implements ServerOwner {
     if (slot < 0) return false
     try {
       const server = new ServerConnection(this.#host, this, this.target, slot, this.record)
+      server.admission = this.#lane.admission
       this.#all.add(server)
       this.#add(POOL_F64.serverConnects)
       return true

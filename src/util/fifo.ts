@@ -20,6 +20,10 @@ export class Fifo<T extends FifoNode> {
     return this.#first as T | null
   }
 
+  get last(): T | null {
+    return this.#last as T | null
+  }
+
   push(node: T): void {
     if (node.fifo !== null) throw new Error('fifo: the element is in a list already')
     node.fifo = this as unknown as Fifo<FifoNode>

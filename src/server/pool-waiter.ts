@@ -1,0 +1,19 @@
+import type { ErrorFields } from '../protocol/messages.ts'
+import type { FifoNode } from '../util/fifo.ts'
+import type { ServerConnection } from './server-connection.ts'
+
+/** A client in the queue of a pool, or of those whom no pool can serve at the moment. */
+export interface PoolWaiter extends FifoNode {
+  /** Code of the tier that it has at the moment. */
+  readonly tier: number
+  /** Code of the tier that it waits as; the queue sets it. */
+  waitsAs: number
+  /** Monotonic milliseconds. */
+  waitingSince: number
+  /** It is the waiter's now; attach it or give it back. */
+  onServer(server: ServerConnection): void
+  /** No server connection can be had at all: the shard refused this user or database, or too many wait. */
+  onPoolFailed(fields: ErrorFields): void
+  /** Taken out of the queue: topology or configuration have changed, and it may have another place to go. */
+  requeue(): void
+}
