@@ -44,6 +44,11 @@ export class ClientMeter {
     if (clients.f64[f + CLIENT_F64.queryAt] === 0) clients.f64[f + CLIENT_F64.queryAt] = now
   }
 
+  /** Monotonic milliseconds at which its transaction began; now when it has none. */
+  get transactionAt(): number {
+    return this.#host.clients.f64[this.#f + CLIENT_F64.transactionAt] || this.#host.now
+  }
+
   waitBegins(): void {
     this.#host.clients.f64[this.#f + CLIENT_F64.waitingSince] = this.#host.now
   }

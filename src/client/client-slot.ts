@@ -47,6 +47,10 @@ export class ClientSlot {
     return this.#region.i32[this.#i + CLIENT.tier] ?? 0
   }
 
+  set tier(code: number) {
+    this.#set(CLIENT.tier, code)
+  }
+
   /** Server slot, or null. */
   server(slot: number | null): void {
     this.#set(CLIENT.server, slot === null ? 0 : slot + 1)

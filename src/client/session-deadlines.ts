@@ -49,11 +49,18 @@ export class SessionDeadlines {
 
   /** The stricter one of what its tier and everybody may take. */
   querying(): void {
-    this.#arm('querying', shorter(this.#tier.queryMs, this.#host.timeouts.queryMs))
+    const { queryMs, transactionMs } = this.#tier
+    const query = shorter(queryMs, this.#host.timeouts.queryMs)
+    this.#arm('querying', transactionMs === 0 ? query : shorter(query, this.#left(transactionMs)))
   }
 
   inTransaction(): void {
-    this.#arm('in-transaction', this.#host.timeouts.idleTransactionMs)
+    const { transactionMs } = this.#tier
+    const { idleTransactionMs } = this.#host.timeouts
+    this.#arm(
+      'in-transaction',
+      transactionMs === 0 ? idleTransactionMs : shorter(idleTransactionMs, this.#left(transactionMs)),
+    )
   }
 
   lastWords(): void {
@@ -71,6 +78,11 @@ export class SessionDeadlines {
     if (this.#purpose === 'none') return
     this.#purpose = 'none'
     if (this.#timer) this.#host.timers.disarm(this.#timer)
+  }
+
+  /** Of a limit to the transaction at hand; 1 when it is used up. */
+  #left(transactionMs: number): number {
+    return Math.max(1, transactionMs - (this.#host.now - this.#session.meter.transactionAt))
   }
 
   get #tier(): TierPolicy {
@@ -118,14 +130,23 @@ export class SessionDeadlines {
         if (session.server) this.#host.cancelServer(session.server)
         break
       case 'in-transaction':
-        session.close(
-          'idle_transaction timeout',
-          FATAL('25P03', 'terminating connection due to idle-in-transaction timeout'),
-        )
+        this.#endTransaction()
         break
       case 'last-words':
         session.finish()
         break
+    }
+  }
+
+  #endTransaction(): void {
+    const { transactionMs } = this.#tier
+    if (transactionMs > 0 && this.#left(transactionMs) === 1) {
+      this.#session.close('transaction timeout', FATAL('25P04', 'terminating connection due to transaction timeout'))
+    } else {
+      this.#session.close(
+        'idle_transaction timeout',
+        FATAL('25P03', 'terminating connection due to idle-in-transaction timeout'),
+      )
     }
   }
 

@@ -8,6 +8,8 @@ import type { ServerConnection } from '../server/server-connection.ts'
 import type { PoolWelcome, ServerPool } from '../server/server-pool.ts'
 import type { ServerCredential, ServerTarget } from '../server/server-target.ts'
 import { isSettable, type ParameterSet } from '../session/parameters.ts'
+import { tierCode } from '../shard/tier.ts'
+import { ruleFor } from '../shard/tier-rule.ts'
 import type { Fifo, FifoNode } from '../util/fifo.ts'
 import { type ClientHost, FATAL } from './client-host.ts'
 import type { ClientSession } from './client-session.ts'
@@ -135,6 +137,7 @@ export class Welcome implements PoolWaiter {
       this.#fits('user', user, userValue?.maxClients ?? limits.maxClientsPerUser) &&
       this.#fits('database', database, entry.maxClients ?? limits.maxClientsPerDatabase)
     if (!room) return false
+    this.#rank()
     const credential = this.#credential
     const choice = this.#host.poolChoices.acquire({ database, entry, user, userValue, credential })
     this.#session.countIn(choice)
@@ -199,6 +202,14 @@ export class Welcome implements PoolWaiter {
     if (session.state === 'closing') return
     this.#greet(welcome.reported, parameters)
     session.welcomed(choice, parameters)
+  }
+
+  /** What the operator says about clients like this one. */
+  #rank(): void {
+    const { user, database, settings } = this.#request
+    const application = settings.get('application_name') ?? ''
+    const tier = ruleFor(this.#host.values.policy.rules, { user, database, application })?.tier ?? null
+    if (tier !== null) this.#session.memory.tier = tierCode(tier)
   }
 
   /** A walsender or console connection: one client's for life. */

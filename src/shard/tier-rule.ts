@@ -1,0 +1,36 @@
+import type { TierRule } from './policy.ts'
+
+/** Who a client is, as rules see it. */
+export interface RuleSubject {
+  readonly user: string
+  readonly database: string
+  readonly application: string
+}
+
+/** The first rule that matches; null: none. */
+export function ruleFor(rules: readonly TierRule[], { user, database, application }: RuleSubject): TierRule | null {
+  for (const rule of rules) {
+    const matches =
+      matchesPattern(rule.user, user) &&
+      matchesPattern(rule.database, database) &&
+      matchesPattern(rule.application, application)
+    if (matches) return rule
+  }
+  return null
+}
+
+/** Whether `text` is `pattern`, in which `*` stands for any characters. */
+export function matchesPattern(pattern: string, text: string): boolean {
+  const [first = '', ...rest] = pattern.split('*')
+  if (rest.length === 0) return text === pattern
+  const last = rest.pop() ?? ''
+  if (!text.startsWith(first) || text.length < first.length + last.length || !text.endsWith(last)) return false
+  let at = first.length
+  const end = text.length - last.length
+  for (const part of rest) {
+    const found = text.indexOf(part, at)
+    if (found < 0 || found + part.length > end) return false
+    at = found + part.length
+  }
+  return true
+}
