@@ -1,3 +1,4 @@
+import { NO_ANALYZER } from '../analyzer/analyzer.ts'
 import type { DatabaseValue, PlaneValues, UserValue } from '../shard/plane-values.ts'
 import { NO_POLICY } from '../shard/policy.ts'
 import type { Shard, Topology } from '../shard/topology.ts'
@@ -81,6 +82,7 @@ export function testValues(databases: DatabaseValue[], users: UserValue[], topol
     mockSecret: '',
     consoleSocket: '/run/switchyard/console.sock',
     policy: NO_POLICY,
+    analyzer: NO_ANALYZER,
     topology,
   }
 }

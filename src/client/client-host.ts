@@ -1,3 +1,4 @@
+import type { Analyzer } from '../analyzer/analyzer.ts'
 import type { CompiledHba } from '../auth/hba.ts'
 import type { MockAccount } from '../auth/mock-account.ts'
 import type { Gather } from '../io/gather.ts'
@@ -61,6 +62,7 @@ export interface ClientHost extends ListenerHost {
   readonly poolChoices: PoolChoices
   readonly records: SessionRecords
   readonly accounts: AccountBook
+  readonly analyzer: Analyzer
   readonly listeners: ListenerSet
   readonly values: PlaneValues
   readonly hba: CompiledHba

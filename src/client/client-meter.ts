@@ -53,10 +53,11 @@ export class ClientMeter {
     this.#host.clients.f64[this.#f + CLIENT_F64.waitingSince] = this.#host.now
   }
 
-  waitEnds(): void {
+  /** Returns how long it has waited. */
+  waitEnds(): number {
     const { clients, now } = this.#host
     const since = clients.f64[this.#f + CLIENT_F64.waitingSince] ?? 0
-    if (since === 0) return
+    if (since === 0) return 0
     clients.f64[this.#f + CLIENT_F64.waitingSince] = 0
     this.#addToPool(POOL_F64.waits, 1)
     this.#addToPool(POOL_F64.waitMs, now - since)
@@ -64,6 +65,7 @@ export class ClientMeter {
     // The query's time is the server's, not the queue's.
     clients.f64[this.#f + CLIENT_F64.queryAt] = now
     clients.f64[this.#f + CLIENT_F64.transactionAt] = now
+    return now - since
   }
 
   /** A server connection was given to it. */

@@ -109,11 +109,16 @@ export class ClientSession
     const choice = this.#host.poolChoices.acquire({ database, entry, user, userValue, credential })
     this.countIn(choice)
     this.seat.begin(choice)
+    this.#host.analyzer.resumed(this.slot, this.#host.now)
     this.resume()
   }
 
   get link(): Link {
     return this.reader.link
+  }
+
+  get host(): ClientHost {
+    return this.#host
   }
 
   get server(): ServerConnection | null {
@@ -338,6 +343,7 @@ export class ClientSession
     this.deadlines.stop()
     this.#review?.stop()
     this.reader.release()
+    this.#host.analyzer.disconnected(this.slot, this.#host.now)
     this.#greeting?.abandon()
     this.#listening?.close()
     this.seat.abandon(this.requests.midMessage || this.#greeting !== null)

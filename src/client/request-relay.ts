@@ -2,7 +2,7 @@ import { READ_HEADROOM } from '../io/link.ts'
 import type { NativeBuffer } from '../io/native.ts'
 import { PIN } from '../memory/client-slots.ts'
 import { FRONTEND, HEADER_BYTES, lengthAt, MAX_MESSAGE_BYTES, STATUS } from '../protocol/message-type.ts'
-import { type ErrorFields, FLUSH, writeReady } from '../protocol/messages.ts'
+import { type ErrorFields, FLUSH, writeQuery, writeReady } from '../protocol/messages.ts'
 import { MessageWriter } from '../protocol/writer.ts'
 import { REPLY } from '../server/reply-queue.ts'
 import { PassingText, UNSEEN } from '../sql/passing-text.ts'
@@ -13,6 +13,7 @@ import { Refusals } from './refusals.ts'
 import type { RequestSession } from './request-session.ts'
 import { concernsListening } from './session-listening.ts'
 import { StatementRelay } from './statement-relay.ts'
+import { noteComment, tierQuestion } from './tier-questions.ts'
 
 const writer = new MessageWriter()
 /** A message that must be seen whole may be this long; longer ones stream through, and are looked at meanwhile. */
@@ -179,8 +180,12 @@ export class RequestRelay {
   }
 
   #query(source: NativeBuffer, at: number, stop: number, end: number): number {
+    if (isTooShort(at, stop, end)) return -1
+    const { slot, server } = this.#session
+    const textEnd = Math.min(stop - 1, end)
+    if (server === null) noteComment(this.#host, slot, source, at + HEADER_BYTES, textEnd)
     // Nobody holds a server connection while the rest of a message is on its way, and nothing is looked at in vain.
-    if (isTooShort(at, stop, end) || !this.#attached()) return -1
+    if (!this.#attached()) return -1
     const facts = this.#look(source, at + HEADER_BYTES, stop, end)
     const effects = this.#effects(facts)
     if (concernsListening(effects) && !this.#session.admitListening(effects)) return this.#hold()
@@ -194,7 +199,12 @@ export class RequestRelay {
     this.#push(REPLY.query)
     this.#session.noteRequest()
     this.#bodyGoesOn = true
-    return renamed ? stop : this.#forward(source, at, stop, end)
+    if (renamed) return stop
+    const question = tierQuestion(this.#host, slot, source.bytes, at + HEADER_BYTES, textEnd)
+    if (question === null) return this.#forward(source, at, stop, end)
+    writeQuery(writer.reset(), question)
+    this.#host.toServer.insert(writer.bytes)
+    return stop
   }
 
   /** Of what it does with prepared statements. True when it has been sent, with another name in it. */
@@ -230,7 +240,9 @@ export class RequestRelay {
 
   /** What a statement does counts when it is executed. */
   #parse(source: NativeBuffer, at: number, stop: number, end: number): number {
-    if (isTooShort(at, stop, end) || !this.#attached()) return -1
+    if (isTooShort(at, stop, end)) return -1
+    if (this.#session.server === null) this.#noteCommentOfParse(source, at, Math.min(stop, end))
+    if (!this.#attached()) return -1
     const statements = this.needStatements()
     if (statements.mustWait) return this.#wait()
     const nameEnd = source.bytes.indexOf(0, at + HEADER_BYTES)
@@ -244,10 +256,20 @@ export class RequestRelay {
     this.#session.seat.prepare(effects)
     if (this.#skipped()) return this.#abandonText(stop)
     this.#session.seat.foresee(effects)
-    statements.parse(source, at, nameEnd, stop, end, facts)
+    const textEnd = stop > end ? -1 : source.bytes.indexOf(0, nameEnd + 1)
+    const question =
+      textEnd < 0 ? null : tierQuestion(this.#host, this.#session.slot, source.bytes, nameEnd + 1, textEnd)
+    if (question === null) statements.parse(source, at, nameEnd, stop, end, facts)
+    else statements.parseInstead(source, at, nameEnd, question, facts)
     // Of a statement whose name is taken, nothing has to be sent.
     this.#bodyGoesOn = stop <= end || statements.isLong
     return this.#bodyGoesOn ? stop : this.#abandonText(stop)
+  }
+
+  #noteCommentOfParse(source: NativeBuffer, at: number, end: number): void {
+    const start = source.bytes.indexOf(0, at + HEADER_BYTES) + 1
+    const stop = source.bytes.indexOf(0, start)
+    if (start > 0 && stop < end) noteComment(this.#host, this.#session.slot, source, start, stop < 0 ? end : stop)
   }
 
   #bind(source: NativeBuffer, at: number, stop: number, end: number): number {

@@ -11,6 +11,7 @@ export interface RequestSession {
   readonly server: ServerConnection | null
   /** Serial number, unique in the plane. */
   readonly serial: number
+  readonly slot: number
   readonly seat: ServerSeat
   readonly settings: SessionState
   /** Attaches a server connection; false: wait, and keep the rest of the bytes. */

@@ -127,7 +127,7 @@ export class ServerSeat implements PoolWaiter {
   }
 
   onServer(server: ServerConnection): void {
-    this.#session.meter.waitEnds()
+    this.#host.analyzer.profiles.waited(this.#session.slot, this.#session.meter.waitEnds())
     this.adopt(server)
     this.#isFresh = true
     this.#session.onSeated()

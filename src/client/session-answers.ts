@@ -1,3 +1,4 @@
+import { TIER_SETTING } from '../analyzer/tier-hint.ts'
 import type { Link } from '../io/link.ts'
 import type { ClientState } from '../memory/client-slots.ts'
 import { STATUS } from '../protocol/message-type.ts'
@@ -7,6 +8,8 @@ import { MessageWriter } from '../protocol/writer.ts'
 import type { Rows } from '../server/captured-rows.ts'
 import type { ReplySink, ServerLoss } from '../server/reply-sink.ts'
 import type { ServerConnection } from '../server/server-connection.ts'
+import type { ParameterSet } from '../session/parameters.ts'
+import type { ClientHost } from './client-host.ts'
 import type { ClientMeter } from './client-meter.ts'
 import type { ClientReader } from './client-reader.ts'
 import type { ClientSlot } from './client-slot.ts'
@@ -22,6 +25,8 @@ import type { SessionState } from './session-state.ts'
 
 /** The session whose answers come, with the parts of it that they change. */
 export interface AnsweredSession {
+  readonly slot: number
+  readonly host: ClientHost
   readonly link: Link
   readonly server: ServerConnection | null
   readonly state: ClientState
@@ -54,6 +59,8 @@ const writer = new MessageWriter()
 /** What a session does when its server connection answers, or dies. */
 export class SessionAnswers implements ReplySink {
   readonly #session: AnsweredSession
+  /** In which the hint has been looked for. */
+  #hinted: ParameterSet | null = null
 
   constructor(session: AnsweredSession) {
     this.#session = session
@@ -65,8 +72,16 @@ export class SessionAnswers implements ReplySink {
 
   onParameter(name: string, value: string): string | null {
     const shown = this.#session.settings.report(name, value, this.#session.server)
-    if (name === 'application_name' && shown !== null) this.#session.memory.text('applicationName', shown)
+    if (name === 'application_name' && shown !== null) {
+      const { memory, host, slot } = this.#session
+      memory.text('applicationName', shown)
+      host.analyzer.renamed(slot, host.now)
+    }
     return shown
+  }
+
+  onCommand(bytes: Buffer, at: number, stop: number, isExtended: boolean): void {
+    this.#session.host.analyzer.profiles.command(this.#session.slot, bytes, at, stop, isExtended)
   }
 
   onDeallocatedAll(): void {
@@ -146,6 +161,7 @@ export class SessionAnswers implements ReplySink {
     this.#session.settings.fail()
     this.#session.requests.statements?.failed(sqlstate)
     this.#session.meter.error()
+    this.#session.host.analyzer.profiles.error(this.#session.slot)
   }
 
   onReady(status: number): void {
@@ -153,6 +169,7 @@ export class SessionAnswers implements ReplySink {
     const server = session.server as ServerConnection
     const { queue } = server
     this.#session.memory.answered(status, queue.outstanding)
+    session.host.analyzer.answered(session.slot, status, session.host.now)
     const took = session.meter.answered(server.slot)
     if (took >= 0 && server.tier >= 0) server.admission.answered(server.tier, took)
     if (this.#session.reader.peerEnded && queue.outstanding === 0 && queue.unfinished) {
@@ -245,7 +262,19 @@ export class SessionAnswers implements ReplySink {
     statements?.settle()
     const restored = settings.settle(server, isIdle)
     if (statements !== null) memory.prepared(statements.book.count)
+    this.#noteHint()
     this.#tell(restored, server)
+  }
+
+  /** What the session's settings say of its tier, when they have changed. */
+  #noteHint(): void {
+    const { host, slot, settings } = this.#session
+    const { parameters } = settings
+    if (parameters === this.#hinted || parameters === null) return
+    const value = parameters.values.get(TIER_SETTING)
+    const before = this.#hinted?.values.get(TIER_SETTING)
+    this.#hinted = parameters
+    if (value !== before) host.analyzer.hinted(slot, value, host.now)
   }
 
   /** Settings of the session that its server connection does not have. */

@@ -1,3 +1,4 @@
+import { TIER_SETTING } from '../analyzer/tier-hint.ts'
 import { parseStartupOptions, type StartupPacket } from '../protocol/startup.ts'
 import { STARTUP_KEYWORDS } from '../session/parameters.ts'
 
@@ -18,6 +19,8 @@ export interface StartupRequest {
   readonly replication: string | null
   /** Settings from the packet and its `options`, names in lower case. */
   readonly settings: ReadonlyMap<string, string>
+  /** The tier that it asks for, null: none. */
+  readonly hint: string | null
 }
 
 export type StartupVerdict =
@@ -40,6 +43,7 @@ export function interpretStartup(packet: StartupPacket & { kind: 'startup' }): S
     return refused('0A000', 'the startup parameter "options" may hold only -c name=value and --name=value')
   }
   for (const [name, value] of options) settings.set(name.toLowerCase(), value)
+  const hint = settings.get(TIER_SETTING) ?? null
   for (const name of settings.keys()) {
     // These would reach parts of us that clients must not reach.
     if (name.startsWith('switchyard.')) settings.delete(name)
@@ -60,6 +64,7 @@ export function interpretStartup(packet: StartupPacket & { kind: 'startup' }): S
       negotiate: minor > PROTOCOL_MINOR || unknownOptions.length > 0,
       replication: replicates ? replication : null,
       settings,
+      hint,
     },
   }
 }

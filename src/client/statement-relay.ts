@@ -175,7 +175,7 @@ export class StatementRelay {
 
   /** Parse at `at`, whose name ends at `nameEnd`. `facts`: of its text, as far as it is there. */
   parse(source: NativeBuffer, at: number, nameEnd: number, stop: number, end: number, facts: StatementFacts): void {
-    if (stop <= end) this.#parse(source, at, nameEnd, stop, facts)
+    if (stop <= end) this.#parse(source, at, nameEnd, stop, source.bytes.subarray(nameEnd + 1, stop), facts)
     else {
       const name = source.bytes.toString('utf8', at + HEADER_BYTES, nameEnd)
       if (this.book.get(name) === undefined) {
@@ -185,13 +185,22 @@ export class StatementRelay {
     }
   }
 
-  #parse(source: NativeBuffer, at: number, nameEnd: number, stop: number, facts: StatementFacts): void {
+  /** As `parse`, with another text, without parameters, in the place of the client's. */
+  parseInstead(source: NativeBuffer, at: number, nameEnd: number, text: string, facts: StatementFacts): void {
+    this.#parse(source, at, nameEnd, -1, Buffer.concat([Buffer.from(text), EMPTY_TAIL]), facts)
+  }
+
+  /** `stop`: where the client's message ends, −1 when `tail` is not from there. */
+  #parse(source: NativeBuffer, at: number, nameEnd: number, stop: number, tail: Buffer, facts: StatementFacts): void {
     const server = this.#session.server as ServerConnection
-    const tail = source.bytes.subarray(nameEnd + 1, stop)
     if (nameEnd === at + HEADER_BYTES) {
       this.book.keepUnnamed(tail, facts.keep())
       this.book.note(REPLY.parse, UNNAMED)
-      this.#host.toServer.forward(source, at, stop)
+      if (stop >= 0) this.#host.toServer.forward(source, at, stop)
+      else {
+        writeParse(writer.reset(), '', tail)
+        this.#host.toServer.insert(writer.bytes)
+      }
       return
     }
     const name = source.bytes.toString('utf8', at + HEADER_BYTES, nameEnd)

@@ -200,6 +200,7 @@ export class Welcome implements PoolWaiter {
     const choice = this.#choice as PoolChoice
     this.#session.seat.giveBack()
     if (session.state === 'closing') return
+    this.#host.analyzer.connected(session.slot, this.#request, this.#host.now)
     this.#greet(welcome.reported, parameters)
     session.welcomed(choice, parameters)
   }

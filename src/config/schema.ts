@@ -1,5 +1,6 @@
 import type { AnySection, SectionValue } from './key.ts'
 import { auth, hba, users } from './schema/access.ts'
+import { analyzer } from './schema/analyzer.ts'
 import { data, limits, log, pool, timeouts } from './schema/limits.ts'
 import { admin, clientTls, http, listen, serverTls } from './schema/listeners.ts'
 import { databases, monitor, shards } from './schema/shards.ts'
@@ -21,6 +22,7 @@ export const schema = {
   tierRules,
   shardPools,
   routing,
+  analyzer,
   users,
   auth,
   hba,

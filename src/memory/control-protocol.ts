@@ -2,6 +2,7 @@
  * What control and plane say to each other: JSON frames behind a four-byte big-endian length, over a Unix stream that
  * the plane dials (`<run directory>/control.sock`). A plane that has lost control goes on with the values it has and dials again.
  */
+import type { ModelValue } from '../shard/model-value.ts'
 import type { PlaneValues, UserValue } from '../shard/plane-values.ts'
 import type { Topology } from '../shard/topology.ts'
 import type { OutcomeBatch, PreservationSummary } from './preservation.ts'
@@ -18,6 +19,8 @@ export type DrainPatience = 'transactions' | 'clients'
 export type PlaneCommand =
   | { readonly op: 'values'; readonly values: PlaneValues }
   | { readonly op: 'topology'; readonly topology: Topology }
+  /** The tier model to ask from now on. */
+  | { readonly op: 'model'; readonly model: ModelValue }
   | {
       readonly op: 'account'
       readonly user: string

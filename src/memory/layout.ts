@@ -31,9 +31,9 @@ export const PROFILE_RECORD_BYTES = 512
 export const IDENTITY_RECORD_BYTES = 1024
 /** Of one plane. */
 export const IDENTITY_RECORDS = 4096
-export const HISTORY_RECORD_BYTES = 512
+export const HISTORY_RECORD_BYTES = 1024
 /** Of one plane's ring, the first of which is its head. */
-export const HISTORY_RECORDS = 4096
+export const HISTORY_RECORDS = 2048
 export const SHARD_RECORD_BYTES = 1024
 
 /** i32 indexes into the header. */

@@ -50,6 +50,14 @@ export const PLANE_F64 = {
   stallMs: 31,
   /** When the process before this one was lost, or asked to go; written by the keeper. */
   lostAt: 32,
+  /** Of the analyzer: how often the model was asked, and did not answer; changes of tier, those that were taken back. */
+  tierEvaluations: 40,
+  tierAbstentions: 41,
+  tierChanges: 42,
+  tierFlaps: 43,
+  runaways: 44,
+  /** Snapshots for the history that found no room, because control did not read. */
+  historyDropped: 45,
 } as const
 
 /** Totals that one process goes on with where the one before it stopped. */

@@ -24,16 +24,13 @@ export const PROFILE = {
   candidate: 10,
   candidateCount: 11,
   flags: 12,
-  /** VERB bits and number of the statements of the request at hand, and 1 when it used the extended protocol. */
-  verbs: 13,
-  statements: 14,
-  extended: 15,
+  /** As `hintTier`: of the startup packet; of a comment, which counts for one transaction. */
+  startupHint: 13,
+  commentHint: 14,
   /** Transaction status of the last answer. */
   status: 32,
   /** Number of the rule that matched + 1. */
   rule: 33,
-  /** Named prepared statements. */
-  prepared: 34,
   /** First 4 bytes of the model's hash that spoke last. */
   model: 35,
   startupSettings: 36,
@@ -41,6 +38,8 @@ export const PROFILE = {
   changes: 37,
   /** What it would be if the model counted: a tier code + 1. */
   proposed: 38,
+  /** What it was before the last change: a tier code + 1. */
+  changedFrom: 39,
 } as const
 
 /** f64 indexes within a record. Times are monotonic milliseconds, 0 = none. */
@@ -54,6 +53,8 @@ export const PROFILE_F64 = {
   bytesRead: 13,
   bytesWritten: 14,
   runawayUntil: 15,
+  /** When the decision changed last. */
+  decidedAt: 54,
 } as const
 
 /** f32 indexes within a record: sums that decay with τ = 120 s, each one number but for the histogram. */
@@ -105,8 +106,8 @@ export const PROFILE_F32 = {
   backendMemory: 101,
   backendRead: 102,
   backendWrite: 103,
-  /** Errors in the request at hand. */
-  errors: 104,
+  /** Number of the last query that was a runaway. */
+  runawayQuery: 104,
 } as const
 
 export const PROFILE_FLAG = {
@@ -122,8 +123,6 @@ export const PROFILE_FLAG = {
   runaway: 64,
   /** Its hint may raise it. */
   mayRaise: 128,
-  /** Its present request has been counted as a runaway. */
-  runawayNow: 256,
 } as const
 
 /** Who decided a tier. */

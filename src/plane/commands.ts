@@ -1,4 +1,6 @@
+import { BadModel, type ModelFile } from '../analyzer/tier-model.ts'
 import type { DrainPatience, PlaneCommand, PlaneEvent } from '../memory/control-protocol.ts'
+import type { ModelValue } from '../shard/model-value.ts'
 import { Timer } from '../util/timer-wheel.ts'
 import type { Plane } from './plane.ts'
 
@@ -26,6 +28,9 @@ export class PlaneCommands {
         return
       case 'topology':
         this.#plane.setTopology(command.topology)
+        return
+      case 'model':
+        this.#useModel(command.model)
         return
       case 'account':
         this.#plane.accounts.found(command.user, command.account, command.error)
@@ -55,6 +60,16 @@ export class PlaneCommands {
       case 'exit':
         this.#exit()
         return
+    }
+  }
+
+  /** One that cannot be used is not, whatever else control thought of it. */
+  #useModel(file: ModelValue): void {
+    try {
+      this.#plane.analyzer.setModel(file as unknown as ModelFile)
+    } catch (error) {
+      if (!(error instanceof BadModel)) throw error
+      this.#plane.log('error', 'the tier model is refused, and the one before it goes on', { reason: error.message })
     }
   }
 

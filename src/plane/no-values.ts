@@ -1,3 +1,4 @@
+import { NO_ANALYZER } from '../analyzer/analyzer.ts'
 import type { PlaneValues } from '../shard/plane-values.ts'
 import { NO_POLICY } from '../shard/policy.ts'
 
@@ -45,5 +46,6 @@ export const NO_VALUES: PlaneValues = {
   consoleDatabases: [],
   consoleSocket: '/nowhere',
   policy: NO_POLICY,
+  analyzer: NO_ANALYZER,
   topology: { version: 0, shards: [] },
 }

@@ -1,4 +1,5 @@
 import { ShardAdmissions } from '../admission/shard-admissions.ts'
+import { Analyzer } from '../analyzer/analyzer.ts'
 import type { CompiledHba } from '../auth/hba.ts'
 import { ScramKeyCache } from '../auth/scram-key-cache.ts'
 import type { ClientHost, PlaneCounter } from '../client/client-host.ts'
@@ -99,6 +100,7 @@ export class Plane implements ClientHost {
   readonly admissions: ShardAdmissions
   readonly listeners: ListenerSet
   readonly accounts: Accounts
+  readonly analyzer: Analyzer
   readonly sessions: ClientTable
   readonly record: PlaneRecord
   readonly #parts: PlaneParts
@@ -129,6 +131,7 @@ export class Plane implements ClientHost {
     this.pools = parts.shared.pools
     this.record = new PlaneRecord(parts.shared.planes, parts.planeIndex)
     this.progress = this.record.slotInProgress
+    this.analyzer = new Analyzer(parts.shared, parts.planeIndex, (counter) => this.record.add(counter))
     this.sessions = new ClientTable(this.clients)
     this.#serverSlots = new ServerSlotList(this.servers)
     this.admissions = new ShardAdmissions(this, parts.shared.shards)
@@ -182,6 +185,7 @@ export class Plane implements ClientHost {
       for (const pool of this.poolSet.all) pool.retire('server_tls has changed')
       this.listeners.close('server_tls has changed')
     }
+    this.analyzer.setValues(values.analyzer, values.policy.rules, this.now)
     this.record.note('valuesVersion', values.version)
     this.#changed()
     this.poolSet.resize(({ database, user }) => {
@@ -273,6 +277,7 @@ export class Plane implements ClientHost {
   cancelByKey(processId: number, key: Buffer): void {
     this.record.add('cancels')
     const session = this.sessions.findByCancelKey(processId, key)
+    if (session) this.analyzer.profiles.cancelled(session.slot)
     if (session?.state === 'waiting') session.cancelWaiting()
     else if (session?.server) this.cancelServer(session.server)
   }
@@ -318,6 +323,7 @@ export class Plane implements ClientHost {
   maintain(): void {
     this.poolSet.maintain(this.now)
     this.listeners.maintain(this.now)
+    this.analyzer.tick(this.now)
     this.record.set('buffersInUse', this.arena.buffersInUse)
     this.record.set('bufferBytesInUse', this.arena.bytesInUse)
     if (!this.parameters.crowded) return

@@ -146,6 +146,9 @@ export class ReplyRelay {
         return this.#complete(REPLY.describe, source, at, stop)
       case BACKEND.commandComplete:
         if (dropsStatements(source.bytes, at, stop)) this.#dropStatements()
+        if ((queue.head & SWALLOW) === 0) {
+          server.client?.onCommand(source.bytes, at + HEADER_BYTES, stop, queue.headKind === REPLY.execute)
+        }
         this.#copyingIn = false
         return this.#complete(REPLY.execute, source, at, stop)
       case BACKEND.emptyQueryResponse:

@@ -20,6 +20,8 @@ export interface ReplySink {
   readonly link: Link
   /** The server now reports this value. Returns what to tell the client, null: nothing. */
   onParameter(name: string, value: string): string | null
+  /** A statement of the client's is done: `bytes[at, stop)` is the command tag with its NUL. */
+  onCommand(bytes: Buffer, at: number, stop: number, isExtended: boolean): void
   /** DEALLOCATE ALL or DISCARD ALL is done. */
   onDeallocatedAll(): void
   /** The server connection listens, and this came. False: the client must not get it from there. */

@@ -188,6 +188,7 @@ export class TestWaiter implements PoolWaiter, ReplySink {
   onReady(): void {}
   onPrepared(): void {}
   onInquired(): void {}
+  onCommand(): void {}
   onDeallocatedAll(): void {}
   onAnswered(): void {}
   onSkipped(): void {}

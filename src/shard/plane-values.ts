@@ -1,4 +1,5 @@
 import type { Policy } from './policy.ts'
+import type { Tier } from './tier.ts'
 import type { Topology } from './topology.ts'
 
 export type PoolMode = 'transaction' | 'session'
@@ -123,6 +124,31 @@ export interface PoolDefaults {
   readonly lostNotifications: 'warn' | 'close'
 }
 
+/** What one request may use before its client counts as a runaway; 0: as much as it likes. */
+export interface RunawayValues {
+  readonly elapsedMs: number
+  readonly rows: number
+  readonly bytes: number
+  /** `dryrun`: count and log it. `demote`: `tier` from the next transaction on, until nothing was wrong for `cooldownMs`. */
+  readonly action: 'dryrun' | 'demote'
+  readonly tier: Tier
+  readonly cooldownMs: number
+}
+
+export interface AnalyzerValues {
+  /** `off`: rules and hints only. `shadow`: the model speaks, and nothing follows from it. */
+  readonly mode: 'off' | 'shadow' | 'enforce'
+  readonly defaultTier: Tier
+  readonly hints: boolean
+  /** Users whose hints may raise a connection. */
+  readonly raisingUsers: readonly string[]
+  /** Queries after which the model may speak of an identity that it was not trained with. */
+  readonly evidenceQueries: number
+  readonly runaway: RunawayValues
+  /** Part of the connections of which history is kept. */
+  readonly historySample: number
+}
+
 /**
  * Everything a plane needs from configuration, frozen, replaced as a whole. Compiled by `control/policy`;
  * the plane never reads the configuration itself.
@@ -145,5 +171,6 @@ export interface PlaneValues {
   readonly consoleDatabases: readonly string[]
   readonly consoleSocket: string
   readonly policy: Policy
+  readonly analyzer: AnalyzerValues
   readonly topology: Topology
 }

@@ -100,3 +100,14 @@ test('a client in a transaction is told, and its transaction is rolled back', as
     return backends.every(({ state }) => state !== 'idle in transaction')
   })
 })
+
+test('a client at rest keeps its tier, whoever decided it', async () => {
+  const rules = [{ application: 'nightly-*', tier: 'background' }]
+  const router = await bed.startRouter({ tiers: { rules } })
+  const ruled = await open(router, { application_name: 'nightly-1' })
+  const hinted = await open(router)
+  await hinted.query("SET switchyard.tier = 'low'")
+  await killPlane(router)
+  assert.equal(onlyValue(await ruled.query('SHOW switchyard.tier')), 'background')
+  assert.equal(onlyValue(await hinted.query('SHOW switchyard.tier')), 'low')
+})

@@ -3,6 +3,7 @@ import { createServer, type Server, type Socket } from 'node:net'
 import { RouterError } from '../../errors.ts'
 import type { Logger } from '../../log.ts'
 import type { DrainPatience, PlaneCommand, PlaneEvent } from '../../memory/control-protocol.ts'
+import type { ModelValue } from '../../shard/model-value.ts'
 import type { PlaneValues } from '../../shard/plane-values.ts'
 import type { Topology } from '../../shard/topology.ts'
 import { PauseLedger } from './pause-ledger.ts'
@@ -45,6 +46,7 @@ export class PlaneLink {
   readonly #pauses = new PauseLedger()
   #values: PlaneValues | null = null
   #topology: Topology | null = null
+  #model: ModelValue | null = null
   #isEnding = false
   #drain: { readonly awaited: DrainPatience; readonly at: number; readonly now: () => number } | null = null
 
@@ -82,6 +84,12 @@ export class PlaneLink {
     this.#values = values
     this.#topology = values.topology
     this.#tellAll({ op: 'values', values })
+  }
+
+  /** To all planes, and to those that come later. */
+  publishModel(model: ModelValue): void {
+    this.#model = model
+    this.#tellAll({ op: 'model', model })
   }
 
   publishTopology(topology: Topology): void {
@@ -178,6 +186,8 @@ export class PlaneLink {
   #bringUpToDate(hello: Hello, connection: PlaneConnection): void {
     const values = this.#values
     const topology = this.#topology
+    // First, so that clients that come have it.
+    if (this.#model !== null) connection.tell({ op: 'model', model: this.#model })
     if (values !== null && topology !== null && hello.valuesVersion !== values.version) {
       connection.tell({ op: 'values', values: { ...values, topology } })
     } else if (topology !== null && hello.topologyVersion !== topology.version) {

@@ -3,6 +3,7 @@ import { deepFreeze } from '../../config/deep-freeze.ts'
 import type { Config, DatabaseConfig, UserConfig } from '../../config/schema.ts'
 import type { ConsoleAccess, DatabaseValue, PlaneValues, UserValue } from '../../shard/plane-values.ts'
 import type { Topology } from '../../shard/topology.ts'
+import { analyzerValues } from './analyzer-values.ts'
 import { compilePolicy } from './compile-policy.ts'
 import type { VerifierCache } from './verifier-cache.ts'
 
@@ -36,6 +37,7 @@ export function compilePlaneValues(config: Config, topology: Topology, options: 
       method,
       line: index + 1,
     })),
+    analyzer: analyzerValues(config),
     mockSecret: options.mockSecret,
     authQuery: config.auth.query !== null,
     clientTls: {

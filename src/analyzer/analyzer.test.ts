@@ -1,0 +1,177 @@
+import assert from 'node:assert/strict'
+import { describe, it } from 'node:test'
+import { HistoryRing, SNAPSHOT } from '../memory/history-ring.ts'
+import { TestAnalyzer } from './analyzer.fixture.ts'
+import { oneQuestionModel, vocabularyOf } from './model.fixture.ts'
+import { profileLines } from './profile-report.ts'
+import { BadModel } from './tier-model.ts'
+
+/** Slow queries are background with about 0.95, quick ones high. */
+const QUICK_IS_HIGH = oneQuestionModel('duration', 4, [4, 0, 0, 0], [0, 0, 0, 4], vocabularyOf(['alice', 'web']))
+
+describe('a connection with an identity of the training', () => {
+  it('has the tier that the model gives it from the start', () => {
+    const test = new TestAnalyzer()
+    test.analyzer.setModel(QUICK_IS_HIGH)
+    test.connect(3)
+    assert.equal(test.tierOf(3), 'high')
+  })
+
+  it('loses it within sixteen queries when it behaves otherwise', () => {
+    const test = new TestAnalyzer()
+    test.analyzer.setModel(QUICK_IS_HIGH)
+    test.connect(3)
+    for (let query = 0; query < 16; query++) test.request(3, { ms: 400 })
+    assert.equal(test.tierOf(3), 'background')
+    assert.equal(test.counts.tierFlaps, undefined)
+  })
+})
+
+describe('a connection with an identity that nobody has seen', () => {
+  it('gets no answer of the model before there is evidence', () => {
+    const test = new TestAnalyzer()
+    test.analyzer.setModel(QUICK_IS_HIGH)
+    test.connect(0, { user: 'stranger' })
+    for (let query = 0; query < 15; query++) test.request(0, { ms: 400 })
+    assert.equal(test.tierOf(0), 'medium')
+    assert.equal(test.counts.tierAbstentions, 5)
+    test.request(0, { ms: 400 })
+    assert.equal(test.tierOf(0), 'background')
+  })
+
+  it('is what connections like it were last', () => {
+    const test = new TestAnalyzer()
+    test.analyzer.setModel(QUICK_IS_HIGH)
+    test.connect(0, { user: 'stranger', application: 'job-1' })
+    for (let query = 0; query < 16; query++) test.request(0, { ms: 400 })
+    test.analyzer.disconnected(0, test.now)
+    test.connect(1, { user: 'stranger', application: 'job-2' })
+    assert.equal(test.tierOf(1), 'background')
+  })
+})
+
+describe('what counts', () => {
+  it('is not the model in the shadow, but shown is what it would be', () => {
+    const test = new TestAnalyzer({ mode: 'shadow' })
+    test.analyzer.setModel(QUICK_IS_HIGH)
+    test.connect(0)
+    assert.equal(test.tierOf(0), 'medium')
+    const lines = Object.fromEntries(profileLines(test.analyzer, 0, test.now))
+    assert.equal(lines.tier, 'medium')
+    assert.equal(lines.proposed, 'high')
+  })
+
+  it('is nothing of the model when it is switched off', () => {
+    const test = new TestAnalyzer({ mode: 'off' })
+    test.analyzer.setModel(QUICK_IS_HIGH)
+    test.connect(0)
+    assert.equal(test.tierOf(0), 'medium')
+    assert.equal(test.counts.tierEvaluations, undefined)
+  })
+
+  it('changes at the end of a transaction, not within', () => {
+    const test = new TestAnalyzer({ evidenceQueries: 2 })
+    test.analyzer.setModel(QUICK_IS_HIGH)
+    test.connect(0, { user: 'stranger' })
+    test.request(0, { ms: 400, status: 0x54, tags: ['BEGIN'] })
+    test.request(0, { ms: 400, status: 0x54 })
+    assert.equal(test.tierOf(0), 'medium')
+    test.request(0, { ms: 400, tags: ['COMMIT'] })
+    assert.equal(test.tierOf(0), 'background')
+  })
+
+  it('is a new rule, for open connections too', () => {
+    const test = new TestAnalyzer()
+    test.connect(0)
+    const rule = { user: 'al*', database: '*', application: '*', tier: 'low', consistency: null } as const
+    test.analyzer.setValues(test.analyzer.values, [rule], test.now)
+    assert.equal(test.tierOf(0), 'low')
+  })
+
+  it('is a hint that raises, of a user who may', () => {
+    const test = new TestAnalyzer({ raisingUsers: ['alice'] })
+    test.connect(0, { hint: 'high' })
+    test.connect(1, { user: 'bob', hint: 'high' })
+    assert.deepEqual([test.tierOf(0), test.tierOf(1)], ['high', 'medium'])
+    test.analyzer.hinted(0, 'low', test.now)
+    assert.equal(test.tierOf(0), 'low')
+    test.analyzer.hinted(0, undefined, test.now)
+    assert.equal(test.tierOf(0), 'high')
+  })
+})
+
+describe('a runaway', () => {
+  const runaway = { elapsedMs: 1000, rows: 0, bytes: 0, action: 'demote', tier: 'low', cooldownMs: 60_000 } as const
+
+  it('is lowered at the end of its transaction, and counted once', () => {
+    const test = new TestAnalyzer({ runaway })
+    test.connect(0)
+    test.request(0, { ms: 1500 })
+    assert.equal(test.tierOf(0), 'low')
+    assert.equal(test.counts.runaways, 1)
+  })
+
+  it('is forgiven after the cooldown', () => {
+    const test = new TestAnalyzer({ runaway })
+    test.connect(0)
+    test.request(0, { ms: 1500 })
+    test.request(0, { thinkMs: 60_000 })
+    test.request(0)
+    assert.equal(test.tierOf(0), 'medium')
+  })
+
+  it('is only counted in a dry run', () => {
+    const test = new TestAnalyzer({ runaway: { ...runaway, action: 'dryrun' } })
+    test.connect(0)
+    test.request(0, { ms: 1500 })
+    assert.equal(test.tierOf(0), 'medium')
+    assert.equal(test.counts.runaways, 1)
+  })
+})
+
+describe('a model', () => {
+  it('that is damaged is refused, and the last good one stays', () => {
+    const test = new TestAnalyzer()
+    test.analyzer.setModel(QUICK_IS_HIGH)
+    const { model } = test.analyzer
+    assert.throws(() => test.analyzer.setModel({ ...QUICK_IS_HIGH, temperature: 2 }), BadModel)
+    assert.throws(() => test.analyzer.setModel({ ...QUICK_IS_HIGH, featureHash: 'other' }), /other features/)
+    assert.equal(test.analyzer.model, model)
+  })
+
+  it('is asked from the next evaluation on when it is exchanged', () => {
+    const test = new TestAnalyzer()
+    test.analyzer.setModel(oneQuestionModel('duration', 4, [0, 0, 4, 0], [0, 0, 0, 4], vocabularyOf(['alice', 'web'])))
+    test.analyzer.setModel(QUICK_IS_HIGH)
+    test.connect(0)
+    assert.equal(test.tierOf(0), 'high')
+  })
+})
+
+it('snapshots of the history are taken at 0, 1, 4 and 16 queries and at the end, with who it was', () => {
+  const test = new TestAnalyzer()
+  test.connect(0, { application: 'web 5' })
+  for (let query = 0; query < 20; query++) test.request(0)
+  test.analyzer.disconnected(0, test.now)
+  const { history } = test.memory
+  const seen: string[] = []
+  new HistoryRing(history, 0).drain((record) => {
+    const of = (field: number): number => history.i32[record * (history.recordBytes >> 2) + field] as number
+    seen.push(`${of(SNAPSHOT.kind)} ${of(SNAPSHOT.queries)} ${history.readText(record, 640)}`)
+  })
+  assert.deepEqual(seen, ['0 0 web #', '0 1 web #', '0 4 web #', '0 16 web #', '1 20 web #'])
+})
+
+it('a plane that takes over finds profiles and identities as they were', () => {
+  const test = new TestAnalyzer()
+  test.analyzer.setModel(QUICK_IS_HIGH)
+  test.connect(0)
+  for (let query = 0; query < 5; query++) test.request(0)
+  test.replace()
+  test.analyzer.resumed(0, test.now)
+  test.analyzer.setModel(QUICK_IS_HIGH)
+  assert.equal(test.tierOf(0), 'high')
+  assert.equal(test.analyzer.identities.size, 1)
+  test.request(0)
+  assert.equal(Object.fromEntries(profileLines(test.analyzer, 0, test.now)).queries, '6')
+})

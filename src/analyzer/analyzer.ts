@@ -1,0 +1,349 @@
+import { CLIENT, CLIENT_F64, CLIENT_FLAG, CLIENT_TEXT } from '../memory/client-slots.ts'
+import { HistoryRing } from '../memory/history-ring.ts'
+import type { IdentityNames } from '../memory/identity-records.ts'
+import { IDENTITY_RECORDS } from '../memory/layout.ts'
+import type { PLANE_F64 } from '../memory/plane-records.ts'
+import { PROFILE, PROFILE_F32, PROFILE_F64, PROFILE_FLAG } from '../memory/profile-records.ts'
+import type { AnalyzerValues } from '../shard/plane-values.ts'
+import type { TierRule } from '../shard/policy.ts'
+import { DEFAULT_TIER } from '../shard/tier.ts'
+import { ConnectionProfiles } from './connection-profiles.ts'
+import { isEvaluationPoint, isSnapshotPoint } from './evaluation-points.ts'
+import { FEATURE, FEATURE_COUNT } from './feature-schema.ts'
+import { type FeatureRegions, fillFeatures } from './feature-vector.ts'
+import { normaliseApplication, subnetOf } from './identity.ts'
+import { IdentityIds } from './identity-ids.ts'
+import { IdentityProfiles } from './identity-profiles.ts'
+import { writeSnapshot } from './snapshot-writer.ts'
+import { hintedTier } from './tier-hint.ts'
+import { TierHysteresis } from './tier-hysteresis.ts'
+import { TierKeeper } from './tier-keeper.ts'
+import { type ModelFile, TierModel } from './tier-model.ts'
+
+const IDLE = 0x49
+/** A request that runs for longer than this is looked at once a second. */
+const LONG_MS = 1_000
+/** Every so many seconds, what a connection did becomes part of its identity's profile. */
+const CONTRIBUTION_TICKS = 120
+
+export interface AnalyzerRegions extends FeatureRegions {
+  readonly history: HistoryRing['region']
+}
+
+/** What a client logged in with; who it is says its slot. */
+export interface NewConnection {
+  /** Of the startup packet; names in lower case. */
+  readonly settings: ReadonlyMap<string, string>
+  /** The tier that the startup packet asks for, or null. */
+  readonly hint: string | null
+}
+
+export type AnalyzerCounter = Extract<keyof typeof PLANE_F64, `tier${string}` | 'runaways' | 'historyDropped'>
+
+/** The analyzer's part of the configuration before there is any. */
+export const NO_ANALYZER: AnalyzerValues = {
+  mode: 'off',
+  defaultTier: DEFAULT_TIER,
+  hints: false,
+  raisingUsers: [],
+  evidenceQueries: 16,
+  runaway: { elapsedMs: 0, rows: 0, bytes: 0, action: 'dryrun', tier: 'low', cooldownMs: 60_000 },
+  historySample: 0,
+}
+
+/**
+ * Gives every connection of a plane its tier, and keeps its profile: the plane tells what happens to each client slot, and
+ * finds the tier in the slot. Nothing here waits, and a query costs no allocation.
+ */
+export class Analyzer {
+  readonly profiles: ConnectionProfiles
+  readonly identities: IdentityProfiles
+  readonly regions: AnalyzerRegions
+  readonly #ring: HistoryRing
+  readonly #count: (counter: AnalyzerCounter) => void
+  readonly #planeIndex: number
+  readonly #hysteresis: TierHysteresis
+  readonly #ids: IdentityIds
+  readonly #tiers: TierKeeper
+  readonly #vector = new Float32Array(FEATURE_COUNT)
+  readonly #probabilities = new Float64Array(4)
+  readonly #words: number
+  #values: AnalyzerValues = NO_ANALYZER
+  #model: TierModel | null = null
+  /** Behind the last slot that was ever used: memory that nobody touched costs nothing. */
+  #top = 0
+  #ticks = 0
+
+  constructor(regions: AnalyzerRegions, planeIndex: number, count: (counter: AnalyzerCounter) => void) {
+    this.regions = regions
+    this.#planeIndex = planeIndex
+    this.#count = count
+    this.#words = regions.profiles.recordBytes >> 2
+    this.profiles = new ConnectionProfiles(regions.profiles)
+    const first = planeIndex * IDENTITY_RECORDS
+    this.identities = new IdentityProfiles(regions.identities, regions.profiles, first, IDENTITY_RECORDS)
+    this.#ids = new IdentityIds(regions.identities, first, IDENTITY_RECORDS)
+    this.identities.onReplaced = (record) => this.#ids.forget(record)
+    this.#ring = new HistoryRing(regions.history, planeIndex)
+    this.#hysteresis = new TierHysteresis(regions.profiles)
+    this.#tiers = new TierKeeper(regions, count)
+  }
+
+  get model(): TierModel | null {
+    return this.#model
+  }
+
+  get values(): AnalyzerValues {
+    return this.#values
+  }
+
+  /** New rules and limits; they count for connections that are open as well. */
+  setValues(values: AnalyzerValues, rules: readonly TierRule[], now: number): void {
+    this.#values = values
+    this.#tiers.setValues(values, rules)
+    for (const slot of this.#slots()) {
+      this.#tiers.matchRules(slot)
+      this.#tiers.decide(slot, now)
+      this.#tiers.apply(slot)
+    }
+  }
+
+  /** Takes this model's word from now on; null: no model's. @throws BadModel and keeps the one it has. */
+  setModel(file: ModelFile | null): void {
+    const model = file === null ? null : TierModel.open(file)
+    this.#model = model
+    this.#ids.use(model?.vocabulary ?? null)
+  }
+
+  /** A client has logged in. */
+  connected(slot: number, connection: NewConnection, now: number): void {
+    this.#top = Math.max(this.#top, slot + 1)
+    const { settings } = connection
+    const identity = this.identities.recordOf(this.#namesOf(slot), now)
+    const inSlot = slot * (this.regions.clients.recordBytes >> 2)
+    const facts = {
+      generation: this.regions.clients.i32[inSlot + CLIENT.generation] as number,
+      identity,
+      flags: this.#flagsOf(slot, settings),
+      statementTimeoutMs: millisecondsOf(settings.get('statement_timeout')),
+      startupSettings: settings.size,
+      superuser: Number.NaN,
+      memberships: Number.NaN,
+    }
+    this.profiles.begin(slot, facts, now)
+    if (identity >= 0) this.identities.connected(identity, now, false)
+    const hint = this.#values.hints ? hintedTier(connection.hint ?? '') + 1 : 0
+    this.#set(slot, PROFILE.startupHint, hint)
+    this.#set(slot, PROFILE.hintTier, hint)
+    this.#tiers.matchRules(slot)
+    this.#evaluate(slot, now)
+    this.#tiers.apply(slot)
+    this.#remember(slot, 0, now)
+  }
+
+  /** A client of a plane that is gone is this one's now; its profile is where it was. */
+  resumed(slot: number, now: number): void {
+    const identity = this.#get(slot, PROFILE.identity) - 1
+    if (!this.#isProfiled(slot)) return
+    this.#top = Math.max(this.#top, slot + 1)
+    if (identity >= 0) this.identities.connected(identity, now, true)
+  }
+
+  /** The client calls itself something else now. */
+  renamed(slot: number, now: number): void {
+    if (!this.#isProfiled(slot)) return
+    const before = this.#get(slot, PROFILE.identity) - 1
+    const after = this.identities.recordOf(this.#namesOf(slot), now)
+    this.#tiers.matchRules(slot)
+    if (after !== before) {
+      if (before >= 0) this.identities.disconnected(before, slot, now)
+      if (after >= 0) this.identities.connected(after, now, false)
+      this.#set(slot, PROFILE.identity, after + 1)
+    }
+    this.#evaluate(slot, now)
+  }
+
+  /** The client's setting `switchyard.tier` is this now; undefined: what it was at its login. */
+  hinted(slot: number, value: string | undefined, now: number): void {
+    if (!this.#values.hints || !this.#isProfiled(slot)) return
+    const hint = value === undefined ? this.#get(slot, PROFILE.startupHint) : hintedTier(value) + 1
+    this.#tiers.changeHint(slot, PROFILE.hintTier, hint, now)
+  }
+
+  /** A transaction begins with a text in which this tier is asked for: a code, or `NO_TIER`. It counts until its end. */
+  commented(slot: number, tier: number, now: number): void {
+    if (this.#get(slot, PROFILE.commentHint) === tier + 1 || !this.#isProfiled(slot)) return
+    this.#tiers.changeHint(slot, PROFILE.commentHint, tier + 1, now)
+  }
+
+  /** A ReadyForQuery with this transaction status has gone to the client, whose slot still says when the request began. */
+  answered(slot: number, status: number, now: number): void {
+    if (!this.#isProfiled(slot)) return
+    const { f64, recordBytes } = this.regions.clients
+    const f = slot * (recordBytes >> 3)
+    const began = f64[f + CLIENT_F64.queryAt] as number
+    const isRunaway = this.#tiers.runaways.look(slot, now)
+    const queries = this.profiles.answered(
+      slot,
+      status,
+      began,
+      now,
+      f64[f + CLIENT_F64.bytesRead] as number,
+      f64[f + CLIENT_F64.bytesWritten] as number,
+    )
+    const before = this.#get(slot, PROFILE.evaluatedAtQuery)
+    const passed = now - this.#time(slot, PROFILE_F64.evaluatedAt)
+    if (isEvaluationPoint(queries, before, passed)) {
+      this.#evaluate(slot, now)
+      if (isSnapshotPoint(queries)) this.#remember(slot, 0, now)
+    } else if (isRunaway) this.#tiers.decide(slot, now)
+    if (status !== IDLE) return
+    const transactionAt = f64[f + CLIENT_F64.transactionAt] as number
+    if (transactionAt !== 0) this.profiles.transactionEnded(slot, now - transactionAt)
+    if (this.#get(slot, PROFILE.commentHint) !== 0) this.#tiers.changeHint(slot, PROFILE.commentHint, 0, now)
+    this.#tiers.apply(slot)
+  }
+
+  /** The client is gone. */
+  disconnected(slot: number, now: number): void {
+    if (!this.#isProfiled(slot)) return
+    this.profiles.settle(slot, now)
+    this.#fill(slot, now)
+    this.#remember(slot, 1, now)
+    const identity = this.#get(slot, PROFILE.identity) - 1
+    if (identity >= 0) this.identities.disconnected(identity, slot, now)
+    this.#set(slot, PROFILE.generation, 0)
+  }
+
+  /** Once a second: long requests, and what identities learn of connections that stay. */
+  tick(now: number): void {
+    this.#ticks++
+    const { f64, recordBytes } = this.regions.clients
+    for (const slot of this.#slots()) {
+      const queryAt = f64[slot * (recordBytes >> 3) + CLIENT_F64.queryAt] as number
+      if (queryAt !== 0 && now - queryAt > LONG_MS) {
+        this.#tiers.runaways.look(slot, now)
+        this.#evaluate(slot, now)
+      }
+      if (slot % CONTRIBUTION_TICKS !== this.#ticks % CONTRIBUTION_TICKS) continue
+      const identity = this.#get(slot, PROFILE.identity) - 1
+      if (identity < 0) continue
+      this.profiles.settle(slot, now)
+      this.identities.contribute(identity, slot, now)
+    }
+  }
+
+  *#slots(): Generator<number> {
+    const { i32, recordBytes } = this.regions.clients
+    for (let slot = 0; slot < this.#top; slot++) {
+      if (this.#isProfiled(slot) && i32[slot * (recordBytes >> 2) + CLIENT.plane] === this.#planeIndex) yield slot
+    }
+  }
+
+  #isProfiled(slot: number): boolean {
+    const { i32, recordBytes } = this.regions.clients
+    const generation = this.#get(slot, PROFILE.generation)
+    return generation !== 0 && generation === i32[slot * (recordBytes >> 2) + CLIENT.generation]
+  }
+
+  #namesOf(slot: number): IdentityNames {
+    const text = (field: keyof typeof CLIENT_TEXT): string => this.#text(slot, field)
+    return {
+      user: text('user'),
+      database: text('database'),
+      application: normaliseApplication(text('applicationName')),
+      subnet: subnetOf(text('address'), (this.#clientFlags(slot) & CLIENT_FLAG.unix) !== 0),
+    }
+  }
+
+  #flagsOf(slot: number, settings: ReadonlyMap<string, string>): number {
+    const flags = this.#clientFlags(slot)
+    const isReadOnly = /^(on|true|yes|1)$/i.test(settings.get('default_transaction_read_only') ?? '')
+    return (
+      (flags & CLIENT_FLAG.tls ? PROFILE_FLAG.tls : 0) |
+      (flags & CLIENT_FLAG.unix ? PROFILE_FLAG.local : 0) |
+      (isReadOnly ? PROFILE_FLAG.readOnly : 0) |
+      (this.#values.raisingUsers.includes(this.#text(slot, 'user')) ? PROFILE_FLAG.mayRaise : 0)
+    )
+  }
+
+  #clientFlags(slot: number): number {
+    const { i32, recordBytes } = this.regions.clients
+    return i32[slot * (recordBytes >> 2) + CLIENT.flags] as number
+  }
+
+  #text(slot: number, field: keyof typeof CLIENT_TEXT): string {
+    return this.regions.clients.readText(slot, CLIENT_TEXT[field].offset)
+  }
+
+  #fill(slot: number, now: number): void {
+    fillFeatures(this.#vector, this.regions, slot, now)
+    this.#ids.write(this.#get(slot, PROFILE.identity) - 1, this.#vector)
+  }
+
+  /** Asks the model, if it may speak, and decides. */
+  #evaluate(slot: number, now: number): void {
+    this.#fill(slot, now)
+    const model = this.#model
+    if (model !== null && this.#values.mode !== 'off') {
+      this.#count('tierEvaluations')
+      const isSeen = this.#vector[FEATURE.pairId] !== 0
+      const isKnown = isSeen || this.#get(slot, PROFILE.queries) >= this.#values.evidenceQueries
+      this.#flag(slot, PROFILE_FLAG.identitySeen, isSeen)
+      this.#flag(slot, PROFILE_FLAG.abstained, !isKnown)
+      if (isKnown) this.#consult(model, slot, now)
+      else {
+        this.#set(slot, PROFILE.modelTier, 0)
+        this.#count('tierAbstentions')
+      }
+    } else if (this.#values.mode === 'off') this.#set(slot, PROFILE.modelTier, 0)
+    // Else a model is on its way: what the one before said holds meanwhile.
+    this.#tiers.decide(slot, now)
+    this.#set(slot, PROFILE.evaluatedAtQuery, this.#get(slot, PROFILE.queries))
+    this.regions.profiles.f64[slot * (this.#words >> 1) + PROFILE_F64.evaluatedAt] = now
+  }
+
+  #consult(model: TierModel, slot: number, now: number): void {
+    const probabilities = this.#probabilities
+    model.predict(this.#vector, probabilities)
+    const at = slot * this.#words + PROFILE_F32.probabilities
+    for (let k = 0; k < 4; k++) this.regions.profiles.f32[at + k] = probabilities[k] as number
+    this.#set(slot, PROFILE.model, model.shortHash)
+    this.#hysteresis.step(slot, probabilities, model.header.thresholds, now)
+    this.#set(slot, PROFILE.evaluations, this.#get(slot, PROFILE.evaluations) + 1)
+  }
+
+  /** Of a part of the connections, chosen by slot and generation, whatever they do. */
+  #remember(slot: number, kind: number, now: number): void {
+    const sample = this.#values.historySample
+    if (sample <= 0) return
+    const dice = (Math.imul(this.#get(slot, PROFILE.generation) * 8191 + slot + 1, 0x9e3779b1) >>> 0) / 2 ** 32
+    if (dice >= sample) return
+    if (!writeSnapshot(this.#ring, this.regions, slot, this.#vector, kind, now)) this.#count('historyDropped')
+  }
+
+  #flag(slot: number, flag: number, on: boolean): void {
+    const flags = this.#get(slot, PROFILE.flags)
+    this.#set(slot, PROFILE.flags, on ? flags | flag : flags & ~flag)
+  }
+
+  #get(slot: number, field: number): number {
+    return this.regions.profiles.i32[slot * this.#words + field] as number
+  }
+
+  #set(slot: number, field: number, value: number): void {
+    this.regions.profiles.i32[slot * this.#words + field] = value
+  }
+
+  #time(slot: number, field: number): number {
+    return this.regions.profiles.f64[slot * (this.#words >> 1) + field] as number
+  }
+}
+
+/** A statement_timeout as PostgreSQL reads it; 0 when there is none, or it makes no sense. */
+function millisecondsOf(text: string | undefined): number {
+  const found = /^\s*(\d+(?:\.\d+)?)\s*(us|ms|s|min|h|d|)\s*$/.exec(text ?? '')
+  if (found === null) return 0
+  const units: Record<string, number> = { us: 0.001, ms: 1, '': 1, s: 1000, min: 60_000, h: 3_600_000, d: 86_400_000 }
+  return Number(found[1]) * (units[found[2] as string] ?? 0)
+}
