@@ -88,6 +88,14 @@ export const openssl = {
   SSL_get0_alpn_selected: bind<(ssl: Pointer, out: Pointer, outBytes: Pointer) => void>(
     'void SSL_get0_alpn_selected(uintptr_t, uintptr_t, uintptr_t)',
   ),
+  SSL_CTX_set_keylog_callback: bind<(context: Pointer, callback: Pointer) => void>(
+    'void SSL_CTX_set_keylog_callback(uintptr_t, uintptr_t)',
+  ),
+  SSL_key_update: bind<Pair>('int SSL_key_update(uintptr_t, int)'),
+  SSL_version: bind<Ask>('int SSL_version(uintptr_t)'),
+  SSL_CIPHER_get_protocol_id: bind<Ask>('uint16_t SSL_CIPHER_get_protocol_id(uintptr_t)'),
+  SSL_get_client_random: bind<Move>('size_t SSL_get_client_random(uintptr_t, uintptr_t, size_t)'),
+  SSL_get_server_random: bind<Move>('size_t SSL_get_server_random(uintptr_t, uintptr_t, size_t)'),
   SSL_get0_param: bind<AskPointer>('uintptr_t SSL_get0_param(uintptr_t)'),
   X509_VERIFY_PARAM_set1_host: bind<(param: Pointer, name: string, bytes: number) => number>(
     'int X509_VERIFY_PARAM_set1_host(uintptr_t, const char *, size_t)',
@@ -142,6 +150,25 @@ export const openssl = {
   OPENSSL_sk_num: bind<Ask>('int OPENSSL_sk_num(uintptr_t)'),
   OPENSSL_sk_value: bind<(stack: Pointer, index: number) => Pointer>('uintptr_t OPENSSL_sk_value(uintptr_t, int)'),
 
+  // Authenticated encryption
+  EVP_aes_128_gcm: bind<Make>('uintptr_t EVP_aes_128_gcm()'),
+  EVP_aes_256_gcm: bind<Make>('uintptr_t EVP_aes_256_gcm()'),
+  EVP_chacha20_poly1305: bind<Make>('uintptr_t EVP_chacha20_poly1305()'),
+  EVP_CIPHER_CTX_new: bind<Make>('uintptr_t EVP_CIPHER_CTX_new()'),
+  EVP_CIPHER_CTX_free: bind<Drop>('void EVP_CIPHER_CTX_free(uintptr_t)'),
+  EVP_CIPHER_CTX_ctrl: bind<(context: Pointer, command: number, bytes: number, at: Pointer) => number>(
+    'int EVP_CIPHER_CTX_ctrl(uintptr_t, int, int, uintptr_t)',
+  ),
+  EVP_CipherInit_ex: bind<
+    (context: Pointer, cipher: Pointer, engine: Pointer, key: Pointer, iv: Pointer, encrypts: number) => number
+  >('int EVP_CipherInit_ex(uintptr_t, uintptr_t, uintptr_t, uintptr_t, uintptr_t, int)'),
+  EVP_CipherUpdate: bind<(context: Pointer, out: Pointer, outBytes: Pointer, at: Pointer, bytes: number) => number>(
+    'int EVP_CipherUpdate(uintptr_t, uintptr_t, uintptr_t, uintptr_t, int)',
+  ),
+  EVP_CipherFinal_ex: bind<(context: Pointer, out: Pointer, outBytes: Pointer) => number>(
+    'int EVP_CipherFinal_ex(uintptr_t, uintptr_t, uintptr_t)',
+  ),
+
   // Errors
   ERR_peek_error: bind<() => number>('ulong ERR_peek_error()'),
   ERR_get_error: bind<() => number>('ulong ERR_get_error()'),
@@ -153,6 +180,13 @@ export const openssl = {
 const memcpy = bind<(to: Pointer, from: Pointer, bytes: number) => Pointer>(
   'uintptr_t memcpy(uintptr_t, uintptr_t, size_t)',
 )
+
+const strlen = bind<(at: Pointer) => number>('size_t strlen(uintptr_t)')
+
+/** A copy of a C string, without the zero. */
+export function copyString(at: number): Buffer {
+  return copyMemory(at, strlen(at))
+}
 
 /** A copy of `bytes` bytes of C memory. */
 export function copyMemory(at: number, bytes: number): Buffer {

@@ -5,7 +5,9 @@ import { describeCertificate, type TlsPeerCertificate } from './tls-certificates
 import { prepareClient, type TlsClientOptions } from './tls-client.ts'
 import type { TlsContext, TlsRole } from './tls-context.ts'
 import { describeTlsFailure } from './tls-failure.ts'
+import { TlsHandshakeSecrets } from './tls-handshake-secrets.ts'
 import { TlsPipe } from './tls-pipe.ts'
+import type { TlsTraffic } from './tls-session.ts'
 
 /**
  * - handshaking: `feed`, `handshake`, `drain`. Ends with `established` or `failed`.
@@ -48,6 +50,8 @@ export class TlsChannel {
   readonly #role: TlsRole
   readonly #serverName: string | undefined
   readonly #pipe = new TlsPipe()
+  /** Null: the records stay OpenSSL's. */
+  readonly #secrets: TlsHandshakeSecrets | null
   #ssl: number
   #state: TlsChannelState = 'handshaking'
   #failure: string | null = null
@@ -59,6 +63,7 @@ export class TlsChannel {
   constructor(context: TlsContext, options: TlsClientOptions = {}) {
     this.#role = context.role
     this.#serverName = options.serverName
+    this.#secrets = context.logsKeys ? new TlsHandshakeSecrets() : null
     clearErrors()
     this.#ssl = openssl.SSL_new(context.address)
     if (this.#ssl === 0) throw new Error(`SSL_new: ${takeErrors().join('; ')}`)
@@ -79,7 +84,9 @@ export class TlsChannel {
     if (this.#state !== 'handshaking') return 'done'
     this.#pipe.enter()
     clearErrors()
+    this.#secrets?.enter()
     const result = openssl.SSL_do_handshake(ssl)
+    this.#secrets?.leave()
     this.#pipe.mayHaveWritten()
     if (result === 1) {
       this.#enter('established')
@@ -178,7 +185,25 @@ export class TlsChannel {
   drain(target: NativeBuffer, offset: number, max: number): number {
     this.#live()
     checkRange(target, offset, offset + max)
-    return this.#pipe.drain(target.address + offset, max)
+    const moved = this.#pipe.drain(target.address + offset, max)
+    this.#secrets?.noteSent(target.bytes, offset, offset + moved)
+    return moved
+  }
+
+  /** Changes our key with the next record, and has the peer change its own if `both`. TLS 1.3 only. */
+  updateKey(both: boolean): void {
+    if (openssl.SSL_key_update(this.#live(), both ? 1 : 0) !== 1) throw new Error(takeErrors().join('; '))
+  }
+
+  /**
+   * What it takes to go on without OpenSSL, when the handshake is done and has left and nothing was read or written:
+   * `early` is what was fed and not used. Null when it cannot be gone on with. The channel is of no more use.
+   */
+  handOver(): { readonly traffic: TlsTraffic; readonly early: Buffer } | null {
+    const ssl = this.#live()
+    if (this.#state !== 'open' || this.#secrets === null || this.#pipe.pendingOutbound() > 0) return null
+    const traffic = this.#secrets.traffic(ssl, this.#role)
+    return traffic === null ? null : { traffic, early: this.#pipe.takeInbound() }
   }
 
   /** Says that we will write no more (close_notify). Does nothing before the handshake, after a failure or twice. */
@@ -241,6 +266,7 @@ export class TlsChannel {
   free(): void {
     if (this.#state === 'freed') return
     this.#enter('freed')
+    this.#secrets?.wipe()
     this.#pipe.release()
     openssl.SSL_free(this.#ssl)
     this.#ssl = 0

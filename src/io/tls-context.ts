@@ -3,6 +3,7 @@ import { ConfigError } from '../errors.ts'
 import { NativeBuffer } from './native.ts'
 import { clearErrors, openssl, takeErrors } from './openssl.ts'
 import { endPointHash, freeCertificates, parseCertificates, parsePrivateKey } from './tls-certificates.ts'
+import { logKeys } from './tls-handshake-secrets.ts'
 
 export interface TlsServerContextOptions {
   /** The certificate, then the intermediates that lead to its CA. */
@@ -15,6 +16,8 @@ export interface TlsServerContextOptions {
   readonly minVersion: 'TLSv1.2' | 'TLSv1.3'
   /** What is agreed to, best first. A client that offers ALPN without any of them is refused; one without ALPN is not. */
   readonly alpn: readonly string[]
+  /** Whether its channels can hand over what they agreed on (`TlsChannel.handOver`). */
+  readonly logsKeys?: boolean
 }
 
 export interface TlsClientContextOptions {
@@ -24,9 +27,15 @@ export interface TlsClientContextOptions {
   readonly keyPem: string | null
   /** As libpq's `require`, `verify-ca` and `verify-full`. */
   readonly verify: 'none' | 'ca' | 'full'
+  readonly logsKeys?: boolean
 }
 
 export type TlsRole = 'server' | 'client'
+
+interface ContextKind {
+  readonly verifiesName: boolean
+  readonly logsKeys: boolean
+}
 
 const SSL_OP_NO_TICKET = 2 ** 14
 const SSL_OP_NO_COMPRESSION = 2 ** 17
@@ -100,11 +109,18 @@ export class TlsContext {
   readonly verifiesName: boolean
   /** `tls-server-end-point` of our own certificate; null without one, or where RFC 5929 defines none (Ed25519). */
   readonly certificateHash: Buffer | null
+  readonly logsKeys: boolean
   #context: number
 
-  private constructor(role: TlsRole, verifiesName: boolean, context: number, certificateHash: Buffer | null) {
+  private constructor(
+    role: TlsRole,
+    { verifiesName, logsKeys }: ContextKind,
+    context: number,
+    certificateHash: Buffer | null,
+  ) {
     this.role = role
     this.verifiesName = verifiesName
+    this.logsKeys = logsKeys
     this.certificateHash = certificateHash
     this.#context = context
   }
@@ -115,7 +131,7 @@ export class TlsContext {
     if (options.verify !== 'none' && options.caPem === null) {
       throw new ConfigError(`${what}: client certificates cannot be checked without the \`ca\` that signed them.`)
     }
-    return TlsContext.#create('server', false, (context) => {
+    return TlsContext.#create('server', { verifiesName: false, logsKeys: options.logsKeys ?? false }, (context) => {
       const hash = useCertificate(context, options.certificatePem, options.keyPem, what)
       openssl.SSL_CTX_ctrl(context, SSL_CTRL_SET_MIN_PROTO_VERSION, VERSIONS[options.minVersion], 0)
       openssl.SSL_CTX_set_num_tickets(context, 0)
@@ -144,7 +160,8 @@ export class TlsContext {
           'Name the CA that signed the servers, or use verify-full, which trusts the CAs of this system by default.',
       )
     }
-    return TlsContext.#create('client', options.verify === 'full', (context) => {
+    const kind = { verifiesName: options.verify === 'full', logsKeys: options.logsKeys ?? false }
+    return TlsContext.#create('client', kind, (context) => {
       openssl.SSL_CTX_ctrl(context, SSL_CTRL_SET_MIN_PROTO_VERSION, VERSIONS['TLSv1.2'], 0)
       if (options.caPem !== null) trust(context, options.caPem, what, false)
       else if (options.verify === 'full') openssl.SSL_CTX_set_default_verify_paths(context)
@@ -154,7 +171,7 @@ export class TlsContext {
     })
   }
 
-  static #create(role: TlsRole, verifiesName: boolean, fill: (context: number) => Buffer | null): TlsContext {
+  static #create(role: TlsRole, kind: ContextKind, fill: (context: number) => Buffer | null): TlsContext {
     clearErrors()
     const method = role === 'server' ? openssl.TLS_server_method() : openssl.TLS_client_method()
     const context = openssl.SSL_CTX_new(method)
@@ -170,7 +187,8 @@ export class TlsContext {
         openssl.SSL_CTX_set_cipher_list(context, TLS12_CIPHERS) *
         openssl.SSL_CTX_set_ciphersuites(context, TLS13_CIPHERS)
       if (known !== 1) throw new Error(`TLS cipher suites: ${takeErrors().join('; ')}`)
-      return new TlsContext(role, verifiesName, context, fill(context))
+      if (kind.logsKeys) logKeys(context)
+      return new TlsContext(role, kind, context, fill(context))
     } catch (error) {
       openssl.SSL_CTX_free(context)
       throw error

@@ -91,6 +91,14 @@ export class TlsPipe {
     return !this.#mayHoldInbound
   }
 
+  /** What OpenSSL has not taken of what was fed; it never will. */
+  takeInbound(): Buffer {
+    if (!this.#mayHoldInbound) return NOTHING
+    this.enter()
+    this.#mayHoldInbound = false
+    return takeAll(inbound)
+  }
+
   /** To be called after every call that can make OpenSSL write. */
   mayHaveWritten(): void {
     this.#mayHoldOutbound = true

@@ -6,6 +6,12 @@ import { type TlsClientContextOptions, TlsContext, type TlsServerContextOptions 
 
 const SSL_CTRL_SET_MAX_PROTO_VERSION = 124
 
+export interface TlsPairOptions extends TlsClientOptions {
+  readonly version?: 'TLSv1.2' | 'TLSv1.3'
+  /** OpenSSL's name of the only suite that the client offers. */
+  readonly cipher?: string
+}
+
 /** For tests: two channels joined by hand, without a socket. Whoever makes one calls `free()`. */
 export class TlsTestPair {
   readonly server: TlsChannel
@@ -16,7 +22,7 @@ export class TlsTestPair {
   constructor(
     server: Partial<TlsServerContextOptions> & Pick<TlsServerContextOptions, 'certificatePem' | 'keyPem'>,
     client: Partial<TlsClientContextOptions>,
-    { version = 'TLSv1.3', ...options }: TlsClientOptions & { readonly version?: 'TLSv1.2' | 'TLSv1.3' } = {},
+    { version = 'TLSv1.3', cipher, ...options }: TlsPairOptions = {},
   ) {
     const serverContext = TlsContext.forServer({
       caPem: null,
@@ -33,6 +39,8 @@ export class TlsTestPair {
       ...client,
     })
     if (version === 'TLSv1.2') openssl.SSL_CTX_ctrl(clientContext.address, SSL_CTRL_SET_MAX_PROTO_VERSION, 0x303, 0)
+    if (cipher !== undefined && version === 'TLSv1.2') openssl.SSL_CTX_set_cipher_list(clientContext.address, cipher)
+    else if (cipher !== undefined) openssl.SSL_CTX_set_ciphersuites(clientContext.address, cipher)
     this.server = new TlsChannel(serverContext)
     this.client = new TlsChannel(clientContext, options)
     serverContext.free()
