@@ -29,7 +29,7 @@ import { SharedMapping } from './io/shared-memory.ts'
 import { createLogger, type Logger } from './log.ts'
 import { readClient } from './memory/client-slots.ts'
 import type { KeeperOrder, StopMode } from './memory/keeper-control-protocol.ts'
-import { PAGE_BYTES, regionsOf } from './memory/layout.ts'
+import { PAGE_BYTES, regionsOf, tlsBytes } from './memory/layout.ts'
 import { openSharedState, readGeometry, type SharedState } from './memory/shared-state.ts'
 import { monotonicMs } from './util/monotonic-clock.ts'
 import { VERSION } from './version.ts'
@@ -195,7 +195,10 @@ function composeLogs({ order, environment, pid, logDestination }: ControlOptions
 function openMemory(fd: number): SharedState {
   const owned = new OwnedFd(fd)
   const { totalBytes } = regionsOf(readGeometry(new SharedMapping(owned, PAGE_BYTES).memory))
-  return openSharedState(new SharedMapping(owned, totalBytes).memory)
+  const mapping = new SharedMapping(owned, totalBytes)
+  const shared = openSharedState(mapping.memory)
+  mapping.hideFromDumps(shared.regions.clientTls, tlsBytes(shared.regions))
+  return shared
 }
 
 /** For the preservation report; null when the slot is not this client's any more. */

@@ -12,7 +12,7 @@ import { SharedMapping } from './io/shared-memory.ts'
 import { SubmissionRing } from './io/submission-ring.ts'
 import type { PlaneEvent } from './memory/control-protocol.ts'
 import { encodePlaneMessage, MAX_PACKET_BYTES } from './memory/keeper-protocol.ts'
-import { valueStoreBytes } from './memory/layout.ts'
+import { tlsBytes, valueStoreBytes } from './memory/layout.ts'
 import { PLANE } from './memory/plane-records.ts'
 import { openSharedState, type SharedState } from './memory/shared-state.ts'
 import { ValueStore } from './memory/value-store.ts'
@@ -62,6 +62,7 @@ interface PlaneMemory {
   /** For a `ValueStore`, of which there is one at a time. */
   readonly values: Buffer
   readonly arena: BufferArena
+  readonly keysAreLocked: boolean
 }
 
 /**
@@ -154,6 +155,7 @@ function serve(options: PlaneOptions, { memory, ring, poller, channelFd, channel
   const control: ControlLink = dialControl(plane, options, {
     ready: () => {
       plane.log('info', `sends leave ${ring.description}`, { plane: planeIndex })
+      if (!memory.keysAreLocked && plane.clientTls.context?.logsKeys) plane.log('warn', KEYS_NOT_LOCKED, {})
       for (const { client, fd, record } of adoption.takeAdopted()) plane.adopt(client, fd, record)
       plane.now = clock()
       if (predecessor !== null && report !== null) takeOver.send(predecessor, report.outcomes)
@@ -205,6 +207,7 @@ function mapMemory({ memoryFd, planeIndex }: PlaneOptions): PlaneMemory {
   const mapping = new SharedMapping(fd, fstatSync(fd.fd).size)
   closeSync(fd.take())
   const shared = openSharedState(mapping.memory)
+  mapping.hideFromDumps(shared.regions.clientTls, tlsBytes(shared.regions))
   const readsAt = shared.regions.arenas + planeIndex * shared.geometry.arenaBytesPerPlane
   const readBytes = READ_HEADROOM + READ_BYTES
   const storeAt = readsAt + READ_BUFFERS * readBytes
@@ -215,9 +218,14 @@ function mapMemory({ memoryFd, planeIndex }: PlaneOptions): PlaneMemory {
     shared,
     reads: Array.from({ length: READ_BUFFERS }, (_, at) => mapping.window(readsAt + at * readBytes, readBytes)),
     values: mapping.window(storeAt, storeBytes).bytes,
+    keysAreLocked: mapping.lock(shared.regions.clientTls, tlsBytes(shared.regions)),
     arena: new BufferArena(buffers, (offset, bytes) => mapping.discard(buffersAt + offset, bytes)),
   }
 }
+
+const KEYS_NOT_LOCKED =
+  'the keys of TLS connections may be swapped to disk, because this process may not lock memory: raise its limit ' +
+  '(LimitMEMLOCK, ulimit -l), or set client_tls.on_upgrade = "disconnect"'
 
 /** Says in the shared memory who this is; returns whom it follows. */
 function introduce(

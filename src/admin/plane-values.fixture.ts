@@ -76,7 +76,7 @@ export function testValues(databases: DatabaseValue[], users: UserValue[], topol
     users,
     hba: [],
     authQuery: false,
-    clientTls: { mode: 'disable', certificate: null, key: null, ca: null, minVersion: 'TLSv1.2' },
+    clientTls: { mode: 'disable', certificate: null, key: null, ca: null, minVersion: 'TLSv1.2', onUpgrade: 'keep' },
     serverTls: { mode: 'disable', certificate: null, key: null, ca: null },
     consoleDatabases: ['switchyard', 'pgbouncer'],
     mockSecret: '',

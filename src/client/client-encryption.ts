@@ -1,6 +1,7 @@
 import type { NativeBuffer } from '../io/native.ts'
 import { TlsChannel } from '../io/tls-channel.ts'
 import type { TlsContext } from '../io/tls-context.ts'
+import { TlsSession } from '../io/tls-session.ts'
 import type { ErrorFields } from '../protocol/messages.ts'
 import { TLS_HANDSHAKE_BYTE } from '../protocol/startup.ts'
 import { type ClientHost, FATAL } from './client-host.ts'
@@ -106,6 +107,7 @@ export class ClientEncryption {
     this.#memory.flag('tls')
     this.#memory.text('tls', `${channel.version}/${channel.cipher}`)
     this.#step = 'encrypted'
+    link.carryOn(new TlsSession(this.#host.clientTlsRecords, this.#session.slot, this.#host.arena))
     return true
   }
 

@@ -54,6 +54,8 @@ export type PlaneCounter =
 /** What client sessions need of the plane they live in. */
 export interface ClientHost extends ListenerHost {
   readonly clients: Region
+  /** TLS sessions of clients, by slot. */
+  readonly clientTlsRecords: Region
   /** For requests on their way to servers. */
   readonly toServer: Gather
   readonly facts: StatementFacts

@@ -3,6 +3,8 @@ import { describeErrno, type NativeBuffer } from './native.ts'
 import type { Outbox } from './outbox.ts'
 import type { OwnedFd } from './owned-fd.ts'
 import { FAILED, isTransient, lastSocketError, receive, send, WOULD_BLOCK } from './socket.ts'
+import { recordsAfter } from './tls-hand-over.ts'
+import type { TlsSession } from './tls-session.ts'
 
 /** The part of a TLS channel that a stream needs; buffers are the reactor's own. */
 export interface SecureChannel {
@@ -83,6 +85,13 @@ export class ByteStream {
     if (end > start) channel.feed(early, start, end)
   }
 
+  /** After the handshake: its keys go to `session`, so that others can go on with it. They stay OpenSSL's where that cannot be. */
+  carryOn(session: TlsSession): void {
+    if (this.#tls === null) throw new Error('TLS carried on without a TLS channel')
+    const written = (this.#f64[this.#written] as number) + this.#outbox.bytes
+    this.#tls = recordsAfter(this.#tls, session, written) ?? this.#tls
+  }
+
   stepHandshake(): 'done' | 'pending' | 'failed' {
     const tls = this.#tls
     if (tls === null) throw new Error('a handshake without a TLS channel')
@@ -94,7 +103,7 @@ export class ByteStream {
         this.#failure = tls.failure
         return 'failed'
       }
-      const count = receive(this.fd, this.#ciphertext, 0, TLS_RECORD_BYTES)
+      const count = receive(this.fd, this.#ciphertext, 0, this.#ciphertext.size)
       if (count === WOULD_BLOCK) return 'pending'
       if (count > 0) this.#feed(tls, count)
       else tls.feedEnd()
@@ -175,7 +184,7 @@ export class ByteStream {
         this.#failure = tls.failure ?? 'TLS failure'
         return FAILED
       }
-      const count = receive(this.fd, this.#ciphertext, 0, TLS_RECORD_BYTES)
+      const count = receive(this.fd, this.#ciphertext, 0, this.#ciphertext.size)
       if (count === FAILED) this.#failure = describeErrno('recv', lastSocketError)
       if (count <= 0) return count
       this.#feed(tls, count)

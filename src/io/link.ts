@@ -10,6 +10,7 @@ import { HANG_UP, PEER_ENDED, type Poller, type PollTarget, READABLE, WRITABLE }
 import type { ReadBuffers } from './read-buffers.ts'
 import type { BatchedSender, SendBatch } from './send-batch.ts'
 import { FAILED, shutdownWrite, WOULD_BLOCK } from './socket.ts'
+import type { TlsSession } from './tls-session.ts'
 
 /**
  * Free bytes kept before what a read delivers, so that a frame cut by the last read can be put in front of the rest.
@@ -146,6 +147,11 @@ export class Link implements PollTarget, Deferrable, BatchedSender {
     const step = this.#stream.stepHandshake()
     this.#watch()
     return step
+  }
+
+  /** After the handshake: see `ByteStream.carryOn`. */
+  carryOn(session: TlsSession): void {
+    this.#stream.carryOn(session)
   }
 
   /** While connecting: only writability matters. */

@@ -5,6 +5,8 @@ const MFD_CLOEXEC = 1
 const PROT_READ_WRITE = 3
 const MAP_SHARED = 1
 const MADV_REMOVE = 9
+const MADV_DONTDUMP = 16
+const MLOCK_ONFAULT = 1
 
 /** An anonymous file of `bytes` zero bytes; pages that nobody touches cost nothing. */
 export function createMemoryFile(name: string, bytes: number): OwnedFd {
@@ -33,6 +35,16 @@ export class SharedMapping {
   /** A window with its address, for system calls to read into and write from. */
   window(offset: number, bytes: number): NativeBuffer {
     return NativeBuffer.over(this.memory, this.#address, offset, bytes)
+  }
+
+  /** Leaves whole pages, which hold keys, out of core dumps of this process. */
+  hideFromDumps(offset: number, bytes: number): void {
+    if (native.madvise(this.#address + offset, bytes, MADV_DONTDUMP) < 0) throw new SystemError('madvise')
+  }
+
+  /** Keeps whole pages from being swapped out, once they are used. False when the system does not allow it (RLIMIT_MEMLOCK). */
+  lock(offset: number, bytes: number): boolean {
+    return native.mlock2(this.#address + offset, bytes, MLOCK_ONFAULT) === 0
   }
 
   /** Gives whole pages back to the kernel; they read as zeros afterwards. */

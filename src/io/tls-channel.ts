@@ -47,7 +47,7 @@ const out = NativeBuffer.allocate(16)
  * A channel that is done with must be freed by its owner, or the memory of OpenSSL leaks; after that every call throws.
  */
 export class TlsChannel {
-  readonly #role: TlsRole
+  readonly role: TlsRole
   readonly #serverName: string | undefined
   readonly #pipe = new TlsPipe()
   /** Null: the records stay OpenSSL's. */
@@ -61,7 +61,7 @@ export class TlsChannel {
 
   /** @throws ConfigError if the context checks names and there is none, or it is no name */
   constructor(context: TlsContext, options: TlsClientOptions = {}) {
-    this.#role = context.role
+    this.role = context.role
     this.#serverName = options.serverName
     this.#secrets = context.logsKeys ? new TlsHandshakeSecrets() : null
     clearErrors()
@@ -96,7 +96,7 @@ export class TlsChannel {
     if (error === SSL_ERROR_WANT_READ && !this.#inputEnded) return 'want-read'
     if (error === SSL_ERROR_WANT_READ || error === SSL_ERROR_ZERO_RETURN) {
       this.#fail(`The ${this.#peer} closed the connection during the TLS handshake.`)
-    } else this.#fail(describeTlsFailure(ssl, this.#role, this.#serverName))
+    } else this.#fail(describeTlsFailure(ssl, this.role, this.#serverName))
     return 'failed'
   }
 
@@ -168,7 +168,7 @@ export class TlsChannel {
       const bytes = openssl.SSL_write(ssl, source.address + at, end - at)
       this.#pipe.mayHaveWritten()
       if (bytes <= 0) {
-        this.#fail(describeTlsFailure(ssl, this.#role, this.#serverName))
+        this.#fail(describeTlsFailure(ssl, this.role, this.#serverName))
         throw this.#lost()
       }
       at += bytes
@@ -202,7 +202,7 @@ export class TlsChannel {
   handOver(): { readonly traffic: TlsTraffic; readonly early: Buffer } | null {
     const ssl = this.#live()
     if (this.#state !== 'open' || this.#secrets === null || this.#pipe.pendingOutbound() > 0) return null
-    const traffic = this.#secrets.traffic(ssl, this.#role)
+    const traffic = this.#secrets.traffic(ssl, this.role)
     return traffic === null ? null : { traffic, early: this.#pipe.takeInbound() }
   }
 
@@ -273,7 +273,7 @@ export class TlsChannel {
   }
 
   get #peer(): string {
-    return this.#role === 'server' ? 'client' : 'server'
+    return this.role === 'server' ? 'client' : 'server'
   }
 
   #live(): number {
@@ -293,7 +293,7 @@ export class TlsChannel {
   }
 
   #lost(): RouterError {
-    const origin = this.#role === 'server' ? 'client' : 'server'
+    const origin = this.role === 'server' ? 'client' : 'server'
     return new RouterError('08006', this.#failure ?? 'The TLS connection is lost.', { origin })
   }
 
@@ -301,7 +301,7 @@ export class TlsChannel {
     const error = openssl.SSL_get_error(ssl, result)
     if (error === SSL_ERROR_WANT_READ) this.#starved = true
     else if (error === SSL_ERROR_ZERO_RETURN) this.#enter('peerClosed')
-    else this.#fail(describeTlsFailure(ssl, this.#role, this.#serverName))
+    else this.#fail(describeTlsFailure(ssl, this.role, this.#serverName))
   }
 
   #readEnded(): number {

@@ -2,7 +2,7 @@ import { Poller } from '../io/poller.ts'
 import { createMemoryFile, SharedMapping } from '../io/shared-memory.ts'
 import type { Logger } from '../log.ts'
 import type { ControlReport, KeeperOrder, StopMode } from '../memory/keeper-control-protocol.ts'
-import { type Geometry, HEADER, regionsOf } from '../memory/layout.ts'
+import { type Geometry, HEADER, regionsOf, tlsBytes } from '../memory/layout.ts'
 import { PLANE_F64 } from '../memory/plane-records.ts'
 import { formatSharedState, type SharedState } from '../memory/shared-state.ts'
 import { ClientIntake } from './client-intake.ts'
@@ -87,7 +87,9 @@ export class Keeper {
     const { geometry, environment, log, now } = options
     const { totalBytes } = regionsOf(geometry)
     const memory = createMemoryFile('switchyard', totalBytes)
-    const state = formatSharedState(new SharedMapping(memory, totalBytes).memory, geometry, options.wallClockOffset)
+    const mapping = new SharedMapping(memory, totalBytes)
+    const state = formatSharedState(mapping.memory, geometry, options.wallClockOffset)
+    mapping.hideFromDumps(state.regions.clientTls, tlsBytes(state.regions))
     state.headerI32[HEADER.keeperPid] = options.pid
     this.#shared = state
     this.#program = options.program

@@ -19,6 +19,7 @@ import {
   SHARD_RECORD_BYTES,
 } from './layout.ts'
 import { SHARD_RECORDS } from './shard-records.ts'
+import { TLS_RECORD_BYTES } from './tls-records.ts'
 
 const geometry: fc.Arbitrary<Geometry> = fc.record({
   clientSlots: fc.nat(100_000),
@@ -32,9 +33,35 @@ const geometry: fc.Arbitrary<Geometry> = fc.record({
 test('regions begin at pages, follow each other, and have room for all of their records', () => {
   fc.assert(
     fc.property(geometry, (wanted) => {
-      const { planes, clients, servers, pools, profiles, identities, history, shards, arenas, totalBytes } =
-        regionsOf(wanted)
-      const borders = [0, planes, clients, servers, pools, profiles, identities, history, shards, arenas, totalBytes]
+      const {
+        planes,
+        clients,
+        servers,
+        pools,
+        profiles,
+        identities,
+        history,
+        shards,
+        clientTls,
+        serverTls,
+        arenas,
+        totalBytes,
+      } = regionsOf(wanted)
+      const borders = [
+        0,
+        planes,
+        clients,
+        servers,
+        pools,
+        profiles,
+        identities,
+        history,
+        shards,
+        clientTls,
+        serverTls,
+        arenas,
+        totalBytes,
+      ]
       const needed = [
         HEADER_BYTES,
         MAX_PLANES * PLANE_RECORD_BYTES,
@@ -45,13 +72,15 @@ test('regions begin at pages, follow each other, and have room for all of their 
         wanted.planes * IDENTITY_RECORDS * IDENTITY_RECORD_BYTES,
         wanted.planes * HISTORY_RECORDS * HISTORY_RECORD_BYTES,
         (wanted.planes + 1) * SHARD_RECORDS * SHARD_RECORD_BYTES,
+        wanted.clientSlots * TLS_RECORD_BYTES,
+        wanted.serverSlots * TLS_RECORD_BYTES,
         wanted.planes * wanted.arenaBytesPerPlane,
       ]
       for (const [region, bytes] of needed.entries()) {
         const [start, end] = [borders[region] as number, borders[region + 1] as number]
         assert.equal(start % PAGE_BYTES, 0)
         assert.ok(end - start >= bytes)
-        assert.ok(end - start < bytes + PAGE_BYTES * (region === 9 ? wanted.planes : 1), 'no more than rounding costs')
+        assert.ok(end - start < bytes + PAGE_BYTES * (region === 11 ? wanted.planes : 1), 'no more than rounding costs')
       }
       assert.equal(totalBytes % PAGE_BYTES, 0)
     }),

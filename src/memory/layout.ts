@@ -1,4 +1,5 @@
 import { SHARD_RECORDS } from './shard-records.ts'
+import { TLS_RECORD_BYTES } from './tls-records.ts'
 
 /**
  * Where everything lies in the shared memory that keeper, planes and control map.
@@ -9,7 +10,7 @@ import { SHARD_RECORDS } from './shard-records.ts'
  *
  *   header | plane records | client slots | server slots | pool records | connection profiles, one per client slot |
  *   identity profiles and history rings, one table and one ring per plane | shard records, by control and per plane |
- *   buffer arenas, one per plane
+ *   TLS sessions, one per client slot and one per server slot | buffer arenas, one per plane
  *
  * A change of any offset, and of anything that processes say to each other, is a new LAYOUT_VERSION: after an upgrade a
  * process of the new version goes on with what one of the old version left, and the other way round after a rollback. New
@@ -72,6 +73,8 @@ export interface Regions {
   readonly identities: number
   readonly history: number
   readonly shards: number
+  readonly clientTls: number
+  readonly serverTls: number
   readonly arenas: number
   readonly totalBytes: number
 }
@@ -96,6 +99,11 @@ export function layoutObstacle(memory: LayoutRange, program: LayoutRange): strin
   return `the shared memory has layout ${memory.layout}, and this version reads ${reads}`
 }
 
+/** The keys of all TLS sessions: that many bytes from `clientTls` on. */
+export function tlsBytes({ clientTls, arenas }: Regions): number {
+  return arenas - clientTls
+}
+
 /** Of a plane's memory for buffers, the part that holds values which outlive a plane. */
 export function valueStoreBytes(arenaBytesPerPlane: number): number {
   return roundToPage(arenaBytesPerPlane >> 3)
@@ -113,7 +121,9 @@ export function regionsOf(geometry: Geometry): Regions {
   const identities = profiles + roundToPage(geometry.clientSlots * PROFILE_RECORD_BYTES)
   const history = identities + geometry.planes * IDENTITY_RECORDS * IDENTITY_RECORD_BYTES
   const shards = history + geometry.planes * HISTORY_RECORDS * HISTORY_RECORD_BYTES
-  const arenas = shards + (geometry.planes + 1) * SHARD_RECORDS * SHARD_RECORD_BYTES
+  const clientTls = shards + (geometry.planes + 1) * SHARD_RECORDS * SHARD_RECORD_BYTES
+  const serverTls = clientTls + roundToPage(geometry.clientSlots * TLS_RECORD_BYTES)
+  const arenas = serverTls + roundToPage(geometry.serverSlots * TLS_RECORD_BYTES)
   return {
     planes,
     clients,
@@ -123,6 +133,8 @@ export function regionsOf(geometry: Geometry): Regions {
     identities,
     history,
     shards,
+    clientTls,
+    serverTls,
     arenas,
     totalBytes: arenas + geometry.planes * roundToPage(geometry.arenaBytesPerPlane),
   }

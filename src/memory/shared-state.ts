@@ -23,6 +23,7 @@ import {
 } from './layout.ts'
 import { Region } from './region.ts'
 import { SHARD_RECORDS } from './shard-records.ts'
+import { TLS_RECORD_BYTES } from './tls-records.ts'
 
 /** Typed regions over one mapping of the shared memory; whoever mapped it unmaps it. */
 export interface SharedState {
@@ -38,6 +39,8 @@ export interface SharedState {
   readonly identities: Region
   readonly history: Region
   readonly shards: Region
+  readonly clientTls: Region
+  readonly serverTls: Region
 }
 
 /** Stamps a fresh, zeroed mapping of `regionsOf(geometry).totalBytes` bytes. */
@@ -98,5 +101,7 @@ export function openSharedState(memory: ArrayBuffer): SharedState {
     identities: new Region(memory, regions.identities, IDENTITY_RECORD_BYTES, geometry.planes * IDENTITY_RECORDS),
     shards: new Region(memory, regions.shards, SHARD_RECORD_BYTES, (geometry.planes + 1) * SHARD_RECORDS),
     history: new Region(memory, regions.history, HISTORY_RECORD_BYTES, geometry.planes * HISTORY_RECORDS),
+    clientTls: new Region(memory, regions.clientTls, TLS_RECORD_BYTES, geometry.clientSlots),
+    serverTls: new Region(memory, regions.serverTls, TLS_RECORD_BYTES, geometry.serverSlots),
   }
 }

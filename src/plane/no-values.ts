@@ -41,7 +41,7 @@ export const NO_VALUES: PlaneValues = {
   hba: [],
   mockSecret: '',
   authQuery: false,
-  clientTls: { mode: 'disable', certificate: null, key: null, ca: null, minVersion: 'TLSv1.2' },
+  clientTls: { mode: 'disable', certificate: null, key: null, ca: null, minVersion: 'TLSv1.2', onUpgrade: 'keep' },
   serverTls: { mode: 'disable', certificate: null, key: null, ca: null },
   consoleDatabases: [],
   consoleSocket: '/nowhere',

@@ -29,7 +29,14 @@ export function freeTls({ client, server }: PlaneTls): void {
   server.context?.free()
 }
 
-function clientContext({ mode, certificate, key, ca, minVersion }: PlaneValues['clientTls']): TlsContext | null {
+function clientContext({
+  mode,
+  certificate,
+  key,
+  ca,
+  minVersion,
+  onUpgrade,
+}: PlaneValues['clientTls']): TlsContext | null {
   if (mode === 'disable' || certificate === null || key === null) return null
   const isRequired = mode === 'verify-ca' || mode === 'verify-full'
   const verify = isRequired ? 'require' : ca === null ? 'none' : 'request'
@@ -40,6 +47,7 @@ function clientContext({ mode, certificate, key, ca, minVersion }: PlaneValues['
     verify,
     minVersion,
     alpn: ['postgresql'],
+    logsKeys: onUpgrade === 'keep',
   })
 }
 

@@ -87,6 +87,7 @@ export class Plane implements ClientHost {
   readonly toClient: Gather
   readonly toServer: Gather
   readonly clients: Region
+  readonly clientTlsRecords: Region
   readonly servers: Region
   readonly pools: Region
   readonly parameters: ParameterRegistry = new ParameterRegistry()
@@ -127,6 +128,7 @@ export class Plane implements ClientHost {
     this.toClient = new Gather(NativeBuffer.allocate(GATHER_BYTES), parts.sends)
     this.toServer = new Gather(NativeBuffer.allocate(GATHER_BYTES), parts.sends)
     this.clients = parts.shared.clients
+    this.clientTlsRecords = parts.shared.clientTls
     this.servers = parts.shared.servers
     this.pools = parts.shared.pools
     this.record = new PlaneRecord(parts.shared.planes, parts.planeIndex)

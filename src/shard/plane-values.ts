@@ -76,6 +76,8 @@ export interface ClientTlsValue {
   readonly key: string | null
   readonly ca: string | null
   readonly minVersion: 'TLSv1.2' | 'TLSv1.3'
+  /** `keep`: keys are where a successor of the plane finds them. */
+  readonly onUpgrade: 'keep' | 'disconnect'
 }
 
 export interface ServerTlsValue {

@@ -104,6 +104,13 @@ export const clientTls = table('client_tls', 'TLS between clients and Switchyard
     pgbouncer: 'client_tls_protocols',
     doc: 'Oldest TLS version that clients may speak.',
   }),
+  on_upgrade: setting(choice('keep', 'disconnect'), {
+    default: 'keep',
+    doc:
+      'What becomes of TLS connections when the process that serves them is replaced, or dies. `keep`: they go on as ' +
+      'others do; their keys are in memory that is shared with its successor, locked, and left out of core dumps. ' +
+      '`disconnect`: their keys never leave OpenSSL, and they end.',
+  }),
 })
 
 export const serverTls = table('server_tls', 'TLS between Switchyard and the shards.', {

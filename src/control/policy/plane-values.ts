@@ -46,6 +46,7 @@ export function compilePlaneValues(config: Config, topology: Topology, options: 
       key: clientTls.key?.text ?? null,
       ca: clientTls.ca?.text ?? null,
       minVersion: clientTls.minVersion,
+      onUpgrade: clientTls.onUpgrade,
     },
     serverTls: {
       mode: serverTls.mode,
