@@ -1,7 +1,8 @@
 import { RouterError } from '../errors.ts'
-import { NativeBuffer } from './native.ts'
-import { clearErrors, copyMemory, openssl, takeErrors } from './openssl.ts'
-import { describeCertificate, type TlsPeerCertificate } from './tls-certificates.ts'
+import type { NativeBuffer } from './native.ts'
+import { clearErrors, openssl, takeErrors } from './openssl.ts'
+import { cipherName, hasVerifiedPeer, peerCertificate, selectedProtocol } from './tls-agreement.ts'
+import type { TlsPeerCertificate } from './tls-certificates.ts'
 import { prepareClient, type TlsClientOptions } from './tls-client.ts'
 import type { TlsContext, TlsRole } from './tls-context.ts'
 import { describeTlsFailure } from './tls-failure.ts'
@@ -35,9 +36,6 @@ export const TLS_FAILED = -2
 const SSL_ERROR_WANT_READ = 2
 const SSL_ERROR_ZERO_RETURN = 6
 const SSL_SENT_SHUTDOWN = 1
-const X509_V_OK = 0
-
-const out = NativeBuffer.allocate(16)
 
 /**
  * One TLS connection over somebody else's socket: ciphertext goes in with `feed` and comes out with `drain`, plaintext
@@ -233,33 +231,21 @@ export class TlsChannel {
 
   /** OpenSSL's name of the cipher suite, as in `pg_stat_ssl`; empty before one is agreed. */
   get cipher(): string {
-    const cipher = openssl.SSL_get_current_cipher(this.#live())
-    return cipher === 0 ? '' : openssl.SSL_CIPHER_get_name(cipher)
+    return cipherName(this.#live())
   }
 
   /** Whether the peer showed a certificate that leads to a trusted CA (and is for `serverName`, where checked). */
   get verified(): boolean {
-    const certificate = openssl.SSL_get1_peer_certificate(this.#live())
-    if (certificate === 0) return false
-    openssl.X509_free(certificate)
-    return openssl.SSL_get_verify_result(this.#ssl) === X509_V_OK
+    return hasVerifiedPeer(this.#live())
   }
 
   /** The protocol agreed by ALPN, if both sides used it. */
   get alpnSelected(): string | null {
-    openssl.SSL_get0_alpn_selected(this.#live(), out.address, out.address + 8)
-    const length = out.bytes.readUInt32LE(8)
-    return length === 0 ? null : copyMemory(Number(out.bytes.readBigUInt64LE(0)), length).toString()
+    return selectedProtocol(this.#live())
   }
 
   peerCertificate(): TlsPeerCertificate | null {
-    const certificate = openssl.SSL_get1_peer_certificate(this.#live())
-    if (certificate === 0) return null
-    try {
-      return describeCertificate(certificate)
-    } finally {
-      openssl.X509_free(certificate)
-    }
+    return peerCertificate(this.#live())
   }
 
   /** Gives everything back. A second call does nothing. */
