@@ -35,6 +35,9 @@ interface IdleResult {
 /** Clients that come and go before the empty proxy is measured, so that code is compiled and tables have their first size. */
 const warmUpClients = 200
 
+/** A plane collects little garbage only when nothing has happened for 15 seconds; PgBouncer has none to collect. */
+const secondsToRest = { switchyard: 18, pgbouncer: 0, direct: 0 } as const
+
 /** What idle clients cost PgBouncer and Switchyard, one proxy after the other. Prints a table and returns what the JSON line holds. */
 export async function idle(bench: Bench, options: IdleOptions): Promise<Record<string, unknown>> {
   checkLimits(options.clients)
@@ -124,6 +127,7 @@ async function measureIdle(peer: Peer, bench: Bench, options: IdleOptions): Prom
 
 /** Memory once it has come to rest: four readings in a row, half a second apart, within 0.2 %; or the last one after 20 s. */
 async function settled(peer: Peer, signal: AbortSignal): Promise<MemoryUse> {
+  await delay(secondsToRest[peer.name] * 1000, undefined, { signal })
   const readings: MemoryUse[] = []
   for (let tries = 0; tries < 40; tries++) {
     const now = sumMemoryUse(peer.processes())

@@ -82,3 +82,18 @@ test('many closed clients are garbage that the heap does not grow by', () => {
   assert.deepEqual([collector.tick(0, 2048), heap.collections], [10 * MB, 1])
   assert.deepEqual([collector.tick(0, 4095), heap.collections], [10 * MB, 1])
 })
+
+test('little garbage is collected when nothing has happened for long', () => {
+  const heap = new TestHeap(10 * MB)
+  const collector = new IdleCollector(heap)
+  heap.used = 10.5 * MB
+  for (let second = 1; second < 15; second++) collector.tick(0, 0)
+  // One second with work, and it begins anew.
+  collector.tick(50, 0)
+  for (let second = 1; second < 15; second++) collector.tick(50, 0)
+  assert.equal(heap.collections, 0)
+  assert.deepEqual([collector.tick(50, 0), heap.collections], [10 * MB, 1])
+  heap.used = 10.5 * MB - 1
+  for (let second = 0; second < 100; second++) collector.tick(50, 0)
+  assert.equal(heap.collections, 1)
+})

@@ -7,6 +7,9 @@ export interface Heap {
 
 /** Garbage below this is not worth the pause. */
 const WORTHWHILE_BYTES = 4 * 1024 * 1024
+/** When it has been quiet for so many seconds, less is. */
+const LONG_QUIET_SECONDS = 15
+const LITTLE_BYTES = 512 * 1024
 /** What a client's session leaves behind when it is closed. The heap does not grow by that, so it has to be counted. */
 const SESSION_BYTES = 2048
 /** Wake-ups in a second below which nobody notices a pause of some milliseconds. */
@@ -20,6 +23,7 @@ export class IdleCollector {
   readonly #heap: Heap
   #turns = 0
   #closed = 0
+  #quietSeconds = 0
   #kept: number
 
   constructor(heap: Heap) {
@@ -29,12 +33,13 @@ export class IdleCollector {
 
   /** Once a second, with the numbers of wake-ups and of clients closed so far; returns the bytes in use. */
   tick(turns: number, closed: number): number {
-    const isQuiet = turns - this.#turns < QUIET_TURNS
+    this.#quietSeconds = turns - this.#turns < QUIET_TURNS ? this.#quietSeconds + 1 : 0
     this.#turns = turns
     const used = this.#heap.usedBytes()
     if (used < this.#kept) this.#kept = used
     const garbage = used - this.#kept + (closed - this.#closed) * SESSION_BYTES
-    if (!isQuiet || garbage < WORTHWHILE_BYTES) return used
+    const least = this.#quietSeconds < LONG_QUIET_SECONDS ? WORTHWHILE_BYTES : LITTLE_BYTES
+    if (this.#quietSeconds === 0 || garbage < least) return used
     this.#closed = closed
     this.#heap.collect()
     this.#kept = this.#heap.usedBytes()
