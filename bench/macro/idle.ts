@@ -15,10 +15,17 @@ export interface IdleOptions extends BenchOptions {
   readonly seconds: number
 }
 
+/** The same three figures as for the whole proxy. */
+interface ProcessBytes {
+  readonly perClient: number
+  readonly left: number
+  readonly more: number
+}
+
 /** What one proxy showed. Bytes per client are over the empty, warmed-up proxy. */
 interface IdleResult {
   readonly bytesPerClient: number
-  readonly bytesByProcess: Readonly<Record<string, number>>
+  readonly byProcess: Readonly<Record<string, ProcessBytes>>
   readonly emptyBytes: number
   readonly fdsPerClient: number
   readonly cpuPercent: number
@@ -103,14 +110,24 @@ async function measureIdle(peer: Peer, bench: Bench, options: IdleOptions): Prom
   const withIdle = await measure(peer, active)
   const lost = await idleClients.close()
   const left = await settled(peer, bench.signal)
+  const leftByProcess = byProcess(peer)
   await idleClients.open(address, options.clients)
   const again = await settled(peer, bench.signal)
+  const againByProcess = byProcess(peer)
   await idleClients.stop()
 
   return {
     bytesPerClient: (full.pssBytes - empty.pssBytes) / options.clients,
-    bytesByProcess: Object.fromEntries(
-      [...fullByProcess].map(([title, bytes]) => [title, (bytes - (emptyByProcess.get(title) ?? 0)) / options.clients]),
+    byProcess: Object.fromEntries(
+      [...fullByProcess].map(([title, bytes]) => {
+        const growth = (now: Map<string, number>, before: Map<string, number>): number =>
+          ((now.get(title) ?? bytes) - (before.get(title) ?? 0)) / options.clients
+        const perClient = growth(fullByProcess, emptyByProcess)
+        return [
+          title,
+          { perClient, left: growth(leftByProcess, emptyByProcess), more: growth(againByProcess, fullByProcess) },
+        ]
+      }),
     ),
     emptyBytes: empty.pssBytes,
     fdsPerClient: (full.fds - empty.fds) / options.clients,
@@ -187,18 +204,20 @@ function printTable(results: ReadonlyMap<string, IdleResult>): void {
     'idle CPU %',
   ]
   console.log(formatTable([...header, 'p50 ms alone', 'p50 ms beside', 'logins/s', 'lost'], rows, { leftColumns: 1 }))
-  for (const [name, { bytesByProcess }] of results) {
-    for (const [title, bytes] of Object.entries(bytesByProcess))
-      console.log(`  ${name}: ${title}: ${bytes.toFixed(0)} bytes/client`)
+  for (const [name, result] of results) {
+    for (const [title, { perClient, left, more }] of Object.entries(result.byProcess)) {
+      const [one, two, three] = [perClient, left, more].map((bytes) => bytes.toFixed(0))
+      console.log(`  ${name}: ${title}: ${one} bytes/client, ${two} left after, ${three} more again`)
+    }
   }
 }
 
 function asJson(result: IdleResult): Record<string, unknown> {
   return {
     bytes_per_idle_client: round(result.bytesPerClient),
-    bytes_per_idle_client_by_process: Object.fromEntries(
-      Object.entries(result.bytesByProcess).map(([title, bytes]) => [title, round(bytes)]),
-    ),
+    bytes_per_idle_client_by_process: rounded(result, 'perClient'),
+    bytes_per_client_left_by_process: rounded(result, 'left'),
+    bytes_per_client_more_by_process: rounded(result, 'more'),
     empty_bytes: result.emptyBytes,
     bytes_per_client_left_after_close: round(result.bytesLeftPerClient),
     bytes_per_client_more_when_opened_again: round(result.bytesMorePerClient),
@@ -210,6 +229,10 @@ function asJson(result: IdleResult): Record<string, unknown> {
     logins_per_second: round(result.loginsPerSecond),
     clients_lost: result.lost,
   }
+}
+
+function rounded(result: IdleResult, figure: keyof ProcessBytes): Record<string, number | null> {
+  return Object.fromEntries(Object.entries(result.byProcess).map(([title, bytes]) => [title, round(bytes[figure])]))
 }
 
 function round(value: number | undefined): number | null {

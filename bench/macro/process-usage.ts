@@ -80,16 +80,20 @@ export class CpuMeter {
 }
 
 export interface MemoryUse {
-  /** Proportional set size: private pages, plus shared ones divided by how many processes map them; sums count each page once. */
+  /**
+   * Proportional set size: private pages, plus shared ones divided by how many processes map them; sums count each page once.
+   * Pages of files are left out: nobody writes to them, and a program's share changes with whoever else runs it.
+   */
   readonly pssBytes: number
   readonly fds: number
 }
 
 /** Memory and open descriptors of one process; zeros when it is gone. */
 export function readMemoryUse(pid: number): MemoryUse {
-  const rollup = readProcessFile(pid, 'smaps_rollup')
-  const kilobytes = /^Pss:\s+(\d+) kB$/m.exec(rollup ?? '')?.[1]
-  return { pssBytes: Number(kilobytes ?? 0) * 1024, fds: countFds(pid) }
+  const rollup = readProcessFile(pid, 'smaps_rollup') ?? ''
+  const kilobytes = (kind: string): number =>
+    Number(new RegExp(`^Pss_${kind}:\\s+(\\d+) kB$`, 'm').exec(rollup)?.[1] ?? 0)
+  return { pssBytes: (kilobytes('Anon') + kilobytes('Shmem')) * 1024, fds: countFds(pid) }
 }
 
 /** The sum over several processes. */
