@@ -11,6 +11,7 @@ import { loadConfig } from './config/load-config.ts'
 import type { Config } from './config/schema.ts'
 import { AccountFinder } from './control/account-finder.ts'
 import { loginSecrets } from './control/accounts/login-secrets.ts'
+import { CatalogueFinder } from './control/catalogue/catalogue-finder.ts'
 import { localConfig } from './control/local-settings.ts'
 import { Monitor } from './control/monitor/monitor.ts'
 import { resolveHost } from './control/monitor/shard-addresses.ts'
@@ -74,7 +75,12 @@ export async function composeControl(options: ControlOptions, signal: AbortSigna
   const memory = openMemory(options.memoryFd)
   const last = lastVersions(memory)
   const preservation = new PreservationLedger((slot, generation) => whoIs(memory, slot, generation))
-  const { monitor, accounts, link } = composeWatch(options, logs, { memory, preservation }, last.topology + 1)
+  const { monitor, accounts, catalogues, link } = composeWatch(
+    options,
+    logs,
+    { memory, preservation },
+    last.topology + 1,
+  )
   // Before all that takes time: planes that know us do not have to dial again and again.
   await link.listen(join(order.runDirectory, 'control.sock'))
   const { configFile, dataDirectory } = order
@@ -96,6 +102,7 @@ export async function composeControl(options: ControlOptions, signal: AbortSigna
     link,
     monitor,
     accounts,
+    catalogues,
     onLogLevel: logs.setLevel,
     requestStop: options.requestStop,
     upgrades: options.upgrades,
@@ -128,6 +135,7 @@ export async function composeControl(options: ControlOptions, signal: AbortSigna
 interface Watch {
   readonly monitor: Monitor
   readonly accounts: AccountFinder
+  readonly catalogues: CatalogueFinder
   readonly link: PlaneLink
 }
 
@@ -158,8 +166,14 @@ function composeWatch(
     usesTls: (shard) => monitor.usesTls(shard),
     now: monotonicMs,
   })
+  const catalogues = new CatalogueFinder({
+    topology: () => monitor.topology,
+    usesTls: (shard) => monitor.usesTls(shard),
+    log,
+  })
   const link: PlaneLink = new PlaneLink({
     planes: memory.geometry.planes,
+    findFunctions: (question) => catalogues.find(question),
     findAccount: (user, database) => accounts.find(user, database),
     // What comes of it shows at the next login.
     onAccountRefused: (user, database) => void accounts.refresh(user, database),
@@ -168,7 +182,7 @@ function composeWatch(
     onLog: (plane, pid, event) => logs.planes.write(plane, pid, event),
     log,
   })
-  return { monitor, accounts, link }
+  return { monitor, accounts, catalogues, link }
 }
 
 interface Logs {

@@ -17,6 +17,7 @@ import type { ClientTlsMode, DatabaseValue, PlaneValues, UserValue } from '../sh
 import type { Shard } from '../shard/topology.ts'
 import type { StatementFacts } from '../sql/statement-facts.ts'
 import type { ClientSession } from './client-session.ts'
+import type { FunctionCatalogues } from './function-catalogues.ts'
 import type { PoolChoices } from './pool-choices.ts'
 import type { SessionRecords } from './session-records.ts'
 
@@ -65,6 +66,7 @@ export interface ClientHost extends ListenerHost {
   readonly records: SessionRecords
   readonly accounts: AccountBook
   readonly analyzer: Analyzer
+  readonly catalogues: FunctionCatalogues
   readonly listeners: ListenerSet
   readonly values: PlaneValues
   readonly hba: CompiledHba

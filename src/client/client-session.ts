@@ -265,10 +265,21 @@ export class ClientSession
     // Others hear for it: no reason to pin.
     const isHeard =
       (effects.pins & PIN.listen) !== 0 && this.#listening !== null && (this.settings.pins & OWN_SERVER) === 0
-    this.settings.note(isHeard ? { ...effects, pins: effects.pins & ~PIN.listen } : effects, this.server)
+    const pins = (isHeard ? effects.pins & ~PIN.listen : effects.pins) & ~this.#harmless(effects)
+    this.settings.note(pins === effects.pins ? effects : { ...effects, pins }, this.server)
+  }
+
+  /** PIN bits that fall because the functions which are called are known to leave nothing behind. */
+  #harmless({ calls, flags }: Effects): number {
+    const { server } = this
+    if (server === null) return 0
+    const { catalogues, now } = this.#host
+    if ((flags & FACT.defines) !== 0) catalogues.define(server)
+    return calls !== null && catalogues.areHarmless(calls, server, now) ? PIN.unknownFunction : 0
   }
 
   noteSent(effects: Effects): void {
+    if (this.server !== null && (effects.flags & FACT.defines) !== 0) this.#host.catalogues.define(this.server)
     this.settings.noteSent(effects, this.server)
     if (this.server !== null && concernsListening(effects)) this.#listening?.touch(this.server)
   }

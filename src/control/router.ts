@@ -10,6 +10,7 @@ import type { SharedState } from '../memory/shared-state.ts'
 import type { PlaneValues } from '../shard/plane-values.ts'
 import type { Topology } from '../shard/topology.ts'
 import type { AccountFinder } from './account-finder.ts'
+import type { CatalogueFinder } from './catalogue/catalogue-finder.ts'
 import { keepRestartSettings } from './keep-restart-settings.ts'
 import type { Monitor, ShardReport } from './monitor/monitor.ts'
 import { topologyTroubles } from './monitor/topology-troubles.ts'
@@ -35,6 +36,7 @@ export interface RouterOptions {
   readonly link: PlaneLink
   readonly monitor: Monitor
   readonly accounts: AccountFinder
+  readonly catalogues: CatalogueFinder
   readonly onLogLevel: (level: string) => void
   readonly requestStop: (mode: StopMode, reason: string) => void
   readonly upgrades: UpgradeLine
@@ -177,12 +179,13 @@ export class Router {
   }
 
   async #apply(config: Config, version: number): Promise<void> {
-    const { monitor, link, accounts, onLogLevel } = this.#options
+    const { monitor, link, accounts, catalogues, onLogLevel } = this.#options
     onLogLevel(config.log.level)
     // First, so that the values that planes get name the shards that they mention.
     monitor.apply(config)
     this.#values = this.#compile(config, version)
     link.publishValues(this.#values)
+    catalogues.configure(config)
     await accounts.configure(config)
   }
 

@@ -2,6 +2,8 @@
  * What control and plane say to each other: JSON frames behind a four-byte big-endian length, over a Unix stream that
  * the plane dials (`<run directory>/control.sock`). A plane that has lost control goes on with the values it has and dials again.
  */
+
+import type { DatabaseFunctions } from '../shard/database-functions.ts'
 import type { ModelValue } from '../shard/model-value.ts'
 import type { PlaneValues, UserValue } from '../shard/plane-values.ts'
 import type { Topology } from '../shard/topology.ts'
@@ -27,6 +29,14 @@ export type PlaneCommand =
       /** Null: no such user, or an error. */
       readonly account: UserValue | null
       readonly error: string | null
+    }
+  /** Answers the question with this token; null: nobody knows, for now. */
+  | {
+      readonly op: 'functions'
+      readonly group: string
+      readonly database: string
+      readonly token: number
+      readonly functions: DatabaseFunctions | 'unchanged' | null
     }
   /** Answered when no server connection of the database (null: of any) is in use. */
   | { readonly op: 'pause'; readonly id: number; readonly database: string | null }
@@ -63,6 +73,14 @@ export type PlaneEvent =
     }
   /** Look this user up (auth_query) and answer with `account`. */
   | { readonly op: 'account'; readonly user: string; readonly database: string }
+  /** Which functions of the database on the shards of the group are harmless? `known`: the version that the plane has. */
+  | {
+      readonly op: 'functions'
+      readonly group: string
+      readonly database: string
+      readonly token: number
+      readonly known: string | null
+    }
   /** What was found of this user did not let it in: forget it, and look anew. */
   | { readonly op: 'account-refused'; readonly user: string; readonly database: string }
   /** This plane took over from a process before it. Who it concerns follows in any number of `preserved-clients`. */

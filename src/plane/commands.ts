@@ -35,6 +35,9 @@ export class PlaneCommands {
       case 'account':
         this.#plane.accounts.found(command.user, command.account, command.error)
         return
+      case 'functions':
+        this.#plane.catalogues.answered(command)
+        return
       case 'pause':
         this.#plane.poolSet.pause(command.database)
         this.#until(command.id, () => this.#isQuiet(command.database), Number.POSITIVE_INFINITY)

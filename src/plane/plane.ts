@@ -4,6 +4,7 @@ import type { CompiledHba } from '../auth/hba.ts'
 import { ScramKeyCache } from '../auth/scram-key-cache.ts'
 import type { ClientHost, PlaneCounter } from '../client/client-host.ts'
 import { ClientSession } from '../client/client-session.ts'
+import { FunctionCatalogues } from '../client/function-catalogues.ts'
 import { poolSettings } from '../client/pool-choice.ts'
 import { PoolChoices } from '../client/pool-choices.ts'
 import { type SessionRecord, SessionRecords } from '../client/session-records.ts'
@@ -102,6 +103,7 @@ export class Plane implements ClientHost {
   readonly listeners: ListenerSet
   readonly accounts: Accounts
   readonly analyzer: Analyzer
+  readonly catalogues: FunctionCatalogues
   readonly sessions: ClientTable
   readonly record: PlaneRecord
   readonly #parts: PlaneParts
@@ -117,6 +119,7 @@ export class Plane implements ClientHost {
   constructor(parts: PlaneParts) {
     this.#parts = parts
     this.accounts = new Accounts((event) => parts.tell(event))
+    this.catalogues = new FunctionCatalogues((question) => parts.tell(question))
     this.planeIndex = parts.planeIndex
     this.facts = new StatementFacts(parts.opinion)
     this.poller = parts.poller

@@ -108,7 +108,7 @@ test('DDL pins nothing by itself', () => {
 test('a function body does not hide the statements behind it', () => {
   const body = 'create function f() returns int language sql begin atomic select 1; select 2; end'
   assert.equal(pinsOf(`${body}; listen x`), 'listen')
-  assert.equal(flagsOf(`${body}; set app.tenant to 1`), 'several sets')
+  assert.equal(flagsOf(`${body}; set app.tenant to 1`), 'several sets defines')
   assert.equal(pinsOf('create table t (begin int, "end" int); listen x'), 'listen')
   assert.equal(pinsOf('create table begin (a int); listen x'), 'listen')
   assert.equal(pinsOf('create procedure p() begin atomic end; listen x'), 'listen')

@@ -1,6 +1,6 @@
 import { PIN } from '../memory/client-slots.ts'
 import { Lexer, TOKEN } from './lexer.ts'
-import { isBehind } from './previous-word.ts'
+import { BEFORE_BY_AND_JOIN, BEFORE_CONFLICT, isBehind } from './previous-word.ts'
 import { readSetConfig } from './set-config-call.ts'
 import {
   FREES,
@@ -11,6 +11,7 @@ import {
   KEYWORD_OR_CALL,
   meaningOf,
   NAMES,
+  NAMES_FUNCTION_IN_DDL,
   NAMES_IN_DDL,
   W,
 } from './statement-words.ts'
@@ -36,12 +37,6 @@ const AT_BODY_STATEMENT = 2
 const IN_BODY_STATEMENT = 3
 
 const NONE: readonly string[] = []
-/** Words behind which BY or JOIN cannot be a function's name. */
-const BEFORE_BY_AND_JOIN = 'order group partition left right inner outer full cross natural'
-  .split(' ')
-  .map((word) => Buffer.from(word))
-/** In an INSERT. (A join's condition there could begin with a function of that name; nothing else tells.) */
-const BEFORE_CONFLICT = [Buffer.from('on')]
 const QUOTED_TEMP_SCHEMA = Buffer.from('"pg_temp"')
 /** More calls of set_config in one text are not looked at. */
 const MOST_SETTINGS = 16
@@ -64,6 +59,8 @@ export class ExpressionScan {
   readsSequence = false
   /** Session-level locks are given up. */
   frees = false
+  /** Functions may be created, changed or dropped. */
+  defines = false
   /** Something was taken for a keyword that may as well be a call. */
   isDoubtful = false
   #touched: string[] | null = null
@@ -85,6 +82,7 @@ export class ExpressionScan {
     this.readsSequence = false
     this.frees = false
     this.isDoubtful = false
+    this.defines = false
     this.#settings = 0
   }
 
@@ -204,12 +202,15 @@ export class ExpressionScan {
     else if (meaning === W.pgCatalog) return AFTER_CATALOG_DOT
     // The rest of a qualified name is in the same place, and so is x in AS NOT MATERIALIZED (x).
     if (place === AFTER_NAMES && (meaning === W.not || lexer.follows(DOT))) return AFTER_NAMES
-    const names =
-      meaning === NAMES ||
-      meaning === W.recursive ||
-      (this.#isDdl && (meaning === NAMES_IN_DDL || meaning === KEYWORD_NAMES_IN_DDL))
+    const names = meaning === NAMES || meaning === W.recursive || (this.#isDdl && this.#namesInDdl(meaning))
     // A schema may have the name of some of them.
     return names && !lexer.follows(DOT) ? AFTER_NAMES : PLAIN
+  }
+
+  #namesInDdl(meaning: number): boolean {
+    // With a schema, its functions.
+    if (meaning === NAMES_FUNCTION_IN_DDL || meaning === W.defined || meaning === W.schema) this.defines = true
+    return meaning === NAMES_IN_DDL || meaning === NAMES_FUNCTION_IN_DDL || meaning === KEYWORD_NAMES_IN_DDL
   }
 
   /** After x OPERATOR(s.+) comes another value, not a name for x. */
@@ -248,6 +249,7 @@ export class ExpressionScan {
       case W.recursive:
         return this.#isProbably(null)
       case NAMES_IN_DDL:
+      case NAMES_FUNCTION_IN_DDL:
       case KEYWORD_IN_DDL:
       case W.update:
       case W.reset:

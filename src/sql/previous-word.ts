@@ -3,6 +3,13 @@ import { CLASS } from './character-class.ts'
 const BLANK = 0x20
 const CLOSING = 0x29
 
+/** Words behind which BY or JOIN cannot be a function's name. */
+export const BEFORE_BY_AND_JOIN: readonly Buffer[] = 'order group partition left right inner outer full cross natural'
+  .split(' ')
+  .map((word) => Buffer.from(word))
+/** In an INSERT. (A join's condition there could begin with a function of that name; nothing else tells.) */
+export const BEFORE_CONFLICT: readonly Buffer[] = [Buffer.from('on')]
+
 /**
  * Whether what stands before `at` in the same line, blanks aside, is one of these lower-case words or a closing parenthesis.
  * Not across lines: what ends a line may be a comment.

@@ -32,6 +32,8 @@ export const FACT = {
   frees: 1 << 13,
   /** DISCARD SEQUENCES. */
   discardsSequences: 1 << 14,
+  /** Functions may be created, changed or dropped. */
+  defines: 1 << 22,
   /** LISTEN, to the channels in `channels` as far as their names are certain. */
   listens: 1 << 20,
   /** UNLISTEN of one channel or all. */

@@ -18,7 +18,7 @@ const REVISABLE = PIN.unknownFunction | PIN.temporaryObject
 /** As in COPY, a name comes first, and what is in parentheses behind it is no call. */
 const NAME_FIRST = W.copy
 
-/** Where in a text a piece of it ended. */
+/** Where a piece of a text ended. */
 const BETWEEN = 0
 const IN_EXPRESSIONS = 1
 const IN_WORDS = 2
@@ -45,8 +45,6 @@ export class StatementFacts implements Effects {
   pins = 0
   /** FACT bits. */
   flags = 0
-  /** A grammar would have to say whether something is a keyword or a call; it was taken for a keyword. */
-  isDoubtful = false
   /** Where the name in EXECUTE or DEALLOCATE is; it may be quoted. */
   nameStart = 0
   nameStop = 0
@@ -61,6 +59,11 @@ export class StatementFacts implements Effects {
     this.#opinion = opinion
     this.settings = this.#settingScan.names
     this.values = this.#settingScan.values
+  }
+
+  /** Something was taken for a keyword that may be a call. */
+  get isDoubtful(): boolean {
+    return this.#scan.isDoubtful
   }
 
   /** A copy that stays; null when executing it does nothing to its session. */
@@ -88,7 +91,6 @@ export class StatementFacts implements Effects {
     const seen = tree.settingCalls === this.#scan.settingCalls ? ~PIN.setting : ~0
     this.pins = certain | (tree.pins & seen)
     this.flags |= tree.flags
-    this.isDoubtful = false
     if (tree.calls.length === 0) return
     this.calls = (this.pins & PIN.unknownFunction) === 0 ? tree.calls : null
     this.pins |= PIN.unknownFunction
@@ -98,7 +100,6 @@ export class StatementFacts implements Effects {
   begin(): void {
     this.pins = 0
     this.flags = 0
-    this.isDoubtful = false
     this.calls = null
     // Even to what it is already, V8 sets a length through its runtime.
     if (this.channels.length !== 0) this.channels.length = 0
@@ -143,8 +144,8 @@ export class StatementFacts implements Effects {
     if (settingScan.resetsAll) this.flags |= FACT.resetsAll
     this.pins |= scan.pins | settingScan.pins
     if (scan.frees) this.flags |= FACT.frees
+    if (scan.defines) this.flags |= FACT.defines
     if (scan.readsSequence) this.flags |= FACT.readsSequence
-    this.isDoubtful = scan.isDoubtful
     const isInBody = isComplete && this.#place === IN_EXPRESSIONS && scan.isInBody
     if (this.#lexer.ambiguous || isInBody) this.pins |= PIN.undecidedStatement
   }
@@ -199,13 +200,13 @@ export class StatementFacts implements Effects {
         this.#listen()
         break
       case W.unlisten:
-        this.flags |= FACT.unlistens | FACT.frees
-        break
       case W.load:
-        this.pins |= PIN.load
+        if (first === W.load) this.pins |= PIN.load
+        else this.flags |= FACT.unlistens | FACT.frees
         break
       case W.doBlock:
       case W.call:
+        if (first === W.doBlock) this.flags |= FACT.defines
         this.pins |= PIN.unknownFunction
         break
       default:

@@ -17,6 +17,8 @@ export const NAMES_IN_DDL = 3
 export const KEYWORD_IN_DDL = 4
 /** A keyword everywhere, and in DDL one with a name after it. */
 export const KEYWORD_NAMES_IN_DDL = 5
+/** As NAMES_IN_DDL, and functions are what is created, changed or dropped. */
+export const NAMES_FUNCTION_IN_DDL = 7
 /** A keyword, or a function of one's own that has its name: only grammar tells. */
 export const KEYWORD_OR_CALL = 6
 /** Words that begin statements or change their meaning. */
@@ -76,6 +78,8 @@ export const W = {
   join: FIRST_WORD + 62,
   conflict: FIRST_WORD + 63,
   recursive: FIRST_WORD + 64,
+  /** In DDL: functions come or go with it. */
+  defined: FIRST_WORD + 65,
 } as const
 
 const keywords = (text: string, meaning: number): [string, number][] => text.split(' ').map((word) => [word, meaning])
@@ -104,7 +108,9 @@ const WORDS: WordTable = new WordTable([
   ['recursive', W.recursive],
   ...keywords('on exists', KEYWORD_NAMES_IN_DDL),
   ...keywords('into as only with references', NAMES),
-  ...keywords('table index view function procedure routine aggregate trigger type domain statistics', NAMES_IN_DDL),
+  ...keywords('table index view trigger type domain statistics', NAMES_IN_DDL),
+  ...keywords('function procedure routine aggregate', NAMES_FUNCTION_IN_DDL),
+  ...keywords('extension language owned import', W.defined),
   ...keywords(
     'key unique check list hash range generated include storage exclude options attribute inherits btree gin gist ' +
       'spgist brin',

@@ -65,6 +65,7 @@ async function harness(t: TestContext, planes = 1) {
     planes,
     onAccountRefused: () => {},
     onPreserved: () => {},
+    findFunctions: async (question) => ({ ...question, functions: null }),
     findAccount: async (user) => {
       if (user === 'broken') throw new Error('the shard is gone')
       return { op: 'account', user, account: null, error: null }

@@ -13,13 +13,16 @@ type Account = Extract<PlaneCommand, { op: 'account' }>
 type Hello = Extract<PlaneEvent, { op: 'hello' }>
 type LogEvent = Extract<PlaneEvent, { op: 'log' }>
 type Preserved = Extract<PlaneEvent, { op: 'preserved' | 'preserved-clients' }>
-type OtherEvent = Extract<PlaneEvent, { op: 'log' | 'suspect' | 'account' | 'account-refused' }> | Preserved
+type Question = Extract<PlaneEvent, { op: 'functions' }>
+type OtherEvent = Extract<PlaneEvent, { op: 'log' | 'suspect' | 'account' | 'account-refused' }> | Question | Preserved
 
 export interface PlaneLinkOptions {
   /** How many planes there are to be. */
   readonly planes: number
   /** Looks a user up; must not reject. */
   readonly findAccount: (user: string, database: string) => Promise<Account>
+  /** Looks at the functions of a database; must not reject. */
+  readonly findFunctions: (question: Question) => Promise<PlaneCommand>
   readonly onAccountRefused: (user: string, database: string) => void
   readonly onSuspect: (shard: number, reason: string) => void
   readonly onLog: (plane: number, pid: number, event: LogEvent) => void
@@ -212,6 +215,7 @@ export class PlaneLink {
   #onEvent(event: OtherEvent, { plane, pid, connection }: Linked): void {
     if (event.op === 'log') this.#options.onLog(plane, pid, event)
     else if (event.op === 'suspect') this.#options.onSuspect(event.shard, event.reason)
+    else if (event.op === 'functions') void this.#options.findFunctions(event).then((answer) => connection.tell(answer))
     else if (event.op === 'account') this.#answerAccount(event.user, event.database, connection)
     else if (event.op === 'account-refused') this.#options.onAccountRefused(event.user, event.database)
     else this.#options.onPreserved(event)
