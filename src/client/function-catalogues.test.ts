@@ -13,7 +13,7 @@ const KNOWN: DatabaseFunctions = { version: '1', names: ['f', 'g'], qualified: [
 function harness() {
   const asked: Question[] = []
   const catalogues = new FunctionCatalogues((question) => asked.push(question))
-  const connection = { state: 'active', inTransaction: false, queue: { length: 0 } }
+  const connection = { state: 'active', inTransaction: false, queue: { length: 0, answered: 7, outstanding: 0 } }
   const on = (database: string, group = 'main'): ServerConnection =>
     Object.assign(Object.create(connection), { target: { database, shard: { group } } }) as ServerConnection
   const answer = (functions: DatabaseFunctions | 'unchanged' | null, question = asked.at(-1)!): void =>
@@ -74,8 +74,9 @@ test('where functions are defined, nothing is known until it was asked for after
   answer(KNOWN)
   catalogues.areHarmless(calls('f'), server, 10_000)
   const before = asked.at(-1)!
-  connection.inTransaction = true
   catalogues.define(server)
+  assert.equal(catalogues.areHarmless(calls('f'), server, 10_000), false, 'it is about to be sent')
+  Object.assign(connection, { inTransaction: true, queue: { length: 0, answered: 8, outstanding: 0 } })
   answer('unchanged', before)
   assert.equal(catalogues.areHarmless(calls('f'), server, 10_001), false)
   assert.equal(catalogues.areHarmless(calls('f'), on('shop'), 10_001), false, 'for other sessions neither')

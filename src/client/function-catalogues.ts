@@ -19,8 +19,8 @@ const MOST_DATABASES = 64
 interface Catalogue {
   readonly group: string
   readonly database: string
-  /** Server connections on which functions are being defined, in transactions that are not over. */
-  readonly defining: Set<ServerConnection>
+  /** Server connections on which functions are being defined, and the ReadyForQuery, counted as they are, behind which it may be over. */
+  readonly defining: Map<ServerConnection, number>
   /** Of the last question; only its answer counts. */
   token: number
   askedAt: number
@@ -66,12 +66,12 @@ export class FunctionCatalogues {
     )
   }
 
-  /** Something that may define functions is sent to `server`. */
+  /** Something that may define functions is about to be sent to `server`. */
   define(server: ServerConnection): void {
     const catalogue = this.#of(server)
     if (catalogue === null) return
     forget(catalogue)
-    catalogue.defining.add(server)
+    catalogue.defining.set(server, server.queue.answered + server.queue.outstanding + 1)
   }
 
   answered({ group, database, token, functions }: Answer): void {
@@ -93,8 +93,9 @@ export class FunctionCatalogues {
 
   /** The transactions in which functions were defined may be over, which means that they are asked for anew. */
   #forgetSettled(catalogue: Catalogue): void {
-    for (const server of catalogue.defining) {
-      const isOver = server.state !== 'active' || (!server.inTransaction && server.queue.length === 0)
+    for (const [server, endsWith] of catalogue.defining) {
+      const isAnswered = server.queue.answered >= endsWith && server.queue.length === 0
+      const isOver = server.state !== 'active' || (isAnswered && !server.inTransaction)
       if (isOver) catalogue.defining.delete(server)
     }
   }
@@ -110,7 +111,7 @@ export class FunctionCatalogues {
     const catalogue: Catalogue = {
       group,
       database,
-      defining: new Set(),
+      defining: new Map(),
       token: 0,
       askedAt: never,
       isAnswered: false,

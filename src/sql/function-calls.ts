@@ -30,6 +30,9 @@ const PINNING: ReadonlyMap<string, number> = new Map([
 ])
 const CATALOG = 'pg_catalog'
 
+/** Whether PostgreSQL has a function of this name that statements may call and that says itself what it does. */
+export const isBuiltIn = (name: string): boolean => HARMLESS.has(name) || PINNING.has(name) || UNLOCKING.has(name)
+
 /** Sorts the calls of a text into built-in functions, of which it is known what they do, and others. */
 export class FunctionCalls {
   readonly #unknown = new Map<string, CalledFunction>()
@@ -53,21 +56,21 @@ export class FunctionCalls {
   add(names: readonly string[], isSyntax: boolean): number {
     const name = names.at(-1) ?? ''
     const schema = names.length > 1 ? (names.at(-2) ?? null) : null
-    const isBuiltIn = schema === null || schema === CATALOG
+    const mayBeBuiltIn = schema === null || schema === CATALOG
     if (schema === CATALOG && isSyntax) return 0
-    const pins = isBuiltIn ? PINNING.get(name) : undefined
+    const pins = mayBeBuiltIn ? PINNING.get(name) : undefined
     if (pins !== undefined) {
       this.#writes = true
       if (pins === PIN.setting) this.settingCalls++
       if (pins === 0) this.flags |= FACT.readsSequence
       return pins
     }
-    if (isBuiltIn && UNLOCKING.has(name)) {
+    if (mayBeBuiltIn && UNLOCKING.has(name)) {
       this.#writes = true
       this.flags |= FACT.frees
       return 0
     }
-    if (isBuiltIn && HARMLESS.has(name)) {
+    if (mayBeBuiltIn && HARMLESS.has(name)) {
       if (ON_PRIMARY.has(name) || name.startsWith('pg_stat_')) this.#writes = true
       return 0
     }

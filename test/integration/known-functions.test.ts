@@ -23,6 +23,7 @@ await bed.sql(`
   CREATE FUNCTION other.split(x text) RETURNS text LANGUAGE sql AS $$ SELECT set_config('work_mem', x, false) $$;
   CREATE FUNCTION becomes_harmful() RETURNS text LANGUAGE sql AS $$ SELECT 'harmless' $$;
   CREATE AGGREGATE total(int) (SFUNC = int4pl, STYPE = int, INITCOND = '0');
+  GRANT USAGE ON SCHEMA other TO PUBLIC;
   GRANT ALL ON ALL TABLES IN SCHEMA public TO PUBLIC;
   GRANT CREATE ON SCHEMA public TO PUBLIC;
 `)

@@ -70,7 +70,7 @@ export class CatalogueFinder {
     this.#say(
       group,
       database,
-      `triggers, views or the like call functions that may change their session, which is not seen: ${some}`,
+      `what may change a session is called unseen, by triggers, views or the like, or by the name of a built-in function: ${some}`,
     )
   }
 

@@ -47,6 +47,12 @@ test('overloads share their fate', () => {
   assert.deepEqual(found.qualified, [])
 })
 
+test('one that may do anything and has the name of a built-in one spoils all', () => {
+  const found = verdict([made('s.lower', null), made('s.a', [])])
+  assert.deepEqual(found, { names: [], qualified: [], hidden: ['s.lower'] })
+  assert.deepEqual(verdict([made('s.lower', []), made('s.a', [])]).names, ['a', 'lower'])
+})
+
 test('where triggers or views may do anything, so may whoever uses tables', () => {
   const functions = [made('s.trigger', null), made('s.a', [], true), made('s.b', ['a']), made('s.c', [])]
   assert.deepEqual(verdict(functions).names, ['a', 'b', 'c'])

@@ -1,4 +1,4 @@
-import type { CalledFunction } from '../../sql/function-calls.ts'
+import { type CalledFunction, isBuiltIn as isBuiltInName } from '../../sql/function-calls.ts'
 import type { FunctionBody } from './function-body.ts'
 
 /** A function, what it does (null: anything), and whether something else than statements may call it. */
@@ -12,7 +12,7 @@ export interface ExaminedFunction {
 export interface HarmlessFunctions {
   readonly names: readonly string[]
   readonly qualified: readonly (readonly [string, string])[]
-  /** Functions that may do anything, and that a trigger, view, operator or the like calls unseen: `schema.name`. */
+  /** Functions that may do anything and are called unseen, by triggers, views or the like, or by the name of a built-in one: `schema.name`. */
   readonly hidden: readonly string[]
 }
 
@@ -29,6 +29,9 @@ export function harmlessFunctions(
   isQuiet: boolean,
 ): HarmlessFunctions {
   const harmful = spread(functions, new Set(functions.filter(({ body }) => body === null)))
+  // Where a body calls PostgreSQL's own, it may mean this one.
+  const shadows = functions.filter((one) => harmful.has(one) && isBuiltInName(one.name))
+  if (shadows.length > 0) return { names: [], qualified: [], hidden: shadows.map(nameOf) }
   const hidden = functions.filter((one) => harmful.has(one) && calledUnseen.has(one.oid))
   if (!isQuiet || hidden.length > 0) {
     for (const one of functions) if (one.body?.usesRelations) harmful.add(one)
@@ -44,7 +47,7 @@ export function harmlessFunctions(
       .filter(([pair]) => !badPairs.has(pair))
       .map(([, { schema, name }]) => [schema, name] as const)
       .sort(),
-    hidden: hidden.map(({ schema, name }) => `${schema}.${name}`).sort(),
+    hidden: hidden.map(nameOf).sort(),
   }
 }
 
@@ -61,5 +64,7 @@ function spread(functions: readonly ExaminedFunction[], harmful: Set<ExaminedFun
   }
   return harmful
 }
+
+const nameOf = ({ schema, name }: ExaminedFunction): string => `${schema}.${name}`
 
 const pairOf = ({ schema, name }: ExaminedFunction): string => JSON.stringify([schema, name])
