@@ -37,6 +37,8 @@ test('built-in functions say themselves what they leave behind, by whatever name
   assert.equal(pinsOf('select pg_advisory_lock(1)'), 'advisoryLock')
   assert.equal(pinsOf('select "nextval"(\'s\')'), 'sequence')
   assert.equal(pinsOf("select pg_catalog.set_config('a.b', 'c', false)"), 'setting')
+  assert.equal(pinsOf("select set_config('a.b', 'c', true)"), '')
+  assert.equal(pinsOf("select set_config('a.b', 'c', $1)"), 'setting')
   assert.equal(factsOf("select set_config('a.b', 'c', false), set_config('d', 'e', true)").settingCalls, 2)
   assert.equal(pinsOf('select s.nextval(1)'), '')
 })

@@ -5,7 +5,7 @@ import { INTENT, type Intent, intentOfStatement } from './statement-intent.ts'
 
 /** What a parsed text does, as far as it stands in the text. */
 export interface TreeFacts {
-  /** PIN bits, without those of functions in `calls`. `setting`: set_config is called. */
+  /** PIN bits, without those of functions in `calls`. `setting`: set_config is called, for longer than the transaction. */
   readonly pins: number
   /** FACT bits of what is called: `readsSequence` and `frees`. */
   readonly flags: number
@@ -105,6 +105,11 @@ class TreeWalk {
     return this.#writes || this.calls.takeWrites()
   }
 
+  #call(node: Node): void {
+    const pins = this.calls.add(namesOf(node.funcname), node.funcformat === 'COERCE_SQL_SYNTAX')
+    this.pins |= isLocal(node) ? pins & ~PIN.setting : pins
+  }
+
   cursor(node: Node): void {
     if (((node.options as number) & CURSOR_HOLD) !== 0) this.pins |= PIN.holdCursor
   }
@@ -114,7 +119,7 @@ class TreeWalk {
     switch (kind) {
       case 'FuncCall':
       case 'funccall':
-        this.pins |= this.calls.add(namesOf(node.funcname), node.funcformat === 'COERCE_SQL_SYNTAX')
+        this.#call(node)
         break
       case 'String':
         if (node.sval === TEMP_SCHEMA) this.pins |= PIN.temporaryObject
@@ -139,6 +144,13 @@ class TreeWalk {
       this.pins |= PIN.temporaryObject
     }
   }
+}
+
+/** set_config(…, …, true): gone at the end of the transaction. */
+function isLocal({ args }: Node): boolean {
+  if (!Array.isArray(args)) return false
+  const value = (args[2] as Node | undefined)?.A_Const as Node | undefined
+  return (value?.boolval as Node | undefined)?.boolval === true
 }
 
 /** The parts of a qualified name. */

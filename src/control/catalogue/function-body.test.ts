@@ -39,10 +39,14 @@ test('a body in SQL does what its statements do', () => {
   assert.equal(callsOf(bodyOf({ source: 'CREATE FUNCTION f() RETURNS int LANGUAGE sql RETURN g(1)' })), 'g')
 })
 
+test('a setting of the transaction is none of the session', () => {
+  assert.notEqual(bodyOf({ source: "SELECT set_config('a.b', $1, true)" }), null)
+  assert.equal(bodyOf({ source: "SELECT set_config('a.b', $1, $2)" }), null)
+})
+
 test('a body that leaves something behind, or runs more than queries, may do anything', () => {
   for (const source of [
     "SELECT set_config('a.b', $1, false)",
-    "SELECT set_config('a.b', $1, true)",
     'SELECT pg_advisory_lock(1)',
     'CREATE TEMP TABLE t (a int)',
     'SET work_mem = 1',
