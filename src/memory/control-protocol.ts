@@ -45,6 +45,14 @@ export type PlaneCommand =
   | { readonly op: 'reconnect'; readonly id: number; readonly database: string | null }
   /** Clients and servers of the database are closed at once, and new clients wait until RESUME. */
   | { readonly op: 'kill'; readonly id: number; readonly database: string | null }
+  /**
+   * Nobody gets a server connection to the shard until `release`. Answered when no transaction runs there any more, or at
+   * the deadline, with every server connection to it closed: whoever still had one is told that it is lost.
+   */
+  | { readonly op: 'hold'; readonly id: number; readonly shard: number; readonly deadlineMs: number }
+  | { readonly op: 'release'; readonly id: number; readonly shard: number }
+  /** These shards are held and no others: ends what an earlier control process began. */
+  | { readonly op: 'holds'; readonly shards: readonly number[] }
   | { readonly op: 'kill-client'; readonly id: number; readonly client: number; readonly generation: number }
   /** Refuse new clients, let the present ones go; answered when none is left or the deadline passed (null: none). */
   | {

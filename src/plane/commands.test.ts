@@ -93,6 +93,54 @@ test('requests wait while paused, and go on with resume', (t) => {
   assert.deepEqual([client.told(), done], [['Z I'], ['1', '2']])
 })
 
+test('a hold of a shard waits for its transactions, then closes what is left, and requests wait for the release', (t) => {
+  const bench = open(t)
+  const { test, commands, done } = bench
+  const [inside, outside] = [begin(bench), test.connect().login()]
+  commands.run({ op: 'hold', id: 1, shard: 0, deadlineMs: 5000 })
+  outside.query('select 1')
+  test.pass(100)
+  assert.deepEqual([outside.told(), done], [[], []])
+  commit(inside)
+  test.pass(100)
+  assert.deepEqual([done, test.shard.open.length], [['1'], 0])
+  commands.run({ op: 'release', id: 2, shard: 0 })
+  test.settle()
+  assert.deepEqual([outside.told(), inside.ended, done], [['Z I'], false, ['1', '2']])
+})
+
+test('a hold ends what runs at its deadline, and whoever ran it is told and stays', (t) => {
+  const bench = open(t)
+  const { test, commands, done } = bench
+  const client = begin(bench)
+  commands.run({ op: 'hold', id: 1, shard: 0, deadlineMs: 50 })
+  test.pass(100)
+  assert.deepEqual([done, test.shard.open.length, client.ended], [['1'], 0, false])
+  assert.equal(client.told()[0], 'N WARNING 08006')
+})
+
+test('a hold of one shard leaves the others alone', (t) => {
+  const { test, commands, done } = open(t)
+  const client = test.connect().login()
+  commands.run({ op: 'hold', id: 1, shard: 7, deadlineMs: 50 })
+  client.query('select 1')
+  assert.deepEqual([client.told(), done], [['Z I'], ['1']])
+})
+
+test('a hold outlives a RESUME, and ends when control knows nothing of it', (t) => {
+  const { test, commands } = open(t)
+  const client = test.connect().login()
+  commands.run({ op: 'hold', id: 1, shard: 0, deadlineMs: 0 })
+  client.query('select 1')
+  commands.run({ op: 'resume', id: 2, database: null })
+  commands.run({ op: 'holds', shards: [0] })
+  test.settle()
+  assert.deepEqual(client.told(), [])
+  commands.run({ op: 'holds', shards: [] })
+  test.settle()
+  assert.deepEqual(client.told(), ['Z I'])
+})
+
 test('reconnect closes server connections as they become free, and is done at once', (t) => {
   const bench = open(t)
   const { test, commands, done } = bench

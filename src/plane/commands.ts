@@ -4,7 +4,7 @@ import type { ModelValue } from '../shard/model-value.ts'
 import { Timer } from '../util/timer-wheel.ts'
 import type { Plane } from './plane.ts'
 
-const POLL_MS = 20
+const POLL_MS = 5
 
 /** Carries out what the control process orders. Long ones are looked after once per `POLL_MS` until they are done. */
 export class PlaneCommands {
@@ -53,6 +53,17 @@ export class PlaneCommands {
         return
       case 'kill':
         this.#kill(command.id, command.database)
+        return
+      case 'hold':
+        this.#hold(command.id, command.shard, command.deadlineMs)
+        return
+      case 'release':
+        this.#plane.poolSet.release(command.shard)
+        this.#plane.listeners.revise()
+        this.#done(command.id, null)
+        return
+      case 'holds':
+        this.#plane.poolSet.releaseAllBut(command.shards)
         return
       case 'kill-client':
         this.#killClient(command.id, command.client, command.generation)
@@ -123,6 +134,34 @@ export class PlaneCommands {
     // Nobody can notify through here any more, so what listens may go as well.
     if (quiet) this.#plane.listeners.revise()
     return quiet
+  }
+
+  #hold(id: number, shard: number, deadlineMs: number): void {
+    const { poolSet, listeners } = this.#plane
+    poolSet.hold(shard)
+    const deadline = this.#plane.now + deadlineMs
+    const done = (): boolean => {
+      const isLate = this.#plane.now >= deadline
+      if (!isLate && !this.#isAtRest(shard)) return false
+      for (const pool of poolSet.ofShard(shard)) {
+        for (const server of [...pool.servers]) server.close('the shard is being stopped or moved')
+      }
+      listeners.revise()
+      return true
+    }
+    this.#until(id, done, Number.POSITIVE_INFINITY)
+  }
+
+  /** No transaction runs on the shard; server connections that nobody has are closed meanwhile. */
+  #isAtRest(shard: number): boolean {
+    let atRest = true
+    for (const pool of this.#plane.poolSet.ofShard(shard)) {
+      for (const server of [...pool.servers]) {
+        if (server.state === 'idle') server.close('the shard is held')
+        else if (server.state !== 'active' || server.inTransaction || server.queue.length > 0) atRest = false
+      }
+    }
+    return atRest
   }
 
   #until(id: number, done: () => boolean, deadline: number): void {

@@ -32,6 +32,7 @@ export class PoolSet implements PoolQuota {
   /** By shard id. */
   readonly #lanes = new Map<number, ShardLane>()
   readonly #pausedDatabases = new Set<string>()
+  readonly #heldShards = new Set<number>()
   #allPaused = false
   #nextRecord = 0
   limits: QuotaLimits
@@ -59,6 +60,7 @@ export class PoolSet implements PoolQuota {
       this.#pools.set(name, pool)
       this.#keys.set(pool, key)
       if (this.isPaused(key.database)) pool.pause()
+      if (this.#heldShards.has(target.shard.id)) pool.hold()
     }
     pool.target = target
     if (pool.settings.size !== settings.size || pool.settings.minSize !== settings.minSize) pool.resize(settings)
@@ -111,6 +113,26 @@ export class PoolSet implements PoolQuota {
       this.#pausedDatabases.clear()
     } else this.#pausedDatabases.delete(database)
     for (const pool of this.of(database)) pool.resume()
+  }
+
+  /** Nobody gets a server connection to this shard any more, until `release`. */
+  hold(shard: number): void {
+    this.#heldShards.add(shard)
+    for (const pool of this.ofShard(shard)) pool.hold()
+  }
+
+  release(shard: number): void {
+    this.#heldShards.delete(shard)
+    for (const pool of this.ofShard(shard)) pool.release()
+  }
+
+  /** Ends every hold but those of `shards`. */
+  releaseAllBut(shards: readonly number[]): void {
+    for (const shard of [...this.#heldShards]) if (!shards.includes(shard)) this.release(shard)
+  }
+
+  *ofShard(shard: number): Iterable<ServerPool> {
+    for (const pool of this.#pools.values()) if (pool.target.shard.id === shard) yield pool
   }
 
   /** Idle connections to servers where nobody is sent any more are of no use. */

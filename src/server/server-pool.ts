@@ -50,6 +50,8 @@ export class ServerPool implements ServerOwner, LanePool {
   readonly #retry: Timer
   readonly #f: number
   #paused = false
+  /** Its shard is being stopped or moved. */
+  #held = false
   /** Fewer connections were opened than clients wait, because the shard has no slots for more. */
   wasHeldBack = false
   #loggedAt = Number.NEGATIVE_INFINITY
@@ -100,8 +102,9 @@ export class ServerPool implements ServerOwner, LanePool {
     return this.#all.size - this.#idle.length
   }
 
+  /** Nobody gets a server connection, because an operator paused it or because its shard is held. */
   get paused(): boolean {
-    return this.#paused
+    return this.#paused || this.#held
   }
 
   get servers(): ReadonlySet<ServerConnection> {
@@ -126,7 +129,7 @@ export class ServerPool implements ServerOwner, LanePool {
    * ones who wait already go first.
    */
   checkout(tier: number): ServerConnection | null {
-    if (this.#paused || (this.#waiters.length > 0 && this.#waiters.has(tier))) return null
+    if (this.paused || (this.#waiters.length > 0 && this.#waiters.has(tier))) return null
     if (!this.#lane.admission.mayTake(tier)) return null
     const server = this.#takeIdle()
     if (server !== null) this.#give(server, tier)
@@ -171,7 +174,7 @@ export class ServerPool implements ServerOwner, LanePool {
 
   /** Somebody waits, and a server connection is free. */
   get canServe(): boolean {
-    return this.#waiters.length > 0 && this.#idle.length > 0 && !this.#paused
+    return this.#waiters.length > 0 && this.#idle.length > 0 && !this.paused
   }
 
   /** Who came last of this tier. */
@@ -216,6 +219,20 @@ export class ServerPool implements ServerOwner, LanePool {
     this.#grow()
   }
 
+  /** Like a pause, and beside it: the shard is away for a while that ends by itself. */
+  hold(): void {
+    this.#held = true
+  }
+
+  /** Those who waited go on, and a shard that refused us is dialled at once. */
+  release(): void {
+    if (!this.#held) return
+    this.#held = false
+    this.#host.timers.disarm(this.#retry)
+    this.#lane.serve(this)
+    this.#grow()
+  }
+
   /** Closes what is idle now, and the rest as clients let go of it. */
   retire(reason: string): void {
     for (const server of this.#all) server.retired = reason
@@ -251,7 +268,7 @@ export class ServerPool implements ServerOwner, LanePool {
       if (old) server.close('server_lifetime is over')
       else if (unused) server.close('server_idle is over')
     }
-    if (this.#all.size < this.settings.minSize && !this.#paused && !this.#retry.armed) this.#open(false)
+    if (this.#all.size < this.settings.minSize && !this.paused && !this.#retry.armed) this.#open(false)
   }
 
   /** Room has come up elsewhere. */
@@ -303,7 +320,7 @@ export class ServerPool implements ServerOwner, LanePool {
 
   /** Opens as many as there are clients to serve, within all bounds. */
   #grow(): void {
-    if (this.#retry.armed || this.#paused) return
+    if (this.#retry.armed || this.paused) return
     if (this.#waiters.length === 0) {
       this.wasHeldBack = false
       return

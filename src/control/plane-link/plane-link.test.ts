@@ -28,12 +28,19 @@ async function until(condition: () => boolean): Promise<void> {
 /** The bytes of a plane. */
 class Plane {
   readonly commands: PlaneCommand[] = []
+  /** As it was told when it said hello. */
+  held: readonly number[] | null = null
   readonly socket: Socket
 
   constructor(t: TestContext, path: string) {
     this.socket = createConnection(path)
     const decoder = new FrameDecoder<PlaneCommand>()
-    this.socket.on('data', (chunk) => this.commands.push(...decoder.push(chunk)))
+    this.socket.on('data', (chunk) => {
+      for (const command of decoder.push(chunk)) {
+        if (command.op === 'holds') this.held = command.shards
+        else this.commands.push(command)
+      }
+    })
     this.socket.on('error', () => {})
     t.after(() => this.socket.destroy())
   }
@@ -163,6 +170,14 @@ test('a plane that starts later is told what is paused, and that the router drai
   assert.equal((await plane.command('pause')).database, 'shop')
   const { awaited, deadlineMs } = await plane.command('drain')
   assert.deepEqual([awaited, deadlineMs], ['transactions', 10_000])
+})
+
+test('a plane that starts later is told which shards are held, and that others are not any more', async (t) => {
+  const { link, dial } = await harness(t)
+  link.holds.hold(3, 700)
+  const plane = dial().hello(0, 0)
+  assert.deepEqual(await plane.command('hold'), { op: 'hold', shard: 3, deadlineMs: 700, id: 1 })
+  assert.deepEqual(plane.held, [3])
 })
 
 test('a drain settles when a plane says so, and also when it dies', async (t) => {

@@ -6,6 +6,7 @@ import type { DrainPatience, PlaneCommand, PlaneEvent } from '../../memory/contr
 import type { ModelValue } from '../../shard/model-value.ts'
 import type { PlaneValues } from '../../shard/plane-values.ts'
 import type { Topology } from '../../shard/topology.ts'
+import { HoldLedger } from './hold-ledger.ts'
 import { PauseLedger } from './pause-ledger.ts'
 import { type AnsweredCommand, PlaneConnection } from './plane-connection.ts'
 
@@ -47,6 +48,7 @@ export class PlaneLink {
   readonly #sockets = new Set<Socket>()
   readonly #linked = new Map<number, Linked>()
   readonly #pauses = new PauseLedger()
+  readonly #holds = new HoldLedger()
   #values: PlaneValues | null = null
   #topology: Topology | null = null
   #model: ModelValue | null = null
@@ -75,6 +77,10 @@ export class PlaneLink {
 
   get pauses(): PauseLedger {
     return this.#pauses
+  }
+
+  get holds(): HoldLedger {
+    return this.#holds
   }
 
   /** One sentence for each plane that is not there. */
@@ -196,6 +202,8 @@ export class PlaneLink {
     } else if (topology !== null && hello.topologyVersion !== topology.version) {
       connection.tell({ op: 'topology', topology })
     }
+    connection.tell({ op: 'holds', shards: this.#holds.shards })
+    for (const command of this.#holds.commands()) this.#askQuietly(connection, command)
     for (const command of this.#pauses.commands()) this.#askQuietly(connection, command)
     const drain = this.#drainCommand()
     if (drain !== null) this.#askQuietly(connection, drain)
