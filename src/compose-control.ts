@@ -12,6 +12,7 @@ import type { Config } from './config/schema.ts'
 import { AccountFinder } from './control/account-finder.ts'
 import { loginSecrets } from './control/accounts/login-secrets.ts'
 import { CatalogueFinder } from './control/catalogue/catalogue-finder.ts'
+import { Continuity } from './control/continuity.ts'
 import { localConfig } from './control/local-settings.ts'
 import { Monitor } from './control/monitor/monitor.ts'
 import { resolveHost } from './control/monitor/shard-addresses.ts'
@@ -60,6 +61,8 @@ export interface Control {
 }
 
 const PLANES_EXIT_MS = 1_000
+/** An operation that is at work when the router stops may end in this time; the next start goes on with it otherwise. */
+const OPERATION_END_MS = 5_000
 /** At the first start clients wait meanwhile, so one shard that does not answer may not take long. */
 const FIRST_PROBES_MS = 1_000
 
@@ -75,12 +78,10 @@ export async function composeControl(options: ControlOptions, signal: AbortSigna
   const memory = openMemory(options.memoryFd)
   const last = lastVersions(memory)
   const preservation = new PreservationLedger((slot, generation) => whoIs(memory, slot, generation))
-  const { monitor, accounts, catalogues, link } = composeWatch(
-    options,
-    logs,
-    { memory, preservation },
-    last.topology + 1,
-  )
+  let continuity: Continuity | null = null
+  const onTopology = (): void => continuity?.look()
+  const begin = { firstVersion: last.topology + 1, onTopology }
+  const { monitor, accounts, catalogues, link } = composeWatch(options, logs, { memory, preservation }, begin)
   // Before all that takes time: planes that know us do not have to dial again and again.
   await link.listen(join(order.runDirectory, 'control.sock'))
   const { configFile, dataDirectory } = order
@@ -88,6 +89,11 @@ export async function composeControl(options: ControlOptions, signal: AbortSigna
   const config = source.readConfig()
   for (const warning of configWarnings(config, Date.now())) log.warn(warning)
   const secrets = loginSecrets(dataDirectory)
+  continuity = new Continuity(
+    { monitor, link, dataDirectory, environment, now: monotonicMs, wallClock: () => Date.now(), log },
+    config,
+  )
+  const operations = continuity
   const router = new Router({
     version: VERSION,
     startedAt: order.startedAt,
@@ -103,6 +109,7 @@ export async function composeControl(options: ControlOptions, signal: AbortSigna
     monitor,
     accounts,
     catalogues,
+    continuity,
     onLogLevel: logs.setLevel,
     requestStop: options.requestStop,
     upgrades: options.upgrades,
@@ -119,6 +126,7 @@ export async function composeControl(options: ControlOptions, signal: AbortSigna
     httpUrl: admin.httpUrl,
     async close(keepShards) {
       await admin.close()
+      await operations.close(OPERATION_END_MS)
       await link.exitAll(PLANES_EXIT_MS)
       await link.close()
       await monitor.close()
@@ -150,14 +158,17 @@ function composeWatch(
   { order }: ControlOptions,
   logs: Logs,
   { memory, preservation }: Seen,
-  firstVersion: number,
+  { firstVersion, onTopology }: { readonly firstVersion: number; readonly onTopology: () => void },
 ): Watch {
   const { log } = logs
   const monitor: Monitor = new Monitor({
     ids: new ShardIds(order.first ? [] : knownShards(memory)),
     resolve: resolveHost,
     firstVersion,
-    onTopology: (topology) => link.publishTopology(topology),
+    onTopology: (topology) => {
+      link.publishTopology(topology)
+      onTopology()
+    },
     log,
     now: monotonicMs,
   })

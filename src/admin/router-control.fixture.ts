@@ -1,3 +1,4 @@
+import type { OperationRecord, OperationRequest } from '../control/operations/operation.ts'
 import { CLIENT, CLIENT_F64, CLIENT_FLAG, CLIENT_STATE, CLIENT_TEXT, type ClientState } from '../memory/client-slots.ts'
 import { regionsOf } from '../memory/layout.ts'
 import { PLANE, PLANE_F64 } from '../memory/plane-records.ts'
@@ -102,6 +103,23 @@ export class TestRouter implements RouterControl {
     return this.#call(`kill client ${slot}/${generation}`)
   }
 
+  operationRecords: OperationRecord[] = []
+  operationOutcome: () => Promise<OperationRecord> = async () => testOperation()
+
+  operate(request: OperationRequest): Promise<OperationRecord> {
+    this.calls.push(`operate ${JSON.stringify(request)}`)
+    return this.operationOutcome()
+  }
+
+  async planOperation(request: OperationRequest): Promise<readonly string[]> {
+    this.calls.push(`plan ${JSON.stringify(request)}`)
+    return ['stop it', 'start it']
+  }
+
+  operations(): readonly OperationRecord[] {
+    return this.operationRecords
+  }
+
   reload(): Promise<ReloadReport> {
     this.calls.push('reload')
     return this.reloadOutcome()
@@ -127,6 +145,23 @@ export class TestRouter implements RouterControl {
   #call(name: string): Promise<void> {
     this.calls.push(name)
     return this.outcome()
+  }
+}
+
+export function testOperation(changes: Partial<OperationRecord> = {}): OperationRecord {
+  return {
+    id: 1,
+    request: { kind: 'restart', shard: 'alpha' },
+    state: 'done',
+    step: '',
+    done: 5,
+    steps: 5,
+    startedAt: Date.UTC(2026, 0, 1),
+    endedAt: Date.UTC(2026, 0, 1) + 1500,
+    heldMs: 120,
+    finished: [],
+    detail: '',
+    ...changes,
   }
 }
 

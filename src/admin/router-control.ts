@@ -1,3 +1,4 @@
+import type { OperationRecord, OperationRequest } from '../control/operations/operation.ts'
 import type { DroppedClient, PreservationSummary } from '../memory/preservation.ts'
 import type { SharedState } from '../memory/shared-state.ts'
 import type { PlaneValues } from '../shard/plane-values.ts'
@@ -96,6 +97,15 @@ export interface RouterControl {
   kill(database: string | null): Promise<void>
   /** Closes the client in this slot if it is still of this generation; a slot that was reused rejects with `22023`. */
   killClient(slot: number, generation: number): Promise<void>
+  /**
+   * Carries out an operation on shards, and settles when it is done. Rejects with `42704`, `55000`, `55006`, `0A000` before
+   * anything is done, with `58000` when a step failed.
+   */
+  operate(request: OperationRequest): Promise<OperationRecord>
+  /** Its steps in words; rejects like `operate`, and does nothing. */
+  planOperation(request: OperationRequest): Promise<readonly string[]>
+  /** Operations of late, the oldest first. */
+  operations(): readonly OperationRecord[]
   /** Reads the configuration again. A mistake in it rejects with ConfigError and changes nothing. */
   reload(): Promise<ReloadReport>
   /** Newest first. */

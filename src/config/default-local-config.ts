@@ -4,7 +4,7 @@ import type { Config } from './schema.ts'
 
 /** What the local cluster of `switchyard start` without a configuration file looks like. */
 export interface LocalCluster {
-  readonly shards: readonly { readonly name: string; readonly port: number }[]
+  readonly shards: readonly { readonly name: string; readonly port: number; readonly dataDirectory?: string }[]
   readonly superuser: string
   readonly password: string
   readonly dataDirectory: string
@@ -27,9 +27,11 @@ export function defaultLocalConfig(cluster: LocalCluster): Config {
       listen: { addresses: ['127.0.0.1'], port: cluster.port },
       http: { address: '127.0.0.1', port: cluster.httpPort },
       admin: { users: [superuser] },
-      shards: cluster.shards.map(({ name, port }) => {
-        return { name, port, host: '127.0.0.1', group: 'main', max_connections: SHARD_CONNECTIONS }
+      shards: cluster.shards.map(({ name, port, dataDirectory }) => {
+        const shard = { name, port, host: '127.0.0.1', group: 'main', max_connections: SHARD_CONNECTIONS }
+        return dataDirectory === undefined ? shard : { ...shard, data_directory: dataDirectory }
       }),
+      failover: { mode: 'local' },
       // There is one user, so the pool may have most of what the shard has.
       pool: { size: POOL_SIZE },
       databases: { '*': { group: 'main' } },

@@ -30,7 +30,16 @@ test('the least configuration is complete: every other key has its default', () 
   })
   assert.deepEqual(config.http, { address: '127.0.0.1', port: 6480 })
   assert.deepEqual(config.shards, [
-    { name: 'db1', host: 'db1', port: 5432, group: 'main', maxConnections: 80, slots: null, zone: null },
+    {
+      name: 'db1',
+      host: 'db1',
+      port: 5432,
+      group: 'main',
+      dataDirectory: null,
+      maxConnections: 80,
+      slots: null,
+      zone: null,
+    },
   ])
   assert.equal(config.timeouts.queryWaitMs, 120_000)
   assert.equal(config.timeouts.serverLoginRetryMs, 1000)

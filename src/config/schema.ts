@@ -1,6 +1,7 @@
 import type { AnySection, SectionValue } from './key.ts'
 import { auth, hba, users } from './schema/access.ts'
 import { analyzer } from './schema/analyzer.ts'
+import { failover, operations } from './schema/continuity.ts'
 import { data, limits, log, pool, timeouts } from './schema/limits.ts'
 import { admin, clientTls, http, listen, serverTls } from './schema/listeners.ts'
 import { databases, monitor, shards } from './schema/shards.ts'
@@ -23,6 +24,8 @@ export const schema = {
   shardPools,
   routing,
   analyzer,
+  operations,
+  failover,
   users,
   auth,
   hba,

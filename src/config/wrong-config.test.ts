@@ -100,7 +100,7 @@ test('an unknown key or section is told with the one that was probably meant', (
     [`${minimal}[listen]\nmax_client_conn = 5`]: `listen.max_client_conn is not a known key (${listenKeys}); did you mean limits.max_clients?`,
     [`${minimal}[listen]\nzebra = 5`]: `listen.zebra is not a known key (${listenKeys}); remove it.`,
     [`${shard}prot = 5\n${monitor}`]:
-      'shards[0].prot is not a known key (the keys here are name, host, port, group, max_connections, slots, zone); did you mean shards[0].port?',
+      'shards[0].prot is not a known key (the keys here are name, host, port, group, data_directory, max_connections, slots, zone); did you mean shards[0].port?',
     [`${minimal}[auth]\nhbaa = 1`]:
       'auth.hbaa is not a known key (the keys here are query, query_user, query_password, query_password_file, query_database, cache, hba); remove it.',
     [`port = 5\n${minimal}`]: `port is not a known key outside of a section (${sectionNames}); did you mean listen.port?`,

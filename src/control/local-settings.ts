@@ -9,7 +9,7 @@ export const LOCAL_REPLICAS = 2
 
 /** Who is in the embedded cluster. */
 export interface LocalMembers {
-  readonly shards: readonly { readonly name: string; readonly port: number }[]
+  readonly shards: readonly { readonly name: string; readonly port: number; readonly dataDirectory?: string }[]
   readonly superuser: string
   readonly password: string
 }

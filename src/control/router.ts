@@ -11,9 +11,11 @@ import type { PlaneValues } from '../shard/plane-values.ts'
 import type { Topology } from '../shard/topology.ts'
 import type { AccountFinder } from './account-finder.ts'
 import type { CatalogueFinder } from './catalogue/catalogue-finder.ts'
+import type { Continuity } from './continuity.ts'
 import { keepRestartSettings } from './keep-restart-settings.ts'
 import type { Monitor, ShardReport } from './monitor/monitor.ts'
 import { topologyTroubles } from './monitor/topology-troubles.ts'
+import type { OperationRecord, OperationRequest } from './operations/operation.ts'
 import type { PlaneLink } from './plane-link/plane-link.ts'
 import { compilePlaneValues } from './policy/plane-values.ts'
 import type { VerifierCache } from './policy/verifier-cache.ts'
@@ -37,6 +39,7 @@ export interface RouterOptions {
   readonly monitor: Monitor
   readonly accounts: AccountFinder
   readonly catalogues: CatalogueFinder
+  readonly continuity: Continuity
   readonly onLogLevel: (level: string) => void
   readonly requestStop: (mode: StopMode, reason: string) => void
   readonly upgrades: UpgradeLine
@@ -73,6 +76,7 @@ export class Router {
     monitor.apply(this.#config)
     await monitor.firstProbes(patienceMs)
     await this.#apply(this.#config, this.#values.version)
+    this.#options.continuity.begin()
   }
 
   get config(): Config {
@@ -153,12 +157,28 @@ export class Router {
     await this.#options.link.ask(client.plane, { op: 'kill-client', client: slot, generation })
   }
 
+  /** Carries out an operation on shards; what it rejects with: see `Operations.run`. */
+  async operate(request: OperationRequest): Promise<OperationRecord> {
+    return await this.#options.continuity.operations.run(request)
+  }
+
+  /** What an operation would do, in words. */
+  async planOperation(request: OperationRequest): Promise<readonly string[]> {
+    return await this.#options.continuity.operations.plan(request)
+  }
+
+  operations(): readonly OperationRecord[] {
+    return this.#options.continuity.operations.records
+  }
+
   /** Reads the configuration again and applies what can change while running. Throws ConfigError and changes nothing. */
   async reload(): Promise<{ readonly applied: readonly string[]; readonly needsRestart: readonly string[] }> {
     const { readConfig, log } = this.#options
     const after = readConfig()
     const diff = diffConfig(this.#config, after)
-    this.#config = keepRestartSettings(this.#config, after)
+    const next = keepRestartSettings(this.#config, after)
+    this.#options.continuity.apply(next)
+    this.#config = next
     await this.#apply(this.#config, this.#values.version + 1)
     log.info(diff, diff.applied.length === 0 ? 'reloaded: nothing to apply' : `reloaded: ${diff.applied.join(', ')}`)
     if (diff.needsRestart.length > 0) log.warn(diff, `these wait for a restart: ${diff.needsRestart.join(', ')}`)
@@ -179,7 +199,8 @@ export class Router {
   }
 
   async #apply(config: Config, version: number): Promise<void> {
-    const { monitor, link, accounts, catalogues, onLogLevel } = this.#options
+    const { monitor, link, accounts, catalogues, continuity, onLogLevel } = this.#options
+    continuity.apply(config)
     onLogLevel(config.log.level)
     // First, so that the values that planes get name the shards that they mention.
     monitor.apply(config)

@@ -14,6 +14,8 @@ const READY_TIMEOUT_MS = 30_000
 /** Beyond the configured drain time: then the processes are killed and the stop counts as failed. */
 const STOP_TIMEOUT_MS = 20_000
 const KEPT_LOG_LINES = 5_000
+/** A PostgreSQL server or one of its processes. */
+const SERVER = /^\S*postgres(:| -D)/
 
 export interface RouterOptions {
   /** Put before the command, `"$@"` being the command: `['sh', '-c', 'ulimit -n 100; exec "$@"', 'sh']`. */
@@ -159,7 +161,9 @@ export class RouterProcess {
 
   /** Children are found by their parent, so they are noted while the parent runs. */
   #remember(): ProcessIdentity[] {
-    const found = this.#child.pid === undefined ? [] : descendants(this.#child.pid)
+    const all = this.#child.pid === undefined ? [] : descendants(this.#child.pid)
+    // Servers that it has started are meant to outlive it; whoever made the cluster stops them.
+    const found = all.filter(({ command }) => !SERVER.test(command))
     for (const descendant of found) this.#seen.set(descendant.pid, descendant)
     return found
   }

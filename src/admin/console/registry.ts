@@ -1,6 +1,7 @@
 import type { Command } from './command.ts'
 import { kill } from './command-set/kill.ts'
 import { killClient } from './command-set/kill-client.ts'
+import { drain, patch, restart, switchover, undrain } from './command-set/operations.ts'
 import { pause } from './command-set/pause.ts'
 import { reconnect } from './command-set/reconnect.ts'
 import { reload } from './command-set/reload.ts'
@@ -12,6 +13,7 @@ import { createShowHelp } from './command-set/show-help.ts'
 import { showListeners } from './command-set/show-listeners.ts'
 import { showLists } from './command-set/show-lists.ts'
 import { showMem } from './command-set/show-mem.ts'
+import { showOperations } from './command-set/show-operations.ts'
 import { showPlanes } from './command-set/show-planes.ts'
 import { showPools } from './command-set/show-pools.ts'
 import { showPreservation } from './command-set/show-preservation.ts'
@@ -38,6 +40,7 @@ export const COMMANDS: readonly Command[] = [
   showPools,
   showListeners,
   showShards,
+  showOperations,
   showDatabases,
   showUsers,
   showPlanes,
@@ -57,6 +60,11 @@ export const COMMANDS: readonly Command[] = [
   kill,
   killClient,
   upgrade,
+  restart,
+  drain,
+  undrain,
+  switchover,
+  patch,
   shutdown,
 ]
 

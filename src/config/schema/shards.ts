@@ -1,7 +1,7 @@
 import { duration } from '../duration.ts'
 import { entries, namedTables, optional, required, setting, table } from '../key.ts'
 import { shardHost } from '../network-address.ts'
-import { passwordFile } from '../referenced-file.ts'
+import { passwordFile, path } from '../referenced-file.ts'
 import { integer } from '../value-type.ts'
 import { plainName, poolMode, postgresName, serverPassword } from './names.ts'
 
@@ -20,6 +20,12 @@ export const shards = entries(
     group: setting(plainName, {
       default: 'main',
       doc: 'Shards of one group hold the same data: one primary and its replicas.',
+    }),
+    data_directory: optional(path, {
+      example: '/var/lib/postgresql/18/main',
+      doc:
+        'Its data directory, if its server runs on this machine and Switchyard may stop, start and promote it. ' +
+        '`monitor.user` has to be a superuser then.',
     }),
     max_connections: setting(integer(1, 100_000), {
       default: 80,

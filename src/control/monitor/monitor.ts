@@ -40,6 +40,9 @@ export class Monitor {
   readonly #running = new Set<Promise<void>>()
   #watched: readonly Watched[] = []
   #topology: Topology
+  readonly #drained = new Set<string>()
+  /** Called for everything that is found, whether or not it changes the topology. */
+  readonly #listeners = new Set<() => void>()
 
   constructor(options: MonitorOptions) {
     this.#options = options
@@ -84,8 +87,51 @@ export class Monitor {
     this.#watched.find(({ id }) => id === shard)?.watch.doubt(reason)
   }
 
+  /** The shard has said in another way what it is: planes hear of it without waiting for a probe. */
+  knowRole(shard: number, role: 'primary' | 'replica'): void {
+    this.#watched.find(({ id }) => id === shard)?.watch.knowRole(role)
+  }
+
+  /** Whether its last probe was answered, drained or not. */
+  answers(shard: number): boolean {
+    const found = this.#watched.find(({ id }) => id === shard)
+    return found !== undefined && found.watch.health.state === 'up'
+  }
+
+  /** A drained replica counts as down, so that nothing is sent there; a primary never does. */
+  setDrained(name: string, drained: boolean): void {
+    if (drained) this.#drained.add(name)
+    else this.#drained.delete(name)
+    this.#publish()
+  }
+
+  isDrained(name: string): boolean {
+    return this.#drained.has(name)
+  }
+
+  /** Settles with true when something is so, looked at whenever a probe has found anything; false after `timeoutMs`. */
+  async until(isSo: (topology: Topology) => boolean, timeoutMs: number): Promise<boolean> {
+    if (isSo(this.#topology)) return true
+    return await new Promise((resolve) => {
+      const end = (result: boolean): void => {
+        clearTimeout(timer)
+        this.#listeners.delete(look)
+        resolve(result)
+      }
+      const timer = setTimeout(() => end(false), timeoutMs)
+      const look = (): void => {
+        if (isSo(this.#topology)) end(true)
+      }
+      this.#listeners.add(look)
+    })
+  }
+
   reports(): readonly ShardReport[] {
-    return this.#watched.map(({ id, watch }) => ({ shard: id, reason: watch.health.reason, probedAt: watch.probedAt }))
+    return this.#watched.map(({ id, config, watch }) => ({
+      shard: id,
+      reason: this.#isLeftOut(config.name, watch) ? 'drained by an operator (UNDRAIN ends it)' : watch.health.reason,
+      probedAt: watch.probedAt,
+    }))
   }
 
   /** Whether the router's own connections to this shard use TLS. */
@@ -107,12 +153,20 @@ export class Monitor {
     return watch
   }
 
+  #isLeftOut(name: string, { role }: ShardWatch): boolean {
+    return role !== 'primary' && this.#drained.has(name)
+  }
+
   #publish(): void {
-    const shards = this.#watched.map(describe)
-    if (JSON.stringify(shards) === JSON.stringify(this.#topology.shards)) return
-    const version = this.#topology.version + 1
-    this.#topology = Object.freeze({ version, shards: Object.freeze(shards) })
-    this.#options.onTopology(this.#topology)
+    const shards = this.#watched.map((watched) =>
+      describe(watched, this.#isLeftOut(watched.config.name, watched.watch)),
+    )
+    if (JSON.stringify(shards) !== JSON.stringify(this.#topology.shards)) {
+      const version = this.#topology.version + 1
+      this.#topology = Object.freeze({ version, shards: Object.freeze(shards) })
+      this.#options.onTopology(this.#topology)
+    }
+    for (const look of [...this.#listeners]) look()
   }
 }
 
@@ -121,7 +175,7 @@ function place({ name, host, port }: ShardConfig): string {
   return JSON.stringify([name, host, port])
 }
 
-function describe({ id, config, watch }: Watched): Shard {
+function describe({ id, config, watch }: Watched, isLeftOut: boolean): Shard {
   return Object.freeze({
     id,
     name: config.name,
@@ -130,7 +184,7 @@ function describe({ id, config, watch }: Watched): Shard {
     address: watch.address,
     port: config.port,
     role: watch.role,
-    up: isUsable(watch.health),
+    up: isUsable(watch.health) && !isLeftOut,
     maxConnections: config.maxConnections,
     slots: config.slots,
     zone: config.zone,

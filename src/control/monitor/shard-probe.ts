@@ -73,6 +73,11 @@ export class ShardProbe {
     }
   }
 
+  /** The next question goes over a new connection. Not while one is under way. */
+  reconnect(): void {
+    this.#drop()
+  }
+
   /** A probe under way fails. */
   close(): void {
     this.#drop()

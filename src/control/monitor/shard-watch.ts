@@ -42,6 +42,8 @@ export class ShardWatch {
   /** Ends the pause between two probes. */
   #wake: (() => void) | null = null
   #isDoubted = false
+  /** A connection that is open proves that its backend lives, not that the server takes new ones. */
+  #isFreshWanted = false
 
   constructor(options: ShardWatchOptions) {
     this.#options = options
@@ -102,7 +104,13 @@ export class ShardWatch {
   doubt(reason: string): void {
     this.#settle('doubted', reason)
     this.#isDoubted = true
+    this.#isFreshWanted = true
     this.#wake?.()
+  }
+
+  /** The shard has said what it is to somebody else. */
+  knowRole(role: 'primary' | 'replica'): void {
+    if (this.#role !== role) this.#become(role, null)
   }
 
   close(): void {
@@ -119,7 +127,10 @@ export class ShardWatch {
       this.#settle('failed', failure ?? 'its host name has no address')
       return
     }
-    const result = await this.#probeOf(address).ask()
+    const probe = this.#probeOf(address)
+    if (this.#isFreshWanted) probe.reconnect()
+    this.#isFreshWanted = false
+    const result = await probe.ask()
     if (this.#isClosed) return
     this.#probedAt = this.#options.now()
     this.#judge(result)
@@ -161,11 +172,15 @@ export class ShardWatch {
       log.warn({ shard: shard.name, startedAt: observation.startedAt }, `${shard.name} was restarted`)
     }
     const role = observation.isInRecovery ? 'replica' : 'primary'
-    if (role === this.#role) return
+    if (role !== this.#role) this.#become(role, observation.serverVersion)
+  }
+
+  #become(role: 'primary' | 'replica', version: string | null): void {
+    const { shard, log } = this.#options
     const was = this.#role
     this.#role = role
     const message = was === 'unknown' ? `${shard.name} is a ${role}` : `${shard.name} is now a ${role}, it was a ${was}`
-    log.info({ shard: shard.name, role, version: observation.serverVersion }, message)
+    log.info({ shard: shard.name, role, ...(version === null ? {} : { version }) }, message)
     this.#options.onChange()
   }
 

@@ -142,7 +142,8 @@ async function entriesOf(directory: string): Promise<string[]> {
   }
 }
 
-async function killServerProcesses(shard: ShardDirectory, account: ServerAccount): Promise<void> {
+/** Kills everything that runs in a data directory, and waits until it is gone. */
+export async function killServerProcesses(shard: ShardDirectory, account: ServerAccount): Promise<void> {
   const pids = await serverProcesses(shard.data, account)
   for (const pid of pids) sendSignal(pid, 'SIGKILL')
   for (const pid of pids) {

@@ -1,0 +1,223 @@
+import { RouterError } from '../../errors.ts'
+import type { Logger } from '../../log.ts'
+import { drain, undrain } from './drain.ts'
+import { failover } from './failover.ts'
+import { LiveWorld, type LiveWorldOptions } from './live-world.ts'
+import {
+  type OperationRecord,
+  type OperationRequest,
+  type OperationScript,
+  type OperationWorld,
+  requestText,
+} from './operation.ts'
+import type { OperationJournal } from './operation-journal.ts'
+import { patch } from './patch.ts'
+import { restart } from './restart.ts'
+import { resumeSwitchover, switchover } from './switchover.ts'
+
+export interface OperationsOptions extends LiveWorldOptions {
+  readonly journal: OperationJournal
+  /** Milliseconds since 1970. */
+  readonly wallClock: () => number
+  /** An operation has ended; the next one may begin. */
+  readonly onEnded: (record: OperationRecord) => void
+  readonly log: Logger
+}
+
+/** Carries out one operation at a time, and goes on with one that a dead control process has begun. */
+export class Operations {
+  readonly #options: OperationsOptions
+  #running: Promise<OperationRecord> | null = null
+  #current: OperationRecord | null = null
+
+  constructor(options: OperationsOptions) {
+    this.#options = options
+  }
+
+  get isBusy(): boolean {
+    return this.#running !== null
+  }
+
+  /** The oldest first. */
+  get records(): readonly OperationRecord[] {
+    return this.#options.journal.state.operations
+  }
+
+  /** Once shards have been probed: drains what was drained, and begins again what was interrupted. */
+  resume(): void {
+    const { journal, log, monitor, link } = this.#options
+    for (const name of journal.state.drained) {
+      const shard = monitor.topology.shards.find((each) => each.name === name)
+      if (shard === undefined) continue
+      monitor.setDrained(name, true)
+      link.holds.hold(shard.id, this.#options.drainMs())
+      link.askAll({ op: 'hold', shard: shard.id, deadlineMs: this.#options.drainMs() }).catch(() => undefined)
+    }
+    const interrupted = journal.state.operations.findLast(({ state }) => state === 'running')
+    if (interrupted === undefined) return
+    log.warn({ operation: interrupted.id }, `goes on with ${requestText(interrupted.request)}, which was interrupted`)
+    this.#begin(interrupted.request, interrupted).catch((error: unknown) =>
+      log.error({ err: error, operation: interrupted.id }, `${requestText(interrupted.request)} failed`),
+    )
+  }
+
+  /** The steps of an operation, in words. Throws RouterError like `run`, and does nothing. */
+  async plan(request: OperationRequest): Promise<readonly string[]> {
+    const world = new LiveWorld(this.#options, idleHooks)
+    const { steps } = await scriptOf(world, request)
+    return steps.map(({ text }) => text)
+  }
+
+  /**
+   * Carries an operation out. Rejects with RouterError: 42704 for names that are not there, 55000 when shards are not in a
+   * state for it, 0A000 when nobody manages them, 55006 when another operation runs, 58000 when a step failed.
+   */
+  async run(request: OperationRequest): Promise<OperationRecord> {
+    if (this.#current !== null) {
+      throw new RouterError(
+        '55006',
+        `${requestText(this.#current.request)} is running (operation ${this.#current.id}).`,
+        {
+          origin: 'client',
+          hint: 'SHOW OPERATIONS tells how far it is.',
+        },
+      )
+    }
+    return await this.#begin(request, null)
+  }
+
+  /** Settles when nothing runs any more. */
+  async idle(): Promise<void> {
+    await this.#running?.catch(() => undefined)
+  }
+
+  #begin(request: OperationRequest, interrupted: OperationRecord | null): Promise<OperationRecord> {
+    const record: OperationRecord = {
+      id: interrupted?.id ?? Math.max(0, ...this.records.map(({ id }) => id)) + 1,
+      request,
+      state: 'running',
+      step: '',
+      done: 0,
+      steps: 0,
+      startedAt: interrupted?.startedAt ?? this.#options.wallClock(),
+      endedAt: 0,
+      heldMs: interrupted?.heldMs ?? 0,
+      finished: interrupted?.finished ?? [],
+      detail: interrupted?.detail ?? '',
+    }
+    this.#current = record
+    const running = this.#carryOut(record).finally(() => {
+      const ended = this.#current
+      this.#current = null
+      this.#running = null
+      if (ended !== null) this.#options.onEnded(ended)
+    })
+    this.#running = running
+    return running
+  }
+
+  async #carryOut(record: OperationRecord): Promise<OperationRecord> {
+    const world = new LiveWorld(this.#options, {
+      finished: record.finished,
+      onFinished: (shard) => this.#note({ finished: [...(this.#current?.finished ?? []), shard] }),
+      onDrained: (shard, drained) => this.#noteDrained(shard.name, drained),
+      onSay: (message) => this.#say(message),
+    })
+    const before = record.heldMs
+    let script: OperationScript | null = null
+    try {
+      script = await scriptOf(world, record.request)
+      await this.#walk(script, world, before)
+      await world.close()
+      return this.#end('done', { step: '', heldMs: before + Math.round(world.heldMs) })
+    } catch (error) {
+      // Nothing was done yet: no operation at all, unless it was one already.
+      if (script === null && record.steps === 0 && record.finished.length === 0) throw error
+      await this.#recover(script)
+      await world.close()
+      this.#end('failed', { heldMs: before + Math.round(world.heldMs), detail: reasonOf(error) })
+      throw error instanceof RouterError ? error : new RouterError('58000', reasonOf(error), { origin: 'router' })
+    }
+  }
+
+  async #walk({ steps, decided }: OperationScript, world: LiveWorld, before: number): Promise<void> {
+    this.#note({ steps: steps.length, ...(decided === undefined ? {} : { request: decided }) })
+    for (const [index, step] of steps.entries()) {
+      this.#note({ step: step.text, done: index, heldMs: before + Math.round(world.heldMs) })
+      await step.run()
+    }
+    this.#note({ done: steps.length })
+  }
+
+  async #recover(script: OperationScript | null): Promise<void> {
+    try {
+      await script?.recover?.()
+    } catch (error) {
+      this.#say(`Not put right: ${reasonOf(error)}`)
+    }
+  }
+
+  #note(changes: Partial<OperationRecord>): void {
+    if (this.#current === null) return
+    this.#current = { ...this.#current, ...changes }
+    this.#options.journal.record(this.#current)
+    if (changes.step !== undefined && changes.step !== '') {
+      const { id, request } = this.#current
+      this.#options.log.info({ operation: id }, `${requestText(request)}: ${changes.step}`)
+    }
+  }
+
+  #noteDrained(shard: string, drained: boolean): void {
+    const { journal } = this.#options
+    const others = journal.state.drained.filter((name) => name !== shard)
+    journal.drained(drained ? [...others, shard] : others)
+  }
+
+  #say(message: string): void {
+    this.#options.log.warn({ operation: this.#current?.id }, message)
+    const before = this.#current?.detail ?? ''
+    this.#note({ detail: before === '' ? message : `${before} ${message}` })
+  }
+
+  #end(state: 'done' | 'failed', changes: Partial<OperationRecord>): OperationRecord {
+    const before = this.#current as OperationRecord
+    const detail = [before.detail, changes.detail ?? ''].filter((text) => text !== '').join(' ')
+    this.#note({ ...changes, state, detail, endedAt: this.#options.wallClock() })
+    const record = this.#current as OperationRecord
+    const fields = { operation: record.id, heldMs: record.heldMs }
+    const text = requestText(record.request)
+    if (state === 'done') this.#options.log.info(fields, `${text} is done`)
+    else this.#options.log.error({ ...fields, step: record.step }, `${text} failed: ${detail}`)
+    return record
+  }
+}
+
+async function scriptOf(world: OperationWorld, request: OperationRequest): Promise<OperationScript> {
+  switch (request.kind) {
+    case 'restart':
+      return restart(world, request.shard)
+    case 'drain':
+      return drain(world, request.shard)
+    case 'undrain':
+      return undrain(world, request.shard)
+    case 'switchover':
+      return request.from === null || request.to === null
+        ? await switchover(world, request.group, request.to)
+        : resumeSwitchover(world, { group: request.group, from: request.from, to: request.to })
+    case 'patch':
+      return patch(world, request.group, request.binDirectory)
+    case 'failover':
+      return failover(world, request.group, request.lost)
+  }
+}
+
+const idleHooks = {
+  finished: [],
+  onFinished: () => {},
+  onDrained: () => {},
+  onSay: () => {},
+}
+
+function reasonOf(error: unknown): string {
+  return error instanceof Error ? error.message : String(error)
+}

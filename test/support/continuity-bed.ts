@@ -1,0 +1,151 @@
+import { after, afterEach } from 'node:test'
+import pg from 'pg'
+import type { LocalShard } from '../../src/control/scaling/drivers/local/local-cluster.ts'
+import { type StartedCluster, startTestCluster } from './cluster-start.ts'
+import type { DirectSql } from './mixed-load.ts'
+import { RouterProcess } from './router-process.ts'
+import { baseSettings, mergeSettings, type RouterSettings } from './router-settings.ts'
+import { openConsole } from './testbed.ts'
+import { waitUntil } from './wait-until.ts'
+import { type LoginOptions, WireClient } from './wire-client.ts'
+
+/** What SHOW SHARDS says of one. */
+export interface ShownShard {
+  readonly name: string
+  readonly role: string
+  readonly up: boolean
+  readonly reason: string
+}
+
+/**
+ * A primary and two replicas of the file's own, which may be stopped, killed and promoted, and a router that manages them.
+ * Everything is torn down after the file's last test.
+ */
+export class ContinuityBed {
+  readonly #started: StartedCluster
+  #router: RouterProcess | null = null
+  #console: pg.Client | null = null
+
+  private constructor(started: StartedCluster) {
+    this.#started = started
+  }
+
+  static async open(changes: RouterSettings = {}, replicas = 2): Promise<ContinuityBed> {
+    const bed = new ContinuityBed(await startTestCluster({ replicas }))
+    try {
+      await bed.#begin(changes)
+    } catch (error) {
+      await bed.#tearDown()
+      throw error
+    }
+    after(() => bed.#tearDown())
+    afterEach((context) => {
+      if (!('passed' in context && context.passed)) console.error(bed.router.tail(120))
+    })
+    return bed
+  }
+
+  get router(): RouterProcess {
+    if (this.#router === null) throw new Error('no router yet')
+    return this.#router
+  }
+
+  get console(): pg.Client {
+    if (this.#console === null) throw new Error('no console yet')
+    return this.#console
+  }
+
+  get login(): LoginOptions {
+    const { user, password } = this.#started.coordinates.superuser
+    return { user, password, database: 'postgres' }
+  }
+
+  get shards(): readonly LocalShard[] {
+    return this.#started.cluster.shards
+  }
+
+  async #begin(changes: RouterSettings): Promise<void> {
+    const { superuser } = this.#started.coordinates
+    const shards = this.shards.map(({ name, host, port, dataDirectory }) => ({
+      name,
+      host,
+      port,
+      data_directory: dataDirectory,
+      max_connections: 80,
+    }))
+    const settings = mergeSettings(baseSettings(shards, superuser, [superuser]), { shards, pool: { size: 40 } })
+    this.#router = await RouterProcess.start(mergeSettings(settings, changes))
+    this.#console = await openConsole(this.#router)
+    await waitUntil('all shards to be up', async () => (await this.shown()).every(({ up }) => up))
+  }
+
+  async shown(): Promise<readonly ShownShard[]> {
+    const { rows } = await this.console.query('SHOW SHARDS')
+    return rows.map(({ name, role, up, reason }) => ({ name, role, reason, up: up === true || up === 't' }))
+  }
+
+  /** Name of the shard that the router takes for the primary. */
+  async primary(): Promise<string> {
+    const found = (await this.shown()).filter(({ role, up }) => role === 'primary' && up)
+    if (found.length !== 1) throw new Error(`${found.length} primaries`)
+    return found[0]!.name
+  }
+
+  /** A console command; its notices. */
+  async command(text: string): Promise<readonly string[]> {
+    const notices: string[] = []
+    const hear = ({ message }: { message?: string | undefined }): void => {
+      notices.push(message ?? '')
+    }
+    this.console.on('notice', hear)
+    try {
+      await this.console.query(text)
+    } finally {
+      this.console.off('notice', hear)
+    }
+    return notices
+  }
+
+  async open(parameters: Readonly<Record<string, string>> = {}): Promise<WireClient> {
+    return await WireClient.open(this.router, { ...this.login, parameters })
+  }
+
+  /** SQL on a server itself. */
+  on(shard: string): DirectSql {
+    const { host, port } = this.shards.find(({ name }) => name === shard) as LocalShard
+    return async (text) => {
+      const client = new pg.Client({ host, port, ...this.login })
+      client.on('error', () => {})
+      await client.connect()
+      try {
+        const result: unknown = await client.query(text)
+        return Array.isArray(result) ? [] : (result as pg.QueryResult).rows
+      } finally {
+        await client.end()
+      }
+    }
+  }
+
+  /** Names of the shards that stream from this one. */
+  async streaming(primary: string): Promise<readonly string[]> {
+    const rows = await this.on(primary)(
+      `SELECT application_name AS name FROM pg_stat_replication WHERE state = 'streaming' ORDER BY 1`,
+    )
+    return rows.map(({ name }) => String(name))
+  }
+
+  async pid(shard: string): Promise<number> {
+    const [row] = await this.on(shard)(`SELECT split_part(pg_read_file('postmaster.pid'), E'\\n', 1)::int AS pid`)
+    return Number(row?.pid)
+  }
+
+  async #tearDown(): Promise<void> {
+    await this.#console?.end().catch(() => {})
+    try {
+      const exit = await this.#router?.stop()
+      if (exit !== undefined && exit.code !== 0) throw new Error(`the router ended with ${JSON.stringify(exit)}`)
+    } finally {
+      await this.#started.stop()
+    }
+  }
+}
