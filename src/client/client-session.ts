@@ -299,6 +299,10 @@ export class ClientSession
     this.reader.resume()
   }
 
+  forgetTransaction(): void {
+    this.settings.loseServer(false)
+  }
+
   // ── what answers lead to
 
   endTransaction(): void {

@@ -1,14 +1,20 @@
-import { FRONTEND } from '../protocol/message-type.ts'
+import { FRONTEND, HEADER_BYTES } from '../protocol/message-type.ts'
 import { type ErrorFields, writeError, writeReady } from '../protocol/messages.ts'
 import { MessageWriter } from '../protocol/writer.ts'
 import type { RequestSession } from './request-session.ts'
 
 const writer = new MessageWriter()
+const ROLLBACK = /^\s*(?:rollback|abort)\b/i
+const COMMIT = /^\s*(?:commit|end)\b/i
+/** Enough of a text to see its first word. */
+const FIRST_WORD_BYTES = 64
 
 /** Answers to requests in place of a server: an error for a whole query, silence for the rest of an extended one. */
 export class Refusals {
   readonly #session: RequestSession
   #fields: ErrorFields | null = null
+  /** The error is that of a transaction that was lost while its client asked nothing: a ROLLBACK ends that as well. */
+  #isOfTransaction = false
   /** An extended query was refused: everything up to its Sync is ignored. */
   #ignoringToSync = false
 
@@ -24,6 +30,16 @@ export class Refusals {
   /** The next request gets this error; the client stays. */
   reject(fields: ErrorFields): void {
     this.#fields = fields
+    this.#isOfTransaction = false
+  }
+
+  /**
+   * The same, for a transaction that is lost: whoever is not told by an error, which a notice is not, may take the ROLLBACK
+   * that answers its COMMIT for success.
+   */
+  rejectTransaction(fields: ErrorFields): void {
+    this.#fields = fields
+    this.#isOfTransaction = true
   }
 
   /** Whether what follows, up to a Sync, belongs to what was refused already. */
@@ -31,21 +47,38 @@ export class Refusals {
     this.#ignoringToSync = ignore
   }
 
-  /** A message of this type, which is not Terminate. */
-  answer(type: number): void {
+  /** A message, which is not Terminate, at `at`. False: it is not refused after all. */
+  answer(bytes: Buffer, at: number, stop: number): boolean {
     const session = this.#session
+    const type = bytes[at] as number
     if (this.#ignoringToSync) {
-      if (type !== FRONTEND.sync) return
+      if (type !== FRONTEND.sync) return true
       this.#ignoringToSync = false
       writeReady(writer.reset(), session.idleStatus)
       session.send(writer.bytes)
-      return
+      return true
     }
+    if (this.#isOfTransaction && this.#endsTransaction(type, bytes, at, stop)) return false
     writeError(writer.reset(), this.#fields as ErrorFields)
     this.#fields = null
     if (type === FRONTEND.query || type === FRONTEND.functionCall || type === FRONTEND.sync) {
       writeReady(writer, session.idleStatus)
     } else this.#ignoringToSync = true
     session.send(writer.bytes)
+    return true
+  }
+
+  /** True: a ROLLBACK, which needs no error. A COMMIT fails, and ends the transaction as any that fails. */
+  #endsTransaction(type: number, bytes: Buffer, at: number, stop: number): boolean {
+    this.#isOfTransaction = false
+    const start = type === FRONTEND.parse ? bytes.indexOf(0, at + HEADER_BYTES) + 1 : at + HEADER_BYTES
+    if (type !== FRONTEND.query && type !== FRONTEND.parse) return false
+    const text = bytes.toString('latin1', start, Math.min(stop, start + FIRST_WORD_BYTES))
+    if (ROLLBACK.test(text)) {
+      this.#fields = null
+      return true
+    }
+    if (type === FRONTEND.query && COMMIT.test(text)) this.#session.forgetTransaction()
+    return false
   }
 }

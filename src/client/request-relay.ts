@@ -64,6 +64,11 @@ export class RequestRelay {
     this.#needRefusals().reject(fields)
   }
 
+  /** The next request gets this error, unless it is a ROLLBACK: the transaction that it belongs to is lost. */
+  rejectTransaction(fields: ErrorFields): void {
+    this.#needRefusals().rejectTransaction(fields)
+  }
+
   /** The server is gone: what is left of a message goes nowhere. `toSync`: so does the rest of an extended query. */
   abort(toSync: boolean): void {
     this.#bodyGoesOn = false
@@ -140,8 +145,7 @@ export class RequestRelay {
     const type = source.bytes[at] as number
     this.#bodyGoesOn = false
     if (this.#refusals?.any && type !== FRONTEND.terminate) {
-      this.#refusals.answer(type)
-      return stop
+      if (this.#refusals.answer(source.bytes, at, Math.min(stop, end))) return stop
     }
     if (this.#session.server?.queue.full) return this.#wait()
     if (this.#session.seat.awaitsSettings || this.#session.listening?.mayGoOn === false) return this.#hold()

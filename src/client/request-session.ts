@@ -31,6 +31,8 @@ export interface RequestSession {
   violate(message: string): void
   terminate(): void
   send(bytes: Uint8Array): void
+  /** The transaction that it believes in is lost, and it has been told. */
+  forgetTransaction(): void
   /** The transaction status the client believes in while it has no server. */
   readonly idleStatus: number
 }

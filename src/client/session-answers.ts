@@ -248,6 +248,8 @@ export class SessionAnswers implements ReplySink {
     }
     settings.loseServer(verdict.transactionLost)
     requests.abort(verdict.unfinished)
+    const isTold = verdict.answers > 0 || verdict.unfinished
+    if (verdict.transactionLost && !isTold) requests.rejectTransaction({ ...verdict.fields, severity: 'ERROR' })
     session.meter.error()
     session.meter.abandoned()
     explainLoss(writer.reset(), verdict)

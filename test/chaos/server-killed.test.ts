@@ -87,6 +87,34 @@ test('killed between the statements of a transaction: the next one is told, and 
   assert.equal(onlyValue(await client.query('SELECT count(*) FROM halves')), '0')
 })
 
+for (const [next, sqlstates, status] of [
+  ['COMMIT', ['08006'], 'I'],
+  ['end work', ['08006'], 'I'],
+  ['ROLLBACK', [], 'I'],
+  [' Abort', [], 'I'],
+  ['SELECT 1', ['08006'], 'E'],
+] as const) {
+  test(`killed between the statements of a transaction, then ${next}: nobody takes the transaction for done`, async () => {
+    const client = await bed.open()
+    await client.query('BEGIN')
+    await terminate(await pidOf(client))
+    const answer = await client.query(next)
+    assert.deepEqual([sqlstatesOf(answer), answer.at(-1)?.body.toString()], [sqlstates, status])
+    await client.query('ROLLBACK')
+    assert.equal(onlyValue(await client.query('SELECT 3')), '3')
+  })
+}
+
+test('killed between the statements of a transaction: an extended COMMIT fails, too', async () => {
+  const client = await bed.open()
+  await client.query('BEGIN')
+  await terminate(await pidOf(client))
+  const answer = await client.exchange(wire.extendedQuery('COMMIT'))
+  assert.deepEqual([sqlstatesOf(answer), answer.at(-1)?.body.toString()], [['08006'], 'E'])
+  assert.deepEqual(sqlstatesOf(await client.exchange(wire.extendedQuery('ROLLBACK'))), [])
+  assert.equal(onlyValue(await client.query('SELECT 3')), '3')
+})
+
 test('killed in a transaction: statements that were sent ahead are not run on their own', async () => {
   await bed.sql(`CREATE TABLE ahead (x text); GRANT ALL ON ahead TO PUBLIC`)
   const client = await bed.open()
