@@ -193,6 +193,7 @@ export class ClientSession
 
   /** The client has got its ReadyForQuery. `choice` null: its server connection is its own for life. */
   welcomed(choice: PoolChoice | null, parameters: ParameterSet): void {
+    if (this.#step === 'closing') return
     this.#greeting = null
     this.settings.begin(choice === null ? null : parameters)
     this.deadlines.rest()
@@ -210,6 +211,8 @@ export class ClientSession
   // ── requests
 
   acquire(): boolean {
+    // An answer of ours to what it sent before has found nobody.
+    if (this.#step === 'closing') return false
     this.meter.requestBegins()
     if (this.seat.take()) {
       this.#enter('active')
@@ -310,6 +313,7 @@ export class ClientSession
   }
 
   onTransactionEnd(): void {
+    if (this.#step === 'closing') return
     this.deadlines.idle()
     if (!this.settings.keepsServer) {
       this.#enter('idle')
@@ -321,6 +325,7 @@ export class ClientSession
   }
 
   goOn(): void {
+    this.memory.answered(this.idleStatus, 0)
     this.#enter('idle')
     this.deadlines.idle()
     this.#listening?.flush()
@@ -397,6 +402,7 @@ export class ClientSession
 
   /** The one setter. */
   #enter(step: ClientState): void {
+    if (this.#step === 'closing') throw new Error(`client session: ${step} while closing`)
     this.#step = step
     if (step === 'idle')
       this.#host.records.remember(this.slot, this.settings, this.requests.statements?.book.named ?? null)

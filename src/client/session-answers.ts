@@ -137,6 +137,7 @@ export class SessionAnswers implements ReplySink {
     // Whatever the client has sent meanwhile has an end of its own.
     const isOver = server.queue.length === 0 && !server.inTransaction && !this.#session.requests.midMessage
     if (isOver) session.onTransactionEnd()
+    else if (session.reader.isStalled) session.reader.resume()
   }
 
   onNotification(notification: NotificationHead): boolean {

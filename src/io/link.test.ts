@@ -179,3 +179,9 @@ test('a connecting link waits for writability alone, and then for bytes', (t) =>
     host.close()
   })
 })
+
+test('nothing can be written to a link that is closed: its descriptor would be missed later, by somebody else', (t) => {
+  const { owner } = openLink(t)
+  owner.link.close()
+  assert.throws(() => owner.link.write(nativeBytes('too late'), 0, 8), /closed link/)
+})

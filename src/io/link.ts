@@ -207,6 +207,7 @@ export class Link implements PollTarget, Deferrable, BatchedSender {
   write(source: NativeBuffer, start: number, end: number): boolean {
     const { sends } = this.#host
     if (this.#isBatched) sends.flush()
+    if (this.#closed) throw new Error('a closed link was written to')
     if (!this.secure && !this.blocked && sends.add(this, source, start, end)) {
       this.#isBatched = true
       this.#stream.hold(end - start)

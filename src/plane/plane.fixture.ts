@@ -60,18 +60,15 @@ export class TestClient {
     this.peer = peer
   }
 
-  startup(user: string, database = 'shop'): void {
+  startup(user: string, database = 'shop', settings: readonly (readonly [string, string])[] = []): void {
     const writer = new MessageWriter()
-    writeStartup(writer, 0, [
-      ['user', user],
-      ['database', database],
-    ])
+    writeStartup(writer, 0, [['user', user], ['database', database], ...settings])
     this.send(writer.bytes)
   }
 
   /** Up to the first ReadyForQuery. */
-  login(user = 'ada'): this {
-    this.startup(user)
+  login(user = 'ada', settings: readonly (readonly [string, string])[] = []): this {
+    this.startup(user, 'shop', settings)
     assert.equal(this.told().at(-1), 'Z I')
     return this
   }
@@ -194,6 +191,8 @@ export class TestPlane {
     for (const pool of this.plane.poolSet.all) pool.kill('test is over')
     this.shard.close()
     assert.equal(this.plane.arena.buffersInUse, 0)
+    const faults = this.events.filter((event) => event.op === 'log' && event.level === 'error')
+    assert.deepEqual(faults, [])
     native.close(this.#poller.fd)
   }
 }

@@ -188,17 +188,17 @@ export class ServerConnection implements ReadServer, HandshakeOwner {
       return
     }
     this.#enter('resetting')
-    if (this.#status !== STATUS.idle) this.#rollBack()
-    this.ask('DISCARD ALL')
+    if (this.#status === STATUS.idle || this.#rollBack()) this.ask('DISCARD ALL')
   }
 
-  /** Ends a transaction, behind whatever its last client has sent. */
-  #rollBack(): void {
+  /** Ends a transaction, behind whatever its last client has sent. False: it is closed by now. */
+  #rollBack(): boolean {
     if (this.queue.unfinished || this.queue.skipping) {
       this.queue.push(REPLY.sync | SWALLOW)
       this.link.send(SYNC)
     }
     this.ask('ROLLBACK')
+    return !this.link.closed
   }
 
   /** Asks whether it is alive; `onServerReady` follows, or `onServerClosed`. */

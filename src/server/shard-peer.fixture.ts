@@ -40,6 +40,8 @@ export class TestBackend implements PollTarget {
   /** Of the startup packet. */
   parameters: ReadonlyMap<string, string> = new Map()
   readonly queries: string[] = []
+  /** Types of all messages since the startup packet. */
+  types = ''
   /** The key of a cancel request, if that is what came. */
   cancelled: { pid: number; key: Buffer } | null = null
   /** The router said goodbye before it closed. */
@@ -99,6 +101,7 @@ export class TestBackend implements PollTarget {
     const type = String.fromCharCode(this.#bytes[0] as number)
     const body = this.#bytes.subarray(HEADER_BYTES, end)
     this.#bytes = this.#bytes.subarray(end)
+    this.types += type
     if (type === 'X') this.terminated = true
     if (type === 'Q') {
       this.queries.push(body.toString('utf8', 0, body.length - 1))
@@ -133,6 +136,7 @@ export class TestBackend implements PollTarget {
       write((writer) => {
         writeAuthenticationOk(writer)
         writeParameterStatus(writer, 'server_version', '18.4')
+        for (const [name, value] of this.#shard.reported) writeParameterStatus(writer, name, value)
         writeBackendKeyData(writer, this.pid, Buffer.from(`key ${this.pid}`))
         writeReady(writer, STATUS.idle)
       }),
@@ -144,6 +148,8 @@ export class TestBackend implements PollTarget {
 export class TestShard implements PollTarget {
   /** Connections in the order in which they came, cancel requests included. */
   readonly backends: TestBackend[] = []
+  /** Settings that it reports at login, besides its version. */
+  reported: readonly (readonly [string, string])[] = []
   behaviour: ShardBehaviour = { kind: 'serve' }
   onQuery: (backend: TestBackend) => void = (backend) => backend.ready()
   onCancel: (backend: TestBackend) => void = (backend) => backend.close()

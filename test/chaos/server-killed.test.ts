@@ -60,6 +60,8 @@ test('killed while working: the client is told the reason, stays connected, and 
   const error = answer.find((message) => message.type === 'E')
   assert.equal(error?.fields.S, 'ERROR', 'FATAL would tell the driver that its connection is lost')
   assert.equal(answer.at(-1)?.body.toString(), 'I')
+  const shown = (await bed.show('CLIENTS')).find(({ database }) => database === bed.database)
+  assert.equal(shown?.outstanding, 0, 'it is owed nothing any more')
   assert.equal(onlyValue(await client.query('SELECT 1')), '1')
 })
 
