@@ -5,6 +5,7 @@ import { readSetConfig } from './set-config-call.ts'
 import {
   FREES,
   FUNCTION,
+  isWriting,
   KEYWORD,
   KEYWORD_IN_DDL,
   KEYWORD_NAMES_IN_DDL,
@@ -14,6 +15,7 @@ import {
   NAMES_FUNCTION_IN_DDL,
   NAMES_IN_DDL,
   W,
+  WRITES,
 } from './statement-words.ts'
 
 const SEMICOLON = 0x3b
@@ -37,7 +39,6 @@ const AT_BODY_STATEMENT = 2
 const IN_BODY_STATEMENT = 3
 
 const NONE: readonly string[] = []
-const QUOTED_TEMP_SCHEMA = Buffer.from('"pg_temp"')
 /** More calls of set_config in one text are not looked at. */
 const MOST_SETTINGS = 16
 
@@ -61,6 +62,8 @@ export class ExpressionScan {
   frees = false
   /** Functions may be created, changed or dropped. */
   defines = false
+  /** It may write, lock rows, or be about this server. */
+  writes = false
   /** Something was taken for a keyword that may as well be a call. */
   isDoubtful = false
   #touched: string[] | null = null
@@ -83,6 +86,7 @@ export class ExpressionScan {
     this.frees = false
     this.isDoubtful = false
     this.defines = false
+    this.writes = false
     this.#settings = 0
   }
 
@@ -147,15 +151,7 @@ export class ExpressionScan {
   }
 
   #meaning(): number {
-    return this.#lexer.kind === TOKEN.quotedName && this.#isQuotedTempSchema()
-      ? W.pgTemp
-      : meaningOf(this.#lexer, this.#bytes)
-  }
-
-  #isQuotedTempSchema(): boolean {
-    const { start, stop } = this.#lexer
-    if (stop - start !== QUOTED_TEMP_SCHEMA.length) return false
-    return QUOTED_TEMP_SCHEMA.every((byte, at) => this.#bytes[start + at] === byte)
+    return meaningOf(this.#lexer, this.#bytes)
   }
 
   #punctuation(place: number): number {
@@ -184,6 +180,7 @@ export class ExpressionScan {
   /** Returns the place of what follows. */
   #word(meaning: number, place: number): number {
     const lexer = this.#lexer
+    if (isWriting(meaning)) this.writes = true
     // CREATE TABLE … AS SELECT: from here on the words are those of a query.
     if (meaning === W.select) this.#isDdl = false
     if (meaning === W.operator && place < AFTER_DOT) return this.#operator()
@@ -202,7 +199,8 @@ export class ExpressionScan {
     else if (meaning === W.pgCatalog) return AFTER_CATALOG_DOT
     // The rest of a qualified name is in the same place, and so is x in AS NOT MATERIALIZED (x).
     if (place === AFTER_NAMES && (meaning === W.not || lexer.follows(DOT))) return AFTER_NAMES
-    const names = meaning === NAMES || meaning === W.recursive || (this.#isDdl && this.#namesInDdl(meaning))
+    const names =
+      meaning === NAMES || meaning === W.into || meaning === W.recursive || (this.#isDdl && this.#namesInDdl(meaning))
     // A schema may have the name of some of them.
     return names && !lexer.follows(DOT) ? AFTER_NAMES : PLAIN
   }
@@ -239,6 +237,9 @@ export class ExpressionScan {
       case W.to:
       case W.time:
       case W.default:
+      case W.into:
+      case W.locking:
+      case W.values:
         return true
       case W.by:
       case W.join:
@@ -272,9 +273,11 @@ export class ExpressionScan {
   #call(meaning: number, place: number): void {
     if ((meaning & FUNCTION) === 0 || place === AFTER_DOT) {
       this.pins |= PIN.unknownFunction
+      this.writes = true
       return
     }
-    const pins = meaning & ~(FUNCTION | FREES)
+    const pins = meaning & ~(FUNCTION | FREES | WRITES)
+    if ((meaning & WRITES) !== 0) this.writes = true
     if ((meaning & FREES) !== 0) this.frees = true
     if ((pins & PIN.sequence) !== 0 && this.#isRead()) this.readsSequence = true
     else if ((pins & PIN.setting) !== 0) this.#setting()

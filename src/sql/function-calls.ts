@@ -1,6 +1,6 @@
 import { PIN } from '../memory/client-slots.ts'
 import { BUILTIN_FUNCTIONS } from './builtin-functions.ts'
-import { PRIMARY_FUNCTIONS } from './primary-functions.ts'
+import { belongsOnPrimary } from './primary-functions.ts'
 import { FACT } from './statement-effects.ts'
 
 /** A function as a text names it. `schema` null: any that search_path finds first. */
@@ -15,7 +15,6 @@ const UNLOCKING: ReadonlySet<string> = new Set([
   'pg_advisory_unlock_shared',
   'pg_advisory_unlock_all',
 ])
-const ON_PRIMARY: ReadonlySet<string> = new Set(PRIMARY_FUNCTIONS)
 const PINNING: ReadonlyMap<string, number> = new Map([
   ['pg_advisory_lock', PIN.advisoryLock],
   ['pg_advisory_lock_shared', PIN.advisoryLock],
@@ -71,7 +70,7 @@ export class FunctionCalls {
       return 0
     }
     if (mayBeBuiltIn && HARMLESS.has(name)) {
-      if (ON_PRIMARY.has(name) || name.startsWith('pg_stat_')) this.#writes = true
+      if (belongsOnPrimary(name)) this.#writes = true
       return 0
     }
     const called = { schema, name }

@@ -6,7 +6,8 @@
  * From pg_proc: the volatile ones, less those that only answer differently each time (random, clock_timestamp, pg_sleep,
  * gen_random_uuid …), and of the others those that tell of transaction ids, sessions or the server.
  */
-export const PRIMARY_FUNCTIONS: readonly string[] = `
+const PRIMARY_FUNCTIONS: ReadonlySet<string> = new Set(
+  `
 brin_desummarize_range brin_summarize_new_values brin_summarize_range currtid2 gin_clean_pending_list inet_server_addr
 inet_server_port lo_close lo_creat lo_create lo_export lo_from_bytea lo_get lo_import lo_lseek lo_lseek64 lo_open
 lo_put lo_tell lo_tell64 lo_truncate lo_truncate64 lo_unlink loread lowrite 
@@ -37,5 +38,9 @@ pg_try_advisory_xact_lock pg_try_advisory_xact_lock_shared pg_wal_replay_pause p
 pg_wal_summary_contents pg_walfile_name pg_walfile_name_offset pg_xact_commit_timestamp
 pg_xact_commit_timestamp_origin pg_xact_status txid_current txid_current_if_assigned txid_current_snapshot txid_status
 `
-  .trim()
-  .split(/\s+/)
+    .trim()
+    .split(/\s+/),
+)
+
+/** Whether this function of `pg_catalog` is one of them. */
+export const belongsOnPrimary = (name: string): boolean => PRIMARY_FUNCTIONS.has(name) || name.startsWith('pg_stat_')

@@ -3,6 +3,7 @@ import { test } from 'node:test'
 import { FACT } from './statement-effects.ts'
 import { assertPins, flagsOf, pinsOf, read } from './statement-facts.fixture.ts'
 import { StatementFacts } from './statement-facts.ts'
+import { INTENT } from './statement-intent.ts'
 
 test('a cursor pins only when it outlives its transaction', () => {
   assertPins('', [
@@ -334,4 +335,32 @@ test('LISTEN tells the channels as the server will call them, UNLISTEN only that
     assert.deepEqual(none.channels, [], sql)
     assert.equal(none.flags & (FACT.listens | FACT.unlistens), 0, sql)
   }
+})
+
+test('what only reads is told by its words, and everything in doubt writes', () => {
+  const intents = (intent: number, statements: readonly string[]): void => {
+    for (const sql of statements) assert.equal(read(sql).intent, intent, sql)
+  }
+  intents(INTENT.read, [
+    'SELECT a, lower(b) FROM t JOIN u ON (t.x = u.x) WHERE c IN (SELECT 1) ORDER BY random()',
+    'with a as (select 1) select * from a',
+    'values (1, 2)',
+    'show work_mem',
+    'begin; select 1; commit',
+  ])
+  intents(INTENT.none, ['begin read only', 'commit', 'rollback to a', 'savepoint a', 'set x to 1', 'close c', ''])
+  intents(INTENT.write, [
+    'insert into t values (1)',
+    'select 1 from t for update',
+    'select 1 into t',
+    'with a as (delete from t returning *) select * from a',
+    'select f(1)',
+    "select nextval('s'), pg_is_in_recovery()",
+    'select pg_stat_get_numscans(1)',
+    'select 1; drop table t',
+    "commit prepared 'x'",
+    'explain select 1',
+    'execute p',
+    'select cube(1)',
+  ])
 })

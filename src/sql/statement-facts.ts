@@ -6,7 +6,8 @@ import type { SecondOpinion } from './second-opinion.ts'
 import { serverIdentifier } from './server-identifier.ts'
 import { SettingScan, type SettingValue } from './setting-scan.ts'
 import { type Effects, FACT } from './statement-effects.ts'
-import { meaningOf, W } from './statement-words.ts'
+import { INTENT, type Intent } from './statement-intent.ts'
+import { intentOfWord, meaningOf, W } from './statement-words.ts'
 
 const SEMICOLON = 0x3b
 /** Of a text in pieces: no token but a string is looked at with less than this behind it, so longer ones are undecided. */
@@ -45,6 +46,8 @@ export class StatementFacts implements Effects {
   pins = 0
   /** FACT bits. */
   flags = 0
+  /** By its words; `write` where they leave it open. */
+  intent: Intent = INTENT.none
   /** Where the name in EXECUTE or DEALLOCATE is; it may be quoted. */
   nameStart = 0
   nameStop = 0
@@ -91,6 +94,7 @@ export class StatementFacts implements Effects {
     const seen = tree.settingCalls === this.#scan.settingCalls ? ~PIN.setting : ~0
     this.pins = certain | (tree.pins & seen)
     this.flags |= tree.flags
+    this.intent = tree.calls.length === 0 ? tree.intent : INTENT.write
     if (tree.calls.length === 0) return
     this.calls = (this.pins & PIN.unknownFunction) === 0 ? tree.calls : null
     this.pins |= PIN.unknownFunction
@@ -100,6 +104,7 @@ export class StatementFacts implements Effects {
   begin(): void {
     this.pins = 0
     this.flags = 0
+    this.intent = INTENT.none
     this.calls = null
     // Even to what it is already, V8 sets a length through its runtime.
     if (this.channels.length !== 0) this.channels.length = 0
@@ -144,6 +149,7 @@ export class StatementFacts implements Effects {
     if (settingScan.resetsAll) this.flags |= FACT.resetsAll
     this.pins |= scan.pins | settingScan.pins
     if (scan.frees) this.flags |= FACT.frees
+    if (scan.writes || scan.isDoubtful) this.intent = INTENT.write
     if (scan.defines) this.flags |= FACT.defines
     if (scan.readsSequence) this.flags |= FACT.readsSequence
     const isInBody = isComplete && this.#place === IN_EXPRESSIONS && scan.isInBody
@@ -157,6 +163,7 @@ export class StatementFacts implements Effects {
   /** From the first token of a statement to its semicolon or the end. */
   #statement(): void {
     const first = this.#meaning()
+    this.#intend(intentOfWord(first))
     switch (first) {
       case W.begin:
       case W.start:
@@ -193,7 +200,6 @@ export class StatementFacts implements Effects {
         break
       case W.execute:
         this.#name(FACT.executes)
-        this.#lexer.next()
         this.#expressions(first)
         return
       case W.listen:
@@ -217,6 +223,10 @@ export class StatementFacts implements Effects {
     if (this.#lexer.isCut) this.pins |= PIN.undecidedStatement
     this.#place = IN_WORDS
     this.#finishStatement()
+  }
+
+  #intend(intent: Intent): void {
+    if (intent > this.intent) this.intent = intent
   }
 
   #listen(): void {
@@ -266,7 +276,10 @@ export class StatementFacts implements Effects {
     let what = flag === FACT.rollsBack ? flag | FACT.undoes : flag
     while (this.#lexer.next() === TOKEN.word) {
       const meaning = this.#meaning()
-      if (meaning === W.prepared) what = 0
+      if (meaning === W.prepared) {
+        what = 0
+        this.#intend(INTENT.write)
+      }
       if (meaning === W.to) {
         what &= FACT.undoes
         break
@@ -292,6 +305,7 @@ export class StatementFacts implements Effects {
   #name(flag: number): void {
     this.#lexer.next()
     this.#noteName(flag)
+    this.#lexer.next()
   }
 
   #noteName(flag: number): void {

@@ -1,12 +1,16 @@
 import { PIN } from '../memory/client-slots.ts'
 import { BUILTIN_FUNCTIONS } from './builtin-functions.ts'
 import { type Lexer, TOKEN } from './lexer.ts'
+import { belongsOnPrimary } from './primary-functions.ts'
+import { INTENT, type Intent } from './statement-intent.ts'
 import { WordTable } from './word-table.ts'
 
 /** A function that leaves at most the pins in its lower bits behind. */
 export const FUNCTION = 1 << 28
 /** Its call may end the reason of a pin. */
 export const FREES = 1 << 27
+/** A function that belongs on the primary. */
+export const WRITES = 1 << 26
 /** May stand before a parenthesis without calling anything. */
 export const KEYWORD = 1
 /** The name after it is a table's, alias' or the like: a parenthesis then holds columns. */
@@ -58,9 +62,6 @@ export const W = {
   execute: FIRST_WORD + 31,
   characteristics: FIRST_WORD + 32,
   select: FIRST_WORD + 33,
-  insert: FIRST_WORD + 34,
-  update: FIRST_WORD + 35,
-  merge: FIRST_WORD + 36,
   copy: FIRST_WORD + 37,
   not: FIRST_WORD + 38,
   atomic: FIRST_WORD + 39,
@@ -80,7 +81,20 @@ export const W = {
   recursive: FIRST_WORD + 64,
   /** In DDL: functions come or go with it. */
   defined: FIRST_WORD + 65,
+  values: FIRST_WORD + 66,
+  show: FIRST_WORD + 67,
+  savepoint: FIRST_WORD + 68,
+  // From here on, words of which a statement that only reads has none.
+  insert: FIRST_WORD + 69,
+  update: FIRST_WORD + 70,
+  merge: FIRST_WORD + 71,
+  delete: FIRST_WORD + 72,
+  into: FIRST_WORD + 73,
+  /** FOR UPDATE and FOR SHARE, but also substring(x FOR 2). */
+  locking: FIRST_WORD + 74,
 } as const
+
+const QUOTED_TEMP_SCHEMA = Buffer.from('"pg_temp"')
 
 const keywords = (text: string, meaning: number): [string, number][] => text.split(' ').map((word) => [word, meaning])
 
@@ -89,9 +103,9 @@ const keywords = (text: string, meaning: number): [string, number][] => text.spl
  * it cannot be mistaken: https://www.postgresql.org/docs/current/sql-keywords-appendix.html
  */
 const WORDS: WordTable = new WordTable([
-  ...BUILTIN_FUNCTIONS.map((name): [string, number] => [name, FUNCTION]),
+  ...BUILTIN_FUNCTIONS.map((name): [string, number] => [name, belongsOnPrimary(name) ? FUNCTION | WRITES : FUNCTION]),
   ...keywords(
-    'from where and or in between values any some case when then else for group having limit offset ' +
+    'from where and or in between any some case when then else group having limit offset ' +
       'fetch returning union except intersect distinct row array variadic symmetric asymmetric both leading trailing ' +
       'interval cast coalesce greatest least nullif extract overlay position substring trim treat normalize ' +
       'grouping xmlelement xmlforest xmlattributes xmlconcat xmlparse xmlpi xmlroot xmlserialize xmlexists xmltable ' +
@@ -107,7 +121,13 @@ const WORDS: WordTable = new WordTable([
   ['conflict', W.conflict],
   ['recursive', W.recursive],
   ...keywords('on exists', KEYWORD_NAMES_IN_DDL),
-  ...keywords('into as only with references', NAMES),
+  ...keywords('as only with references', NAMES),
+  ['into', W.into],
+  ['for', W.locking],
+  ['values', W.values],
+  ['show', W.show],
+  ['delete', W.delete],
+  ...keywords('savepoint release', W.savepoint),
   ...keywords('table index view trigger type domain statistics', NAMES_IN_DDL),
   ...keywords('function procedure routine aggregate', NAMES_FUNCTION_IN_DDL),
   ...keywords('extension language owned import', W.defined),
@@ -118,15 +138,15 @@ const WORDS: WordTable = new WordTable([
   ),
   ...keywords(
     'pg_advisory_lock pg_advisory_lock_shared pg_try_advisory_lock pg_try_advisory_lock_shared',
-    FUNCTION | PIN.advisoryLock,
+    FUNCTION | WRITES | PIN.advisoryLock,
   ),
-  ...keywords('nextval setval currval lastval', FUNCTION | PIN.sequence),
-  ['set_config', FUNCTION | PIN.setting],
-  ['setseed', FUNCTION | PIN.randomSeed],
+  ...keywords('nextval setval currval lastval', FUNCTION | WRITES | PIN.sequence),
+  ['set_config', FUNCTION | WRITES | PIN.setting],
+  ['setseed', FUNCTION | WRITES | PIN.randomSeed],
   ...keywords('create alter comment grant revoke', W.ddl),
   ['drop', W.drop],
   ['sequences', W.sequences],
-  ...keywords('pg_advisory_unlock pg_advisory_unlock_shared pg_advisory_unlock_all', FUNCTION | FREES),
+  ...keywords('pg_advisory_unlock pg_advisory_unlock_shared pg_advisory_unlock_all', FUNCTION | WRITES | FREES),
   ...keywords('commit end', W.commit),
   ...keywords('rollback abort', W.rollback),
   ...keywords('temp temporary', W.temporary),
@@ -175,7 +195,41 @@ const WORDS: WordTable = new WordTable([
   ...keywords('close', W.ends),
 ])
 
+/** A statement that only reads has no word with this meaning. */
+export const isWriting = (meaning: number): boolean => meaning >= W.insert && meaning <= W.locking
+
+/** The intent of a statement that begins with this word, as long as nothing else in it writes. */
+export function intentOfWord(first: number): Intent {
+  switch (first) {
+    case NAMES:
+    case W.select:
+    case W.values:
+    case W.show:
+    case W.declare:
+      return INTENT.read
+    case W.begin:
+    case W.start:
+    case W.commit:
+    case W.rollback:
+    case W.set:
+    case W.reset:
+    case W.deallocate:
+    case W.discard:
+    case W.savepoint:
+    case W.ends:
+      return INTENT.none
+    default:
+      return INTENT.write
+  }
+}
+
 /** What the token means that `lexer`, opened with `bytes`, is at; 0 for nothing in particular. */
 export function meaningOf(lexer: Lexer, bytes: Uint8Array): number {
-  return lexer.kind === TOKEN.word ? WORDS.find(bytes, lexer.start, lexer.stop, lexer.hash) : 0
+  if (lexer.kind === TOKEN.word) return WORDS.find(bytes, lexer.start, lexer.stop, lexer.hash)
+  return lexer.kind === TOKEN.quotedName && isQuotedTempSchema(lexer, bytes) ? W.pgTemp : 0
+}
+
+function isQuotedTempSchema({ start, stop }: Lexer, bytes: Uint8Array): boolean {
+  if (stop - start !== QUOTED_TEMP_SCHEMA.length) return false
+  return QUOTED_TEMP_SCHEMA.every((byte, at) => bytes[start + at] === byte)
 }

@@ -7,6 +7,7 @@ import { Lexer, TOKEN } from './lexer.ts'
 import { PostgresParser } from './postgres-parser.ts'
 import { FACT } from './statement-effects.ts'
 import { read } from './statement-facts.fixture.ts'
+import { INTENT } from './statement-intent.ts'
 import { treeFacts } from './tree-facts.ts'
 
 const parser = await PostgresParser.load()
@@ -37,10 +38,12 @@ const NAMES = (
 
 interface Told {
   readonly pins: string
+  /** It writes, or calls what may, and the lexer has said that it does not. */
+  readonly writes: boolean
   readonly flags: number
 }
 
-const none: Told = { pins: '', flags: 0 }
+const none: Told = { pins: '', writes: false, flags: 0 }
 
 /** A call of a function that nobody knows may turn out to be one by a quoted name, or in a schema, when the text is parsed. */
 const MAY_TURN_OUT =
@@ -57,7 +60,8 @@ function missed(sql: string): Told | null {
   // Which settings set_config touches, and for how long, the words say where it is called by its plain name.
   const said = facts.pins | PIN.setting | (isOpen ? MAY_TURN_OUT : 0)
   const found = tree.pins | (tree.calls.length > 0 ? PIN.unknownFunction : 0)
-  return { pins: pinReasons(found & ~said).join(' '), flags: isOpen ? 0 : tree.flags & ~facts.flags }
+  const writes = facts.intent < (tree.calls.length > 0 ? INTENT.write : tree.intent)
+  return { pins: pinReasons(found & ~said).join(' '), writes, flags: isOpen ? 0 : tree.flags & ~facts.flags }
 }
 
 const tokensOf = (sql: string): string[] => {
