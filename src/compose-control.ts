@@ -13,6 +13,7 @@ import { AccountFinder } from './control/account-finder.ts'
 import { loginSecrets } from './control/accounts/login-secrets.ts'
 import { CatalogueFinder } from './control/catalogue/catalogue-finder.ts'
 import { Continuity } from './control/continuity.ts'
+import { Learning } from './control/learning/learning.ts'
 import { localConfig } from './control/local-settings.ts'
 import { Monitor } from './control/monitor/monitor.ts'
 import { resolveHost } from './control/monitor/shard-addresses.ts'
@@ -94,7 +95,15 @@ export async function composeControl(options: ControlOptions, signal: AbortSigna
     config,
   )
   const operations = continuity
-  const router = new Router({
+  const learning: Learning = new Learning({
+    memory,
+    dataDirectory,
+    config: () => router.config,
+    wallClock: () => Date.now(),
+    publish: (model) => link.publishModel(model),
+    log,
+  })
+  const router: Router = new Router({
     version: VERSION,
     startedAt: order.startedAt,
     now: monotonicMs,
@@ -114,8 +123,11 @@ export async function composeControl(options: ControlOptions, signal: AbortSigna
     requestStop: options.requestStop,
     upgrades: options.upgrades,
     preservation,
+    learning,
     log,
   })
+  // First, so that planes have the model when they let clients in.
+  learning.start(order.first)
   if (order.first) await router.start([], FIRST_PROBES_MS)
   else await router.start(pausedDatabases(memory), config.monitor.timeoutMs)
   const admin = await openAdministration(router, config, join(order.runDirectory, 'console.sock'), log)
@@ -128,6 +140,7 @@ export async function composeControl(options: ControlOptions, signal: AbortSigna
       await admin.close()
       await operations.close(OPERATION_END_MS)
       await link.exitAll(PLANES_EXIT_MS)
+      learning.stop()
       await link.close()
       await monitor.close()
       await accounts.close()
@@ -135,6 +148,7 @@ export async function composeControl(options: ControlOptions, signal: AbortSigna
     },
     async leave() {
       await admin.close()
+      learning.stop()
       await source.end(true)
     },
   }

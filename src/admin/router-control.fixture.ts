@@ -1,4 +1,5 @@
 import type { OperationRecord, OperationRequest } from '../control/operations/operation.ts'
+import type { AnalyzerState } from '../control/learning/learning.ts'
 import { CLIENT, CLIENT_F64, CLIENT_FLAG, CLIENT_STATE, CLIENT_TEXT, type ClientState } from '../memory/client-slots.ts'
 import { regionsOf } from '../memory/layout.ts'
 import { PLANE, PLANE_F64 } from '../memory/plane-records.ts'
@@ -37,6 +38,10 @@ export class TestRouter implements RouterControl {
   settingRows: Setting[] = [{ key: 'pool.size', value: '30', default: '20', changeable: true }]
   troubleList: string[] = []
   preserved: PreservationEntry[] = []
+  analyzerState: AnalyzerState = {
+    model: null,
+    drift: { rows: 0, features: [], unseen: 0, disagreement: 0, state: 'unknown' },
+  }
   upgradeText = ''
   /** What the next commands do instead of succeeding at once. */
   outcome: () => Promise<void> = async () => undefined
@@ -77,6 +82,10 @@ export class TestRouter implements RouterControl {
 
   pauses(): Pauses {
     return this.paused
+  }
+
+  analyzer(): AnalyzerState {
+    return this.analyzerState
   }
 
   troubles(): readonly string[] {

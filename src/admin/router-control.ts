@@ -1,4 +1,5 @@
 import type { OperationRecord, OperationRequest } from '../control/operations/operation.ts'
+import type { AnalyzerState } from '../control/learning/learning.ts'
 import type { DroppedClient, PreservationSummary } from '../memory/preservation.ts'
 import type { SharedState } from '../memory/shared-state.ts'
 import type { PlaneValues } from '../shard/plane-values.ts'
@@ -81,6 +82,8 @@ export interface RouterControl {
   health(): readonly ShardHealth[]
   settings(): readonly Setting[]
   pauses(): Pauses
+  /** The tier model in use, and how far from its training the clients are. */
+  analyzer(): AnalyzerState
   /** What an operator should know, one sentence each ("plane 0 is not connected"); empty on a good day. */
   troubles(): readonly string[]
 

@@ -97,8 +97,8 @@ export class TestAnalyzer {
       this.analyzer.profiles.command(slot, bytes, 0, bytes.length, false)
     }
     const status = request.status ?? IDLE
-    this.analyzer.answered(slot, status, this.now)
     clients.f64[f + CLIENT_F64.queryAt] = 0
+    this.analyzer.answered(slot, status, request.ms ?? 1, this.now)
     if (status === IDLE) clients.f64[f + CLIENT_F64.transactionAt] = 0
   }
 

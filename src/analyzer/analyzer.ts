@@ -176,13 +176,16 @@ export class Analyzer {
     this.#tiers.changeHint(slot, PROFILE.commentHint, tier + 1, now)
   }
 
-  /** A ReadyForQuery with this transaction status has gone to the client, whose slot still says when the request began. */
-  answered(slot: number, status: number, now: number): void {
+  /**
+   * A ReadyForQuery with this transaction status has gone to the client. `took`: milliseconds since its request began to
+   * run, −1: nobody knows. The slot still says when the transaction began.
+   */
+  answered(slot: number, status: number, took: number, now: number): void {
     if (!this.#isProfiled(slot)) return
     const { f64, recordBytes } = this.regions.clients
     const f = slot * (recordBytes >> 3)
-    const began = f64[f + CLIENT_F64.queryAt] as number
-    const isRunaway = this.#tiers.runaways.look(slot, now)
+    const began = took < 0 ? 0 : now - took
+    const isRunaway = this.#tiers.runaways.look(slot, began, now)
     const queries = this.profiles.answered(
       slot,
       status,
@@ -222,7 +225,7 @@ export class Analyzer {
     for (const slot of this.#slots()) {
       const queryAt = f64[slot * (recordBytes >> 3) + CLIENT_F64.queryAt] as number
       if (queryAt !== 0 && now - queryAt > LONG_MS) {
-        this.#tiers.runaways.look(slot, now)
+        this.#tiers.runaways.look(slot, queryAt, now)
         this.#evaluate(slot, now)
       }
       if (slot % CONTRIBUTION_TICKS !== this.#ticks % CONTRIBUTION_TICKS) continue

@@ -17,14 +17,13 @@ export class RunawayWatch {
     this.#onRunaway = onRunaway
   }
 
-  /** While a request runs, and at its end before the profile takes it in. True: it has just become one. */
-  look(slot: number, now: number): boolean {
+  /** While a request runs that began at `began`, and at its end before the profile takes it in. True: it has just become one. */
+  look(slot: number, began: number, now: number): boolean {
     const { limits } = this
     if (limits.elapsedMs === 0 && limits.rows === 0 && limits.bytes === 0) return false
     const { clients, profiles } = this.#regions
     const i = slot * (profiles.recordBytes >> 2)
     const f = slot * (clients.recordBytes >> 3)
-    const began = clients.f64[f + CLIENT_F64.queryAt] as number
     const elapsed = began === 0 ? 0 : now - began
     const bytes =
       (clients.f64[f + CLIENT_F64.bytesRead] as number) -

@@ -170,8 +170,8 @@ export class SessionAnswers implements ReplySink {
     const server = session.server as ServerConnection
     const { queue } = server
     this.#session.memory.answered(status, queue.outstanding)
-    session.host.analyzer.answered(session.slot, status, session.host.now)
     const took = session.meter.answered(server.slot)
+    session.host.analyzer.answered(session.slot, status, took, session.host.now)
     if (took >= 0 && server.tier >= 0) server.admission.answered(server.tier, took)
     if (this.#session.reader.peerEnded && queue.outstanding === 0 && queue.unfinished) {
       session.close('client closed the connection', null)

@@ -13,6 +13,7 @@ import type { AccountFinder } from './account-finder.ts'
 import type { CatalogueFinder } from './catalogue/catalogue-finder.ts'
 import type { Continuity } from './continuity.ts'
 import { keepRestartSettings } from './keep-restart-settings.ts'
+import type { AnalyzerState, Learning } from './learning/learning.ts'
 import type { Monitor, ShardReport } from './monitor/monitor.ts'
 import { topologyTroubles } from './monitor/topology-troubles.ts'
 import type { OperationRecord, OperationRequest } from './operations/operation.ts'
@@ -44,6 +45,7 @@ export interface RouterOptions {
   readonly requestStop: (mode: StopMode, reason: string) => void
   readonly upgrades: UpgradeLine
   readonly preservation: PreservationLedger
+  readonly learning: Learning
   readonly log: Logger
 }
 
@@ -106,6 +108,11 @@ export class Router {
   pauses() {
     const { all, databases } = this.#options.link.pauses
     return { all, databases }
+  }
+
+  analyzer(): AnalyzerState {
+    const { learning } = this.#options
+    return { model: learning.model, drift: learning.drift.report() }
   }
 
   troubles(): readonly string[] {
@@ -173,7 +180,8 @@ export class Router {
 
   /** Reads the configuration again and applies what can change while running. Throws ConfigError and changes nothing. */
   async reload(): Promise<{ readonly applied: readonly string[]; readonly needsRestart: readonly string[] }> {
-    const { readConfig, log } = this.#options
+    const { readConfig, log, learning } = this.#options
+    learning.look()
     const after = readConfig()
     const diff = diffConfig(this.#config, after)
     const next = keepRestartSettings(this.#config, after)

@@ -1,0 +1,123 @@
+import { readFileSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { BadModel, TierModel } from '../../analyzer/tier-model.ts'
+import type { Config } from '../../config/schema.ts'
+import type { Logger } from '../../log.ts'
+import type { SharedState } from '../../memory/shared-state.ts'
+import type { ModelValue } from '../../shard/model-value.ts'
+import { type DriftReport, DriftWatch } from './drift.ts'
+import { HistoryRecorder } from './history-recorder.ts'
+import { loadIdentities, saveIdentities } from './identity-archive.ts'
+import { ModelStore } from './model-store.ts'
+
+const LOOK_MS = 5_000
+const SAVE_MS = 60_000
+
+/** What administration may know of the analyzer. */
+export interface AnalyzerState {
+  /** That planes have been given; null: none. */
+  readonly model: TierModel | null
+  readonly drift: DriftReport
+}
+
+export interface LearningOptions {
+  readonly memory: SharedState
+  readonly dataDirectory: string
+  readonly config: () => Config
+  /** Milliseconds since 1970. */
+  readonly wallClock: () => number
+  readonly publish: (model: ModelValue) => void
+  readonly log: Logger
+}
+
+/**
+ * What control does for the analyzer while the router runs: it writes the history, hands models to planes when another one
+ * is promoted, watches for drift, and keeps the profiles of identities over restarts.
+ */
+export class Learning {
+  readonly drift: DriftWatch
+  readonly #options: LearningOptions
+  readonly #store: ModelStore
+  readonly #recorder: HistoryRecorder
+  readonly #identityFile: string
+  #model: TierModel | null = null
+  #stamp: string | null = null
+  #timers: NodeJS.Timeout[] = []
+
+  constructor(options: LearningOptions) {
+    this.#options = options
+    const { memory, dataDirectory, wallClock, log } = options
+    this.#store = new ModelStore(dataDirectory)
+    this.#identityFile = join(dataDirectory, 'identities.json')
+    this.drift = new DriftWatch(log)
+    this.#recorder = new HistoryRecorder({
+      memory,
+      directory: join(dataDirectory, 'history'),
+      now: wallClock,
+      bounds: () => {
+        const { historySizeBytes, historyAgeMs } = options.config().analyzer
+        return { mostBytes: historySizeBytes, mostAgeMs: historyAgeMs }
+      },
+      onRow: (row) => this.drift.observe(row),
+      log,
+    })
+  }
+
+  /** The model that planes have been given. */
+  get model(): TierModel | null {
+    return this.#model
+  }
+
+  /** `isFirst`: no plane has used the memory yet, so identities of an earlier run may be put there. */
+  start(isFirst: boolean): void {
+    if (isFirst) this.#restoreIdentities()
+    this.look()
+    this.#recorder.start()
+    this.#timers = [setInterval(() => this.look(), LOOK_MS), setInterval(() => this.#saveIdentities(), SAVE_MS)]
+    for (const timer of this.#timers) timer.unref()
+  }
+
+  stop(): void {
+    for (const timer of this.#timers) clearInterval(timer)
+    this.#recorder.stop()
+    this.#saveIdentities()
+  }
+
+  /** Hands another model to the planes if one was promoted. One that is no good is not, and the last good one stays. */
+  look(): void {
+    const stamp = this.#store.stamp()
+    if (stamp === this.#stamp) return
+    this.#stamp = stamp
+    const { log, publish } = this.#options
+    try {
+      const found = this.#store.current()
+      if (found === null) return
+      this.#model = TierModel.open(found.file)
+      this.drift.use(this.#model)
+      publish(found.file as unknown as ModelValue)
+      log.info({ model: this.#model.hash.slice(0, 8), file: found.path }, 'the tier model is in use')
+    } catch (error) {
+      const reason = error instanceof BadModel ? error.message : String(error)
+      log.error({ reason }, 'the tier model is refused, and the one before it goes on')
+    }
+  }
+
+  #restoreIdentities(): void {
+    try {
+      loadIdentities(this.#options.memory, readFileSync(this.#identityFile, 'utf8'), this.#options.wallClock())
+    } catch (error) {
+      if ((error as NodeJS.ErrnoException).code === 'ENOENT') return
+      this.#options.log.warn({ err: error }, 'profiles of identities could not be read; they begin anew')
+    }
+  }
+
+  #saveIdentities(): void {
+    try {
+      writeFileSync(this.#identityFile, saveIdentities(this.#options.memory, this.#options.wallClock()), {
+        mode: 0o600,
+      })
+    } catch (error) {
+      this.#options.log.warn({ err: error }, 'profiles of identities could not be saved')
+    }
+  }
+}
