@@ -13,7 +13,7 @@ import { AccountFinder } from './control/account-finder.ts'
 import { loginSecrets } from './control/accounts/login-secrets.ts'
 import { CatalogueFinder } from './control/catalogue/catalogue-finder.ts'
 import { Continuity } from './control/continuity.ts'
-import { Learning } from './control/learning/learning.ts'
+import { Learning, type LearningOptions } from './control/learning/learning.ts'
 import { localConfig } from './control/local-settings.ts'
 import { Monitor } from './control/monitor/monitor.ts'
 import { resolveHost } from './control/monitor/shard-addresses.ts'
@@ -95,14 +95,7 @@ export async function composeControl(options: ControlOptions, signal: AbortSigna
     config,
   )
   const operations = continuity
-  const learning: Learning = new Learning({
-    memory,
-    dataDirectory,
-    config: () => router.config,
-    wallClock: () => Date.now(),
-    publish: (model) => link.publishModel(model),
-    log,
-  })
+  const learning: Learning = composeLearning({ memory, dataDirectory, link, log, config: () => router.config })
   const router: Router = new Router({
     version: VERSION,
     startedAt: order.startedAt,
@@ -152,6 +145,13 @@ export async function composeControl(options: ControlOptions, signal: AbortSigna
       await source.end(true)
     },
   }
+}
+
+function composeLearning(
+  parts: Pick<LearningOptions, 'memory' | 'dataDirectory' | 'config' | 'log'> & { readonly link: PlaneLink },
+): Learning {
+  const { link, ...rest } = parts
+  return new Learning({ ...rest, wallClock: () => Date.now(), publish: (model) => link.publishModel(model) })
 }
 
 interface Watch {

@@ -1,5 +1,6 @@
 import { Command, CommanderError } from 'commander'
 import { VERSION } from '../version.ts'
+import { addLearning } from './learning-command-line.ts'
 import type { StartContext } from './start.ts'
 
 export interface CommandContext extends StartContext {
@@ -43,6 +44,9 @@ export async function runCommandLine(argv: readonly string[], context: CommandCo
       const { checkConfig } = await import('./check-config.ts')
       exitCode = checkConfig(file, context.environment, context.write)
     })
+  addLearning(program, context, (code) => {
+    exitCode = code
+  })
   program
     .command('version')
     .description('print the version')

@@ -1,0 +1,100 @@
+import { encodeModel, type ModelFile, TierModel } from '../../analyzer/tier-model.ts'
+import { softmax, TreeEnsemble } from '../../analyzer/tree-ensemble.ts'
+import { NO_VOCABULARY } from '../../analyzer/vocabulary.ts'
+import { TIERS } from '../../shard/tier.ts'
+import { seededRandom } from '../../util/seeded-random.ts'
+import { type Example, quantilesOf, toRows, vocabularyOf } from './dataset.ts'
+import { DEFAULT_TRAINING, type LabelledRows, trainTrees } from './tree-trainer.ts'
+
+/** Part of the rows that are trained without their identity. */
+const DROPOUT = 0.35
+/** How sure the model has to be before its first word counts; to hold somebody back takes more than to leave it. */
+const THRESHOLDS = [0.6, 0.55, 0.6, 0.65]
+
+export interface TrainOptions {
+  readonly seed: number
+  /** True: without any names, for use by others; identities are unseen to it, so behaviour alone speaks. */
+  readonly portable: boolean
+  readonly about: Readonly<Record<string, unknown>>
+  readonly onTree?: (trees: number, loss: number) => boolean
+}
+
+/** A model of `training`, stopped early and calibrated on `validation`, which has to be later. */
+export function trainModel(
+  training: readonly Example[],
+  validation: readonly Example[],
+  options: TrainOptions,
+): ModelFile {
+  const random = seededRandom(options.seed)
+  const vocabulary = vocabularyOf(training)
+  const dropout = { random, share: options.portable ? 1 : DROPOUT }
+  const rows = balance(toRows(training, vocabulary, dropout))
+  const checks = toRows(validation, vocabulary, options.portable ? dropout : null)
+  const settings = { ...DEFAULT_TRAINING, seed: options.seed }
+  const { trees, loss } = trainTrees(rows, checks, options.onTree ? { ...settings, onTree: options.onTree } : settings)
+  const header = {
+    temperature: fitTemperature(new TreeEnsemble(trees), checks),
+    thresholds: THRESHOLDS,
+    vocabulary: options.portable ? NO_VOCABULARY : vocabulary,
+    quantiles: quantilesOf(rows).map((borders) => borders.map((value) => Number(value.toPrecision(5)))),
+    about: {
+      ...options.about,
+      seed: options.seed,
+      rows: training.length,
+      trees: trees.roots.length,
+      validationLoss: loss,
+    },
+  }
+  return encodeModel(header, trees)
+}
+
+/** Rare tiers count for more, as far as the square root of how rare they are. */
+function balance(rows: LabelledRows): LabelledRows {
+  const counts = TIERS.map((_, k) => rows.labels.reduce((sum, label) => sum + (label === k ? 1 : 0), 0))
+  const present = counts.filter((count) => count > 0).length
+  const factors = counts.map((count) => (count === 0 ? 0 : Math.sqrt(rows.labels.length / present / count)))
+  return {
+    ...rows,
+    weights: rows.weights.map((weight, row) => weight * (factors[rows.labels[row] as number] as number)),
+  }
+}
+
+/** The temperature with the least log loss, to a hundredth or so. */
+function fitTemperature(trees: TreeEnsemble, rows: LabelledRows): number {
+  const all = new Float64Array(rows.labels.length * trees.classes)
+  const scores = new Float64Array(trees.classes)
+  for (let row = 0; row < rows.labels.length; row++) {
+    trees.score(rows.values.subarray(row * rows.features, (row + 1) * rows.features), scores)
+    all.set(scores, row * trees.classes)
+  }
+  let best = { temperature: 1, loss: Number.POSITIVE_INFINITY }
+  for (let step = -25; step <= 25; step++) {
+    const temperature = 1.04 ** step
+    let loss = 0
+    for (let row = 0; row < rows.labels.length; row++) {
+      for (let k = 0; k < scores.length; k++) scores[k] = all[row * scores.length + k] as number
+      softmax(scores, temperature)
+      loss -= Math.log(Math.max(1e-12, scores[rows.labels[row] as number] as number))
+    }
+    if (loss < best.loss) best = { temperature, loss }
+  }
+  return best.temperature
+}
+
+/** What a model says of rows: the class of each, and how sure it is. */
+export function predictRows(
+  file: ModelFile,
+  rows: LabelledRows,
+): { readonly classes: Uint8Array; readonly confidence: Float64Array } {
+  const model = TierModel.open(file)
+  const probabilities = new Float64Array(TIERS.length)
+  const classes = new Uint8Array(rows.labels.length)
+  const confidence = new Float64Array(rows.labels.length)
+  for (let row = 0; row < classes.length; row++) {
+    model.predict(rows.values.subarray(row * rows.features, (row + 1) * rows.features), probabilities)
+    const most = Math.max(...probabilities)
+    classes[row] = probabilities.indexOf(most)
+    confidence[row] = most
+  }
+  return { classes, confidence }
+}
