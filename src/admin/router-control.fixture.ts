@@ -1,5 +1,5 @@
-import type { OperationRecord, OperationRequest } from '../control/operations/operation.ts'
 import type { AnalyzerState } from '../control/learning/learning.ts'
+import type { OperationRecord, OperationRequest } from '../control/operations/operation.ts'
 import { CLIENT, CLIENT_F64, CLIENT_FLAG, CLIENT_STATE, CLIENT_TEXT, type ClientState } from '../memory/client-slots.ts'
 import { regionsOf } from '../memory/layout.ts'
 import { PLANE, PLANE_F64 } from '../memory/plane-records.ts'

@@ -1,5 +1,5 @@
-import type { OperationRecord, OperationRequest } from '../control/operations/operation.ts'
 import type { AnalyzerState } from '../control/learning/learning.ts'
+import type { OperationRecord, OperationRequest } from '../control/operations/operation.ts'
 import type { DroppedClient, PreservationSummary } from '../memory/preservation.ts'
 import type { SharedState } from '../memory/shared-state.ts'
 import type { PlaneValues } from '../shard/plane-values.ts'
