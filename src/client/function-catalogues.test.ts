@@ -8,7 +8,7 @@ import { FunctionCatalogues } from './function-catalogues.ts'
 
 type Question = Extract<PlaneEvent, { op: 'functions' }>
 
-const KNOWN: DatabaseFunctions = { version: '1', names: ['f', 'g'], qualified: [['s', 'h']] }
+const KNOWN: DatabaseFunctions = { version: '1', names: ['f', 'g'], reading: ['g'], qualified: [['s', 'h']] }
 
 function harness() {
   const asked: Question[] = []
@@ -34,6 +34,8 @@ test('control is asked once, and what it answers counts', () => {
   assert.equal(catalogues.areHarmless(calls('f', 's.g', 's.h'), server, 20), true)
   for (const name of ['h', 't.h', 'unknown']) assert.equal(catalogues.areHarmless(calls('f', name), server, 20), false)
   assert.equal(asked.length, 1)
+  assert.equal(catalogues.onlyRead(calls('g'), server, 20), true)
+  assert.equal(catalogues.onlyRead(calls('g', 'f'), server, 20), false)
 })
 
 test('databases and groups are told apart', () => {

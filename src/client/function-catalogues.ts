@@ -29,6 +29,7 @@ interface Catalogue {
   knownAt: number
   version: string | null
   names: ReadonlySet<string>
+  reading: ReadonlySet<string>
   qualified: ReadonlySet<string>
 }
 
@@ -52,18 +53,29 @@ export class FunctionCatalogues {
 
   /** Whether these functions, called on `server`, leave nothing behind. False: not as far as anybody knows. */
   areHarmless(calls: readonly CalledFunction[], server: ServerConnection, now: number): boolean {
-    const catalogue = this.#of(server)
+    const catalogue = this.#known(this.#of(server), now)
     if (catalogue === null) return false
-    this.#forgetSettled(catalogue)
-    if (catalogue.defining.size > 0) return false
-    const wait = catalogue.isAnswered ? REFRESH_MS : RETRY_MS
-    if (now - catalogue.askedAt >= wait) this.#question(catalogue, now)
-    if (now - catalogue.knownAt > TRUST_MS) return false
     return calls.every(
       (called) =>
         catalogue.names.has(called.name) ||
         (called.schema !== null && catalogue.qualified.has(keyOf(called.schema, called.name))),
     )
+  }
+
+  /** Whether these functions, in the database that `server` is connected to, do nothing but read. False: not as far as anybody knows. */
+  onlyRead(calls: readonly CalledFunction[], server: ServerConnection, now: number): boolean {
+    const catalogue = this.#known(this.#of(server), now)
+    return catalogue !== null && calls.every(({ name }) => catalogue.reading.has(name))
+  }
+
+  /** The catalogue if it can be believed; asks for it when that is due. */
+  #known(catalogue: Catalogue | null, now: number): Catalogue | null {
+    if (catalogue === null) return null
+    this.#forgetSettled(catalogue)
+    if (catalogue.defining.size > 0) return null
+    const wait = catalogue.isAnswered ? REFRESH_MS : RETRY_MS
+    if (now - catalogue.askedAt >= wait) this.#question(catalogue, now)
+    return now - catalogue.knownAt > TRUST_MS ? null : catalogue
   }
 
   /** Something that may define functions is about to be sent to `server`. */
@@ -118,6 +130,7 @@ export class FunctionCatalogues {
       knownAt: never,
       version: null,
       names: NOTHING,
+      reading: NOTHING,
       qualified: NOTHING,
     }
     this.#byDatabase.set(key, catalogue)
@@ -125,9 +138,10 @@ export class FunctionCatalogues {
   }
 }
 
-function learn(catalogue: Catalogue, { version, names, qualified }: DatabaseFunctions): void {
+function learn(catalogue: Catalogue, { version, names, reading, qualified }: DatabaseFunctions): void {
   catalogue.version = version
   catalogue.names = new Set(names)
+  catalogue.reading = new Set(reading)
   catalogue.qualified = new Set(qualified.map(([schema, name]) => keyOf(schema, name)))
 }
 

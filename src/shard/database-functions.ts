@@ -7,6 +7,8 @@ export interface DatabaseFunctions {
   readonly version: string
   /** Names under which every function, whatever its schema and arguments, is harmless. */
   readonly names: readonly string[]
+  /** Of these, the names under which none is volatile: what calls nothing else may read on any copy of the data. */
+  readonly reading: readonly string[]
   /** `[schema, name]`, of names that are harmless in this schema only. */
   readonly qualified: readonly (readonly [string, string])[]
 }

@@ -44,8 +44,11 @@ export async function readCatalogue(
       examined.push({ ...row, body: functionBody(row, parser) })
       if (at % AT_ONCE === 0) await nextTurn()
     }
-    const { names, qualified, hidden } = harmlessFunctions(examined, new Set(unseen), !isLoud)
-    return { functions: { version, names, qualified }, hidden: isLoud ? ['pg_catalog.set_config', ...hidden] : hidden }
+    const { names, reading, qualified, hidden } = harmlessFunctions(examined, new Set(unseen), !isLoud)
+    return {
+      functions: { version, names, reading, qualified },
+      hidden: isLoud ? ['pg_catalog.set_config', ...hidden] : hidden,
+    }
   } finally {
     await client.end().catch(() => {})
   }

@@ -36,7 +36,7 @@ export const VERSION_SQL = `SELECT pg_catalog.concat_ws('/', ${[
 
 /** One row for each function, as `FunctionRow` has it, but for more than `$1` of them. */
 export const FUNCTIONS_SQL = `SELECT p.oid::text AS oid, n.nspname::text AS schema, p.proname::text AS name,
-  l.lanname::text AS language, p.prokind::text AS kind, e.extname::text AS extension,
+  l.lanname::text AS language, p.prokind::text AS kind, p.provolatile::text AS volatility, e.extname::text AS extension,
   CASE WHEN pg_catalog.octet_length(p.prosrc) > ${LONGEST_PARSED} THEN NULL
     WHEN l.lanname = 'plpgsql' OR (l.lanname = 'sql' AND p.prosqlbody IS NOT NULL) THEN pg_catalog.pg_get_functiondef(p.oid)
     WHEN l.lanname = 'sql' THEN p.prosrc END AS source,

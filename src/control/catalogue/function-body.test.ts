@@ -11,6 +11,7 @@ const ROW: FunctionRow = {
   name: 'f',
   language: 'sql',
   kind: 'f',
+  volatility: 'v',
   extension: null,
   source: 'SELECT 1',
   defaults: null,

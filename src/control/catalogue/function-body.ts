@@ -10,6 +10,8 @@ export interface FunctionRow {
   readonly language: string
   /** `f` function, `p` procedure, `a` aggregate, `w` window function. */
   readonly kind: string
+  /** `i` immutable, `s` stable, `v` volatile. */
+  readonly volatility: string
   /** The extension that it came with. */
   readonly extension: string | null
   /** Body in SQL, or the whole definition; null when it is too long or of no use. */

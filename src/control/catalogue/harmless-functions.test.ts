@@ -9,7 +9,13 @@ const made = (at: string, calls: readonly string[] | null, usesRelations = false
     const parts = text.split('.')
     return { schema: parts.length > 1 ? parts[0]! : null, name: parts.at(-1)! }
   }
-  return { oid: at, schema, name, body: calls === null ? null : { calls: calls.map(called), usesRelations } }
+  return {
+    oid: at,
+    schema,
+    name,
+    volatility: 'v',
+    body: calls === null ? null : { calls: calls.map(called), usesRelations },
+  }
 }
 
 const verdict = (functions: readonly ExaminedFunction[], unseen: readonly string[] = [], isQuiet = true) =>
@@ -47,9 +53,21 @@ test('overloads share their fate', () => {
   assert.deepEqual(found.qualified, [])
 })
 
+test('what is harmless and not volatile under any name only reads', () => {
+  const stable = { ...made('s.a', []), volatility: 's' }
+  const { reading } = verdict([
+    stable,
+    made('s.b', []),
+    { ...made('s.c', []), volatility: 'i' },
+    made('t.c', []),
+    { ...made('s.d', null), volatility: 'i' },
+  ])
+  assert.deepEqual(reading, ['a'])
+})
+
 test('one that may do anything and has the name of a built-in one spoils all', () => {
   const found = verdict([made('s.lower', null), made('s.a', [])])
-  assert.deepEqual(found, { names: [], qualified: [], hidden: ['s.lower'] })
+  assert.deepEqual(found, { names: [], reading: [], qualified: [], hidden: ['s.lower'] })
   assert.deepEqual(verdict([made('s.lower', []), made('s.a', [])]).names, ['a', 'lower'])
 })
 

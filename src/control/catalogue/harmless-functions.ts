@@ -6,11 +6,13 @@ export interface ExaminedFunction {
   readonly oid: string
   readonly schema: string
   readonly name: string
+  readonly volatility: string
   readonly body: FunctionBody | null
 }
 
 export interface HarmlessFunctions {
   readonly names: readonly string[]
+  readonly reading: readonly string[]
   readonly qualified: readonly (readonly [string, string])[]
   /** Functions that may do anything and are called unseen, by triggers, views or the like, or by the name of a built-in one: `schema.name`. */
   readonly hidden: readonly string[]
@@ -31,7 +33,7 @@ export function harmlessFunctions(
   const harmful = spread(functions, new Set(functions.filter(({ body }) => body === null)))
   // Where a body calls PostgreSQL's own, it may mean this one.
   const shadows = functions.filter((one) => harmful.has(one) && isBuiltInName(one.name))
-  if (shadows.length > 0) return { names: [], qualified: [], hidden: shadows.map(nameOf) }
+  if (shadows.length > 0) return { names: [], reading: [], qualified: [], hidden: shadows.map(nameOf) }
   const hidden = functions.filter((one) => harmful.has(one) && calledUnseen.has(one.oid))
   if (!isQuiet || hidden.length > 0) {
     for (const one of functions) if (one.body?.usesRelations) harmful.add(one)
@@ -41,8 +43,12 @@ export function harmlessFunctions(
   const bad = new Set([...harmful].map(({ name }) => name))
   const badPairs = new Set([...harmful].map(pairOf))
   const pairs = new Map(functions.filter((one) => bad.has(one.name)).map((one) => [pairOf(one), one]))
+  const names = [...all].filter((name) => !bad.has(name)).sort()
+  const volatile = new Set(functions.filter(({ volatility }) => volatility === 'v').map(({ name }) => name))
   return {
-    names: [...all].filter((name) => !bad.has(name)).sort(),
+    names,
+    // On a replica PostgreSQL itself refuses what such a function should not have promised.
+    reading: names.filter((name) => !volatile.has(name)),
     qualified: [...pairs]
       .filter(([pair]) => !badPairs.has(pair))
       .map(([, { schema, name }]) => [schema, name] as const)
