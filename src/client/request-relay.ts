@@ -1,7 +1,7 @@
 import { READ_HEADROOM } from '../io/link.ts'
 import type { NativeBuffer } from '../io/native.ts'
 import { PIN } from '../memory/client-slots.ts'
-import { FRONTEND, HEADER_BYTES, lengthAt, MAX_MESSAGE_BYTES, STATUS } from '../protocol/message-type.ts'
+import { FRONTEND, HEADER_BYTES, lengthAt, MAX_MESSAGE_BYTES, STATUS, textEnd } from '../protocol/message-type.ts'
 import { type ErrorFields, FLUSH, writeQuery, writeReady } from '../protocol/messages.ts'
 import { MessageWriter } from '../protocol/writer.ts'
 import { REPLY } from '../server/reply-queue.ts'
@@ -186,8 +186,8 @@ export class RequestRelay {
   #query(source: NativeBuffer, at: number, stop: number, end: number): number {
     if (isTooShort(at, stop, end)) return -1
     const { slot, server } = this.#session
-    const textEnd = Math.min(stop - 1, end)
-    if (server === null) noteComment(this.#host, slot, source, at + HEADER_BYTES, textEnd)
+    const sqlEnd = Math.min(stop - 1, end)
+    if (server === null) noteComment(this.#host, slot, source, at + HEADER_BYTES, sqlEnd)
     // Nobody holds a server connection while the rest of a message is on its way, and nothing is looked at in vain.
     if (!this.#attached()) return -1
     const facts = this.#look(source, at + HEADER_BYTES, stop, end)
@@ -204,7 +204,7 @@ export class RequestRelay {
     this.#session.noteRequest()
     this.#bodyGoesOn = true
     if (renamed) return stop
-    const question = tierQuestion(this.#host, slot, source.bytes, at + HEADER_BYTES, textEnd)
+    const question = tierQuestion(this.#host, slot, source.bytes, at + HEADER_BYTES, sqlEnd)
     if (question === null) return this.#forward(source, at, stop, end)
     writeQuery(writer.reset(), question)
     this.#host.toServer.insert(writer.bytes)
@@ -245,24 +245,25 @@ export class RequestRelay {
   /** What a statement does counts when it is executed. */
   #parse(source: NativeBuffer, at: number, stop: number, end: number): number {
     if (isTooShort(at, stop, end)) return -1
-    if (this.#session.server === null) this.#noteCommentOfParse(source, at, Math.min(stop, end))
-    if (!this.#attached()) return -1
-    const statements = this.needStatements()
-    if (statements.mustWait) return this.#wait()
-    const nameEnd = source.bytes.indexOf(0, at + HEADER_BYTES)
-    if (nameEnd < 0 || nameEnd >= Math.min(stop, end)) {
+    const { bytes } = source
+    const nameEnd = textEnd(bytes, at + HEADER_BYTES, Math.min(stop, end))
+    if (nameEnd < 0) {
       this.#session.violate('malformed Parse message')
       return end
     }
-    if (statements.isUncertain(source, at, nameEnd)) return this.#wait()
+    if (this.#session.server === null) this.#noteCommentOfParse(source, nameEnd + 1, Math.min(stop, end))
+    if (!this.#attached()) return -1
+    const statements = this.needStatements()
+    if (statements.mustWait || statements.isUncertain(source, at, nameEnd)) return this.#wait()
+    if (stop <= end && statements.isAgain(bytes, at, nameEnd, stop)) return this.#parseAgain(source, at, stop)
     const facts = this.#look(source, nameEnd + 1, stop, end)
     const effects = this.#effects(facts)
     this.#session.seat.prepare(effects)
     if (this.#skipped()) return this.#abandonText(stop)
     this.#session.seat.foresee(effects)
-    const textEnd = stop > end ? -1 : source.bytes.indexOf(0, nameEnd + 1)
-    const question =
-      textEnd < 0 ? null : tierQuestion(this.#host, this.#session.slot, source.bytes, nameEnd + 1, textEnd)
+    const { slot } = this.#session
+    const sqlEnd = stop > end ? -1 : bytes.indexOf(0, nameEnd + 1)
+    const question = sqlEnd < 0 ? null : tierQuestion(this.#host, slot, bytes, nameEnd + 1, sqlEnd)
     if (question === null) statements.parse(source, at, nameEnd, stop, end, facts)
     else statements.parseInstead(source, at, nameEnd, question, facts)
     // Of a statement whose name is taken, nothing has to be sent.
@@ -270,10 +271,23 @@ export class RequestRelay {
     return this.#bodyGoesOn ? stop : this.#abandonText(stop)
   }
 
-  #noteCommentOfParse(source: NativeBuffer, at: number, end: number): void {
-    const start = source.bytes.indexOf(0, at + HEADER_BYTES) + 1
+  /** The unnamed statement, as it was before: many drivers send the same one for every query. */
+  #parseAgain(source: NativeBuffer, at: number, stop: number): number {
+    const statements = this.needStatements()
+    const effects = statements.book.unnamedEffects
+    this.#passing = null
+    this.#session.seat.prepare(effects)
+    if (this.#skipped()) return stop
+    if (effects !== null) this.#session.seat.foresee(effects)
+    statements.parseAgain(source, at, stop)
+    return stop
+  }
+
+  /** `start`: where the text begins. */
+  #noteCommentOfParse(source: NativeBuffer, start: number, end: number): void {
+    if (!this.#host.analyzer.values.hints) return
     const stop = source.bytes.indexOf(0, start)
-    if (start > 0 && stop < end) noteComment(this.#host, this.#session.slot, source, start, stop < 0 ? end : stop)
+    if (stop < end) noteComment(this.#host, this.#session.slot, source, start, stop < 0 ? end : stop)
   }
 
   #bind(source: NativeBuffer, at: number, stop: number, end: number): number {

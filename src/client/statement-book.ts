@@ -105,11 +105,20 @@ export class StatementBook {
     this.#releaseUnnamed()
   }
 
+  /** The unnamed statement is `bytes[start, stop)` as it is: text, NUL, parameter types. */
+  isUnnamed(bytes: Uint8Array, start: number, stop: number): boolean {
+    const tail = this.#unnamed
+    if (tail === null || this.#isUnnamedLong || tail.length !== stop - start) return false
+    for (let at = 0; at < tail.length; at++) if (tail[at] !== bytes[start + at]) return false
+    return true
+  }
+
   /** The unnamed statement is this one now. */
   keepUnnamed(tail: Buffer, effects: Effects | null): void {
     if (this.#isUnnamedLong) this.#releaseUnnamed()
     this.#unnamed = keepUnnamed(this.#unnamed, tail)
-    this.#ownUnnamed(effects)
+    this.unnamedEffects = effects
+    this.ownUnnamed()
   }
 
   /** The same for one whose text is about to be put into `tail`; null: it cannot be kept. */
@@ -117,12 +126,13 @@ export class StatementBook {
     if (this.#isUnnamedLong) this.#releaseUnnamed()
     this.#isUnnamedLong = true
     this.#unnamed = tail
-    this.#ownUnnamed(null)
+    this.unnamedEffects = null
+    this.ownUnnamed()
     if (tail === null) this.#session.settings.pin(PIN.longStatement)
   }
 
-  #ownUnnamed(effects: Effects | null): void {
-    this.unnamedEffects = effects
+  /** It is about to be parsed on the server connection. */
+  ownUnnamed(): void {
     const { server, serial } = this.#session
     if (server) server.unnamedOwner = serial
   }

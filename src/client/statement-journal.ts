@@ -30,7 +30,12 @@ export class StatementJournal {
 
   /** The oldest one's message has been answered. Returns the statement that its name does not mean any more, if any. */
   confirm(): PreparedStatement | null {
-    return this.#changes.shift()?.meant ?? null
+    return this.#next()?.meant ?? null
+  }
+
+  /** Mostly there is just one, and then it is cheaper to take it from the end. */
+  #next(): StatementChange | undefined {
+    return this.#changes.length === 1 ? this.#changes.pop() : this.#changes.shift()
   }
 
   /** An error has come; what it skips follows. */
@@ -40,7 +45,7 @@ export class StatementJournal {
 
   /** The oldest one's message was skipped, or failed. True when that was about the unnamed statement. */
   takeBack(named: SessionStatements | null, server: ServerStatements): boolean {
-    const change = this.#changes.shift()
+    const change = this.#next()
     if (change === undefined) return false
     this.#restoreName(change, named)
     const { statement, wasThere } = change

@@ -1,5 +1,5 @@
 import type { NativeBuffer } from '../io/native.ts'
-import { FRONTEND, HEADER_BYTES, STATUS } from '../protocol/message-type.ts'
+import { FRONTEND, HEADER_BYTES, STATUS, textEnd } from '../protocol/message-type.ts'
 import { writeCloseStatement, writeParse } from '../protocol/messages.ts'
 import { MessageWriter } from '../protocol/writer.ts'
 import { REPLY, SWALLOW, SYNTHESIZE } from '../server/reply-queue.ts'
@@ -108,9 +108,10 @@ export class StatementRelay {
    */
   effectsOfBind(source: NativeBuffer, at: number, stop: number, end: number): Effects | null | undefined {
     const { bytes } = source
-    const portalEnd = bytes.indexOf(0, at + HEADER_BYTES)
-    const nameEnd = portalEnd < 0 ? -1 : bytes.indexOf(0, portalEnd + 1)
-    if (nameEnd < 0 || nameEnd >= Math.min(stop, end)) {
+    const there = Math.min(stop, end)
+    const portalEnd = textEnd(bytes, at + HEADER_BYTES, there)
+    const nameEnd = portalEnd < 0 ? -1 : textEnd(bytes, portalEnd + 1, there)
+    if (nameEnd < 0) {
       this.#session.violate('malformed Bind message')
       return undefined
     }
@@ -190,6 +191,18 @@ export class StatementRelay {
     this.#parse(source, at, nameEnd, -1, Buffer.concat([Buffer.from(text), EMPTY_TAIL]), facts)
   }
 
+  /** Whether the Parse at `at` makes the unnamed statement what it is already. */
+  isAgain(bytes: Buffer, at: number, nameEnd: number, stop: number): boolean {
+    return nameEnd === at + HEADER_BYTES && this.book.isUnnamed(bytes, nameEnd + 1, stop)
+  }
+
+  /** That Parse is sent. */
+  parseAgain(source: NativeBuffer, at: number, stop: number): void {
+    this.book.ownUnnamed()
+    this.book.note(REPLY.parse, UNNAMED)
+    this.#host.toServer.forward(source, at, stop)
+  }
+
   /** `stop`: where the client's message ends, −1 when `tail` is not from there. */
   #parse(source: NativeBuffer, at: number, nameEnd: number, stop: number, tail: Buffer, facts: StatementFacts): void {
     const server = this.#session.server as ServerConnection
@@ -258,14 +271,13 @@ export class StatementRelay {
       toServer.forward(source, at, Math.min(stop, end))
     } else {
       this.book.ensure(server, statement)
-      const portal = bytes.subarray(at + HEADER_BYTES, portalEnd + 1)
       const shift = statement.serverName.length - (nameEnd - portalEnd - 1)
       writer
         .reset()
         .byte(FRONTEND.bind)
         .int32(stop - at - 1 + shift)
-        .raw(portal)
-        .text(statement.serverName)
+      if (portalEnd > at + HEADER_BYTES) writer.raw(bytes.subarray(at + HEADER_BYTES, portalEnd))
+      writer.byte(0).raw(statement.serverNameBytes)
       toServer.insert(writer.bytes)
       toServer.forward(source, nameEnd + 1, Math.min(stop, end))
     }

@@ -67,3 +67,9 @@ export function lengthAt(bytes: Uint8Array, at: number): number {
     (bytes[at + 3] as number)
   )
 }
+
+/** Where the text that begins at `start` ends, its NUL; −1 when that is not before `stop`. Names are short: faster than a search. */
+export function textEnd(bytes: Uint8Array, start: number, stop: number): number {
+  for (let at = start; at < stop; at++) if (bytes[at] === 0) return at
+  return -1
+}

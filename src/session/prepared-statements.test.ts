@@ -216,3 +216,24 @@ test('a long statement that no session has is the first to make room, before the
   assert.equal(server.evict(10), null)
   assert.equal(server.size, 1)
 })
+
+test('what was used last is there only until it is deleted, evicted or cleared away', () => {
+  const registry = new StatementRegistry()
+  const [one, two] = [registry.acquire(Buffer.from('1')), registry.acquire(Buffer.from('2'))]
+  const server = new ServerStatements()
+  server.add(one)
+  assert.deepEqual([server.use(one), server.use(two)], [true, false])
+  server.delete(one)
+  assert.equal(server.use(one), false)
+  server.add(one)
+  server.add(two)
+  assert.ok(server.use(one))
+  // It is the most recently used now, however it became that.
+  server.add(two)
+  assert.equal(server.evict(2), two)
+  assert.equal(server.evict(1), one)
+  assert.equal(server.use(one), false)
+  server.add(two)
+  server.clear()
+  assert.equal(server.use(two), false)
+})

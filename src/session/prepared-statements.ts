@@ -9,6 +9,8 @@ export class PreparedStatement {
   readonly isLong: boolean
   /** The name it has on every server connection. */
   readonly serverName: string
+  /** The same as it is sent, with its NUL. */
+  readonly serverNameBytes: Buffer
   /** What executing it does to a session; null: nothing, undefined: nobody has looked yet. */
   effects: Effects | null | undefined = undefined
   /** Sessions that have it. */
@@ -21,6 +23,7 @@ export class PreparedStatement {
     this.tail = tail
     this.isLong = isLong
     this.serverName = `switchyard_${id}`
+    this.serverNameBytes = Buffer.from(`${this.serverName}\0`)
   }
 }
 
@@ -170,6 +173,8 @@ export class SessionStatements {
 /** What one server connection has parsed, the least recently used first. */
 export class ServerStatements {
   readonly #known = new Map<PreparedStatement, true>()
+  /** The most recently used, if it is still there. */
+  #latest: PreparedStatement | null = null
   /** How many of them are long. */
   #long = 0
 
@@ -179,17 +184,22 @@ export class ServerStatements {
 
   /** True when it is there; it becomes the most recently used. */
   use(statement: PreparedStatement): boolean {
+    if (statement === this.#latest) return true
     if (!this.#known.delete(statement)) return false
     this.#known.set(statement, true)
+    this.#latest = statement
     return true
   }
 
   add(statement: PreparedStatement): void {
     if (statement.isLong && !this.#known.has(statement)) this.#long++
+    // Of one that is there already the place is not changed.
+    if (!this.#known.has(statement)) this.#latest = statement
     this.#known.set(statement, true)
   }
 
   delete(statement: PreparedStatement): void {
+    if (statement === this.#latest) this.#latest = null
     if (this.#known.delete(statement) && statement.isLong) this.#long--
   }
 
@@ -212,6 +222,7 @@ export class ServerStatements {
 
   clear(): void {
     this.#known.clear()
+    this.#latest = null
     this.#long = 0
   }
 }
