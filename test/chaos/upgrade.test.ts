@@ -85,7 +85,7 @@ test('what became of each client is in the console, over HTTP and in the metrics
   leaving.send(Buffer.from([0, 0]))
   await kept.query('SELECT 1')
   process.kill(router.pids.keeper, 'SIGUSR2')
-  await waitUntil('the upgrade', async () => (await stateOf(router)).upgrade?.includes('were kept'))
+  await waitUntil('the upgrade', () => /upgrade done: .* were kept/.test(router.tail(1000)))
   const [event] = await show(router, 'PRESERVATION')
   assert.equal(event?.event, 'upgrade')
   assert.equal(Number(event.kept), 1)
@@ -128,7 +128,7 @@ test('UPGRADE in the console answers when it has begun; a program that cannot ta
   await console.query('UPGRADE')
   assert.match(notices.join(), /^The upgrade has begun\./)
   await console.end().catch(() => {})
-  await waitUntil('the upgrade', async () => (await stateOf(router)).upgrade?.includes('1 clients were kept'))
+  await waitUntil('the upgrade', () => /upgrade done: .* 1 clients were kept/.test(router.tail(1000)))
   assert.equal(onlyValue(await client.query('SELECT 1')), '1')
 })
 
