@@ -1,5 +1,5 @@
 import { randomBytes } from 'node:crypto'
-import { closeSync, fstatSync } from 'node:fs'
+import { fstatSync } from 'node:fs'
 import { BufferArena } from './io/buffer-arena.ts'
 import { FdChannel } from './io/fd-channel.ts'
 import { READ_BYTES, READ_HEADROOM } from './io/link.ts'
@@ -14,13 +14,15 @@ import type { PlaneEvent } from './memory/control-protocol.ts'
 import { encodePlaneMessage, MAX_PACKET_BYTES } from './memory/keeper-protocol.ts'
 import { tlsBytes, valueStoreBytes } from './memory/layout.ts'
 import { PLANE } from './memory/plane-records.ts'
+import { planesSocket } from './memory/run-directory.ts'
 import { openSharedState, type SharedState } from './memory/shared-state.ts'
 import { ValueStore } from './memory/value-store.ts'
 import { Adoption, type AdoptionReport } from './plane/adoption.ts'
 import { PlaneCommands } from './plane/commands.ts'
 import { ControlLink, type ControlLinkOwner } from './plane/control-link.ts'
 import { type Heap, IdleCollector } from './plane/idle-collector.ts'
-import { KeeperLink } from './plane/keeper-link.ts'
+import { type Introduction, KeeperLink } from './plane/keeper-link.ts'
+import { KeeperSearch, type KeeperSearchHost } from './plane/keeper-search.ts'
 import { NO_VALUES } from './plane/no-values.ts'
 import { Plane } from './plane/plane.ts'
 import { Reactor, type ReactorHooks } from './plane/reactor.ts'
@@ -53,6 +55,10 @@ export interface PlaneOptions {
   readonly parser: PostgresParser | null
   /** It is not on standby any more. */
   readonly onActive: () => void
+  /** Held open for as long as a plane lives. */
+  readonly lockFd: number
+  /** Nobody has started a keeper in place of the one that died. */
+  readonly restartKeeper: () => void
 }
 
 interface PlaneMemory {
@@ -147,8 +153,14 @@ function serve(options: PlaneOptions, { memory, ring, poller, channelFd, channel
       control.dial()
     },
     onRelease: () => reactor.stop(),
-    onKeeperGone: () => reactor.stop(),
+    onKeeperGone: () => {
+      // Of a hand-over that was not complete nobody knows what it would have brought.
+      if (report === null) reactor.stop()
+      else search.start()
+    },
+    clients: () => plane.openClients(),
   })
+  const search = new KeeperSearch(searchHost(plane, options, (found) => keeper.attach(found, introductionOf(options))))
   const adoption = new Adoption(plane, keeper, inProgress)
   const takeOver = new TakeOverReport(reportHost(plane, shared, (event) => control.send(event)))
   let report: AdoptionReport | null = null
@@ -170,6 +182,29 @@ function serve(options: PlaneOptions, { memory, ring, poller, channelFd, channel
     planeHooks(plane, keeper, new IdleCollector(options.heap)),
   )
   reactor.run()
+}
+
+function introductionOf({ planeIndex, generation, pid, memoryFd, lockFd }: PlaneOptions): Introduction {
+  return { adoptee: { plane: planeIndex, generation, pid }, fds: [memoryFd, lockFd] }
+}
+
+function searchHost(plane: Plane, options: PlaneOptions, found: (channel: OwnedFd) => void): KeeperSearchHost {
+  return {
+    get now() {
+      return plane.now
+    },
+    timers: plane.timers,
+    dial() {
+      try {
+        return FdChannel.dial(planesSocket(options.runDirectory))
+      } catch (error) {
+        if (!(error instanceof SystemError)) throw error
+        return null
+      }
+    },
+    found,
+    help: options.restartKeeper,
+  }
 }
 
 function reportHost(plane: Plane, { planes }: SharedState, tell: (event: PlaneEvent) => void): TakeOverReportHost {
@@ -205,7 +240,6 @@ function openRing(wanted: boolean): PlaneRing {
 function mapMemory({ memoryFd, planeIndex }: PlaneOptions): PlaneMemory {
   const fd = new OwnedFd(memoryFd)
   const mapping = new SharedMapping(fd, fstatSync(fd.fd).size)
-  closeSync(fd.take())
   const shared = openSharedState(mapping.memory)
   mapping.hideFromDumps(shared.regions.clientTls, tlsBytes(shared.regions))
   const readsAt = shared.regions.arenas + planeIndex * shared.geometry.arenaBytesPerPlane

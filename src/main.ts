@@ -39,6 +39,7 @@ async function run(name: string, rest: readonly string[]): Promise<number> {
     pid: process.pid,
     architecture: process.arch,
     onSignal: (signal, handler) => process.on(signal, handler),
+    workingDirectory: process.cwd(),
     setTitle,
     logDestination: STANDARD_ERROR,
     write: (text) => process.stdout.write(text),

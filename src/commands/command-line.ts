@@ -8,6 +8,13 @@ export interface CommandContext extends StartContext {
   readonly write: (text: string) => void
 }
 
+interface StartOptions {
+  readonly config?: string
+  readonly data?: string
+  readonly supervised: boolean
+  readonly keepShards: boolean
+}
+
 /** Parses `argv` (without program names), runs the command it names and returns the exit code. */
 export async function runCommandLine(argv: readonly string[], context: CommandContext): Promise<number> {
   let exitCode = 0
@@ -21,10 +28,11 @@ export async function runCommandLine(argv: readonly string[], context: CommandCo
     .description('run the router; without --config before an embedded PostgreSQL cluster that it starts itself')
     .option('-c, --config <file>', 'configuration file (see docs/config.md)')
     .option('-d, --data <directory>', 'where data lives (default: .switchyard; overrides SWITCHYARD_DATA)')
+    .option('--supervised', 'somebody restarts this program when it dies: no other process of the router does', false)
     .option('--keep-shards', 'leave the embedded cluster running at the end', false)
-    .action(async ({ config, data, keepShards }: { config?: string; data?: string; keepShards: boolean }) => {
+    .action(async ({ config, data, ...flags }: StartOptions) => {
       const { start } = await import('./start.ts')
-      exitCode = await start({ config: config ?? null, data: data ?? null, keepShards }, context)
+      exitCode = await start({ ...flags, config: config ?? null, data: data ?? null }, context)
     })
   program
     .command('upgrade')

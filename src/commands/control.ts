@@ -9,6 +9,7 @@ import { ConfigError } from '../errors.ts'
 import type { StandingOrder, StartOrder, StopMode } from '../memory/keeper-control-protocol.ts'
 import { monotonicMs } from '../util/monotonic-clock.ts'
 import { VERSION } from '../version.ts'
+import { restartKeeper } from './keeper-restart.ts'
 
 /** Where the keeper puts a child's inheritance. */
 const CHANNEL_FD = 3
@@ -40,8 +41,11 @@ export function control(context: ControlContext): Promise<number> {
         if (order.op === 'start') life = new ControlLife(context, order, line, resolve)
         else life?.obey(order)
       },
-      // The keeper died. Servers of our own run on, for the next start to find.
-      onLost: () => context.exit(1),
+      // The keeper died. Planes and servers of our own run on, for the next one to find.
+      onLost: () => {
+        if (life?.isStopping === false) restartKeeper(life.runDirectory, context.environment)
+        context.exit(1)
+      },
     })
   })
 }
@@ -71,6 +75,14 @@ class ControlLife {
     this.#finish = finish
     this.#upgrades = new UpgradeLine((report) => line.report(report), order.upgradeStatus)
     this.#started = this.#start()
+  }
+
+  get isStopping(): boolean {
+    return this.#isStopping
+  }
+
+  get runDirectory(): string {
+    return this.#order.runDirectory
   }
 
   obey(order: StandingOrder): void {

@@ -1,11 +1,13 @@
 import { returnFreeMemory } from '../io/free-memory.ts'
-import { dieWithParent } from '../io/process-limits.ts'
+import { dieWithParent, outliveParent } from '../io/process-limits.ts'
 import { cheapMonotonicClock } from '../util/monotonic-clock.ts'
 import { nodeHeap } from '../util/node-heap.ts'
+import { restartKeeper } from './keeper-restart.ts'
 
 /** Where the keeper puts a child's inheritance. */
 const CHANNEL_FD = 3
 const MEMORY_FD = 4
+const LOCK_FD = 5
 
 export interface PlaneContext {
   readonly pid: number
@@ -38,6 +40,12 @@ export async function plane(parameters: readonly string[], context: PlaneContext
     useRing: context.environment.SWITCHYARD_IO_URING !== 'off',
     heap: nodeHeap(returnFreeMemory),
     parser,
-    onActive: () => context.setTitle(`switchyard: plane ${index}`),
+    onActive: () => {
+      // Its clients outlive a keeper as well.
+      outliveParent()
+      context.setTitle(`switchyard: plane ${index}`)
+    },
+    lockFd: LOCK_FD,
+    restartKeeper: () => void restartKeeper(runDirectory, context.environment),
   })
 }

@@ -1,17 +1,23 @@
-import { closeSync, openSync } from 'node:fs'
+import { closeSync, openSync, rmSync, writeFileSync } from 'node:fs'
 import { join, resolve } from 'node:path'
 import type { Environment } from '../config/environment.ts'
 import { loadConfig } from '../config/load-config.ts'
+import type { Config } from '../config/schema.ts'
 import { localConfig } from '../control/local-settings.ts'
+import { ConfigError } from '../errors.ts'
+import { lockFile } from '../io/file-lock.ts'
 import { raiseOpenFileLimit } from '../io/process-limits.ts'
 import { planCapacity } from '../keeper/capacity.ts'
-import { openClientListeners } from '../keeper/client-listeners.ts'
+import { adoptClientListeners, openClientListeners } from '../keeper/client-listeners.ts'
 import { claimDataDirectory, type DataDirectory } from '../keeper/data-directory.ts'
-import { Keeper } from '../keeper/keeper.ts'
+import { Keeper, type KeeperOptions } from '../keeper/keeper.ts'
 import { OperatorSocket } from '../keeper/operator-socket.ts'
+import { findOrphans } from '../keeper/orphans.ts'
 import type { Program } from '../keeper/program.ts'
-import { createLogger } from '../log.ts'
-import type { ListeningPlace } from '../memory/keeper-control-protocol.ts'
+import { createRouterMemory, openRouterMemory } from '../keeper/router-memory.ts'
+import { createLogger, type Logger } from '../log.ts'
+import { HEADER } from '../memory/layout.ts'
+import { planesLock, planesSocket, type RestartCommand, restartFile } from '../memory/run-directory.ts'
 import { KEEPER_SOCKET } from '../memory/upgrade-protocol.ts'
 import { monotonicMs, wallClockOffsetMs } from '../util/monotonic-clock.ts'
 import { requireFreeHttpPort } from './http-port.ts'
@@ -31,6 +37,7 @@ export interface StartContext {
   readonly architecture: string
   readonly onSignal: (signal: 'SIGTERM' | 'SIGINT' | 'SIGHUP' | 'SIGUSR2', handler: () => void) => void
   readonly setTitle: (title: string) => void
+  readonly workingDirectory: string
   /** File descriptor of the log. */
   readonly logDestination: number
 }
@@ -39,7 +46,12 @@ export interface StartFlags {
   readonly config: string | null
   readonly data: string | null
   readonly keepShards: boolean
+  /** A service manager restarts this program when it dies. */
+  readonly supervised: boolean
 }
+
+/** Planes dial twenty times a second. */
+const ORPHANS_MS = 5_000
 
 /**
  * `switchyard start`: this process becomes the keeper. Returns the exit code once everything has ended. Throws
@@ -50,22 +62,16 @@ export async function start(flags: StartFlags, context: StartContext): Promise<n
   const config = flags.config === null ? localConfig(environment) : loadConfig(flags.config, environment)
   const log = createLogger({ ...config.log, process: 'keeper', pid: context.pid, destination: context.logDestination })
   const openFiles = raiseOpenFileLimit()
-  const capacity = planCapacity({
-    maxClients: config.limits.maxClients,
-    bufferMemoryBytes: config.limits.bufferMemoryBytes,
-    serverConnections: config.shards.reduce((sum, { maxConnections }) => sum + maxConnections, 0),
-    openFiles,
-  })
-  if (capacity.warning !== null) log.warn(capacity.warning)
-  await requireFreeHttpPort(config.http)
   const directory = claimDataDirectory(resolve(config.data.directory), context.pid)
+  let keepsDirectory = false
   try {
-    const listeners = await openClientListeners({ ...config.listen, pid: context.pid })
+    const adopted = await adoptRouter(directory, context.pid, log)
+    const resources = adopted ?? (await openRouter({ config, openFiles, directory, context, log }))
+    const { listeners } = resources
     try {
+      writeRestartCommand(flags, context, directory)
       context.setTitle('switchyard: keeper')
-      const { geometry } = capacity
-      const places = listeners.map(({ place }) => place)
-      const keeper = new Keeper({ ...keeperOptions(flags, context, directory, places), geometry, listeners, log })
+      const keeper = new Keeper({ ...keeperOptions(flags, context, directory, resources), ...resources, log })
       listenToSignals(keeper, context)
       const operators = new OperatorSocket((program, listener) => keeper.upgrade(program, listener))
       await operators.listen(join(directory.runDirectory, KEEPER_SOCKET))
@@ -78,18 +84,93 @@ export async function start(flags: StartFlags, context: StartContext): Promise<n
     } finally {
       for (const listener of listeners) listener.close()
     }
+  } catch (error) {
+    // What planes need to find another keeper.
+    keepsDirectory = directory.hasOrphans()
+    throw error
   } finally {
-    directory.release()
+    if (!keepsDirectory) directory.release()
   }
+}
+
+/** Everything that a keeper needs of the operating system. */
+type KeeperResources = Pick<KeeperOptions, 'memory' | 'lockFd' | 'listeners' | 'orphans'>
+
+interface Opening {
+  readonly config: Config
+  readonly openFiles: number
+  readonly directory: DataDirectory
+  readonly context: StartContext
+  readonly log: Logger
+}
+
+/** For a router that starts from nothing. */
+async function openRouter({ config, openFiles, directory, context, log }: Opening): Promise<KeeperResources> {
+  const capacity = planCapacity({
+    maxClients: config.limits.maxClients,
+    bufferMemoryBytes: config.limits.bufferMemoryBytes,
+    serverConnections: config.shards.reduce((sum, { maxConnections }) => sum + maxConnections, 0),
+    openFiles,
+  })
+  if (capacity.warning !== null) log.warn(capacity.warning)
+  await requireFreeHttpPort(config.http)
+  const listeners = await openClientListeners({ ...config.listen, pid: context.pid })
+  const memory = createRouterMemory(capacity.geometry, wallClockOffsetMs(), monotonicMs())
+  const lock = lockFile(planesLock(directory.runDirectory))
+  if (lock === null) throw new Error('the lock of the planes of a new router is taken')
+  return { memory, lockFd: lock.fd, listeners, orphans: [] }
+}
+
+/** What the planes have of a router whose keeper has died; null when there is none. */
+async function adoptRouter(directory: DataDirectory, pid: number, log: Logger): Promise<KeeperResources | null> {
+  const { runDirectory, hasOrphans } = directory
+  if (!hasOrphans()) return null
+  log.warn('the keeper of this router has died; this process takes its place')
+  const path = planesSocket(runDirectory)
+  rmSync(path, { force: true })
+  const found = await findOrphans({
+    path,
+    count: (memory) => openRouterMemory(memory).state.geometry.planes,
+    areAlive: hasOrphans,
+    patienceMs: ORPHANS_MS,
+  })
+  if (found === null) {
+    if (!hasOrphans()) return null
+    throw new ConfigError(
+      `Processes of an earlier Switchyard run on and do not answer (${runDirectory}); end those that are called ` +
+        '"switchyard: plane", and start it again.',
+    )
+  }
+  const { memory, lock, orphans, listeners } = found
+  return { memory: openRouterMemory(memory), lockFd: lock.fd, orphans, listeners: adoptClientListeners(listeners, pid) }
+}
+
+/** For control and planes, should this process die. */
+function writeRestartCommand(
+  flags: StartFlags,
+  { self, workingDirectory }: StartContext,
+  directory: DataDirectory,
+): void {
+  const file = restartFile(directory.runDirectory)
+  rmSync(file, { force: true })
+  if (flags.supervised) return
+  const options = [
+    ...(flags.config === null ? [] : ['--config', resolve(flags.config)]),
+    ...['--data', directory.path],
+    ...(flags.keepShards ? ['--keep-shards'] : []),
+  ]
+  const restart: RestartCommand = { command: [...self, 'start', ...options], directory: workingDirectory }
+  writeFileSync(file, JSON.stringify(restart), { mode: 0o600 })
 }
 
 function keeperOptions(
   { config, keepShards }: StartFlags,
   { self, environment, pid, architecture }: StartContext,
   directory: DataDirectory,
-  listening: readonly ListeningPlace[],
+  { memory, listeners }: KeeperResources,
 ) {
-  const startedAt = monotonicMs()
+  const startedAt = memory.state.headerF64[HEADER.startedAt] ?? 0
+  const listening = listeners.map(({ place }) => place)
   const { path: dataDirectory, runDirectory } = directory
   // Flags for node in the planes: profilers, mostly.
   const moreFlags = (environment.SWITCHYARD_NODE_OPTIONS ?? '').split(' ').filter((flag) => flag !== '')
@@ -100,7 +181,6 @@ function keeperOptions(
     architecture,
     environment: { ...environment, SWITCHYARD_DATA: dataDirectory },
     now: monotonicMs,
-    wallClockOffset: wallClockOffsetMs(),
     program: self,
     controlCommand: (program: Program) => [...program, 'control'] as const,
     checkCommand: (program: Program) => [...program, 'upgrade-check', ...(config === null ? [] : [config])] as const,

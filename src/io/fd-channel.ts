@@ -13,6 +13,7 @@ import {
   SystemError,
 } from './native.ts'
 import { OwnedFd } from './owned-fd.ts'
+import { encodeSocketAddress, parseSocketAddress, SOCKET_ADDRESS_BYTES } from './socket-address.ts'
 
 const SOL_SOCKET = 1
 const SCM_RIGHTS = 1
@@ -42,6 +43,8 @@ const CONTROL = 128
 const CONTROL_HEADER_BYTES = 16
 const CONTROL_BYTES = 1040
 const BYTES = 2048
+
+export const CHANNEL_TYPE: number = SOCK_SEQPACKET | SOCK_NONBLOCK | SOCK_CLOEXEC
 
 export type SendResult = 'sent' | 'full' | 'gone'
 
@@ -82,9 +85,19 @@ export class FdChannel {
   /** Both ends of a fresh channel, non-blocking and close-on-exec. */
   static pair(): [OwnedFd, OwnedFd] {
     const pair = NativeBuffer.allocate(8)
-    const type = SOCK_SEQPACKET | SOCK_NONBLOCK | SOCK_CLOEXEC
-    check('socketpair', native.socketpair(AF_UNIX, type, 0, pair.address))
+    check('socketpair', native.socketpair(AF_UNIX, CHANNEL_TYPE, 0, pair.address))
     return [new OwnedFd(pair.bytes.readInt32LE(0)), new OwnedFd(pair.bytes.readInt32LE(4))]
+  }
+
+  /** One end of a channel whose other end is the next `acceptClient` of the listener at `path`. Throws `SystemError`. */
+  static dial(path: string): OwnedFd {
+    const fd = new OwnedFd(check('socket', native.socket(AF_UNIX, CHANNEL_TYPE, 0)))
+    const address = NativeBuffer.allocate(SOCKET_ADDRESS_BYTES)
+    const length = encodeSocketAddress(parseSocketAddress(path, 0), address.bytes)
+    if (native.connect(fd.fd, address.address, length) === 0) return fd
+    const error = new SystemError('connect')
+    fd.close()
+    throw error
   }
 
   /** The number, to wait for it. */

@@ -1,3 +1,4 @@
+import { CHANNEL_TYPE } from './fd-channel.ts'
 import {
   AF_INET6,
   AF_UNIX,
@@ -12,12 +13,19 @@ import {
   SystemError,
 } from './native.ts'
 import { OwnedFd } from './owned-fd.ts'
-import { decodeSocketAddress, encodeSocketAddress, SOCKET_ADDRESS_BYTES, type SocketAddress } from './socket-address.ts'
+import {
+  decodeSocketAddress,
+  encodeSocketAddress,
+  parseSocketAddress,
+  SOCKET_ADDRESS_BYTES,
+  type SocketAddress,
+} from './socket-address.ts'
 
 const SOL_SOCKET = 1
 const SO_REUSEADDR = 2
 const IPPROTO_IPV6 = 41
 const IPV6_V6ONLY = 26
+const CHANNEL_BACKLOG = 64
 
 // asm-generic/errno-base.h and errno.h: the same numbers on x64 and arm64.
 const EBADF = 9
@@ -47,6 +55,20 @@ export function openListener(address: SocketAddress, options: ListenOptions): Ow
     const length = encodeSocketAddress(address, scratch.bytes)
     check('bind', native.bind(fd.fd, scratch.address, length))
     check('listen', native.listen(fd.fd, options.backlog))
+    return fd
+  } catch (error) {
+    fd.close()
+    throw error
+  }
+}
+
+/** A listening, non-blocking Unix socket for `FdChannel.dial`. `path` must be free. Throws `SystemError`. */
+export function openChannelListener(path: string): OwnedFd {
+  const fd = new OwnedFd(check('socket', native.socket(AF_UNIX, CHANNEL_TYPE, 0)))
+  try {
+    const length = encodeSocketAddress(parseSocketAddress(path, 0), scratch.bytes)
+    check('bind', native.bind(fd.fd, scratch.address, length))
+    check('listen', native.listen(fd.fd, CHANNEL_BACKLOG))
     return fd
   } catch (error) {
     fd.close()

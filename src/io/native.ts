@@ -106,6 +106,7 @@ export const native = {
     e: number,
     f: number,
   ) => number,
+  waitpid: libc.func('int waitpid(int, uintptr_t, int)') as (pid: number, status: number, options: number) => number,
   getrlimit: libc.func('int getrlimit(int, uintptr_t)') as (resource: number, limits: number) => number,
   setrlimit: libc.func('int setrlimit(int, uintptr_t)') as (resource: number, limits: number) => number,
   prctl: libc.func('int prctl(int, size_t, size_t, size_t, size_t)') as (

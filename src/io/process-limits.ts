@@ -24,3 +24,8 @@ export function raiseOpenFileLimit(): number {
 export function dieWithParent(): void {
   check('prctl', native.prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0))
 }
+
+/** Takes `dieWithParent` back. */
+export function outliveParent(): void {
+  check('prctl', native.prctl(PR_SET_PDEATHSIG, 0, 0, 0, 0))
+}

@@ -9,6 +9,7 @@ import type { OwnedFd } from '../io/owned-fd.ts'
 import { localAddress } from '../io/socket.ts'
 import { parseSocketAddress } from '../io/socket-address.ts'
 import type { ListeningPlace } from '../memory/keeper-control-protocol.ts'
+import type { KeptListener } from './orphans.ts'
 
 export interface ListenRequest {
   /** Numeric. */
@@ -48,6 +49,21 @@ export async function openClientListeners(request: ListenRequest): Promise<reado
     for (const listener of listeners) listener.close()
     throw error
   }
+}
+
+/**
+ * Goes on with places that an earlier keeper has opened, and planes have kept. Throws `ConfigError` when somebody else has
+ * locked a Unix socket meanwhile.
+ */
+export function adoptClientListeners(kept: readonly KeptListener[], pid: number): readonly ClientListener[] {
+  return kept.map(({ place, fd }) => {
+    if (place.kind === 'tcp') return { fd, place, close: () => fd.close() }
+    const lock = lockFile(`${place.path}.lock`)
+    if (lock === null) throw new ConfigError(`The Unix socket ${place.path} is in use by another program; stop it.`)
+    ftruncateSync(lock.fd)
+    writeSync(lock.fd, `${pid}\n`)
+    return ownedUnixListener(fd, place.path, lock)
+  })
 }
 
 function openTcp(address: string, port: number, { addresses, backlog }: ListenRequest): ClientListener {

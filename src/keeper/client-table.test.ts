@@ -98,3 +98,41 @@ test('generations begin again after the last one, never at a value that a packet
   assert.deepEqual(clients.hold(ours, 0), { slot: 0, generation: 0 })
   clients.releaseAllOf(0)
 })
+
+test('a client of an earlier keeper is adopted with its generation, and nobody else gets its slot', (t) => {
+  const { clients, region: slots } = table()
+  const fd = () => {
+    const { ours, peer } = connection()
+    t.after(() => peer.close())
+    return ours
+  }
+  slots.i32[1 * WORDS + CLIENT.generation] = 9
+  slots.i32[1 * WORDS + CLIENT.state] = CLIENT_STATE.idle
+  assert.throws(() => clients.adopt({ slot: 1, generation: 8 }, fd(), 0), /cannot be adopted/)
+  clients.adopt({ slot: 1, generation: 9 }, fd(), 0)
+  assert.throws(() => clients.adopt({ slot: 1, generation: 9 }, fd(), 0), /cannot be adopted/)
+  assert.deepEqual(clients.of(0), [{ slot: 1, generation: 9 }])
+  assert.notEqual(clients.hold(fd(), 0).slot, 1)
+  assert.equal(clients.release({ slot: 1, generation: 9 }, 0), true)
+  assert.equal(clients.count, 1)
+})
+
+test('what clients left that nobody holds is wiped, and what was never used is not touched', (t) => {
+  const { clients, region: slots } = table()
+  const fd = () => {
+    const { ours, peer } = connection()
+    t.after(() => peer.close())
+    return ours
+  }
+  for (const slot of [0, 1]) {
+    slots.i32[slot * WORDS + CLIENT.generation] = 4
+    slots.i32[slot * WORDS + CLIENT.state] = CLIENT_STATE.idle
+  }
+  slots.i32[2 * WORDS + CLIENT.pins] = 77
+  clients.adopt({ slot: 0, generation: 4 }, fd(), 0)
+  clients.wipeUnheld(0)
+  const state = (slot: number) => slots.i32[slot * WORDS + CLIENT.state]
+  assert.deepEqual([state(0), state(1)], [CLIENT_STATE.idle, CLIENT_STATE.free])
+  assert.equal(slots.i32[1 * WORDS + CLIENT.generation], 4)
+  assert.equal(slots.i32[2 * WORDS + CLIENT.pins], 77)
+})

@@ -47,6 +47,26 @@ export class ClientTable {
     return { slot, generation }
   }
 
+  /** Takes over the descriptor of a client that `plane` has served since before this table was made. */
+  adopt({ slot, generation }: SlotReference, fd: OwnedFd, plane: number): void {
+    if (slot >= this.#fds.length || (this.#fds[slot] ?? 0) !== FREE || this.#generation(slot) !== generation) {
+      throw new Error(`client table: slot ${slot} cannot be adopted`)
+    }
+    this.#allocator.claim(slot)
+    this.#fds[slot] = fd.take()
+    this.#planes[slot] = plane
+    this.#count++
+  }
+
+  /** Nobody but those who are held has a slot of `plane`: what the others left there is wiped. */
+  wipeUnheld(plane: number): void {
+    for (let slot = 0; slot < this.#fds.length; slot++) {
+      if (this.#fds[slot] !== FREE || this.#slots.i32[this.#word(slot, CLIENT.plane)] !== plane) continue
+      // Pages that nobody has touched are not to be touched now.
+      if (this.progress(slot) !== 'unseen') this.#wipe(slot, this.#generation(slot))
+    }
+  }
+
   /** The descriptor, for a system call made right now; null when the slot is free. */
   descriptor(slot: number): number | null {
     const fd = this.#fds[slot] ?? FREE

@@ -1,8 +1,9 @@
-import { chmodSync, ftruncateSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeSync } from 'node:fs'
+import { chmodSync, existsSync, ftruncateSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { ConfigError } from '../errors.ts'
 import { type FileLock, lockFile } from '../io/file-lock.ts'
+import { planesLock } from '../memory/run-directory.ts'
 
 /** Room in the 107 bytes of a Unix socket's path for the longest name in the run directory. */
 const LONGEST_RUN_PATH = 90
@@ -10,6 +11,8 @@ const LONGEST_RUN_PATH = 90
 /** One data directory belongs to one router at a time. */
 export interface DataDirectory {
   readonly path: string
+  /** Planes of a router whose keeper has died are alive, and look for another one. */
+  readonly hasOrphans: () => boolean
   /** Where this router's own sockets are; nobody else can enter it. */
   readonly runDirectory: string
   /** Removes the run directory and lets others have the data directory. */
@@ -21,14 +24,18 @@ export interface DataDirectory {
  * Throws `ConfigError` when it cannot be used or another router uses it. `path` is absolute.
  */
 export function claimDataDirectory(path: string, pid: number): DataDirectory {
-  const lock = lockOrExplain(path)
-  const runDirectory = createRunDirectory(path)
+  const file = join(path, 'switchyard.lock')
+  const lock = lockOrExplain(path, file)
+  const [, before = ''] = readFileSync(file, 'utf8').split('\n')
+  const isOrphaned = before !== '' && areAlive(before)
+  const runDirectory = isOrphaned ? before : createRunDirectory(path)
   // Who it is, and where one can speak to it.
   ftruncateSync(lock.fd)
   writeSync(lock.fd, `${pid}\n${runDirectory}\n`)
   return {
     path,
     runDirectory,
+    hasOrphans: () => isOrphaned && areAlive(runDirectory),
     release() {
       rmSync(runDirectory, { recursive: true, force: true })
       lock.release()
@@ -36,8 +43,15 @@ export function claimDataDirectory(path: string, pid: number): DataDirectory {
   }
 }
 
-function lockOrExplain(path: string): FileLock {
-  const file = join(path, 'switchyard.lock')
+function areAlive(runDirectory: string): boolean {
+  const file = planesLock(runDirectory)
+  if (!existsSync(file)) return false
+  const lock = lockFile(file)
+  lock?.release()
+  return lock === null
+}
+
+function lockOrExplain(path: string, file: string): FileLock {
   let lock: FileLock | null
   try {
     mkdirSync(path, { recursive: true, mode: 0o700 })

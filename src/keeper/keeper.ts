@@ -1,19 +1,20 @@
 import { Poller } from '../io/poller.ts'
-import { createMemoryFile, SharedMapping } from '../io/shared-memory.ts'
 import type { Logger } from '../log.ts'
 import type { ControlReport, KeeperOrder, StopMode } from '../memory/keeper-control-protocol.ts'
-import { type Geometry, HEADER, regionsOf, tlsBytes } from '../memory/layout.ts'
+import { HEADER } from '../memory/layout.ts'
 import { PLANE_F64 } from '../memory/plane-records.ts'
-import { formatSharedState, type SharedState } from '../memory/shared-state.ts'
+import type { SharedState } from '../memory/shared-state.ts'
 import { ClientIntake } from './client-intake.ts'
 import type { ClientListener } from './client-listeners.ts'
 import { ClientTable } from './client-table.ts'
 import { ControlChild } from './control-child.ts'
 import { CrashRecord } from './crash-record.ts'
+import type { Orphan } from './orphans.ts'
 import { PlaneChild } from './plane-child.ts'
 import { PollerWatch } from './poller-watch.ts'
 import { type Program, programAt } from './program.ts'
 import { checkProgram } from './program-check.ts'
+import type { RouterMemory } from './router-memory.ts'
 import {
   type Preserved,
   RouterUpgrade,
@@ -29,9 +30,13 @@ const PATIENCE_MS = 15_000
 const LAST_MOMENTS_MS = 2_000
 
 export interface KeeperOptions {
-  readonly geometry: Geometry
+  readonly memory: RouterMemory
+  /** Held by planes for as long as they live. */
+  readonly lockFd: number
   /** Stay the caller's. */
   readonly listeners: readonly ClientListener[]
+  /** Planes that an earlier keeper started. */
+  readonly orphans: readonly Orphan[]
   readonly program: Program
   readonly controlCommand: (program: Program) => readonly [string, ...string[]]
   readonly planeCommand: (program: Program, index: number, generation: number) => readonly [string, ...string[]]
@@ -42,7 +47,6 @@ export interface KeeperOptions {
   readonly architecture: string
   /** Monotonic milliseconds, and what makes them milliseconds since 1970. */
   readonly now: () => number
-  readonly wallClockOffset: number
   readonly log: Logger
 }
 
@@ -84,12 +88,9 @@ export class Keeper {
 
   constructor(options: KeeperOptions) {
     this.#options = options
-    const { geometry, environment, log, now } = options
-    const { totalBytes } = regionsOf(geometry)
-    const memory = createMemoryFile('switchyard', totalBytes)
-    const mapping = new SharedMapping(memory, totalBytes)
-    const state = formatSharedState(mapping.memory, geometry, options.wallClockOffset)
-    mapping.hideFromDumps(state.regions.clientTls, tlsBytes(state.regions))
+    const { memory, environment, log, now, lockFd } = options
+    const { state } = memory
+    const { geometry } = state
     state.headerI32[HEADER.keeperPid] = options.pid
     this.#shared = state
     this.#program = options.program
@@ -98,13 +99,13 @@ export class Keeper {
     const clients = new ClientTable(state.clients, geometry.ordinaryClientSlots)
     const servers = new ServerTable(state.servers)
     const crashes = new CrashRecord({ shared: state, clients, servers, log, now })
-    const memoryFd = memory.fd
+    const memoryFd = memory.fd.fd
     const { program } = options
     const child = { program, environment, memoryFd, log, now, onEnded: () => this.#onChildEnded() }
     this.#control = new ControlChild({
       ...child,
       command: options.controlCommand,
-      startOrder: (first) => options.startOrder(first, this.#upgrade.status),
+      startOrder: (first) => options.startOrder(first && options.orphans.length === 0, this.#upgrade.status),
       onReport: (report) => this.#onReport(report),
       onGaveUp: (description) => this.#onGaveUp('control', description),
     })
@@ -112,7 +113,7 @@ export class Keeper {
       const onGaveUp = (description: string): void => this.#onGaveUp(`plane ${index}`, description)
       const command = (from: Program, generation: number) => options.planeCommand(from, index, generation)
       const onRoom = (): void => this.#intake.look()
-      const tables = { poller: this.#poller, clients, servers, crashes }
+      const tables = { poller: this.#poller, clients, servers, crashes, lockFd, listeners: options.listeners }
       return new PlaneChild({ ...child, ...tables, index, command, onRoom, onGaveUp })
     })
     const { listeners } = options
@@ -127,7 +128,11 @@ export class Keeper {
 
   start(): void {
     this.#control.start()
-    for (const plane of this.#planes) plane.start()
+    for (const plane of this.#planes) {
+      const orphan = this.#options.orphans.find(({ adoptee }) => adoptee.plane === plane.index)
+      if (orphan === undefined) plane.start()
+      else plane.resume(orphan)
+    }
   }
 
   /** SIGHUP. */
@@ -202,7 +207,8 @@ export class Keeper {
   }
 
   #upgradeParts(memoryFd: number): UpgradeParts {
-    const { checkCommand, environment, log, now, wallClockOffset } = this.#options
+    const { checkCommand, environment, log, now } = this.#options
+    const wallClockOffset = this.#shared.headerF64[HEADER.wallClockOffset] ?? 0
     return {
       program: () => this.#program,
       adopt: (program) => {

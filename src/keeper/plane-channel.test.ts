@@ -24,7 +24,7 @@ function open(t: TestContext, lost: readonly number[] = []) {
   const [ours, theirs] = FdChannel.pair()
   const [any, other] = FdChannel.pair()
   const descriptor = (slot: number): number | null => (lost.includes(slot) ? null : any.fd)
-  const channel = new PlaneChannel(ours, { client: descriptor, server: descriptor })
+  const channel = new PlaneChannel(ours, { client: descriptor, server: descriptor, listeners: [] })
   const plane = new FdChannel(theirs, MAX_PACKET_BYTES)
   t.after(() => {
     channel.close()

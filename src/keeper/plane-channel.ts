@@ -9,11 +9,14 @@ import {
   type SlotReference,
 } from '../memory/keeper-protocol.ts'
 import type { HandOver } from './hand-over.ts'
+import type { KeptListener } from './orphans.ts'
 
 /** The descriptor of a connection that is still held, asked when it is sent; null when it is gone. */
 export interface Descriptors {
   client(slot: number): number | null
   server(slot: number): number | null
+  /** Of the places where clients connect. */
+  readonly listeners: readonly KeptListener[]
 }
 
 /**
@@ -48,6 +51,7 @@ export class PlaneChannel {
   handOver({ servers, clients, unseen }: HandOver): void {
     for (const batch of packets(servers)) this.#orders.push({ op: 'keep-servers', servers: batch })
     for (const batch of packets(clients)) this.#orders.push({ op: 'keep-clients', clients: batch })
+    for (const { place } of this.#descriptors.listeners) this.#orders.push({ op: 'listener', place })
     this.#orders.push({ op: 'serve' })
     this.#newClients.unshift(...unseen)
   }
@@ -118,6 +122,12 @@ export class PlaneChannel {
         return this.#sendPacket({ op: 'keep-clients', clients: holders(message.clients, client, fds) }, fds)
       case 'keep-servers':
         return this.#sendPacket({ op: 'keep-servers', servers: holders(message.servers, server, fds) }, fds)
+      case 'listener': {
+        const { place } = message
+        const listener = this.#descriptors.listeners.find((one) => one.place === place)
+        if (listener !== undefined && !listener.fd.closed) fds.push(listener.fd.fd)
+        return this.#sendPacket(message, fds)
+      }
       case 'serve':
       case 'release':
         return this.#sendPacket(message, fds)

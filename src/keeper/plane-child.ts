@@ -1,4 +1,3 @@
-import type { ChildProcess } from 'node:child_process'
 import type { OwnedFd } from '../io/owned-fd.ts'
 import type { Poller } from '../io/poller.ts'
 import type { Logger } from '../log.ts'
@@ -8,10 +7,12 @@ import type { ClientTaker } from './client-intake.ts'
 import type { ClientTable } from './client-table.ts'
 import type { CrashRecord } from './crash-record.ts'
 import { takeInventory } from './hand-over.ts'
-import { PlaneProcess } from './plane-process.ts'
+import type { KeptListener, Orphan } from './orphans.ts'
+import { PlaneProcess, type PlaneProcessOptions } from './plane-process.ts'
 import type { Replaceable } from './plane-replacement.ts'
 import { PlaneStandby } from './plane-standby.ts'
 import { PlaneSuccessor, type SuccessorState } from './plane-successor.ts'
+import { ForeignProcess, type ProcessHandle } from './process-handle.ts'
 import type { Program } from './program.ts'
 import type { ServerTable } from './server-table.ts'
 import { type ChildState, type Ending, SupervisedChild } from './supervised-child.ts'
@@ -23,6 +24,8 @@ export interface PlaneChildOptions {
   readonly command: (program: Program, generation: number) => readonly [string, ...string[]]
   readonly environment: NodeJS.ProcessEnv
   readonly memoryFd: number
+  readonly lockFd: number
+  readonly listeners: readonly KeptListener[]
   readonly poller: Poller
   readonly clients: ClientTable
   readonly servers: ServerTable
@@ -50,6 +53,7 @@ export class PlaneChild implements ClientTaker, Replaceable {
   #program: Program
   #serving: PlaneProcess | null = null
   #successor: PlaneSuccessor | null = null
+  #resumed: PlaneProcess | null = null
   #processes = 0
 
   constructor(options: PlaneChildOptions) {
@@ -107,6 +111,17 @@ export class PlaneChild implements ClientTaker, Replaceable {
     this.#active.start()
   }
 
+  /**
+   * Goes on with a process that an earlier keeper started, and that says what it has before it is ready. Throws `SystemError`
+   * when it has ended.
+   */
+  resume({ adoptee, channel }: Orphan): void {
+    this.#processes = adoptee.generation
+    const process = new ForeignProcess(adoptee.pid, this.#options.poller)
+    this.#resumed = new PlaneProcess(process, channel, this.#processOptions())
+    this.#active.start()
+  }
+
   announce(client: NewClient): void {
     this.#serving?.announce(client)
   }
@@ -126,6 +141,8 @@ export class PlaneChild implements ClientTaker, Replaceable {
   /** The same, and it is told by the end of its channel. Its connections live until it is gone. */
   hangUp(): void {
     this.expectEnd()
+    // Otherwise it would look for another keeper.
+    this.#serving?.release()
     this.#serving?.hangUp()
     this.#serving = null
   }
@@ -162,8 +179,14 @@ export class PlaneChild implements ClientTaker, Replaceable {
     return this.#watch.until(isSo, patienceMs)
   }
 
-  /** The successor if one waits, or else the standby if there is one, booted or not, or a process of its own. */
-  #activate(): ChildProcess {
+  /** The process that is resumed, or the successor if one waits, or else the standby if there is one, booted or not, or a process of its own. */
+  #activate(): ProcessHandle {
+    const resumed = this.#resumed
+    this.#resumed = null
+    if (resumed !== null) {
+      this.#serving = resumed
+      return resumed.process
+    }
     const { clients, servers, index, onRoom, log } = this.#options
     const process = this.#takeSuccessor() ?? this.#standby.take() ?? this.#boot(this.#program)
     this.#serving = process
@@ -197,19 +220,26 @@ export class PlaneChild implements ClientTaker, Replaceable {
   }
 
   #boot(program: Program): PlaneProcess {
-    const { command, environment, memoryFd, poller, clients, servers, onRoom, log } = this.#options
+    const { command, environment, memoryFd, lockFd } = this.#options
     this.#processes++
-    return new PlaneProcess({
+    const start = { command: command(program, this.#processes), environment, memoryFd, lockFd }
+    return PlaneProcess.start(start, this.#processOptions())
+  }
+
+  #processOptions(): PlaneProcessOptions {
+    const { poller, clients, servers, listeners, onRoom, log } = this.#options
+    return {
       name: this.name,
-      command: command(program, this.#processes),
-      environment,
-      memoryFd,
       poller,
-      descriptors: { client: (slot) => clients.descriptor(slot), server: (slot) => servers.descriptor(slot) },
+      descriptors: {
+        client: (slot) => clients.descriptor(slot),
+        server: (slot) => servers.descriptor(slot),
+        listeners,
+      },
       onMessage: (from, message, fds) => this.#onMessage(from, message, fds),
       onRoom,
       log,
-    })
+    }
   }
 
   #onMessage(from: PlaneProcess, message: PlaneMessage, fds: readonly OwnedFd[]): void {
@@ -224,6 +254,12 @@ export class PlaneChild implements ClientTaker, Replaceable {
       case 'ready':
         this.#onReady(from)
         return
+      case 'have':
+        for (const [at, client] of message.clients.entries()) {
+          const fd = fds[at]
+          if (fd !== undefined) clients.adopt(client, fd, index)
+        }
+        return
       case 'gone':
         for (const client of message.clients) clients.release(client, index)
         return
@@ -235,11 +271,16 @@ export class PlaneChild implements ClientTaker, Replaceable {
         return
       case 'drop':
         for (const server of message.servers) servers.drop(server, index)
+        return
+      case 'adopt':
+      case 'listener':
+        throw new Error(`${message.op} from a plane that has a keeper`)
     }
   }
 
   #onReady(from: PlaneProcess): void {
     this.#active.ready()
+    if (from.process instanceof ForeignProcess) this.#options.clients.wipeUnheld(this.index)
     from.open()
     if (from === this.#successor?.process) this.#successor.serves()
     if (this.#active.state === 'running') this.#standby.startSoon()

@@ -1,4 +1,4 @@
-import { type ChildProcess, spawn } from 'node:child_process'
+import { spawn } from 'node:child_process'
 import { FdChannel, type Received } from '../io/fd-channel.ts'
 import type { OwnedFd } from '../io/owned-fd.ts'
 import { type Poller, type PollTarget, READABLE, WRITABLE } from '../io/poller.ts'
@@ -6,16 +6,22 @@ import type { Logger } from '../log.ts'
 import { decodePlaneMessage, type NewClient, type PlaneMessage } from '../memory/keeper-protocol.ts'
 import type { HandOver } from './hand-over.ts'
 import { type Descriptors, PlaneChannel } from './plane-channel.ts'
+import type { ProcessHandle } from './process-handle.ts'
 
 /** Packets read in one go before others get their turn. */
 const PACKETS_PER_TURN = 64
 
-export interface PlaneProcessOptions {
-  /** For people: `plane 0`. */
-  readonly name: string
+export interface PlaneStart {
   readonly command: readonly [string, ...string[]]
   readonly environment: NodeJS.ProcessEnv
   readonly memoryFd: number
+  /** Held by planes for as long as they live. */
+  readonly lockFd: number
+}
+
+export interface PlaneProcessOptions {
+  /** For people: `plane 0`. */
+  readonly name: string
   readonly poller: Poller
   readonly descriptors: Descriptors
   /** Descriptors that nobody takes over are closed afterwards. May throw when the message makes no sense. */
@@ -27,31 +33,37 @@ export interface PlaneProcessOptions {
 
 /** One process of a plane, and the channel to it. Does not reap it: whoever owns this listens for the process's end. */
 export class PlaneProcess implements PollTarget {
-  readonly process: ChildProcess
+  readonly process: ProcessHandle
   readonly #options: PlaneProcessOptions
   readonly #channel: PlaneChannel
   #watched: { readonly key: number; readonly fd: OwnedFd } | null
   #awaitsRoom = false
 
-  constructor(options: PlaneProcessOptions) {
-    const { command, environment, memoryFd, poller } = options
+  /** `fd`: our end of its channel, which this owns from here on. */
+  constructor(process: ProcessHandle, fd: OwnedFd, options: PlaneProcessOptions) {
+    this.process = process
+    this.#options = options
+    this.#channel = new PlaneChannel(fd, options.descriptors)
+    this.#watched = { key: options.poller.add(fd, READABLE, this), fd }
+  }
+
+  /** Throws when it cannot be started. */
+  static start({ command, environment, memoryFd, lockFd }: PlaneStart, options: PlaneProcessOptions): PlaneProcess {
     const [ours, theirs] = FdChannel.pair()
     const [program, ...parameters] = command
     try {
-      this.process = spawn(program, parameters, {
+      const process = spawn(program, parameters, {
         detached: true,
         env: environment,
-        stdio: ['ignore', 'inherit', 'inherit', theirs.fd, memoryFd],
+        stdio: ['ignore', 'inherit', 'inherit', theirs.fd, memoryFd, lockFd],
       })
+      return new PlaneProcess(process, ours, options)
     } catch (error) {
       ours.close()
       throw error
     } finally {
       theirs.close()
     }
-    this.#options = options
-    this.#channel = new PlaneChannel(ours, options.descriptors)
-    this.#watched = { key: poller.add(ours, READABLE, this), fd: ours }
   }
 
   get isBacklogged(): boolean {

@@ -34,3 +34,14 @@ test('a slot that is given back twice is a bug that shows', () => {
   const slots = new SlotAllocator(1, 1)
   assert.throws(() => slots.release(0), /slot 0 was given back twice/)
 })
+
+test('slots that are claimed are not given out until they are released', () => {
+  const allocator = new SlotAllocator(6, 4)
+  for (const slot of [0, 2, 5]) allocator.claim(slot)
+  assert.equal(allocator.free, 3)
+  assert.deepEqual([allocator.allocate(), allocator.allocate(), allocator.allocate()], [1, 3, 4])
+  assert.equal(allocator.allocate(), null)
+  allocator.release(2)
+  allocator.release(3)
+  assert.deepEqual([allocator.allocate(), allocator.allocate(), allocator.allocate()], [3, 2, null])
+})

@@ -24,7 +24,13 @@ export class SlotAllocator {
     return this.#ordinary.pop() ?? this.#reserve.pop()
   }
 
-  /** Gives back a slot that `allocate` returned, once. */
+  /** The slot is taken already. Before the first `allocate`. */
+  claim(slot: number): void {
+    if (slot < this.#firstReserved) this.#ordinary.claim(slot)
+    else this.#reserve.claim(slot)
+  }
+
+  /** Gives back a slot that `allocate` returned, or that was claimed, once. */
   release(slot: number): void {
     if (slot < this.#firstReserved) this.#ordinary.push(slot)
     else this.#reserve.push(slot)
@@ -34,6 +40,8 @@ export class SlotAllocator {
 /** The numbers `first` … `end` − 1, the lowest on top. */
 class Stack {
   readonly #items: Int32Array
+  /** Numbers on the stack that count as taken. */
+  readonly #claimed = new Set<number>()
   #size: number
 
   constructor(first: number, end: number) {
@@ -42,16 +50,25 @@ class Stack {
   }
 
   get size(): number {
-    return this.#size
+    return this.#size - this.#claimed.size
+  }
+
+  claim(item: number): void {
+    this.#claimed.add(item)
   }
 
   pop(): number | null {
-    if (this.#size === 0) return null
-    this.#size--
-    return this.#items[this.#size] ?? null
+    while (this.#size > 0) {
+      this.#size--
+      const item = this.#items[this.#size] ?? 0
+      if (!this.#claimed.delete(item)) return item
+    }
+    return null
   }
 
   push(item: number): void {
+    // It never left the stack.
+    if (this.#claimed.delete(item)) return
     if (this.#size === this.#items.length) throw new Error(`slot ${item} was given back twice`)
     this.#items[this.#size] = item
     this.#size++

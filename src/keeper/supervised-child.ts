@@ -1,5 +1,5 @@
-import type { ChildProcess } from 'node:child_process'
 import type { Logger } from '../log.ts'
+import type { ProcessHandle } from './process-handle.ts'
 import { neverStarted, type RespawnRecord, respawnVerdict } from './respawn.ts'
 
 /**
@@ -35,7 +35,7 @@ export interface Ending {
 
 export interface ChildHooks {
   /** Starts one life, or provides one that was started before. Its channels belong to the caller. */
-  spawn(): ChildProcess
+  spawn(): ProcessHandle
   /** This life is over and reaped: nobody else holds its descriptors. */
   died(ending: Ending): void
   /** It never came up; there is no use in trying on. */
@@ -62,7 +62,7 @@ export class SupervisedChild {
   readonly #options: ChildOptions
   #state: ChildState = 'idle'
   #record: RespawnRecord = neverStarted
-  #process: ChildProcess | null = null
+  #process: ProcessHandle | null = null
   #readySince: number | null = null
   #timer: NodeJS.Timeout | null = null
 
@@ -132,7 +132,7 @@ export class SupervisedChild {
   }
 
   /** Null when that is not possible now, for want of descriptors say; then it counts as a death. */
-  #spawn(): ChildProcess | null {
+  #spawn(): ProcessHandle | null {
     try {
       return this.#options.hooks.spawn()
     } catch (error) {
@@ -142,7 +142,7 @@ export class SupervisedChild {
     }
   }
 
-  #onGone(child: ChildProcess, ending: Ending): void {
+  #onGone(child: ProcessHandle, ending: Ending): void {
     if (this.#process !== child) return
     this.#process = null
     this.#over(ending, child.pid ?? null)
@@ -189,6 +189,7 @@ export class SupervisedChild {
 const FOREIGN_SIGNALS: readonly (NodeJS.Signals | null)[] = ['SIGKILL', 'SIGTERM', 'SIGINT', 'SIGHUP']
 
 function endingOf(code: number | null, signal: NodeJS.Signals | null): Ending {
+  if (signal === null && code === null) return { description: 'has ended', isCrash: false }
   if (signal === null) return { description: `exited with code ${code}`, isCrash: code !== 0 }
   return { description: `was killed by ${signal}`, isCrash: !FOREIGN_SIGNALS.includes(signal) }
 }

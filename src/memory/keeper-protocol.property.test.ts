@@ -28,6 +28,15 @@ const newClient = fc.record(
   { noNullPrototype: true },
 )
 
+const place = fc.oneof(
+  fc.record({ kind: fc.constant('tcp' as const), address: fc.ipV6(), port: u16 }, { noNullPrototype: true }),
+  fc.record(
+    { kind: fc.constant('unix' as const), path: fc.string({ unit: 'binary', maxLength: 100 }) },
+    { noNullPrototype: true },
+  ),
+)
+const adoptee = fc.record({ plane: u32, generation: u32, pid: u32, listeners: u32 }, { noNullPrototype: true })
+
 test('every message of the keeper comes out as it went in', () => {
   const packet = Buffer.alloc(MAX_PACKET_BYTES)
   const message: fc.Arbitrary<KeeperMessage> = fc.oneof(
@@ -36,6 +45,7 @@ test('every message of the keeper comes out as it went in', () => {
     references(64).map((servers) => ({ op: 'keep-servers' as const, servers })),
     fc.constant({ op: 'serve' as const }),
     fc.constant({ op: 'release' as const }),
+    place.map((where) => ({ op: 'listener' as const, place: where })),
   )
   fc.assert(
     fc.property(message, (value) => {
@@ -53,6 +63,9 @@ test('every message of a plane comes out as it went in', () => {
     references(250).map((clients) => ({ op: 'gone' as const, clients })),
     references(64).map((servers) => ({ op: 'put' as const, servers })),
     references(250).map((servers) => ({ op: 'drop' as const, servers })),
+    references(64).map((clients) => ({ op: 'have' as const, clients })),
+    place.map((where) => ({ op: 'listener' as const, place: where })),
+    adoptee.map((one) => ({ op: 'adopt' as const, adoptee: one })),
   )
   fc.assert(
     fc.property(message, (value) => {

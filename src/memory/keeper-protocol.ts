@@ -14,12 +14,21 @@
  *   GONE          plane → keeper  slot u32, generation u32: the plane closed its descriptor of that client
  *   PUT           plane → keeper  slot u32, generation u32 of a server connection, one descriptor per record to keep
  *   DROP          plane → keeper  slot u32, generation u32: the plane closed that server connection
- *   RELEASE       keeper → plane  no records: finish this wake-up and exit; a successor waits
+ *   RELEASE       keeper → plane  no records: finish this wake-up and exit
+ *   LISTENER      both ways       a place where clients connect, as JSON, with its descriptor: a plane keeps it for the next
+ *                                 keeper
+ *   ADOPT         plane → keeper  plane u32, generation u32, process id u32, how many LISTENER follow u32; descriptors of the
+ *                                 shared memory and of the lock that tells that planes live: the keeper of before is gone
+ *   HAVE          plane → keeper  slot u32, generation u32 of a client that it serves, one descriptor per record to keep
  *
- * A plane's life in this order: STANDBY, any number of KEEP-…, SERVE, READY, then the others as they come, RELEASE. A slot
- * number comes back as soon as it is free; the generation tells one owner of the slot from the next.
+ * A plane's life in this order: STANDBY, any number of KEEP-… and LISTENER, SERVE, READY, then the others as they come, RELEASE.
+ * When the channel ends without RELEASE the keeper is dead, and the plane dials the next one: ADOPT, LISTENER, any number of
+ * HAVE and PUT, READY, and then again the others. A slot number comes back as soon as it is free; the generation tells one
+ * owner of the slot from the next.
  */
+
 import { CLIENT_TEXT } from './client-slots.ts'
+import type { ListeningPlace } from './keeper-control-protocol.ts'
 
 /** The most records in one NEW, PUT or KEEP-…, which carry a descriptor each. The kernel allows 253 per message. */
 export const MAX_PACKET_DESCRIPTORS = 64
@@ -46,7 +55,17 @@ export interface SlotReference {
   readonly generation: number
 }
 
+/** What a plane says of itself to a keeper that did not start it. */
+export interface Adoptee {
+  readonly plane: number
+  readonly generation: number
+  readonly pid: number
+  /** So many LISTENER follow. */
+  readonly listeners: number
+}
+
 export type KeeperMessage =
+  | { readonly op: 'listener'; readonly place: ListeningPlace }
   | { readonly op: 'new'; readonly clients: readonly NewClient[] }
   | { readonly op: 'keep-clients'; readonly clients: readonly SlotReference[] }
   | { readonly op: 'keep-servers'; readonly servers: readonly SlotReference[] }
@@ -54,6 +73,9 @@ export type KeeperMessage =
   | { readonly op: 'release' }
 
 export type PlaneMessage =
+  | { readonly op: 'listener'; readonly place: ListeningPlace }
+  | { readonly op: 'adopt'; readonly adoptee: Adoptee }
+  | { readonly op: 'have'; readonly clients: readonly SlotReference[] }
   | { readonly op: 'standby' }
   | { readonly op: 'ready' }
   | { readonly op: 'gone'; readonly clients: readonly SlotReference[] }
@@ -79,11 +101,15 @@ const OP = {
   serve: 8,
   release: 9,
   standby: 10,
+  listener: 11,
+  adopt: 12,
+  have: 13,
 } as const
 
 const HEADER_BYTES = 4
 const REFERENCE_BYTES = 8
 const NEW_FIXED_BYTES = 14
+const ADOPTEE_BYTES = 16
 /** One byte of a text field in a slot is its length. */
 const MAX_ADDRESS_BYTES = CLIENT_TEXT.address.capacity - 1
 
@@ -100,6 +126,8 @@ export function encodeKeeperMessage(message: KeeperMessage, into: Buffer): numbe
       return writeHeader(into, OP.serve, 0, 0)
     case 'release':
       return writeHeader(into, OP.release, 0, 0)
+    case 'listener':
+      return writePlace(into, message.place)
   }
 }
 
@@ -119,6 +147,8 @@ export function decodeKeeperMessage(bytes: Buffer): KeeperMessage {
     case OP.release:
       requireBare('RELEASE', bytes, count)
       return { op: 'release' }
+    case OP.listener:
+      return { op: 'listener', place: readPlace(bytes) }
     default:
       throw new KeeperProtocolError(`operation ${op} from the keeper`)
   }
@@ -137,6 +167,12 @@ export function encodePlaneMessage(message: PlaneMessage, into: Buffer): number 
       return writeReferences(into, OP.put, message.servers, MAX_PACKET_DESCRIPTORS)
     case 'drop':
       return writeReferences(into, OP.drop, message.servers, MAX_PACKET_REFERENCES)
+    case 'listener':
+      return writePlace(into, message.place)
+    case 'adopt':
+      return writeAdoptee(into, message.adoptee)
+    case 'have':
+      return writeReferences(into, OP.have, message.clients, MAX_PACKET_DESCRIPTORS)
   }
 }
 
@@ -156,6 +192,12 @@ export function decodePlaneMessage(bytes: Buffer): PlaneMessage {
       return { op: 'put', servers: readReferences(bytes, count, MAX_PACKET_DESCRIPTORS) }
     case OP.drop:
       return { op: 'drop', servers: readReferences(bytes, count, MAX_PACKET_REFERENCES) }
+    case OP.listener:
+      return { op: 'listener', place: readPlace(bytes) }
+    case OP.adopt:
+      return { op: 'adopt', adoptee: readAdoptee(bytes) }
+    case OP.have:
+      return { op: 'have', clients: readReferences(bytes, count, MAX_PACKET_DESCRIPTORS) }
     default:
       throw new KeeperProtocolError(`operation ${op} from a plane`)
   }
@@ -176,6 +218,31 @@ function readHeader(bytes: Buffer): { readonly op: number; readonly count: numbe
 
 function requireBare(name: string, bytes: Buffer, count: number): void {
   if (count !== 0 || bytes.length !== HEADER_BYTES) throw new KeeperProtocolError(`${name} with records`)
+}
+
+function writePlace(into: Buffer, place: ListeningPlace): number {
+  const at = writeHeader(into, OP.listener, 1, 1)
+  return at + into.write(JSON.stringify(place), at)
+}
+
+function readPlace(bytes: Buffer): ListeningPlace {
+  try {
+    return JSON.parse(bytes.toString('utf8', HEADER_BYTES)) as ListeningPlace
+  } catch {
+    throw new KeeperProtocolError('LISTENER without a place')
+  }
+}
+
+function writeAdoptee(into: Buffer, { plane, generation, pid, listeners }: Adoptee): number {
+  let at = writeHeader(into, OP.adopt, 1, 1)
+  for (const value of [plane, generation, pid, listeners]) at = into.writeUInt32LE(value, at)
+  return at
+}
+
+function readAdoptee(bytes: Buffer): Adoptee {
+  if (bytes.length !== HEADER_BYTES + ADOPTEE_BYTES) throw new KeeperProtocolError(`ADOPT in ${bytes.length} bytes`)
+  const value = (field: number): number => bytes.readUInt32LE(HEADER_BYTES + 4 * field)
+  return { plane: value(0), generation: value(1), pid: value(2), listeners: value(3) }
 }
 
 function writeNewClients(into: Buffer, clients: readonly NewClient[]): number {

@@ -53,6 +53,8 @@ export const HEADER = {
   /** f64 index: milliseconds to add to the monotonic clock to get the time since 1970. */
   wallClockOffset: 16,
   arenaBytesPerPlane: 17,
+  /** f64 index: monotonic milliseconds at which the router started; its keeper may have started later. */
+  startedAt: 18,
 } as const
 
 export interface Geometry {

@@ -42,6 +42,7 @@ function open(t: TestContext): Bench {
     onServe: () => void story.push(`serve, having ${kept.length}`),
     onRelease: () => void story.push('release'),
     onKeeperGone: () => void story.push('keeper gone'),
+    clients: () => clients.map(({ client, fd }) => ({ slot: client.slot, generation: client.generation, fd })),
   })
   t.after(() => {
     for (const { fd } of [...clients, ...kept]) fd.close()
@@ -242,4 +243,46 @@ test('a server connection and the news of being ready wait for room in the chann
   }
   assert.deepEqual(seen, [{ op: 'ready' }, { op: 'put', servers: [{ slot: 4, generation: 200 }] }])
   for (const one of [...fds, firstPeer, second, secondPeer]) one.close()
+})
+
+test('after the keeper’s death the next one gets listeners, clients and server connections that are open, and then the news', (t) => {
+  const { host, link, keeper, announce, say, story } = open(t)
+  const [one, two, three, listener] = [openSocketPair(), openSocketPair(), openSocketPair(), openSocketPair()]
+  const place = { kind: 'tcp', address: '127.0.0.1', port: 6432 } as const
+  say({ op: 'listener', place }, [listener[0].fd])
+  say({ op: 'keep-servers', servers: [reference(5)] }, [one[0].fd])
+  announce([newClient(1), newClient(2)], [two[0].fd, three[0].fd])
+  host.turn()
+  link.ready()
+  link.keep(reference(6), one[1])
+  link.keep(reference(7), two[1])
+  keeper.close()
+  host.turn()
+  assert.deepEqual(story, ['keeper gone'])
+  assert.equal(link.isAttached, false)
+  link.gone(reference(9))
+  link.drop(reference(7))
+  const [mine, theirs] = FdChannel.pair()
+  const next = new FdChannel(theirs)
+  const adoptee = { plane: 0, generation: 4, pid: 4711 }
+  link.attach(mine, { adoptee, fds: [listener[1].fd, listener[1].fd] })
+  link.gone(reference(1))
+  link.flush()
+  const heard: (readonly [PlaneMessage, number])[] = []
+  for (let packet = next.receive(); typeof packet === 'object'; packet = next.receive()) {
+    heard.push([decodePlaneMessage(packet.bytes), packet.fds.length])
+    for (const fd of packet.fds) fd.close()
+  }
+  assert.deepEqual(heard, [
+    [{ op: 'adopt', adoptee: { ...adoptee, listeners: 1 } }, 2],
+    [{ op: 'listener', place }, 1],
+    [{ op: 'have', clients: [reference(1), reference(2)] }, 2],
+    [{ op: 'put', servers: [reference(5), reference(6)] }, 2],
+    [{ op: 'ready' }, 0],
+    [{ op: 'gone', clients: [reference(1)] }, 0],
+  ])
+  next.close()
+  host.turn()
+  assert.deepEqual(story, ['keeper gone', 'keeper gone'])
+  for (const fd of [...one, ...two, ...three, ...listener]) fd.close()
 })

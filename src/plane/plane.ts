@@ -39,6 +39,7 @@ import type { TimerWheel } from '../util/timer-wheel.ts'
 import { Accounts } from './accounts.ts'
 import { CancelRequest } from './cancel-request.ts'
 import { ClientTable } from './client-table.ts'
+import type { HeldClient } from './keeper-link.ts'
 import { PlaneConfiguration } from './plane-configuration.ts'
 import { PlaneRecord } from './plane-record.ts'
 import type { PlaneTls } from './plane-tls.ts'
@@ -230,6 +231,13 @@ export class Plane implements ClientHost {
   adopt(client: NewClient, fd: OwnedFd, record: SessionRecord): void {
     this.progress[0] = slotMark(this.clients, client.slot)
     this.sessions.add(new ClientSession(this, client, fd, record))
+  }
+
+  /** Every client whose connection is open. */
+  *openClients(): Generator<HeldClient> {
+    for (const { slot, generation, link } of this.sessions.all) {
+      if (!link.closed) yield { slot, generation, fd: link.fd }
+    }
   }
 
   clientGone(session: ClientSession): void {

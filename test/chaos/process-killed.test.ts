@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { descendants, isRunning, openDescriptors } from '../support/process-usage.ts'
-import { RouterProcess } from '../support/router-process.ts'
+import { openDescriptors } from '../support/process-usage.ts'
+import type { RouterProcess } from '../support/router-process.ts'
 import { openConsole, Testbed } from '../support/testbed.ts'
 import { waitUntil, within } from '../support/wait-until.ts'
 import { WireClient } from '../support/wire-client.ts'
@@ -182,14 +182,4 @@ test('plane killed again and again: it is always replaced', async () => {
     await waitUntil('another plane', () => router.pids.planes[0] !== plane)
     await waitUntil('a client to be served', () => serves(router))
   }
-})
-
-test('keeper killed: nothing of the router is left', async () => {
-  const router = await RouterProcess.start(bed.settings())
-  bed.onClose(router, () => router.kill())
-  const { keeper } = router.pids
-  const children = descendants(keeper)
-  process.kill(keeper, 'SIGKILL')
-  // Its port may be somebody else's by now.
-  await waitUntil('all processes to end', () => children.every((child) => !isRunning(child)))
 })

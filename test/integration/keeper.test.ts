@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict'
+import { openSync } from 'node:fs'
 import { createConnection, type Socket } from 'node:net'
 import { join } from 'node:path'
 import { type TestContext, test } from 'node:test'
@@ -6,6 +7,7 @@ import { pino } from 'pino'
 import { planCapacity } from '../../src/keeper/capacity.ts'
 import { openClientListeners } from '../../src/keeper/client-listeners.ts'
 import { Keeper } from '../../src/keeper/keeper.ts'
+import { createRouterMemory } from '../../src/keeper/router-memory.ts'
 import { descendants, isRunning, openDescriptors, type ProcessIdentity } from '../support/process-usage.ts'
 import { waitUntil } from '../support/wait-until.ts'
 
@@ -37,8 +39,13 @@ async function startKeeper(t: TestContext, { control, planes, maxClients = 100, 
   const lines: string[] = []
   const log = pino({ level: 'info' }, { write: (line: string) => lines.push(JSON.parse(line).msg) })
   const keeper = new Keeper({
-    geometry: planCapacity({ bufferMemoryBytes: 67_108_864, maxClients, serverConnections: 10, openFiles: 10_000 })
-      .geometry,
+    memory: createRouterMemory(
+      planCapacity({ bufferMemoryBytes: 67_108_864, maxClients, serverConnections: 10, openFiles: 10_000 }).geometry,
+      0,
+      0,
+    ),
+    lockFd: openSync('/dev/null', 'r'),
+    orphans: [],
     listeners,
     program: [process.execPath],
     checkCommand: ([node]) => [node, '-e', `console.log(${JSON.stringify(JSON.stringify(answer))})`],
@@ -63,7 +70,6 @@ async function startKeeper(t: TestContext, { control, planes, maxClients = 100, 
     pid: process.pid,
     architecture: process.arch,
     now: () => performance.now(),
-    wallClockOffset: 0,
     log,
   })
   keeper.start()

@@ -113,15 +113,34 @@ test('a plane that is killed has its standby for a successor, which serves its c
   assert.equal(await ask(next), '1')
 })
 
-test('planes and control end with a keeper that is killed', async () => {
-  const router = await RouterProcess.start(bed.settings())
+test('with --supervised nobody but the service manager starts a keeper, and that one finds the plane', async (t) => {
+  const router = await RouterProcess.start(bed.settings(), { flags: ['--supervised'] })
+  t.after(() => router.kill())
+  const client = await open(t, router)
   const { keeper, control, planes } = router.pids
   const children = descendants(keeper)
-  assert.ok(children.length > planes.length)
   process.kill(keeper, 'SIGKILL')
   await router.exited
-  await waitUntil(`${control} and ${planes} to end`, () => !children.some(isRunning))
-  await router.kill()
+  await waitUntil('control to end', () => !children.some((child) => child.pid === control && isRunning(child)))
+  assert.equal(await ask(client), '1')
+  const successor = spawn(process.execPath, [BIN, 'start', '--config', router.configFile, '--supervised'], {
+    stdio: 'ignore',
+    env: {
+      ...process.env,
+      NODE_TEST_CONTEXT: undefined,
+      SWITCHYARD_DATA: join(router.directory, 'data'),
+      SWITCHYARD_PORT: String(router.port),
+      SWITCHYARD_HTTP_PORT: String(router.httpPort),
+    },
+  })
+  t.after(() => successor.kill('SIGKILL'))
+  assert.equal(await ask(await open(t, router)), '1')
+  assert.equal(await ask(client), '1')
+  await waitUntil('all processes', () => router.pids.standbys.length > 0)
+  assert.deepEqual([router.pids.keeper, router.pids.planes], [successor.pid, planes])
+  successor.kill('SIGTERM')
+  assert.deepEqual(await within(10_000, 'the end', once(successor, 'exit')), [0, null])
+  await waitUntil('the plane to end', () => !children.some(isRunning))
 })
 
 test('signals to the children change nothing: the keeper decides', async (t) => {

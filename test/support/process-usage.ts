@@ -42,6 +42,18 @@ export function descendants(pid: number): ProcessIdentity[] {
   return found
 }
 
+/** Running processes that have this line in their environment. */
+export function processesWith(line: string): ProcessIdentity[] {
+  return readdirSync('/proc').flatMap((name) => {
+    const pid = /^\d+$/.test(name) ? Number(name) : 0
+    if (pid === 0 || readOrNull(`/proc/${pid}/environ`)?.split('\0').includes(line) !== true) return []
+    const fields = statFields(pid)
+    if (fields === null || fields.state === 'Z') return []
+    const command = readOrNull(`/proc/${pid}/cmdline`)?.replaceAll('\0', ' ').trim() ?? ''
+    return [{ pid, startedAt: fields.startedAt, command }]
+  })
+}
+
 /** Processes, other than this one, that work in `directory` or have it as their TMPDIR; those of other users are not seen. */
 export function processesOf(directory: string): { readonly pid: number }[] {
   const isOf = (pid: number): boolean => {

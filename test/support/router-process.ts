@@ -1,9 +1,9 @@
 import { type ChildProcess, spawn } from 'node:child_process'
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { freePort } from './free-port.ts'
-import { descendants, isRunning, type ProcessIdentity } from './process-usage.ts'
+import { descendants, isRunning, type ProcessIdentity, processesWith } from './process-usage.ts'
 import { type RouterSettings, toToml } from './router-settings.ts'
 import { waitUntil, within } from './wait-until.ts'
 import { WireClient } from './wire-client.ts'
@@ -21,6 +21,8 @@ export interface RouterOptions {
   /** Put before the command, `"$@"` being the command: `['sh', '-c', 'ulimit -n 100; exec "$@"', 'sh']`. */
   readonly wrapper?: readonly string[]
   readonly env?: Readonly<Record<string, string>>
+  /** Further options of `start`. */
+  readonly flags?: readonly string[]
 }
 
 export interface RouterPids {
@@ -56,7 +58,8 @@ export class RouterProcess {
     this.configFile = join(directory, 'switchyard.toml')
     this.port = ports[0]
     this.httpPort = ports[1]
-    const command = [...(options.wrapper ?? []), process.execPath, MAIN, 'start', '--config', this.configFile]
+    const start = ['start', '--config', this.configFile, ...(options.flags ?? [])]
+    const command = [...(options.wrapper ?? []), process.execPath, MAIN, ...start]
     this.#child = spawn(command[0]!, command.slice(1), {
       stdio: ['ignore', 'pipe', 'pipe'],
       env: {
@@ -109,6 +112,7 @@ export class RouterProcess {
 
   get pids(): RouterPids {
     const found = this.#remember()
+    const keeper = this.#keeperPid()
     const titled = (title: RegExp): number[] =>
       found.filter((process) => title.test(process.command)).map((process) => process.pid)
     const [control] = titled(/^switchyard: control$/)
@@ -117,11 +121,11 @@ export class RouterProcess {
     if (control === undefined || planes.length === 0) {
       throw new Error(`no control or no plane process among ${JSON.stringify(found)}`)
     }
-    return { keeper: this.#child.pid ?? 0, control, planes, standbys }
+    return { keeper, control, planes, standbys }
   }
 
   signal(signal: NodeJS.Signals): void {
-    this.#child.kill(signal)
+    process.kill(this.#keeperPid(), signal)
   }
 
   /** Replaces the configuration file; RELOAD or SIGHUP makes it count. */
@@ -139,7 +143,7 @@ export class RouterProcess {
     this.#remember()
     this.signal('SIGTERM')
     try {
-      const exit = await within(STOP_TIMEOUT_MS, 'the router to stop', this.#exited)
+      const exit = await within(STOP_TIMEOUT_MS, 'the router to stop', this.#ended())
       const left = [...this.#seen.values()].filter(isRunning)
       if (left.length > 0) throw new Error(`the keeper has ended, these have not: ${JSON.stringify(left)}`)
       return exit
@@ -152,16 +156,48 @@ export class RouterProcess {
 
   /** SIGKILL to all of it; removes its directory. */
   async kill(): Promise<void> {
-    this.#remember()
+    // Those that are left may start others.
+    for (let left = this.#running(); left.length > 0; left = this.#running()) {
+      for (const { pid } of left) killIfThere(pid)
+      this.#child.kill('SIGKILL')
+    }
     this.#child.kill('SIGKILL')
-    for (const { pid } of [...this.#seen.values()].filter(isRunning)) process.kill(pid, 'SIGKILL')
     await this.#exited
     rmSync(this.directory, { recursive: true, force: true })
   }
 
-  /** Children are found by their parent, so they are noted while the parent runs. */
+  /** The process that we started, or another one in its place. */
+  #keeperPid(): number {
+    try {
+      return Number(readFileSync(join(this.directory, 'data', 'switchyard.lock'), 'utf8').split('\n')[0])
+    } catch {
+      return this.#child.pid ?? 0
+    }
+  }
+
+  /** The end of whichever keeper there is. Only of the one that we started is it known how. */
+  async #ended(): Promise<RouterExit> {
+    const pid = this.#keeperPid()
+    if (pid === this.#child.pid) return this.#exited
+    const keeper = [...this.#seen.values()].find((process) => process.pid === pid)
+    await waitUntil('the keeper to end', () => keeper === undefined || !isRunning(keeper), {
+      timeoutMs: STOP_TIMEOUT_MS,
+    })
+    return { code: 0, signal: null }
+  }
+
+  #running(): ProcessIdentity[] {
+    this.#remember()
+    return [...this.#seen.values()].filter(isRunning)
+  }
+
+  /** Children are found by their parent, so they are noted while the parent runs; later ones by their environment. */
   #remember(): ProcessIdentity[] {
-    const all = this.#child.pid === undefined ? [] : descendants(this.#child.pid)
+    const child = this.#child.pid ?? 0
+    const all =
+      this.#child.exitCode === null && this.#child.signalCode === null
+        ? descendants(child)
+        : processesWith(`SWITCHYARD_DATA=${join(this.directory, 'data')}`)
     // Servers that it has started are meant to outlive it; whoever made the cluster stops them.
     const found = all.filter(({ command }) => !SERVER.test(command))
     for (const descendant of found) this.#seen.set(descendant.pid, descendant)
@@ -202,5 +238,13 @@ export class RouterProcess {
     } finally {
       client.close()
     }
+  }
+}
+
+function killIfThere(pid: number): void {
+  try {
+    process.kill(pid, 'SIGKILL')
+  } catch {
+    // It has just ended.
   }
 }

@@ -60,6 +60,7 @@ const behaviours: Readonly<Record<string, () => void>> = {
           }
           return
         case 'keep-servers':
+        case 'listener':
           return
         case 'serve':
           say({ op: 'ready' })
