@@ -87,6 +87,8 @@ export class ControlChild {
       replaced: false,
       reason: `control was not replaced: ${reason}`,
     })
+    // It may have been replaced for another reason a moment ago.
+    await this.#watch.until(() => state() === 'running', START_MS)
     if (state() !== 'running') return refused(`it is ${state()}.`)
     this.#program = program
     this.send({ op: 'leave' })

@@ -48,6 +48,8 @@ export async function replacePlane(plane: Replaceable, program: Program): Promis
   }
   const state = (): ChildState => plane.activeState
   const successor = (): SuccessorState | null => plane.successorState
+  // It may have been replaced for another reason a moment ago.
+  await plane.until(() => state() === 'running', SERVE_MS)
   if (state() !== 'running') return { replaced: false, reason: `${name} was not replaced: it is ${state()}.` }
   plane.prepare(program)
   await plane.until(() => successor() !== 'booting' || state() !== 'running', BOOT_MS)

@@ -77,7 +77,9 @@ test('a keeper that took over is signalled, stopped and upgraded like the first'
   await client.query(`SET app.number = '7'`)
   await killKeeper(router)
   router.signal('SIGUSR2')
-  await waitUntil('the upgrade', () => /upgrade done: .* 1 clients were kept/.test(router.tail(1000)))
+  await waitUntil('the upgrade', () => /upgrade done: .* 1 clients were kept/.test(router.tail(1000)), {
+    timeoutMs: 60_000,
+  })
   assert.equal(await number(client), '7')
   const console = await openConsole(router)
   const { rows } = await console.query('SHOW CLIENTS')

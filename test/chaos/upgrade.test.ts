@@ -12,6 +12,9 @@ import { onlyValue } from '../support/wire-message.ts'
 
 const BIN = join(import.meta.dirname, '../../bin/switchyard.js')
 
+/** An upgrade starts a handful of processes, one after another. */
+const LONG = { timeoutMs: 60_000 }
+
 const bed = await Testbed.open({ routerOnly: true, start: false })
 
 async function open(router: RouterProcess): Promise<WireClient> {
@@ -85,7 +88,7 @@ test('what became of each client is in the console, over HTTP and in the metrics
   leaving.send(Buffer.from([0, 0]))
   await kept.query('SELECT 1')
   process.kill(router.pids.keeper, 'SIGUSR2')
-  await waitUntil('the upgrade', () => /upgrade done: .* were kept/.test(router.tail(1000)))
+  await waitUntil('the upgrade', () => /upgrade done: .* were kept/.test(router.tail(1000)), LONG)
   const [event] = await show(router, 'PRESERVATION')
   assert.equal(event?.event, 'upgrade')
   assert.equal(Number(event.kept), 1)
@@ -128,7 +131,7 @@ test('UPGRADE in the console answers when it has begun; a program that cannot ta
   await console.query('UPGRADE')
   assert.match(notices.join(), /^The upgrade has begun\./)
   await console.end().catch(() => {})
-  await waitUntil('the upgrade', () => /upgrade done: .* 1 clients were kept/.test(router.tail(1000)))
+  await waitUntil('the upgrade', () => /upgrade done: .* 1 clients were kept/.test(router.tail(1000)), LONG)
   assert.equal(onlyValue(await client.query('SELECT 1')), '1')
 })
 

@@ -125,7 +125,9 @@ export class RouterProcess {
   }
 
   signal(signal: NodeJS.Signals): void {
-    process.kill(this.#keeperPid(), signal)
+    const pid = this.#keeperPid()
+    if (pid === this.#child.pid) this.#child.kill(signal)
+    else process.kill(pid, signal)
   }
 
   /** Replaces the configuration file; RELOAD or SIGHUP makes it count. */
