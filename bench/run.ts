@@ -9,21 +9,23 @@ import { idle } from './macro/idle.ts'
 import { parameters } from './macro/parameters.ts'
 import { type Mode, modes, peerNames } from './macro/peer.ts'
 import { throughput } from './macro/throughput.ts'
+import { upgrade } from './macro/upgrade.ts'
 
 const usage = `npm run bench -- <name> [options]
 
   throughput   pgbench directly, through PgBouncer and through Switchyard: tps, latency, CPU time per transaction
   idle         memory, descriptors and CPU time for idle clients of PgBouncer and of Switchyard
+  upgrade      what 1,000 and 5,000 clients, 100 of them active, notice of an upgrade and of a plane's SIGKILL, also over TLS
   parameters   round trips and latency when clients with different settings take turns on one server connection
 
   --quick         about one minute instead of about nine
   --peers LIST    of direct,pgbouncer,switchyard (all)
-  --clients LIST  throughput: clients per cell (1,16,64,256; paced 16,64); idle: how many (5000)
+  --clients LIST  throughput: clients per cell (1,16,64,256; paced 16,64); idle: how many (5000); upgrade: how many (1000,5000)
   --seconds N     length of one run (3)
   --scale N       scale factor of pgbench's tables (20)
   --modes LIST    throughput: of simple,paced,extended,prepared,tpcb (all)
   --rounds N      throughput: runs per cell and peer (2); cells with a goal get three more
-  --rate N        throughput: transactions per second in mode paced (4000)
+  --rate N        throughput: transactions per second in mode paced (4000); upgrade: of the active clients (1000)
   --checkout DIR  the Switchyard of another checkout, to compare with (this one)
   --cpu-prof DIR  throughput: profile the router's planes, print where their time went, leave the profiles in DIR
 
@@ -101,7 +103,8 @@ function plan(argv: string[]): Plan | null {
   const { values, positionals } = parse(argv)
   const [name, ...rest] = positionals
   if (values.help) return null
-  if (name === undefined || rest.length > 0) throw new UsageError('name one benchmark: throughput, idle or parameters')
+  if (name === undefined || rest.length > 0)
+    throw new UsageError('name one benchmark: throughput, idle, parameters or upgrade')
   const { quick } = values
   const options = {
     peers: chosen('peers', values.peers ?? peerNames.join(), peerNames),
@@ -126,10 +129,15 @@ function plan(argv: string[]): Plan | null {
     const all = { ...options, clients }
     return { name, options: all, shown: all, run: (bench) => idle(bench, all) }
   }
+  if (name === 'upgrade') {
+    const clients = wholeNumbers('clients', values.clients ?? (quick ? '1000' : '1000,5000'))
+    const all = { ...options, clients, rate: wholeNumber('rate', values.rate ?? '1000') }
+    return { name, options: all, shown: all, run: (bench) => upgrade(bench, all) }
+  }
   if (name === 'parameters') {
     return { name, options, shown: options, run: (bench) => parameters(bench, options) }
   }
-  throw new UsageError(`there is no benchmark ${name}: throughput, idle or parameters`)
+  throw new UsageError(`there is no benchmark ${name}: throughput, idle, parameters or upgrade`)
 }
 
 async function main(argv: string[]): Promise<void> {

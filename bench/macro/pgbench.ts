@@ -64,6 +64,8 @@ export async function runPgbench(options: {
   readonly rate: number
   readonly directory: string
   readonly signal: AbortSignal
+  /** Over TLS; by default not. */
+  readonly tls?: boolean
 }): Promise<PgbenchResult> {
   const { address, clients, mode } = options
   const startedMs = performance.now()
@@ -78,7 +80,7 @@ export async function runPgbench(options: {
       ...['-l', `--log-prefix=${join(options.directory, prefix)}`],
       ...connection(address),
     ],
-    { address, signal: options.signal },
+    { address, signal: options.signal, tls: options.tls === true },
   )
   const texts = takeLogs(options.directory, prefix)
   const failed = countFailures(stdout, stderr)
@@ -140,10 +142,15 @@ function takeLogs(directory: string, prefix: string): string[] {
 async function execute(
   command: string,
   args: readonly string[],
-  options: { readonly address?: Address; readonly signal?: AbortSignal },
+  options: { readonly address?: Address; readonly signal?: AbortSignal; readonly tls?: boolean },
 ): Promise<{ code: number | null; stdout: string; stderr: string }> {
   const child = spawn(command, args, {
-    env: { ...process.env, PGPASSWORD: options.address?.password, PGSSLMODE: 'disable', PGGSSENCMODE: 'disable' },
+    env: {
+      ...process.env,
+      PGPASSWORD: options.address?.password,
+      PGSSLMODE: options.tls === true ? 'require' : 'disable',
+      PGGSSENCMODE: 'disable',
+    },
     stdio: ['ignore', 'pipe', 'pipe'],
     detached: true,
     ...(options.signal === undefined ? {} : { signal: options.signal }),

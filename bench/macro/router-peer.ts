@@ -6,18 +6,22 @@ import { benchName, type Peer, poolSize } from './peer.ts'
 import { type PostgresServer, query } from './postgres-server.ts'
 import { findProcesses } from './process-usage.ts'
 
-/** Switchyard before `server`, as an operator would start it, with the same pool size and authentication as PgBouncer. */
-export async function startRouter(options: {
+export interface RouterPeerOptions {
   readonly server: PostgresServer
   readonly directory: string
   readonly maxClients: number
   readonly checkout: string
   readonly cpuProfileDirectory: string | null
   readonly cleanup: Cleanup
-}): Promise<Peer> {
+  /** For TLS with clients; by default there is none. */
+  readonly certificate?: { readonly certificate: string; readonly key: string } | null
+}
+
+/** Switchyard before `server`, as an operator would start it, with the same pool size and authentication as PgBouncer. */
+export async function startRouter(options: RouterPeerOptions): Promise<Peer> {
   const { server, cleanup, checkout, cpuProfileDirectory: profiles } = options
   const data = join(options.directory, 'switchyard')
-  mkdirSync(data, { mode: 0o700 })
+  mkdirSync(data, { mode: 0o700, recursive: true })
   const config = join(options.directory, 'switchyard.toml')
   writeFileSync(config, configuration(options), { mode: 0o600 })
   const port = await freePort()
@@ -56,8 +60,9 @@ function packageVersion(checkout: string): string {
   return String(version)
 }
 
-function configuration(options: { readonly server: PostgresServer; readonly maxClients: number }): string {
+function configuration(options: Pick<RouterPeerOptions, 'server' | 'maxClients' | 'certificate'>): string {
   const { address, verifier } = options.server
+  const { certificate = null } = options
   const password = `password = "${address.password}"`
   return `[[shards]]
 name = "bench"
@@ -84,5 +89,14 @@ size = ${poolSize}
 
 [limits]
 max_clients = ${options.maxClients + 50}
+${certificate === null ? '' : tlsSection(certificate)}`
+}
+
+function tlsSection({ certificate, key }: { readonly certificate: string; readonly key: string }): string {
+  return `
+[client_tls]
+mode = "allow"
+certificate = "${certificate}"
+key = "${key}"
 `
 }
