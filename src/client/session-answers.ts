@@ -6,6 +6,7 @@ import { type ErrorFields, writeError, writeParameterStatus, writeReady } from '
 import type { NotificationHead } from '../protocol/notification.ts'
 import { MessageWriter } from '../protocol/writer.ts'
 import type { Rows } from '../server/captured-rows.ts'
+import type { Cleared } from '../server/reply-messages.ts'
 import type { ReplySink, ServerLoss } from '../server/reply-sink.ts'
 import type { ServerConnection } from '../server/server-connection.ts'
 import type { ParameterSet } from '../session/parameters.ts'
@@ -84,8 +85,10 @@ export class SessionAnswers implements ReplySink {
     this.#session.host.analyzer.profiles.command(this.#session.slot, bytes, at, stop, isExtended)
   }
 
-  onDeallocatedAll(): void {
-    const { requests, server } = this.#session
+  onCleared(what: Cleared): void {
+    const { requests, server, settings } = this.#session
+    if (what !== 'statements') settings.discarded()
+    if (what === 'sequences') return
     server?.statements.clear()
     requests.statements?.cleared()
   }

@@ -223,6 +223,11 @@ export class SessionState {
     return this.#settings.report(name, value, server)
   }
 
+  /** DISCARD ALL or DISCARD SEQUENCES has succeeded. */
+  discarded(): void {
+    this.#pins?.ended()
+  }
+
   /** Something failed: what was to be reset was not. */
   fail(): void {
     this.#pins?.fail()

@@ -1,8 +1,14 @@
 import { BACKEND, HEADER_BYTES } from '../protocol/message-type.ts'
 
 const LETTER_D = 0x44
-/** Tags of what drops all prepared statements. */
-const CLEARING_TAGS = [Buffer.from('DEALLOCATE ALL\0'), Buffer.from('DISCARD ALL\0')]
+/** What a statement has thrown away, which no rollback brings back. */
+export type Cleared = 'statements' | 'sequences' | 'everything'
+
+const CLEARING_TAGS: readonly (readonly [Buffer, Cleared])[] = [
+  [Buffer.from('DEALLOCATE ALL\0'), 'statements'],
+  [Buffer.from('DISCARD SEQUENCES\0'), 'sequences'],
+  [Buffer.from('DISCARD ALL\0'), 'everything'],
+]
 
 /** Messages that say nothing to us: rows, row descriptions of parameters, copy data. */
 export function isPlain(type: number): boolean {
@@ -16,8 +22,9 @@ export function isPlain(type: number): boolean {
   )
 }
 
-/** A whole CommandComplete, `bytes[at, stop)`: DEALLOCATE ALL or DISCARD ALL is done. */
-export function dropsStatements(bytes: Buffer, at: number, stop: number): boolean {
+/** By a whole CommandComplete, `bytes[at, stop)`: what the statement has cleared, null: nothing. */
+export function clearedBy(bytes: Buffer, at: number, stop: number): Cleared | null {
   const start = at + HEADER_BYTES
-  return bytes[start] === LETTER_D && CLEARING_TAGS.some((tag) => tag.compare(bytes, start, stop) === 0)
+  if (bytes[start] !== LETTER_D) return null
+  return CLEARING_TAGS.find(([tag]) => tag.compare(bytes, start, stop) === 0)?.[1] ?? null
 }

@@ -7,7 +7,7 @@ import { readNotification } from '../protocol/notification.ts'
 import { MalformedMessage, MessageReader } from '../protocol/reader.ts'
 import { MessageWriter } from '../protocol/writer.ts'
 import { OwnQuestions } from './own-questions.ts'
-import { dropsStatements, isPlain } from './reply-messages.ts'
+import { clearedBy, isPlain } from './reply-messages.ts'
 import { CAPTURE, REPLY, SWALLOW, SYNTHESIZE } from './reply-queue.ts'
 import type { ServerConnection } from './server-connection.ts'
 import type { ServerHost } from './server-host.ts'
@@ -145,8 +145,9 @@ export class ReplyRelay {
       case BACKEND.rowDescription:
         return this.#complete(REPLY.describe, source, at, stop)
       case BACKEND.commandComplete:
-        if (dropsStatements(source.bytes, at, stop)) this.#dropStatements()
         if ((queue.head & SWALLOW) === 0) {
+          const cleared = clearedBy(source.bytes, at, stop)
+          if (cleared !== null) server.client?.onCleared(cleared)
           server.client?.onCommand(source.bytes, at + HEADER_BYTES, stop, queue.headKind === REPLY.execute)
         }
         this.#copyingIn = false
@@ -171,11 +172,6 @@ export class ReplyRelay {
     }
     if ((queue.head & SWALLOW) === 0 && server.client) this.#host.toClient.forward(source, at, stop)
     return true
-  }
-
-  #dropStatements(): void {
-    const { queue, client } = this.#server
-    if ((queue.head & SWALLOW) === 0) client?.onDeallocatedAll()
   }
 
   /** The answer to an extended-query message; within a simple query these messages end nothing. */

@@ -2,6 +2,7 @@ import type { Link } from '../io/link.ts'
 import type { ErrorFields } from '../protocol/messages.ts'
 import type { NotificationHead } from '../protocol/notification.ts'
 import type { Rows } from './captured-rows.ts'
+import type { Cleared } from './reply-messages.ts'
 
 /** How a server connection ended while a client had it. */
 export interface ServerLoss {
@@ -22,8 +23,8 @@ export interface ReplySink {
   onParameter(name: string, value: string): string | null
   /** A statement of the client's is done: `bytes[at, stop)` is the command tag with its NUL. */
   onCommand(bytes: Buffer, at: number, stop: number, isExtended: boolean): void
-  /** DEALLOCATE ALL or DISCARD ALL is done. */
-  onDeallocatedAll(): void
+  /** DEALLOCATE ALL, DISCARD ALL or DISCARD SEQUENCES is done. */
+  onCleared(what: Cleared): void
   /** The server connection listens, and this came. False: the client must not get it from there. */
   onNotification(notification: NotificationHead): boolean
   /** True: the client gets the ReadyForQuery with this status, the last one it is owed, from its session and not now. */

@@ -189,7 +189,7 @@ export class TestWaiter implements PoolWaiter, ReplySink {
   onPrepared(): void {}
   onInquired(): void {}
   onCommand(): void {}
-  onDeallocatedAll(): void {}
+  onCleared(): void {}
   onAnswered(): void {}
   onSkipped(): void {}
   onError(): void {}

@@ -20,27 +20,53 @@ test('somebody is told of every change, and of nothing else', () => {
   assert.deepEqual(told, [PIN.listen, PIN.listen | PIN.load, PIN.load])
 })
 
-test('DISCARD ALL ends all but what is for life, if nothing fails', () => {
-  const pins = make(PIN.sessionMode, PIN.temporaryObject, PIN.sequence, PIN.unknownFunction)
+test('DISCARD ALL ends all but what is for life, when it has succeeded', () => {
+  const all = PIN.sessionMode | PIN.temporaryObject | PIN.sequence | PIN.unknownFunction
+  const pins = make(all)
   pins.endAll()
   pins.fail()
-  pins.settle()
-  assert.equal(pins.bits, PIN.sessionMode | PIN.temporaryObject | PIN.sequence | PIN.unknownFunction)
+  pins.ended()
+  assert.equal(pins.bits, all)
   assert.ok(pins.isOpaque)
   pins.endAll()
-  pins.settle()
+  pins.ended()
+  pins.fail()
   assert.equal(pins.bits, PIN.sessionMode)
   assert.ok(!pins.isOpaque)
+})
+
+test('a DISCARD ALL that is bound and never executed ends nothing', () => {
+  const pins = make(PIN.temporaryObject)
+  pins.endAll()
+  pins.settle()
+  assert.equal(pins.bits, PIN.temporaryObject)
+  pins.ended()
+  assert.equal(pins.bits, PIN.temporaryObject)
 })
 
 test('what comes behind the end of a pin pins', () => {
   const pins = make(PIN.sequence)
   pins.end(PIN.sequence)
   pins.add(PIN.sequence)
-  pins.settle()
+  pins.ended()
   assert.equal(pins.bits, PIN.sequence)
   pins.end(PIN.sequence)
-  pins.settle()
+  pins.ended()
+  assert.equal(pins.bits, 0)
+})
+
+test('of several ends on their way, what comes between them is ended by the last one only', () => {
+  const pins = make(PIN.load)
+  pins.endAll()
+  pins.add(PIN.load)
+  pins.endAll()
+  pins.ended()
+  pins.fail()
+  assert.equal(pins.bits, PIN.load)
+  pins.endAll()
+  pins.endAll()
+  pins.ended()
+  pins.ended()
   assert.equal(pins.bits, 0)
 })
 

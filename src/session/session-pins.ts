@@ -23,8 +23,9 @@ export interface PinWatcher {
 export class SessionPins {
   readonly #watcher: PinWatcher
   #bits = 0
-  /** What was sent ends these, unless something has failed since. */
+  /** What was sent ends these when it succeeds, and how many statements of that kind have been sent. */
   #ending = 0
+  #endings = 0
   /** The server is being asked about these; for the others there was reason since it was asked. */
   #reviewed = 0
   #sinceReview = 0
@@ -64,27 +65,38 @@ export class SessionPins {
     this.#set(this.#bits & ~bits)
   }
 
-  /** What ends these is sent; they are gone when it has succeeded. */
+  /** What ends these is sent, or bound to be executed; `ended` follows when it has succeeded. */
   end(bits: number): void {
     this.#ending |= bits
+    this.#endings++
   }
 
   /** DISCARD ALL is sent. */
   endAll(): void {
-    this.#ending = ~LIFELONG
+    this.end(~LIFELONG)
   }
 
-  /** Something has failed. */
+  /** One of those has succeeded, whatever becomes of the rest. Of several on their way only the last one counts. */
+  ended(): void {
+    if (this.#endings !== 1) {
+      if (this.#endings > 0) this.#endings--
+      return
+    }
+    const ending = this.#ending
+    this.settle()
+    if (ending === ~LIFELONG) this.#isOpaque = false
+    this.remove(ending)
+  }
+
+  /** Something has failed: what ends pins may have been skipped. */
   fail(): void {
-    this.#ending = 0
+    this.settle()
   }
 
-  /** Everything sent has succeeded. */
+  /** Everything sent is answered: what has not ended by now does not end. */
   settle(): void {
-    if (this.#ending === 0) return
-    if (this.#ending === ~LIFELONG) this.#isOpaque = false
-    this.remove(this.#ending)
     this.#ending = 0
+    this.#endings = 0
   }
 
   /** The server connection still hides what the session has made there before. */
@@ -96,7 +108,7 @@ export class SessionPins {
   leave(): boolean {
     const isOpaque = this.#isOpaque
     this.#isOpaque = false
-    this.#ending = 0
+    this.settle()
     return isOpaque
   }
 

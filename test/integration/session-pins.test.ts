@@ -11,6 +11,7 @@ const bed = await Testbed.open({ routerOnly: true, settings: { pool: { size: 1 }
 
 await bed.sql(`
   CREATE TABLE log (what text);
+  CREATE SEQUENCE counter;
   CREATE FUNCTION harmless() RETURNS int LANGUAGE sql AS 'SELECT 1';
   CREATE FUNCTION remember(value text) RETURNS void LANGUAGE plpgsql AS
     $$ BEGIN PERFORM set_config('work_mem', value, false); END $$;
@@ -24,6 +25,7 @@ await bed.sql(`
   CREATE FUNCTION logged_in_secretly() RETURNS text LANGUAGE sql AS
     $$ SELECT current_setting('sec' || 'ret.user', true) $$;
   GRANT ALL ON ALL TABLES IN SCHEMA public TO PUBLIC;
+  GRANT ALL ON ALL SEQUENCES IN SCHEMA public TO PUBLIC;
 `)
 
 async function pinsOf(client: WireClient): Promise<string> {
@@ -149,4 +151,19 @@ test('a prepared SET counts whenever it is executed', async () => {
     assert.equal(onlyValue(await client!.query(tenant)), round === 0 ? '2' : '1')
     await client!.exchange(Buffer.concat([wire.bind('', 'set'), wire.execute(''), wire.sync()]))
   }
+})
+
+test('DISCARD ALL counts when it has run: bound and not executed it ends no pin, and an error behind it changes nothing', async () => {
+  const client = await bed.open()
+  await client.query('CREATE TEMP TABLE t (x int)')
+  assert.deepEqual(sqlstatesOf(await client.query("SELECT setseed(0.5), nextval('counter')")), [])
+  assert.match(await pinsOf(client), /sequence/)
+  await client.exchange(Buffer.concat([wire.parse('', 'DISCARD ALL'), wire.bind('', ''), wire.sync()]))
+  assert.match(await pinsOf(client), /temporaryObject/)
+  assert.equal(onlyValue(await client.query('SELECT count(*) FROM t')), '0')
+  const discard = [wire.parse('', 'DISCARD ALL'), wire.bind('', ''), wire.execute('')]
+  const failure = [wire.parse('', 'SELECT 1/0'), wire.bind('', ''), wire.execute(''), wire.sync()]
+  const answer = await client.exchange(Buffer.concat([...discard, ...failure]))
+  assert.deepEqual(sqlstatesOf(answer), ['22012'])
+  assert.equal(await pinsOf(client), '')
 })
