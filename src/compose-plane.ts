@@ -82,6 +82,7 @@ export function runPlane(options: PlaneOptions): number {
   const poller = new Poller(options.architecture)
   const channelFd = new OwnedFd(options.channelFd)
   const channel = new FdChannel(channelFd)
+  // Not least, the parser's memory becomes old: as long as it is young, each collection may take four times as long.
   options.heap.collect()
   if (!awaitTurn(poller, channelFd, channel)) return 0
   options.onActive()
