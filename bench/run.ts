@@ -18,6 +18,8 @@ const usage = `npm run bench -- <name> [options]
   upgrade      what 1,000 and 5,000 clients, 100 of them active, notice of an upgrade and of a plane's SIGKILL, also over TLS
   parameters   round trips and latency when clients with different settings take turns on one server connection
 
+  analyzer     what tiers cost a plane, and how good they are on what the laboratory recorded (npm run lab)
+
   --quick         about one minute instead of about nine
   --peers LIST    of direct,pgbouncer,switchyard (all)
   --clients LIST  throughput: clients per cell (1,16,64,256; paced 16,64); idle: how many (5000); upgrade: how many (1000,5000)
@@ -141,6 +143,12 @@ function plan(argv: string[]): Plan | null {
 }
 
 async function main(argv: string[]): Promise<void> {
+  // Needs no server.
+  if (argv[0] === 'analyzer') {
+    const { analyzer } = await import('./analyzer/analyzer.ts')
+    process.stdout.write(`${JSON.stringify({ bench: 'analyzer', ...(await analyzer(argv[1])) })}\n`)
+    return
+  }
   const planned = plan(argv)
   if (planned === null) {
     process.stdout.write(usage)

@@ -45,4 +45,16 @@ export interface ActionCommand {
   prepare(argument: readonly Token[]): PreparedAction
 }
 
-export type Command = ShowCommand | ActionCommand
+/** A command that shows a table about what its argument names; everybody with console access may ask. */
+export interface QuestionCommand {
+  readonly kind: 'question'
+  /** Upper case, `EXPLAIN TIER`. */
+  readonly name: string
+  readonly argument: string
+  readonly summary: string
+  readonly columns: readonly Column[]
+  /** Checks the argument, without looking at the router; throws `42601` for one that cannot be meant. */
+  prepare(argument: readonly Token[]): (context: ReportContext) => Iterable<Row>
+}
+
+export type Command = ShowCommand | ActionCommand | QuestionCommand

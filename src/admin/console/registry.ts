@@ -1,4 +1,5 @@
 import type { Command } from './command.ts'
+import { explainTier } from './command-set/explain-tier.ts'
 import { kill } from './command-set/kill.ts'
 import { killClient } from './command-set/kill-client.ts'
 import { drain, patch, restart, switchover, undrain } from './command-set/operations.ts'
@@ -18,12 +19,14 @@ import { showPlanes } from './command-set/show-planes.ts'
 import { showPools } from './command-set/show-pools.ts'
 import { showPreservation } from './command-set/show-preservation.ts'
 import { showPreservedClients } from './command-set/show-preserved-clients.ts'
+import { showProfiles } from './command-set/show-profiles.ts'
 import { showServers } from './command-set/show-servers.ts'
 import { showShards } from './command-set/show-shards.ts'
 import { showState } from './command-set/show-state.ts'
 import { showStats } from './command-set/show-stats.ts'
 import { showStatsAverages } from './command-set/show-stats-averages.ts'
 import { showStatsTotals } from './command-set/show-stats-totals.ts'
+import { showTiers } from './command-set/show-tiers.ts'
 import { showTotals } from './command-set/show-totals.ts'
 import { showUsers } from './command-set/show-users.ts'
 import { showVersion } from './command-set/show-version.ts'
@@ -43,6 +46,9 @@ export const COMMANDS: readonly Command[] = [
   showOperations,
   showDatabases,
   showUsers,
+  showProfiles,
+  showTiers,
+  explainTier,
   showPlanes,
   showPreservation,
   showPreservedClients,

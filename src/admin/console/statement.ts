@@ -1,5 +1,13 @@
 import { RouterError } from '../../errors.ts'
-import type { ActionCommand, Command, GrantedAccess, Notices, ReportContext, ShowCommand } from './command.ts'
+import type {
+  ActionCommand,
+  Command,
+  GrantedAccess,
+  Notices,
+  QuestionCommand,
+  ReportContext,
+  ShowCommand,
+} from './command.ts'
 import { smallTalk } from './driver-small-talk.ts'
 import { COMMANDS, findCommand } from './registry.ts'
 import type { SessionSettings } from './session-settings.ts'
@@ -48,10 +56,11 @@ export interface Statement {
 /** The statement that these tokens (at least one) are; throws `42601` for what the console does not know. */
 export function parseStatement(tokens: readonly Token[]): Statement {
   const [first, second] = tokens
-  const isShow = first?.kind === 'word' && first.value === 'show'
-  const name = (isShow ? `SHOW ${second?.value ?? ''}` : (first?.value ?? '')).toUpperCase()
+  const hasTwoWords = first?.kind === 'word' && (first.value === 'show' || first.value === 'explain')
+  const name = (hasTwoWords ? `${first.value} ${second?.value ?? ''}` : (first?.value ?? '')).toUpperCase()
   const command = first?.kind === 'word' ? findCommand(name) : undefined
   if (command?.kind === 'show') return showStatement(command, tokens.slice(2))
+  if (command?.kind === 'question') return questionStatement(command, tokens.slice(2))
   if (command?.kind === 'action') return actionStatement(command, tokens.slice(1))
   const talk = smallTalk(tokens)
   if (talk !== null) return talk
@@ -67,6 +76,18 @@ function showStatement(command: ShowCommand, rest: readonly Token[]): Statement 
     effect: null,
     slow: false,
     run: async (context) => ({ rows: command.rows(context), notices: [] }),
+  }
+}
+
+function questionStatement(command: QuestionCommand, argument: readonly Token[]): Statement {
+  const answer = command.prepare(argument)
+  return {
+    text: [command.name, ...argument.map(({ value }) => value)].join(' '),
+    tag: 'EXPLAIN',
+    columns: command.columns,
+    effect: null,
+    slow: false,
+    run: async (context) => ({ rows: answer(context), notices: [] }),
   }
 }
 
@@ -94,7 +115,7 @@ function adminOnly(command: Command, user: string): RouterError {
 
 function unknownCommand(name: string): RouterError {
   const shows = COMMANDS.filter(({ kind }) => kind === 'show').map((command) => command.name.slice('SHOW '.length))
-  const actions = COMMANDS.filter(({ kind }) => kind === 'action').map((command) => command.name)
+  const actions = COMMANDS.filter(({ kind }) => kind !== 'show').map((command) => command.name)
   const shown = name.length > 60 ? `${name.slice(0, 60)}…` : name
   return new RouterError('42601', `The admin console has no command "${shown}"; it is not a PostgreSQL server.`, {
     origin: 'client',

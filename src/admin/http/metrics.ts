@@ -1,5 +1,6 @@
 import { collectDefaultMetrics, Registry } from 'prom-client'
 import type { RouterControl } from '../router-control.ts'
+import { registerAnalyzerMetrics } from './analyzer-metrics.ts'
 import { registerPoolMetrics } from './pool-metrics.ts'
 import { registerProcessMetrics } from './process-metrics.ts'
 import { type ScrapeSnapshot, takeScrapeSnapshot } from './scrape-snapshot.ts'
@@ -19,6 +20,7 @@ export class Metrics {
     const current = (): ScrapeSnapshot => this.#snapshot
     registerPoolMetrics(this.#registry, current)
     registerProcessMetrics(this.#registry, control, current)
+    registerAnalyzerMetrics(this.#registry, control, current)
     collectDefaultMetrics({ register: this.#registry, prefix: 'switchyard_control_' })
   }
 
