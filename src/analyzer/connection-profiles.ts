@@ -13,6 +13,8 @@ import { rowsOfTag, statementClass } from './statement-class.ts'
 export const TAU_SLOW_MS = 120_000
 export const TAU_FAST_MS = 10_000
 const IDLE = 0x49
+/** Sums are brought up to date in steps of this, of which the shortest τ does not notice one. */
+const DECAY_MS = 100
 
 /** What is known of a connection when it has logged in. */
 export interface ConnectionFacts {
@@ -105,7 +107,7 @@ export class ConnectionProfiles {
     const i32 = this.#i32
     const f32 = this.#f32
     const f64 = this.#f64
-    this.#decay(i, f, now)
+    if (now - (f64[f + PROFILE_F64.updatedAt] as number) >= DECAY_MS) this.#decay(i, f, now)
     const duration = began === 0 ? 0 : now - began
     const log = roughLogMs(duration)
     this.#add(i, PROFILE_SUM.count, 1)

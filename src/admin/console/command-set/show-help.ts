@@ -3,7 +3,7 @@ import { type Field, rowsOf, text } from '../table.ts'
 
 const FIELDS: readonly Field<Command>[] = [
   text('command', (command) =>
-    command.kind === 'action' ? `${command.name} ${command.argument}`.trimEnd() : command.name,
+    command.kind === 'show' ? command.name : `${command.name} ${command.argument}`.trimEnd(),
   ),
   text('access', (command) => (command.kind === 'action' ? 'admin' : 'stats')),
   text('description', (command) => command.summary),
