@@ -4,7 +4,7 @@ import { fileURLToPath } from 'node:url'
 import { BadModel, type ModelFile, TierModel } from '../../analyzer/tier-model.ts'
 
 /** What ships with Switchyard: trained in the laboratory, without names (docs/analyzer.md). */
-export const SHIPPED_MODEL: string = fileURLToPath(new URL('../../../models/default.json', import.meta.url))
+export const SHIPPED_MODEL: string = fileURLToPath(new URL('../../../models/default.model', import.meta.url))
 /** How many earlier models can be gone back to. */
 const KEPT_MODELS = 10
 
