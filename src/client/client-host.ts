@@ -15,6 +15,7 @@ import type { ParameterSet } from '../session/parameters.ts'
 import type { StatementRegistry } from '../session/prepared-statements.ts'
 import type { ClientTlsMode, DatabaseValue, PlaneValues, UserValue } from '../shard/plane-values.ts'
 import type { Shard } from '../shard/topology.ts'
+import type { SecondOpinion } from '../sql/second-opinion.ts'
 import type { StatementFacts } from '../sql/statement-facts.ts'
 import type { ClientSession } from './client-session.ts'
 import type { FunctionCatalogues } from './function-catalogues.ts'
@@ -60,6 +61,8 @@ export interface ClientHost extends ListenerHost {
   /** For requests on their way to servers. */
   readonly toServer: Gather
   readonly facts: StatementFacts
+  /** What PostgreSQL's parser says of a statement; null: there is no parser. */
+  readonly opinion: SecondOpinion | null
   readonly statements: StatementRegistry
   readonly poolSet: PoolSet
   readonly poolChoices: PoolChoices

@@ -101,6 +101,11 @@ export class ClientReader implements LinkOwner, Deferrable {
     this.#host.deferred.add(this)
   }
 
+  /** What has been used already is to be used once more, before anything else. False: there is no room for it. */
+  unread(bytes: Buffer): boolean {
+    return this.#inbox.unread(bytes)
+  }
+
   /** Uses what waits in the inbox, then listens again. */
   runDeferred(): void {
     if (this.#session.state === 'closing') return

@@ -54,6 +54,9 @@ export class RequestRelay {
     return this.#statements
   }
 
+  /** How often what it is at has been run again, because server connections died. */
+  runs = 0
+
   /** A message has been sent in part: its server connection can serve nobody else. */
   get midMessage(): boolean {
     return this.#body > 0 && this.#bodyGoesOn
@@ -85,6 +88,8 @@ export class RequestRelay {
   consume(source: NativeBuffer, start: number, end: number): number {
     const { toServer } = this.#host
     const session = this.#session
+    const isRefusing = this.#refusals?.any === true
+    const isFirst = session.server === null || !session.server.isAsked
     if (session.server) toServer.begin(session.server.link)
     let at = start
     while (at < end) {
@@ -108,6 +113,11 @@ export class RequestRelay {
       at = Math.min(stop, end)
     }
     const { server } = session
+    if (server !== null) {
+      server.noteSent(source, start, at, isFirst)
+      // What was answered here may not be sent the next time either.
+      if (isRefusing) server.sent.forget()
+    }
     if (server && !toServer.flush()) server.lose(server.link.failure, null)
     return at
   }

@@ -18,6 +18,7 @@ import type { Greeting } from './greeting.ts'
 import { describeLoss, explainLoss } from './loss.ts'
 import type { PinReview } from './pin-review.ts'
 import type { RequestRelay } from './request-relay.ts'
+import { runAgain } from './run-again.ts'
 import type { ServerSeat } from './server-seat.ts'
 import type { SessionDeadlines } from './session-deadlines.ts'
 import type { SessionListening } from './session-listening.ts'
@@ -188,6 +189,7 @@ export class SessionAnswers implements ReplySink {
     this.#settle(server, isIdle)
     if (isIdle) {
       session.meter.transactionEnds(server.slot)
+      if (this.#session.requests.runs > 0) this.#session.requests.runs = 0
       if (session.listening?.isConcerned) session.listening.end(server)
       else this.endTransaction()
       return
@@ -235,6 +237,13 @@ export class SessionAnswers implements ReplySink {
     if (settings.ties === 0 && session.listening?.onServerLost() === true) {
       settings.loseServer(false)
       if (session.listening.isOver) return
+      session.goOn()
+      return
+    }
+    if (runAgain(session, server, loss, session.host.opinion)) {
+      settings.loseServer(false)
+      requests.abort(false)
+      session.meter.abandoned()
       session.goOn()
       return
     }

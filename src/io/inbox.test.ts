@@ -84,3 +84,25 @@ test('release gives the buffer back, once', (t) => {
   assert.equal(host.arena.buffersInUse, 0)
   assert.deepEqual([...region.i32], Array(64).fill(0))
 })
+
+test('what was used comes back before what is kept', (t) => {
+  const { host, inbox } = open(t)
+  assert.equal(inbox.unread(Buffer.from('first')), true)
+  inbox.take()
+  assert.equal(host.inbound.bytes.toString('latin1', inbox.start, inbox.end), 'first')
+  inbox.keep(nativeBytes('then'), 0, 4)
+  assert.equal(inbox.unread(Buffer.from('first ')), true)
+  assert.equal(host.arena.buffersInUse, 1)
+  inbox.take()
+  assert.equal(host.inbound.bytes.toString('latin1', inbox.start, inbox.end), 'first then')
+})
+
+test('what does not fit does not come back, and nothing is lost', (t) => {
+  const { host, inbox } = open(t)
+  const source = pattern(READ_HEADROOM + READ_BYTES)
+  inbox.keep(source, 0, source.size)
+  assert.equal(inbox.unread(Buffer.from('x')), false)
+  assert.equal(inbox.bytes, source.size)
+  inbox.release()
+  assert.equal(host.arena.buffersInUse, 0)
+})

@@ -45,6 +45,25 @@ export class Inbox {
     return true
   }
 
+  /** Puts `bytes` before what is kept. False, and nothing is changed, when there is no room. */
+  unread(bytes: Buffer): boolean {
+    const { arena } = this.#host
+    const kept = this.bytes
+    if (kept + bytes.length > READ_HEADROOM + READ_BYTES) return false
+    const handle = arena.allocate(kept + bytes.length)
+    if (handle === 0) return false
+    const at = arena.offset(handle)
+    bytes.copy(arena.memory.bytes, at)
+    if (kept > 0) {
+      const from = arena.offset(this.#region.i32[this.#i + this.#fields.inboxHandle] ?? 0)
+      arena.memory.bytes.copy(arena.memory.bytes, at + bytes.length, from, from + kept)
+    }
+    this.release()
+    this.#region.i32[this.#i + this.#fields.inboxHandle] = handle
+    this.#region.i32[this.#i + this.#fields.inboxBytes] = kept + bytes.length
+    return true
+  }
+
   /** Moves them to `host.inbound[start, end)`. */
   take(): void {
     this.#host.reads.claim()

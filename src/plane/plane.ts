@@ -96,6 +96,7 @@ export class Plane implements ClientHost {
   readonly statements: StatementRegistry = new StatementRegistry()
   readonly scramKeys: ScramKeyCache = new ScramKeyCache(SCRAM_KEYS)
   readonly facts: StatementFacts
+  readonly opinion: SecondOpinion | null
   readonly acceptedSettings: Map<string, ParameterSet> = new Map()
   readonly records: SessionRecords
   readonly poolSet: PoolSet
@@ -122,6 +123,7 @@ export class Plane implements ClientHost {
     this.accounts = new Accounts((event) => parts.tell(event))
     this.catalogues = new FunctionCatalogues((question) => parts.tell(question))
     this.planeIndex = parts.planeIndex
+    this.opinion = parts.opinion
     this.facts = new StatementFacts(parts.opinion)
     this.poller = parts.poller
     this.timers = parts.timers

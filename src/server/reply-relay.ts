@@ -30,6 +30,8 @@ export class ReplyRelay {
   /** COPY both ways: a walsender, until its ReadyForQuery. */
   #copyingBoth = false
   readonly questions: OwnQuestions
+  /** The client has got something of the answers that it is owed. */
+  isDelivered = false
   /** A FATAL error: the server closes next. */
   lastWords: ErrorFields | null = null
 
@@ -94,6 +96,11 @@ export class ReplyRelay {
     return at
   }
 
+  #deliver(source: NativeBuffer, at: number, stop: number): void {
+    this.isDelivered = true
+    this.#host.toClient.forward(source, at, stop)
+  }
+
   #begin(): void {
     const { client } = this.#server
     if (client) this.#host.toClient.begin(client.link)
@@ -117,7 +124,7 @@ export class ReplyRelay {
       this.#body = stop - end
       this.#bodyIsForClient = forClient
     }
-    if (forClient && this.#server.client) this.#host.toClient.forward(source, at, Math.min(stop, end))
+    if (forClient && this.#server.client) this.#deliver(source, at, Math.min(stop, end))
   }
 
   /** A message that changes what we know. False when `consume` must end: the connection is closed. */
@@ -170,7 +177,7 @@ export class ReplyRelay {
         server.lose(`the server sent an unknown message ${type}`, null)
         return false
     }
-    if ((queue.head & SWALLOW) === 0 && server.client) this.#host.toClient.forward(source, at, stop)
+    if ((queue.head & SWALLOW) === 0 && server.client) this.#deliver(source, at, stop)
     return true
   }
 
@@ -180,7 +187,7 @@ export class ReplyRelay {
     const { queue, client } = server
     const { head } = queue
     const forward = (head & SWALLOW) === 0 && client !== null
-    if (forward) this.#host.toClient.forward(source, at, stop)
+    if (forward) this.#deliver(source, at, stop)
     if (queue.headKind !== kind) return true
     queue.pop()
     client?.onAnswered(head)
@@ -194,6 +201,7 @@ export class ReplyRelay {
     while ((queue.head & SYNTHESIZE) !== 0) {
       const entry = queue.pop()
       if (!client) continue
+      this.isDelivered = true
       this.#host.toClient.insert((entry & 0x0f) === REPLY.parse ? PARSE_COMPLETE : CLOSE_COMPLETE)
       client.onAnswered(entry)
     }
@@ -244,7 +252,7 @@ export class ReplyRelay {
     if ((queue.head & SWALLOW) !== 0 && queue.headKind === REPLY.query) {
       this.questions.failed(fields)
     } else if (client) {
-      this.#host.toClient.forward(source, at, stop)
+      this.#deliver(source, at, stop)
       client.onError(fields?.sqlstate ?? '')
     }
     queue.fail((entry) => client?.onSkipped(entry))

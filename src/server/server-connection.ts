@@ -1,5 +1,5 @@
 import type { Link } from '../io/link.ts'
-import { describeErrno } from '../io/native.ts'
+import { describeErrno, type NativeBuffer } from '../io/native.ts'
 import { connectResult, localAddress, tuneSocket } from '../io/socket.ts'
 import { parseSocketAddress } from '../io/socket-address.ts'
 import type { ServerState } from '../memory/server-slots.ts'
@@ -13,6 +13,7 @@ import { NO_ADMISSION, type PoolAdmission } from './pool-admission.ts'
 import { REPLY, ReplyQueue, SWALLOW } from './reply-queue.ts'
 import { ReplyRelay } from './reply-relay.ts'
 import type { ReplySink } from './reply-sink.ts'
+import { SentRecord } from './sent-record.ts'
 import { type HandshakeOwner, ServerHandshake } from './server-handshake.ts'
 import type { ServerHost } from './server-host.ts'
 import type { ServerLogin } from './server-login.ts'
@@ -55,6 +56,8 @@ export class ServerConnection implements ReadServer, HandshakeOwner {
   readonly queue: ReplyQueue
   readonly statements: ServerStatements = new ServerStatements()
   readonly relay: ReplyRelay
+  /** What its client has asked and is not answered. */
+  readonly sent: SentRecord = new SentRecord()
   readonly link: Link
   readonly createdAt: number
   readonly #host: ServerHost
@@ -149,6 +152,17 @@ export class ServerConnection implements ReadServer, HandshakeOwner {
   /** A transaction is open, be it the implicit one of an extended query without its Sync. */
   get inTransaction(): boolean {
     return this.#status !== STATUS.idle || this.queue.unfinished
+  }
+
+  /** Something that its client asked is not answered yet. */
+  get isAsked(): boolean {
+    return this.queue.owing || this.queue.unfinished
+  }
+
+  /** `source[start, end)` of its client's was passed on; `isFirst`: all that was asked before is answered. */
+  noteSent(source: NativeBuffer, start: number, end: number, isFirst: boolean): void {
+    if (isFirst) this.relay.isDelivered = false
+    this.sent.note(source, start, end, isFirst)
   }
 
   noteStatus(status: number): void {

@@ -1,0 +1,54 @@
+import { retryVerdict } from '../continuity/retry-rules.ts'
+import { STATUS } from '../protocol/message-type.ts'
+import type { ServerLoss } from '../server/reply-sink.ts'
+import type { ServerConnection } from '../server/server-connection.ts'
+import type { SecondOpinion } from '../sql/second-opinion.ts'
+import type { ClientReader } from './client-reader.ts'
+import type { Greeting } from './greeting.ts'
+import { onlyReads } from './lost-requests.ts'
+import type { RequestRelay } from './request-relay.ts'
+import type { SessionState } from './session-state.ts'
+
+/** The session whose server connection was lost. */
+export interface LosingSession {
+  readonly greeting: Greeting | null
+  readonly settings: SessionState
+  readonly requests: RequestRelay
+  readonly reader: ClientReader
+}
+
+/**
+ * Puts what the client has asked of a lost server connection back where it came from, if the rules allow that; the session
+ * then goes on as if it had just come. False: it has to be told.
+ */
+export function runAgain(
+  session: LosingSession,
+  server: ServerConnection,
+  loss: ServerLoss,
+  opinion: SecondOpinion | null,
+): boolean {
+  const { greeting, settings, requests, reader } = session
+  if (loss.promised === 0 && !loss.unfinished) return false
+  const sent = server.sent.whole
+  const work = {
+    sqlstate: loss.fields?.sqlstate ?? null,
+    isTied: greeting !== null || settings.ties !== 0,
+    inTransaction: server.status !== STATUS.idle || settings.transactionLost,
+    isMidMessage: loss.midMessage || requests.midMessage,
+    isDelivered: server.relay.isDelivered,
+    isRecorded: sent !== null,
+    runs: requests.runs,
+  }
+  const verdict = retryVerdict(work, () => {
+    if (sent === null || opinion === null) return false
+    const named = requests.statements?.book ?? null
+    const tailOf = (name: string): Buffer | null => {
+      const statement = named?.get(name)
+      return statement === undefined || statement.isLong ? null : statement.tail
+    }
+    return onlyReads(sent, (bytes, start, end) => opinion.of(bytes, start, end), tailOf)
+  })
+  if (!verdict.again || sent === null || !reader.unread(sent)) return false
+  requests.runs++
+  return true
+}

@@ -1,0 +1,183 @@
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import { ContinuityBed } from '../support/continuity-bed.ts'
+import { waitUntil } from '../support/wait-until.ts'
+import type { WireClient } from '../support/wire-client.ts'
+import * as wire from '../support/wire-frames.ts'
+import { onlyValue, shapeOf, sqlstatesOf, type WireMessage } from '../support/wire-message.ts'
+
+/** One server, which ends all of its backends and recovers when one of them is killed. */
+const bed = await ContinuityBed.open({}, 0)
+const sql = bed.on('shard-1')
+await sql('CREATE TABLE once (x text)')
+
+async function pidOf(client: WireClient): Promise<number> {
+  return Number(onlyValue(await client.query('SELECT pg_backend_pid()')))
+}
+
+/** The backend works on a text like this. */
+async function works(text: string): Promise<void> {
+  await waitUntil(`${text} to run`, async () => {
+    const rows = await sql(`SELECT 1 AS one FROM pg_stat_activity WHERE state = 'active' AND query LIKE '%${text}%'
+      AND pid <> pg_backend_pid()`)
+    return rows.length > 0
+  })
+}
+
+/** Kills the backend of a client while it works on what `frames` ask, without a word to anybody. */
+async function killUnder(client: WireClient, frames: Buffer, text: string): Promise<WireMessage[]> {
+  const pid = await pidOf(client)
+  client.send(frames)
+  await works(text)
+  process.kill(pid, 'SIGKILL')
+  return await client.until('Z')
+}
+
+const forms = [
+  ['a query', (text: string) => wire.query(text)],
+  ['an extended query', (text: string) => wire.extendedQuery(text)],
+] as const
+
+for (const [what, form] of forms) {
+  test(`${what} that reads, nothing delivered: it is run again, and nobody notices`, async () => {
+    const client = await bed.open()
+    const answer = await killUnder(client, form('SELECT 7 FROM pg_sleep(0.3)'), 'SELECT 7')
+    assert.equal(onlyValue(answer), '7')
+    client.close()
+  })
+
+  test(`${what} that writes: it is told as unknown, and never run again`, async () => {
+    const client = await bed.open()
+    const answer = await killUnder(
+      client,
+      form(`INSERT INTO once SELECT '${what}' FROM pg_sleep(0.3)`),
+      'INSERT INTO once',
+    )
+    assert.deepEqual([sqlstatesOf(answer), answer.at(-1)?.body.toString()], [['08006'], 'I'])
+    assert.equal(onlyValue(await client.query('SELECT 1')), '1')
+    assert.deepEqual(await sql(`SELECT x FROM once WHERE x = '${what}'`), [])
+    client.close()
+  })
+}
+
+test('a read behind which more was sent: all of it is run again, in order', async () => {
+  const client = await bed.open()
+  const frames = Buffer.concat([wire.query('SELECT 8 FROM pg_sleep(0.3)'), wire.extendedQuery('SELECT 9')])
+  const first = await killUnder(client, frames, 'SELECT 8')
+  assert.deepEqual([onlyValue(first), onlyValue(await client.until('Z'))], ['8', '9'])
+  client.close()
+})
+
+test('a read behind which a write was sent: neither is run again, both are told', async () => {
+  const client = await bed.open()
+  const frames = Buffer.concat([
+    wire.query('SELECT 8 FROM pg_sleep(0.3)'),
+    wire.query(`INSERT INTO once VALUES ('behind')`),
+  ])
+  const first = await killUnder(client, frames, 'SELECT 8')
+  assert.deepEqual([first, await client.until('Z')].map(sqlstatesOf), [['08006'], ['08006']])
+  assert.deepEqual(await sql(`SELECT x FROM once WHERE x = 'behind'`), [])
+  client.close()
+})
+
+test('a read of which rows were delivered: an error behind them, and no row twice', async () => {
+  const client = await bed.open()
+  const pid = await pidOf(client)
+  client.send(wire.query(`SELECT repeat('x', 10000), pg_sleep(0.002) FROM generate_series(1, 1000)`))
+  await client.until('D')
+  process.kill(pid, 'SIGKILL')
+  const rest = await client.until('Z')
+  assert.deepEqual(sqlstatesOf(rest), ['08006'])
+  assert.match(shapeOf(rest), /^D*EZ$/)
+  client.close()
+})
+
+test('a read in a transaction: it is not run again outside of it', async () => {
+  const client = await bed.open()
+  await client.query('BEGIN')
+  const answer = await killUnder(client, wire.query('SELECT 7 FROM pg_sleep(0.3)'), 'SELECT 7')
+  assert.deepEqual([sqlstatesOf(answer), answer.at(-1)?.body.toString()], [['08006'], 'E'])
+  await client.query('ROLLBACK')
+  client.close()
+})
+
+test('a COMMIT in doubt is told as such', async () => {
+  const client = await bed.open()
+  await client.query('BEGIN')
+  await client.query(`INSERT INTO once VALUES ('doubt')`)
+  const answer = await killUnder(client, wire.query('SELECT pg_sleep(0.3); COMMIT'), 'COMMIT')
+  assert.deepEqual([sqlstatesOf(answer), answer.at(-1)?.body.toString()], [['08007'], 'I'])
+  client.close()
+})
+
+test('a query that takes its server down is run again once, and not for ever', async () => {
+  const client = await bed.open()
+  const first = await pidOf(client)
+  client.send(wire.query('SELECT 7 FROM pg_sleep(30)'))
+  for (let round = 0; round < 2; round++) {
+    await works('SELECT 7')
+    const [row] = await sql(`SELECT pid FROM pg_stat_activity WHERE query LIKE 'SELECT 7%'`)
+    assert.equal(Number(row?.pid) === first, round === 0)
+    process.kill(Number(row?.pid), 'SIGKILL')
+  }
+  assert.deepEqual(sqlstatesOf(await client.until('Z')), ['08006'])
+  assert.equal(onlyValue(await client.query('SELECT 1')), '1')
+  client.close()
+})
+
+test('a backend that somebody ends on purpose is not given its query again', async () => {
+  const client = await bed.open()
+  const pid = await pidOf(client)
+  client.send(wire.query('SELECT 7 FROM pg_sleep(30)'))
+  await works('SELECT 7')
+  await sql(`SELECT pg_terminate_backend(${pid})`)
+  assert.deepEqual(sqlstatesOf(await client.until('Z')), ['08006'])
+  client.close()
+})
+
+test('prepared statements are still there, and reads of them are run again', async () => {
+  const client = await bed.open()
+  await client.exchange(Buffer.concat([wire.parse('slow', 'SELECT $1::int FROM pg_sleep(0.3)'), wire.sync()]))
+  const frames = Buffer.concat([wire.bind('', 'slow', ['5']), wire.execute(''), wire.sync()])
+  assert.equal(onlyValue(await killUnder(client, frames, '::int FROM pg_sleep')), '5')
+  assert.equal(onlyValue(await client.exchange(frames)), '5')
+  client.close()
+})
+
+test('killed at any moment: each query is answered once and rightly, or told; no write happens twice', async () => {
+  const clients = await Promise.all(Array.from({ length: 6 }, () => bed.open()))
+  let isRunning = true
+  const killer = (async () => {
+    // The moments differ by what the clients are at.
+    for (let round = 0; round < 6; round++) {
+      await new Promise((resolve) => setTimeout(resolve, 60 + round * 37))
+      const rows = await sql(`SELECT pid FROM pg_stat_activity WHERE state = 'active' AND query LIKE '%any moment%'
+        AND pid <> pg_backend_pid() LIMIT 1`).catch(() => [])
+      if (rows[0] !== undefined) process.kill(Number(rows[0].pid), 'SIGKILL')
+    }
+    isRunning = false
+  })()
+  const confirmed: string[] = []
+  await Promise.all(
+    clients.map(async (client, number) => {
+      for (let turn = 0; isRunning; turn++) {
+        const id = `${number}:${turn}`
+        const isWrite = (number + turn) % 3 === 0
+        const text = isWrite
+          ? `INSERT INTO once SELECT '${id}' FROM pg_sleep(0.005) /* any moment */`
+          : `SELECT '${id}' FROM pg_sleep(0.005) /* any moment */`
+        const answer = await client.query(text)
+        if (sqlstatesOf(answer).length > 0) assert.ok(isWrite, `a read was told ${answer.join(' ')}`)
+        else if (isWrite) confirmed.push(id)
+        else assert.equal(onlyValue(answer), id)
+      }
+    }),
+  )
+  await killer
+  await waitUntil('the server', async () => (await sql('SELECT 1 AS one')).length === 1)
+  const rows = await sql('SELECT x, count(*)::int AS times FROM once GROUP BY x')
+  const found = new Map(rows.map(({ x, times }) => [String(x), Number(times)]))
+  for (const id of confirmed) assert.equal(found.get(id), 1, id)
+  assert.ok([...found.values()].every((times) => times === 1))
+  for (const client of clients) client.close()
+})
