@@ -5,6 +5,7 @@ import { parseArgs } from 'node:util'
 import { ConfigError } from '../src/errors.ts'
 import { Bench, type BenchOptions } from './macro/bench-environment.ts'
 import { Interrupted } from './macro/cleanup.ts'
+import { continuity } from './macro/continuity.ts'
 import { idle } from './macro/idle.ts'
 import { parameters } from './macro/parameters.ts'
 import { type Mode, modes, peerNames } from './macro/peer.ts'
@@ -16,6 +17,7 @@ const usage = `npm run bench -- <name> [options]
   throughput   pgbench directly, through PgBouncer and through Switchyard: tps, latency, CPU time per transaction
   idle         memory, descriptors and CPU time for idle clients of PgBouncer and of Switchyard
   upgrade      what 1,000 and 5,000 clients, 100 of them active, notice of an upgrade and of a plane's SIGKILL, also over TLS
+  continuity   what clients notice of a restart, a switchover, a patch and a lost primary under mixed work
   parameters   round trips and latency when clients with different settings take turns on one server connection
 
   analyzer     what tiers cost a plane, and how good they are on what the laboratory recorded (npm run lab)
@@ -106,7 +108,7 @@ function plan(argv: string[]): Plan | null {
   const [name, ...rest] = positionals
   if (values.help) return null
   if (name === undefined || rest.length > 0)
-    throw new UsageError('name one benchmark: throughput, idle, parameters or upgrade')
+    throw new UsageError('name one benchmark: throughput, idle, continuity, parameters or upgrade')
   const { quick } = values
   const options = {
     peers: chosen('peers', values.peers ?? peerNames.join(), peerNames),
@@ -136,10 +138,19 @@ function plan(argv: string[]): Plan | null {
     const all = { ...options, clients, rate: wholeNumber('rate', values.rate ?? '1000') }
     return { name, options: all, shown: all, run: (bench) => upgrade(bench, all) }
   }
+  if (name === 'continuity') {
+    const all = {
+      ...options,
+      scale: 1,
+      clients: wholeNumber('clients', values.clients ?? '64'),
+      isPgbouncerWanted: options.peers.includes('pgbouncer'),
+    }
+    return { name, options: all, shown: all, run: (bench) => continuity(bench, all) }
+  }
   if (name === 'parameters') {
     return { name, options, shown: options, run: (bench) => parameters(bench, options) }
   }
-  throw new UsageError(`there is no benchmark ${name}: throughput, idle, parameters or upgrade`)
+  throw new UsageError(`there is no benchmark ${name}: throughput, idle, continuity, parameters or upgrade`)
 }
 
 async function main(argv: string[]): Promise<void> {

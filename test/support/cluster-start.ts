@@ -27,7 +27,11 @@ const SETTINGS = {
 }
 
 /** A cluster for tests, in a directory of its own, with TLS by a certificate for `localhost` and 127.0.0.1. */
-export async function startTestCluster(options: { readonly replicas: number }): Promise<StartedCluster> {
+export async function startTestCluster(options: {
+  readonly replicas: number
+  /** As in production, for measurements. */
+  readonly isDurable?: boolean
+}): Promise<StartedCluster> {
   const directory = mkdtempSync(join(tmpdir(), 'switchyard-cluster-'))
   const authority = new CertificateAuthority('Switchyard test shards')
   const credentials = authority.issue({ commonName: 'localhost', names: ['localhost', '127.0.0.1'] })
@@ -36,7 +40,7 @@ export async function startTestCluster(options: { readonly replicas: number }): 
     const cluster = await startLocalCluster({
       directory,
       replicas: options.replicas,
-      settings: SETTINGS,
+      settings: options.isDurable === true ? { max_connections: '300' } : SETTINGS,
       environment: process.env,
       onProgress: (message) => progress.push(message),
     })

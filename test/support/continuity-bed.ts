@@ -30,19 +30,29 @@ export class ContinuityBed {
     this.#started = started
   }
 
+  /** Registers hooks with the file's tests: to be called once, at the top of the file. */
   static async open(changes: RouterSettings = {}, replicas = 2): Promise<ContinuityBed> {
-    const bed = new ContinuityBed(await startTestCluster({ replicas }))
-    try {
-      await bed.#begin(changes)
-    } catch (error) {
-      await bed.#tearDown()
-      throw error
-    }
-    after(() => bed.#tearDown())
+    const bed = await ContinuityBed.start(changes, { replicas, isDurable: false })
+    after(() => bed.close())
     afterEach((context) => {
       if (!('passed' in context && context.passed)) console.error(bed.router.tail(120))
     })
     return bed
+  }
+
+  /** For others than tests: whoever starts it closes it. `isDurable`: servers that write to the disk before they answer. */
+  static async start(
+    changes: RouterSettings,
+    options: { readonly replicas: number; readonly isDurable: boolean },
+  ): Promise<ContinuityBed> {
+    const bed = new ContinuityBed(await startTestCluster(options))
+    try {
+      await bed.#begin(changes)
+      return bed
+    } catch (error) {
+      await bed.close()
+      throw error
+    }
   }
 
   get router(): RouterProcess {
@@ -139,7 +149,7 @@ export class ContinuityBed {
     return Number(row?.pid)
   }
 
-  async #tearDown(): Promise<void> {
+  async close(): Promise<void> {
     await this.#console?.end().catch(() => {})
     try {
       const exit = await this.#router?.stop()

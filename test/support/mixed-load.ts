@@ -69,6 +69,7 @@ export class MixedLoad {
   readonly #loops: Promise<void>[] = []
   #operations = 0
   #isRunning = true
+  #epoch = 0
   /** No other load has it in its ids. */
   readonly #number = loads++
 
@@ -95,6 +96,11 @@ export class MixedLoad {
 
   get operations(): number {
     return this.#operations
+  }
+
+  /** What clients have waited for until now is not what is measured. */
+  forgetStalls(): void {
+    this.#epoch++
   }
 
   /** Lets every client finish what it is at. */
@@ -126,6 +132,7 @@ export class MixedLoad {
     const tls = this.#tls && number % 2 === 1
     let client: LoadClient | null = null
     let worst = 0
+    let epoch = 0
     for (let turn = 0; this.#isRunning; turn++) {
       try {
         client ??= await LoadClient.open(this.#address, this.#login, tls)
@@ -145,6 +152,10 @@ export class MixedLoad {
           const { sqlstate, message, during } = error
           this.#errors.push({ kind, sqlstate, message, during })
         }
+      }
+      if (epoch !== this.#epoch) {
+        epoch = this.#epoch
+        worst = 0
       }
       worst = Math.max(worst, client?.worstMs ?? 0)
       await new Promise((resolve) => setTimeout(resolve, PAUSE_MS))
