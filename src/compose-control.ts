@@ -91,7 +91,17 @@ export async function composeControl(options: ControlOptions, signal: AbortSigna
   for (const warning of configWarnings(config, Date.now())) log.warn(warning)
   const secrets = loginSecrets(dataDirectory)
   continuity = new Continuity(
-    { monitor, link, dataDirectory, environment, now: monotonicMs, wallClock: () => Date.now(), log },
+    {
+      monitor,
+      link,
+      memory,
+      preservation,
+      dataDirectory,
+      environment,
+      now: monotonicMs,
+      wallClock: () => Date.now(),
+      log,
+    },
     config,
   )
   const operations = continuity

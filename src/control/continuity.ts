@@ -1,18 +1,24 @@
 import { setTimeout as delay } from 'node:timers/promises'
 import type { Environment } from '../config/environment.ts'
 import type { Config } from '../config/schema.ts'
+import { reasonsText } from '../continuity/report.ts'
 import type { Logger } from '../log.ts'
+import type { SharedState } from '../memory/shared-state.ts'
 import { FailoverWatch } from './failover/failover-watch.ts'
 import { knock } from './failover/primary-check.ts'
 import type { Monitor } from './monitor/monitor.ts'
+import type { CensusResult } from './operations/client-census.ts'
 import { OperationJournal } from './operations/operation-journal.ts'
 import { Operations } from './operations/operations.ts'
 import { ShardDrivers } from './operations/shard-drivers.ts'
 import type { PlaneLink } from './plane-link/plane-link.ts'
+import type { PreservationLedger } from './preservation-ledger.ts'
 
 export interface ContinuityOptions {
   readonly monitor: Monitor
   readonly link: PlaneLink
+  readonly memory: SharedState
+  readonly preservation: PreservationLedger
   readonly dataDirectory: string
   readonly environment: Environment
   /** Monotonic milliseconds. */
@@ -42,6 +48,8 @@ export class Continuity {
       drainMs: () => this.#config.operations.drainMs,
       now: options.now,
       wallClock: options.wallClock,
+      memory: options.memory,
+      onReport: (result) => this.#report(options, result),
       journal: new OperationJournal(options.dataDirectory, (reason) => log.warn(reason)),
       onEnded: () => this.#watch.look(),
       log,
@@ -56,6 +64,15 @@ export class Continuity {
       onAlive: ({ id }) => monitor.doubt(id, 'it seemed lost, and answers'),
       log,
     })
+  }
+
+  #report({ preservation, log }: ContinuityOptions, { summary, batches }: CensusResult): void {
+    preservation.add({ op: 'preserved', summary })
+    const { plane, beganAt, event, kept, dropped, stallMs } = summary
+    for (const batch of batches) preservation.add({ op: 'preserved-clients', plane, beganAt, batch })
+    const reasons = reasonsText(summary)
+    const text = `${event}: ${kept} clients kept, ${dropped} gone${reasons === '' ? '' : ` (${reasons})`}`
+    log.info({ event, kept, dropped, stallMs }, `${text}; requests waited for up to ${stallMs} ms`)
   }
 
   /** A new configuration. Throws ConfigError, and changes nothing then. */

@@ -5,8 +5,9 @@
 /**
  * - upgrade: the process before was asked to go.
  * - plane-crash: it died.
+ * - restart, switchover, patch, failover: an operation on the shards that a client used, see `control/operations`.
  */
-export type PreservationEvent = 'upgrade' | 'plane-crash'
+export type PreservationEvent = 'upgrade' | 'plane-crash' | 'restart' | 'switchover' | 'patch' | 'failover'
 
 /** Its slot may be somebody else's already, so everything that is known of it is here. */
 export interface DroppedClient {

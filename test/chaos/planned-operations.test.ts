@@ -96,3 +96,18 @@ test('what cannot be done is refused before anything is done', async () => {
   assert.match(steps.join('\n'), /would\n1\. check .*\n2\. write a checkpoint .*\n3\. hold requests/)
   assert.equal(await bed.primary(), primary)
 })
+
+test('SHOW PRESERVATION tells who was kept and who could not be, and why', async () => {
+  const [plain, pinned] = [await bed.open(), await bed.open()]
+  await plain.query('SELECT 1')
+  await pinned.query('CREATE TEMP TABLE mine (x int)')
+  await bed.command(`RESTART ${await bed.primary()}`)
+  const { messages } = await pinned.untilClosed()
+  assert.match(String(messages.at(-1)?.fields.M), /session state \(temporaryObject\)/)
+  assert.equal(onlyValue(await plain.query('SELECT 1')), '1')
+  plain.close()
+  const [row] = (await bed.console.query('SHOW PRESERVATION')).rows
+  assert.deepEqual([row.event, Number(row.dropped), Number(row.told)], ['restart', 1, 1])
+  assert.ok(Number(row.kept) >= 1)
+  assert.equal(row.reasons, 'its server connection had state of its own (temporaryObject): 1')
+})

@@ -1,5 +1,7 @@
 import { RouterError } from '../../errors.ts'
 import type { Logger } from '../../log.ts'
+import type { SharedState } from '../../memory/shared-state.ts'
+import { type CensusResult, ClientCensus, type ReportedOperation } from './client-census.ts'
 import { drain, undrain } from './drain.ts'
 import { failover } from './failover.ts'
 import { LiveWorld, type LiveWorldOptions } from './live-world.ts'
@@ -17,6 +19,9 @@ import { resumeSwitchover, switchover } from './switchover.ts'
 
 export interface OperationsOptions extends LiveWorldOptions {
   readonly journal: OperationJournal
+  readonly memory: SharedState
+  /** What became of the clients of the shards that an operation was at work on. */
+  readonly onReport: (result: CensusResult) => void
   /** Milliseconds since 1970. */
   readonly wallClock: () => number
   /** An operation has ended; the next one may begin. */
@@ -124,20 +129,36 @@ export class Operations {
       onSay: (message) => this.#say(message),
     })
     const before = record.heldMs
+    const report = this.#census(record.request)
     let script: OperationScript | null = null
     try {
       script = await scriptOf(world, record.request)
       await this.#walk(script, world, before)
       await world.close()
+      report(before + world.heldMs)
       return this.#end('done', { step: '', heldMs: before + Math.round(world.heldMs) })
     } catch (error) {
       // Nothing was done yet: no operation at all, unless it was one already.
       if (script === null && record.steps === 0 && record.finished.length === 0) throw error
       await this.#recover(script)
       await world.close()
+      report(before + world.heldMs)
       this.#end('failed', { heldMs: before + Math.round(world.heldMs), detail: reasonOf(error) })
       throw error instanceof RouterError ? error : new RouterError('58000', reasonOf(error), { origin: 'router' })
     }
+  }
+
+  /** Counts the clients of the shards that this is about; to be called again when it is over. */
+  #census(request: OperationRequest): (heldMs: number) => void {
+    const event = reportedAs(request)
+    if (event === null) return () => {}
+    const { memory, monitor, now, onReport } = this.#options
+    const isMeant = 'group' in request ? request.group : null
+    const { shards } = monitor.topology
+    const group = isMeant ?? shards.find(({ name }) => 'shard' in request && name === request.shard)?.group
+    const ids = new Set(shards.filter((shard) => shard.group === group).map(({ id }) => id))
+    const census = new ClientCensus(memory, ids, now())
+    return (heldMs) => onReport(census.end(event, heldMs))
   }
 
   async #walk({ steps, decided }: OperationScript, world: LiveWorld, before: number): Promise<void> {
@@ -190,6 +211,11 @@ export class Operations {
     else this.#options.log.error({ ...fields, step: record.step }, `${text} failed: ${detail}`)
     return record
   }
+}
+
+/** Null: no client can notice it. */
+function reportedAs({ kind }: OperationRequest): ReportedOperation | null {
+  return kind === 'drain' || kind === 'undrain' ? null : kind
 }
 
 async function scriptOf(world: OperationWorld, request: OperationRequest): Promise<OperationScript> {

@@ -26,7 +26,7 @@ export const showPreservation: ShowCommand = {
   kind: 'show',
   name: 'SHOW PRESERVATION',
   summary:
-    'One row per upgrade or crash of a plane, newest first: how many clients were kept or dropped, why, the stall.',
+    'One row per upgrade, crash of a plane, and operation on shards, newest first: how many clients were kept or dropped, why, the stall.',
   columns: FIELDS,
   rows: ({ control }) => rowsOf(FIELDS, items(control.preservation(), control.memory)),
 }

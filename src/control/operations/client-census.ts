@@ -1,0 +1,72 @@
+import { CLIENT, type ClientView, readClient } from '../../memory/client-slots.ts'
+import { readPool } from '../../memory/pool-records.ts'
+import type { DroppedClient, OutcomeBatch, PreservationSummary } from '../../memory/preservation.ts'
+import type { SharedState } from '../../memory/shared-state.ts'
+
+/** An operation, as the report of it is called. */
+export type ReportedOperation = 'restart' | 'switchover' | 'patch' | 'failover'
+
+interface Counted {
+  readonly generation: number
+  readonly view: ClientView
+}
+
+/** What became of clients, and who they were. */
+export interface CensusResult {
+  readonly summary: PreservationSummary
+  readonly batches: readonly OutcomeBatch[]
+}
+
+/** Who was a client of a group's shards when an operation began, to tell at its end what became of each. */
+export class ClientCensus {
+  readonly #memory: SharedState
+  readonly #beganAt: number
+  readonly #counted: readonly Counted[]
+
+  /** `shards`: ids. `beganAt`: monotonic milliseconds. */
+  constructor(memory: SharedState, shards: ReadonlySet<number>, beganAt: number) {
+    this.#memory = memory
+    this.#beganAt = beganAt
+    this.#counted = [...clientsOf(memory, shards)]
+  }
+
+  /** Now that it is over. `heldMs`: for how long requests had no place to go. */
+  end(event: ReportedOperation, heldMs: number): CensusResult {
+    const kept: number[] = []
+    const dropped: DroppedClient[] = []
+    for (const { generation, view } of this.#counted) {
+      if (
+        generationOf(this.#memory, view.slot) === generation &&
+        readClient(this.#memory.clients, view.slot) !== null
+      ) {
+        kept.push(view.slot, generation)
+      } else dropped.push(describe(view, generation))
+    }
+    const reasons: Record<string, number> = {}
+    for (const { reason } of dropped) reasons[reason] = (reasons[reason] ?? 0) + 1
+    const told = dropped.filter((client) => client.told).length
+    const counts = { kept: kept.length / 2, dropped: dropped.length, told, reasons }
+    const summary = { event, plane: 0, beganAt: this.#beganAt, stallMs: Math.round(heldMs), ...counts }
+    return { summary, batches: [{ kept }, { dropped }] }
+  }
+}
+
+function* clientsOf(memory: SharedState, shards: ReadonlySet<number>): Generator<Counted> {
+  for (let slot = 0; slot < memory.clients.count; slot++) {
+    const view = readClient(memory.clients, slot)
+    if (view === null || view.console || view.pool === null || view.state === 'closing') continue
+    const pool = readPool(memory.pools, view.pool)
+    if (pool !== null && shards.has(pool.shardId)) yield { generation: generationOf(memory, slot), view }
+  }
+}
+
+function generationOf({ clients }: SharedState, slot: number): number {
+  return (clients.i32[slot * (clients.recordBytes >> 2) + CLIENT.generation] ?? 0) >>> 0
+}
+
+function describe(view: ClientView, generation: number): DroppedClient {
+  const { slot, user, database, applicationName, address, remotePort, pins } = view
+  const isPinned = pins.length > 0
+  const reason = isPinned ? `its server connection had state of its own (${pins.join(', ')})` : 'it left meanwhile'
+  return { slot, generation, user, database, applicationName, address, remotePort, reason, told: isPinned }
+}
