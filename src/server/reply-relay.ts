@@ -13,6 +13,8 @@ import type { ServerConnection } from './server-connection.ts'
 import type { ServerHost } from './server-host.ts'
 
 const writer = new MessageWriter()
+/** https://www.postgresql.org/docs/current/errcodes-appendix.html */
+const CRASH_SHUTDOWN = '57P02'
 /** Messages that change what we know are seen whole, unless they are longer than this. */
 const LONGEST_NOTABLE = READ_HEADROOM - HEADER_BYTES
 
@@ -170,6 +172,7 @@ export class ReplyRelay {
         this.#copyingBoth = true
         break
       case BACKEND.noticeResponse:
+        if (missing === 0 && this.#isFarewell(source, at, stop)) return true
         break
       case BACKEND.notificationResponse:
         return this.#notification(source, at, stop)
@@ -257,6 +260,14 @@ export class ReplyRelay {
     }
     queue.fail((entry) => client?.onSkipped(entry))
     client?.onProgress()
+    return true
+  }
+
+  /** A WARNING that the server closes the connection, because another backend has crashed: it goes to no client. */
+  #isFarewell(source: NativeBuffer, at: number, stop: number): boolean {
+    const fields = this.#fields(source, at, stop)
+    if (fields?.sqlstate !== CRASH_SHUTDOWN) return false
+    this.lastWords = fields
     return true
   }
 
