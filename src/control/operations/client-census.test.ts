@@ -35,7 +35,7 @@ test('clients of the shards are kept, or gone with a reason; others are not coun
   client(memory, 4, { pool: 0 })
   client(memory, 5, { flags: CLIENT_FLAG.console })
   const census = new ClientCensus(memory, new Set([7]), 500)
-  client(memory, 1, { state: CLIENT_STATE.free })
+  client(memory, 1, { state: CLIENT_STATE.closing })
   client(memory, 2, { generation: 2 })
   client(memory, 3, { state: CLIENT_STATE.free, pool: 2 })
   const { summary, batches } = census.end('restart', 120.4)

@@ -35,12 +35,11 @@ export class ClientCensus {
     const kept: number[] = []
     const dropped: DroppedClient[] = []
     for (const { generation, view } of this.#counted) {
-      if (
-        generationOf(this.#memory, view.slot) === generation &&
-        readClient(this.#memory.clients, view.slot) !== null
-      ) {
-        kept.push(view.slot, generation)
-      } else dropped.push(describe(view, generation))
+      const isSame = generationOf(this.#memory, view.slot) === generation
+      const now = isSame ? readClient(this.#memory.clients, view.slot) : null
+      // One that has had its last words is gone, though it may not have read them.
+      if (now === null || now.state === 'closing') dropped.push(describe(view, generation))
+      else kept.push(view.slot, generation)
     }
     const reasons: Record<string, number> = {}
     for (const { reason } of dropped) reasons[reason] = (reasons[reason] ?? 0) + 1
