@@ -3,6 +3,8 @@ import { tmpdir } from 'node:os'
 import { join, resolve } from 'node:path'
 import { parseArgs } from 'node:util'
 import pg from 'pg'
+import type { ModelFile } from '../../src/analyzer/tier-model.ts'
+import { ModelStore, readModel } from '../../src/control/learning/model-store.ts'
 import { seededRandom } from '../../src/util/seeded-random.ts'
 import { startTestCluster } from '../../test/support/cluster-start.ts'
 import { RouterProcess } from '../../test/support/router-process.ts'
@@ -20,6 +22,7 @@ history with what every connection really was.
 
   --minutes N   how long (6)
   --seed N      of everything that chance decides (1)
+  --model FILE  the tier model that decides meanwhile (the one that ships)
   --out DIR     where history and truth go (bench/lab/data)
 `
 
@@ -63,11 +66,18 @@ async function prepare(server: pg.ClientConfig, users: readonly string[]): Promi
   await shop.end()
 }
 
+/** What the router's analyzer has counted, for the flaps among them. */
+async function printAnalyzer(router: RouterProcess): Promise<void> {
+  const page = await (await fetch(`http://${router.host}:${router.httpPort}/metrics`)).text()
+  for (const line of page.split('\n')) if (/^switchyard_analyzer_\w+_total/.test(line)) console.error(line)
+}
+
 async function main(): Promise<void> {
   const { values } = parseArgs({
     options: {
       minutes: { type: 'string', default: '6' },
       seed: { type: 'string', default: '1' },
+      model: { type: 'string' },
       out: { type: 'string', default: 'bench/lab/data' },
       help: { type: 'boolean', short: 'h', default: false },
     },
@@ -94,6 +104,7 @@ async function main(): Promise<void> {
     const roles = users.map((user) => ({ user, password: LAB_PASSWORD }))
     const base = baseSettings([{ name: 'lab', ...primary }], superuser, roles)
     const settings = { analyzer: { mode: 'enforce' }, pool: { size: 40 }, log: { level: 'info', format: 'json' } }
+    if (values.model !== undefined) new ModelStore(data).promote(readModel(resolve(values.model)) as ModelFile)
     const wanted = mergeSettings(base, { ...settings, databases: { shop: {} } })
     router = await RouterProcess.start(wanted, { env: { SWITCHYARD_DATA: data } })
     const errors = new Map<string, number>()
@@ -120,6 +131,7 @@ async function main(): Promise<void> {
       ),
     )
     clearInterval(ticker)
+    await printAnalyzer(router)
     for (const [text, count] of errors) console.error(`${count} × ${text}`)
   } finally {
     await router?.stop()

@@ -12,14 +12,14 @@ const QUICK_IS_HIGH = oneQuestionModel('duration', 4, [4, 0, 0, 0], [0, 0, 0, 4]
 describe('a connection with an identity of the training', () => {
   it('has the tier that the model gives it from the start', () => {
     const test = new TestAnalyzer()
-    test.analyzer.setModel(QUICK_IS_HIGH)
+    test.analyzer.setModel(QUICK_IS_HIGH, test.now)
     test.connect(3)
     assert.equal(test.tierOf(3), 'high')
   })
 
   it('loses it within sixteen queries when it behaves otherwise', () => {
     const test = new TestAnalyzer()
-    test.analyzer.setModel(QUICK_IS_HIGH)
+    test.analyzer.setModel(QUICK_IS_HIGH, test.now)
     test.connect(3)
     for (let query = 0; query < 16; query++) test.request(3, { ms: 400 })
     assert.equal(test.tierOf(3), 'background')
@@ -30,7 +30,7 @@ describe('a connection with an identity of the training', () => {
 describe('a connection with an identity that nobody has seen', () => {
   it('gets no answer of the model before there is evidence', () => {
     const test = new TestAnalyzer()
-    test.analyzer.setModel(QUICK_IS_HIGH)
+    test.analyzer.setModel(QUICK_IS_HIGH, test.now)
     test.connect(0, { user: 'stranger' })
     for (let query = 0; query < 15; query++) test.request(0, { ms: 400 })
     assert.equal(test.tierOf(0), 'medium')
@@ -41,7 +41,7 @@ describe('a connection with an identity that nobody has seen', () => {
 
   it('is what connections like it were last', () => {
     const test = new TestAnalyzer()
-    test.analyzer.setModel(QUICK_IS_HIGH)
+    test.analyzer.setModel(QUICK_IS_HIGH, test.now)
     test.connect(0, { user: 'stranger', application: 'job-1' })
     for (let query = 0; query < 16; query++) test.request(0, { ms: 400 })
     test.analyzer.disconnected(0, test.now)
@@ -53,7 +53,7 @@ describe('a connection with an identity that nobody has seen', () => {
 describe('what counts', () => {
   it('is not the model in the shadow, but shown is what it would be', () => {
     const test = new TestAnalyzer({ mode: 'shadow' })
-    test.analyzer.setModel(QUICK_IS_HIGH)
+    test.analyzer.setModel(QUICK_IS_HIGH, test.now)
     test.connect(0)
     assert.equal(test.tierOf(0), 'medium')
     const lines = Object.fromEntries(profileLines(test.analyzer, 0, test.now))
@@ -63,7 +63,7 @@ describe('what counts', () => {
 
   it('is nothing of the model when it is switched off', () => {
     const test = new TestAnalyzer({ mode: 'off' })
-    test.analyzer.setModel(QUICK_IS_HIGH)
+    test.analyzer.setModel(QUICK_IS_HIGH, test.now)
     test.connect(0)
     assert.equal(test.tierOf(0), 'medium')
     assert.equal(test.counts.tierEvaluations, undefined)
@@ -71,7 +71,7 @@ describe('what counts', () => {
 
   it('changes at the end of a transaction, not within', () => {
     const test = new TestAnalyzer({ evidenceQueries: 2 })
-    test.analyzer.setModel(QUICK_IS_HIGH)
+    test.analyzer.setModel(QUICK_IS_HIGH, test.now)
     test.connect(0, { user: 'stranger' })
     test.request(0, { ms: 400, status: 0x54, tags: ['BEGIN'] })
     test.request(0, { ms: 400, status: 0x54 })
@@ -132,20 +132,32 @@ describe('a runaway', () => {
 describe('a model', () => {
   it('that is damaged is refused, and the last good one stays', () => {
     const test = new TestAnalyzer()
-    test.analyzer.setModel(QUICK_IS_HIGH)
+    test.analyzer.setModel(QUICK_IS_HIGH, test.now)
     const { model } = test.analyzer
-    assert.throws(() => test.analyzer.setModel({ ...QUICK_IS_HIGH, temperature: 2 }), BadModel)
-    assert.throws(() => test.analyzer.setModel({ ...QUICK_IS_HIGH, featureHash: 'other' }), /other features/)
+    assert.throws(() => test.analyzer.setModel({ ...QUICK_IS_HIGH, temperature: 2 }, test.now), BadModel)
+    assert.throws(() => test.analyzer.setModel({ ...QUICK_IS_HIGH, featureHash: 'other' }, test.now), /other features/)
     assert.equal(test.analyzer.model, model)
   })
 
   it('is asked from the next evaluation on when it is exchanged', () => {
     const test = new TestAnalyzer()
-    test.analyzer.setModel(oneQuestionModel('duration', 4, [0, 0, 4, 0], [0, 0, 0, 4], vocabularyOf(['alice', 'web'])))
-    test.analyzer.setModel(QUICK_IS_HIGH)
+    test.analyzer.setModel(
+      oneQuestionModel('duration', 4, [0, 0, 4, 0], [0, 0, 0, 4], vocabularyOf(['alice', 'web'])),
+      test.now,
+    )
+    test.analyzer.setModel(QUICK_IS_HIGH, test.now)
     test.connect(0)
     assert.equal(test.tierOf(0), 'high')
   })
+})
+
+it('without a model any more, its word does not count any more', () => {
+  const test = new TestAnalyzer()
+  test.analyzer.setModel(QUICK_IS_HIGH, test.now)
+  test.connect(0)
+  test.analyzer.setModel(null, test.now)
+  test.request(0)
+  assert.equal(test.tierOf(0), 'medium')
 })
 
 it('snapshots of the history are taken at 0, 1, 4 and 16 queries and at the end, with who it was', () => {
@@ -164,12 +176,12 @@ it('snapshots of the history are taken at 0, 1, 4 and 16 queries and at the end,
 
 it('a plane that takes over finds profiles and identities as they were', () => {
   const test = new TestAnalyzer()
-  test.analyzer.setModel(QUICK_IS_HIGH)
+  test.analyzer.setModel(QUICK_IS_HIGH, test.now)
   test.connect(0)
   for (let query = 0; query < 5; query++) test.request(0)
   test.replace()
   test.analyzer.resumed(0, test.now)
-  test.analyzer.setModel(QUICK_IS_HIGH)
+  test.analyzer.setModel(QUICK_IS_HIGH, test.now)
   assert.equal(test.tierOf(0), 'high')
   assert.equal(test.analyzer.identities.size, 1)
   test.request(0)

@@ -109,10 +109,15 @@ export class Analyzer {
   }
 
   /** Takes this model's word from now on; null: no model's. @throws BadModel and keeps the one it has. */
-  setModel(file: ModelFile | null): void {
+  setModel(file: ModelFile | null, now: number): void {
     const model = file === null ? null : TierModel.open(file)
     this.#model = model
     this.#ids.use(model?.vocabulary ?? null)
+    if (model !== null) return
+    for (const slot of this.#slots()) {
+      this.#set(slot, PROFILE.modelTier, 0)
+      this.#tiers.decide(slot, now)
+    }
   }
 
   /** A client has logged in. */

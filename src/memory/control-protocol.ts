@@ -21,8 +21,8 @@ export type DrainPatience = 'transactions' | 'clients'
 export type PlaneCommand =
   | { readonly op: 'values'; readonly values: PlaneValues }
   | { readonly op: 'topology'; readonly topology: Topology }
-  /** The tier model to ask from now on. */
-  | { readonly op: 'model'; readonly model: ModelValue }
+  /** The tier model to ask from now on; null: none. */
+  | { readonly op: 'model'; readonly model: ModelValue | null }
   | {
       readonly op: 'account'
       readonly user: string

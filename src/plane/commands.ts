@@ -78,9 +78,9 @@ export class PlaneCommands {
   }
 
   /** One that cannot be used is not, whatever else control thought of it. */
-  #useModel(file: ModelValue): void {
+  #useModel(file: ModelValue | null): void {
     try {
-      this.#plane.analyzer.setModel(file as unknown as ModelFile)
+      this.#plane.analyzer.setModel(file as unknown as ModelFile | null, this.#plane.now)
     } catch (error) {
       if (!(error instanceof BadModel)) throw error
       this.#plane.log('error', 'the tier model is refused, and the one before it goes on', { reason: error.message })

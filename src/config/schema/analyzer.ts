@@ -56,6 +56,12 @@ export const analyzer = table(
       default: '5m',
       doc: 'How long a runaway stays one after its last request that was.',
     }),
+    on_drift: setting(choice('warn', 'rules'), {
+      default: 'warn',
+      doc:
+        'When what clients do has moved far from what the model was trained on. `warn`: say it in the log, in metrics and in ' +
+        '`SHOW TIERS`. `rules`: and do not ask the model until that is over, or another one is promoted.',
+    }),
     history_sample: setting(integer(0, 100, 'no history'), {
       default: 100,
       doc: 'Of how many in a hundred connections snapshots go into the history, which models are trained on.',

@@ -1,6 +1,6 @@
 import { readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { BadModel, TierModel } from '../../analyzer/tier-model.ts'
+import { BadModel, type ModelFile, TierModel } from '../../analyzer/tier-model.ts'
 import type { Config } from '../../config/schema.ts'
 import type { Logger } from '../../log.ts'
 import type { SharedState } from '../../memory/shared-state.ts'
@@ -26,7 +26,8 @@ export interface LearningOptions {
   readonly config: () => Config
   /** Milliseconds since 1970. */
   readonly wallClock: () => number
-  readonly publish: (model: ModelValue) => void
+  /** Null: no model is to be asked. */
+  readonly publish: (model: ModelValue | null) => void
   readonly log: Logger
 }
 
@@ -42,6 +43,8 @@ export class Learning {
   readonly #identityFile: string
   #model: TierModel | null = null
   #stamp: string | null = null
+  #file: ModelFile | null = null
+  #isSuspended = false
   #timers: NodeJS.Timeout[] = []
 
   constructor(options: LearningOptions) {
@@ -73,7 +76,11 @@ export class Learning {
     if (isFirst) this.#restoreIdentities()
     this.look()
     this.#recorder.start()
-    this.#timers = [setInterval(() => this.look(), LOOK_MS), setInterval(() => this.#saveIdentities(), SAVE_MS)]
+    const look = (): void => {
+      this.look()
+      this.#heedDrift()
+    }
+    this.#timers = [setInterval(look, LOOK_MS), setInterval(() => this.#saveIdentities(), SAVE_MS)]
     for (const timer of this.#timers) timer.unref()
   }
 
@@ -94,12 +101,23 @@ export class Learning {
       if (found === null) return
       this.#model = TierModel.open(found.file)
       this.drift.use(this.#model)
+      this.#file = found.file
+      this.#isSuspended = false
       publish(found.file as unknown as ModelValue)
       log.info({ model: this.#model.hash.slice(0, 8), file: found.path }, 'the tier model is in use')
     } catch (error) {
       const reason = error instanceof BadModel ? error.message : String(error)
       log.error({ reason }, 'the tier model is refused, and the one before it goes on')
     }
+  }
+
+  /** With `on_drift = "rules"` nobody asks a model that was made for another world. */
+  #heedDrift(): void {
+    const isLost = this.#options.config().analyzer.onDrift === 'rules' && this.drift.report().state === 'alarm'
+    if (isLost === this.#isSuspended || this.#file === null) return
+    this.#isSuspended = isLost
+    this.#options.publish(isLost ? null : (this.#file as unknown as ModelValue))
+    this.#options.log.warn(isLost ? 'the tier model is not asked while it drifts' : 'the tier model is asked again')
   }
 
   #restoreIdentities(): void {

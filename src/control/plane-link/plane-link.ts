@@ -51,7 +51,7 @@ export class PlaneLink {
   readonly #holds = new HoldLedger()
   #values: PlaneValues | null = null
   #topology: Topology | null = null
-  #model: ModelValue | null = null
+  #model: ModelValue | null | undefined = undefined
   #isEnding = false
   #drain: { readonly awaited: DrainPatience; readonly at: number; readonly now: () => number } | null = null
 
@@ -96,7 +96,7 @@ export class PlaneLink {
   }
 
   /** To all planes, and to those that come later. */
-  publishModel(model: ModelValue): void {
+  publishModel(model: ModelValue | null): void {
     this.#model = model
     this.#tellAll({ op: 'model', model })
   }
@@ -196,7 +196,7 @@ export class PlaneLink {
     const values = this.#values
     const topology = this.#topology
     // First, so that clients that come have it.
-    if (this.#model !== null) connection.tell({ op: 'model', model: this.#model })
+    if (this.#model !== undefined) connection.tell({ op: 'model', model: this.#model })
     if (values !== null && topology !== null && hello.valuesVersion !== values.version) {
       connection.tell({ op: 'values', values: { ...values, topology } })
     } else if (topology !== null && hello.topologyVersion !== topology.version) {

@@ -18,7 +18,7 @@ const MODEL = oneQuestionModel('duration', 4, [4, 0, 0, 0], [0, 0, 0, 4], vocabu
 /** A router whose clients a real analyzer has profiled. */
 function openRouter(mode: 'shadow' | 'enforce') {
   const test = new TestAnalyzer({ mode })
-  test.analyzer.setModel(MODEL)
+  test.analyzer.setModel(MODEL, test.now)
   const router = new TestRouter()
   Object.defineProperty(router, 'memory', { value: test.memory })
   router.analyzerState = { ...router.analyzerState, model: test.analyzer.model }
