@@ -5,7 +5,7 @@ import { NO_TIER } from './tier-decision.ts'
 /** A change upward needs to be this much more likely, for so many evaluations in a row; one downward, more and longer. */
 const PROMOTE = { margin: 0.15, evaluations: 3 }
 const DEMOTE = { margin: 0.25, evaluations: 5 }
-/** While a connection is new: what its name promised may turn out wrong. */
+/** While a connection is new: what its name promised may turn out wrong, once. */
 const SETTLE = { margin: 0.25, evaluations: 2, queries: 16 }
 /** A tier is kept for at least this long. */
 const DWELL_MS = 10_000
@@ -49,7 +49,7 @@ export class TierHysteresis {
       return this.#enter(i, best, now)
     }
     if (best === current || !this.#insists(i, best, current)) return current
-    const isNew = (this.#i32[i + PROFILE.queries] as number) <= SETTLE.queries
+    const isNew = this.#isNew(i)
     const dwelt = now - (this.#f64[(i >> 1) + PROFILE_F64.tierSince] as number)
     if ((!isNew && dwelt < DWELL_MS) || likely < (thresholds[best] as number)) return current
     this.#i32[i + PROFILE.changes]! += 1
@@ -93,9 +93,13 @@ export class TierHysteresis {
     return best
   }
 
+  #isNew(i: number): boolean {
+    return (this.#i32[i + PROFILE.queries] as number) <= SETTLE.queries && this.#i32[i + PROFILE.changes] === 0
+  }
+
   /** Whether `best` has been better than `current` often enough. */
   #insists(i: number, best: number, current: number): boolean {
-    const isNew = (this.#i32[i + PROFILE.queries] as number) <= SETTLE.queries
+    const isNew = this.#isNew(i)
     const rule = isNew ? SETTLE : best < current ? PROMOTE : DEMOTE
     const isClear = (this.#smooth[best] as number) - (this.#smooth[current] as number) > rule.margin
     const before = this.#i32[i + PROFILE.candidate] === best + 1 ? (this.#i32[i + PROFILE.candidateCount] as number) : 0
