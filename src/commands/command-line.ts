@@ -1,6 +1,7 @@
 import { Command, CommanderError } from 'commander'
 import { VERSION } from '../version.ts'
 import { addLearning } from './learning-command-line.ts'
+import { addOperations } from './operation-commands.ts'
 import type { StartContext } from './start.ts'
 
 export interface CommandContext extends StartContext {
@@ -52,6 +53,9 @@ export async function runCommandLine(argv: readonly string[], context: CommandCo
       const { checkConfig } = await import('./check-config.ts')
       exitCode = checkConfig(file, context.environment, context.write)
     })
+  addOperations(program, context, (code) => {
+    exitCode = code
+  })
   addLearning(program, context, (code) => {
     exitCode = code
   })

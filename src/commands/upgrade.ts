@@ -1,12 +1,10 @@
-import { existsSync, readFileSync } from 'node:fs'
 import { createConnection } from 'node:net'
 import { join, resolve } from 'node:path'
 import type { Environment } from '../config/environment.ts'
-import { loadConfig } from '../config/load-config.ts'
-import { localConfig } from '../control/local-settings.ts'
 import { ConfigError } from '../errors.ts'
 import { LineDecoder } from '../memory/keeper-control-protocol.ts'
 import { KEEPER_SOCKET, type UpgradeNews, type UpgradeRequest } from '../memory/upgrade-protocol.ts'
+import { noRouter, runDirectoryOf } from './run-directory.ts'
 
 export interface UpgradeFlags {
   /** Of the running router, to find its data directory. */
@@ -25,21 +23,12 @@ export async function upgrade(
   environment: Environment,
   write: (text: string) => void,
 ): Promise<number> {
-  const all = data === null ? environment : { ...environment, SWITCHYARD_DATA: data }
-  const { directory } = (config === null ? localConfig(all) : loadConfig(config, all)).data
-  const path = keeperSocket(resolve(directory))
+  const path = join(runDirectoryOf({ config, data }, environment), KEEPER_SOCKET)
   const news = await request(path, { op: 'upgrade', program: to === null ? null : resolve(to) }, (text) =>
     write(`${text}\n`),
   )
   write(`${news.op === 'refused' ? `Not upgraded, nothing has happened: ${news.text}` : news.text}\n`)
   return news.op === 'done' ? 0 : 1
-}
-
-function keeperSocket(dataDirectory: string): string {
-  const lock = join(dataDirectory, 'switchyard.lock')
-  const [, runDirectory] = existsSync(lock) ? readFileSync(lock, 'utf8').split('\n') : []
-  if (runDirectory === undefined || runDirectory === '') throw noRouter(dataDirectory)
-  return join(runDirectory, KEEPER_SOCKET)
 }
 
 function request(path: string, wish: UpgradeRequest, progress: (text: string) => void): Promise<UpgradeNews> {
@@ -62,10 +51,4 @@ function request(path: string, wish: UpgradeRequest, progress: (text: string) =>
       }
     })
   })
-}
-
-function noRouter(place: string): ConfigError {
-  return new ConfigError(
-    `No router answers at ${place}; name the data directory of one that runs with --data, SWITCHYARD_DATA or --config.`,
-  )
 }

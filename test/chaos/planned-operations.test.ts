@@ -1,6 +1,8 @@
 import assert from 'node:assert/strict'
+import { join } from 'node:path'
 import { test } from 'node:test'
 import { ContinuityBed } from '../support/continuity-bed.ts'
+import { runProgram } from '../support/installed-program.ts'
 import { MixedLoad } from '../support/mixed-load.ts'
 import { waitUntil } from '../support/wait-until.ts'
 import * as wire from '../support/wire-frames.ts'
@@ -95,6 +97,22 @@ test('what cannot be done is refused before anything is done', async () => {
   const steps = await bed.command('SWITCHOVER main DRY RUN')
   assert.match(steps.join('\n'), /would\n1\. check .*\n2\. write a checkpoint .*\n3\. hold requests/)
   assert.equal(await bed.primary(), primary)
+})
+
+test('the same by the command line, which tells each step', async () => {
+  const primary = await bed.primary()
+  const main = join(import.meta.dirname, '../../src/main.ts')
+  const run = async (...parameters: string[]) =>
+    await runProgram(process.execPath, [main, ...parameters, '--config', bed.router.configFile], {
+      env: { ...process.env, SWITCHYARD_DATA: join(bed.router.directory, 'data') },
+    })
+  const dry = await run('restart', primary, '--dry-run')
+  assert.match(dry.stdout, new RegExp(`^RESTART ${primary} would\\n1\\. .*\\n2\\. hold requests`))
+  const done = await run('restart', primary)
+  assert.equal(done.status, 0, done.stderr)
+  assert.match(done.stdout, /Done in [\d.]+ s; requests waited for \d+ ms\.\n$/)
+  const refused = await run('drain', primary)
+  assert.deepEqual([refused.status, /without it nothing can be written/.test(refused.stdout)], [1, true])
 })
 
 test('SHOW PRESERVATION tells who was kept and who could not be, and why', async () => {
