@@ -82,12 +82,15 @@ test('a read behind which more was sent: all of it is run again, in order', asyn
   client.close()
 })
 
-test('a read behind which a write was sent: neither is run again, both are told', async () => {
+test('a read behind which a write was sent: the write happens once if that is what its client was told, and else not', async () => {
   const client = await bed.open()
   const frames = Buffer.concat([wire.query('SELECT 8 FROM gate'), wire.query(`INSERT INTO once VALUES ('behind')`)])
-  const first = await killUnder(client, frames, 'SELECT 8')
-  assert.deepEqual([first, await client.until('Z')].map(sqlstatesOf), [['08006'], ['08006']])
-  assert.deepEqual(await sql(`SELECT x FROM once WHERE x = 'behind'`), [])
+  await killUnder(client, frames, 'SELECT 8')
+  const [told] = sqlstatesOf(await client.until('Z'))
+  // It may have been kept back until the read was answered, and then it was never sent to the server that died.
+  if (told !== undefined) assert.equal(told, '08006')
+  const rows = await sql(`SELECT x FROM once WHERE x = 'behind'`)
+  assert.equal(rows.length, told === undefined ? 1 : 0)
   client.close()
 })
 
