@@ -56,9 +56,9 @@ export class ClientReader implements LinkOwner, Deferrable {
     this.link = new Link(host, this, host.clients, session.slot, LINK_FIELDS, fd)
   }
 
-  /** The client has closed its side and waits for answers at most. */
-  get peerEnded(): boolean {
-    return this.#peerEnded
+  /** The client has closed its side, and everything that it sent before has been used. */
+  get isAtEnd(): boolean {
+    return this.#peerEnded && !this.#isHeldBack
   }
 
   /** Something of the client's is there, or may be, that was not wanted before. */

@@ -148,6 +148,15 @@ export class SessionAnswers implements ReplySink {
     return this.#session.listening?.onServerNotification(notification) ?? true
   }
 
+  /** RESET to a value of the startup packet is not reported where the server has been at its own default. */
+  beforeReady(status: number): Uint8Array | null {
+    const { settings, server, requests } = this.#session
+    if (!settings.mayHaveFallen || server === null || status !== STATUS.idle) return null
+    if (server.queue.length > 0 || requests.midMessage) return null
+    const restored = settings.settle(server, true)
+    return restored.length === 0 ? null : statusesOf(restored, server)
+  }
+
   withholdsReady(status: number): boolean {
     const { listening } = this.#session
     if (listening === null || status !== STATUS.idle || !listening.isConcerned) return false
@@ -177,7 +186,7 @@ export class SessionAnswers implements ReplySink {
     const took = session.meter.answered(server.slot)
     session.host.analyzer.answered(session.slot, status, took, session.host.now)
     if (took >= 0 && server.tier >= 0) server.admission.answered(server.tier, took)
-    if (this.#session.reader.peerEnded && queue.outstanding === 0 && queue.unfinished) {
+    if (this.#session.reader.isAtEnd && queue.outstanding === 0 && queue.unfinished) {
       session.close('client closed the connection', null)
       return
     }
@@ -196,7 +205,7 @@ export class SessionAnswers implements ReplySink {
     }
     session.listening?.onInTransaction()
     this.#session.deadlines.inTransaction()
-    if (this.#session.reader.peerEnded) session.close('client closed the connection', null)
+    if (this.#session.reader.isAtEnd) session.close('client closed the connection', null)
   }
 
   /** The client has got the ReadyForQuery of a transaction: something may have to be asked before the server is given back. */
@@ -296,12 +305,16 @@ export class SessionAnswers implements ReplySink {
   #tell(restored: Restored, server: ServerConnection): void {
     const { settings, seat } = this.#session
     if (settings.parameters !== null && settings.parameters !== server.parameters) seat.renew()
-    if (restored.length === 0) return
-    writer.reset()
-    for (const [name, value] of restored) {
-      const shown = server.reportedName(name)
-      if (shown !== null && value !== null) writeParameterStatus(writer, shown, value)
-    }
-    this.#session.send(writer.bytes)
+    if (restored.length > 0) this.#session.send(statusesOf(restored, server))
   }
+}
+
+/** ParameterStatus of those that are reported. */
+function statusesOf(restored: Restored, server: ServerConnection): Uint8Array {
+  writer.reset()
+  for (const [name, value] of restored) {
+    const shown = server.reportedName(name)
+    if (shown !== null && value !== null) writeParameterStatus(writer, shown, value)
+  }
+  return writer.bytes
 }

@@ -234,6 +234,11 @@ export class SessionState {
     this.#settings.undo()
   }
 
+  /** What was reset may have a value of the startup packet, which the server does not know of. */
+  get mayHaveFallen(): boolean {
+    return this.#settings.mayHaveFallen
+  }
+
   /** Everything sent has been answered. `isIdle`: no transaction is open. Returns what the client has to be told. */
   settle(server: ServerConnection, isIdle: boolean): Restored {
     if (!isIdle) return NOTHING

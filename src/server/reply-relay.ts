@@ -230,6 +230,8 @@ export class ReplyRelay {
       return true
     }
     if (!client) return true
+    const words = client.beforeReady(status)
+    if (words !== null) this.#host.toClient.insert(words)
     if (!client.withholdsReady(status)) this.#host.toClient.forward(source, at, stop)
     if (!this.#host.toClient.flush()) {
       client.onLost()

@@ -29,6 +29,8 @@ export interface ReplySink {
   onNotification(notification: NotificationHead): boolean
   /** True: the client gets the ReadyForQuery with this status, the last one it is owed, from its session and not now. */
   withholdsReady(status: number): boolean
+  /** Messages that belong before the ReadyForQuery with this status, which has come; null: none. Used at once. */
+  beforeReady(status: number): Uint8Array | null
   /** A ReadyForQuery has come, and been forwarded unless it is withheld. */
   onReady(status: number): void
   /** The answer to our own questions ahead of the client's request is complete. */

@@ -177,6 +177,10 @@ export class TestWaiter implements PoolWaiter, ReplySink {
     return true
   }
 
+  beforeReady(): null {
+    return null
+  }
+
   withholdsReady(): boolean {
     return false
   }

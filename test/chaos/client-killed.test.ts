@@ -196,3 +196,12 @@ test('hundreds of clients that come and vanish at all moments leave nothing', as
   )
   await nothingHappened()
 })
+
+test('half-closed behind a pipeline that has to wait for its own beginning: all of it is answered', async () => {
+  const client = await bed.open()
+  const listen = [wire.parse('', 'LISTEN channel'), wire.bind('', ''), wire.execute(''), wire.sync()]
+  client.send(wire.parse('p', 'SELECT 1'), wire.bind('', 'p'), wire.sync(), ...listen)
+  client.endWriting()
+  const { messages } = await client.untilClosed()
+  assert.equal(shapeOf(messages.filter(({ type }) => type !== 'S')), '12Z12CZ')
+})

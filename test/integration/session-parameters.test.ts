@@ -191,3 +191,14 @@ test('role and database defaults count, as for any session', async () => {
     await bed.cluster.sql(`ALTER ROLE ${bed.role.user} RESET work_mem`)
   }
 })
+
+test('RESET to a value of the startup packet is told of before ReadyForQuery, whatever the server had', async () => {
+  const client = await bed.open({ parameters: { client_encoding: 'LATIN1' } })
+  for (const reset of ['RESET client_encoding', 'DISCARD ALL']) {
+    // That is the server's own default, so there it is no change.
+    await client.query(`SET client_encoding = 'UTF8'`)
+    const answer = await client.query(reset)
+    assert.equal(answer.map(({ type }) => type).join(''), 'CSZ', reset)
+    assert.equal(client.parameters.get('client_encoding'), 'LATIN1', reset)
+  }
+})
