@@ -2,13 +2,15 @@ import { randomBytes } from 'node:crypto'
 import { fstatSync } from 'node:fs'
 import { BufferArena } from './io/buffer-arena.ts'
 import { FdChannel } from './io/fd-channel.ts'
-import { READ_BYTES, READ_HEADROOM } from './io/link.ts'
-import { type NativeBuffer, SystemError } from './io/native.ts'
+import { SystemError } from './io/native.ts'
 import { OwnedFd } from './io/owned-fd.ts'
+import { PlainSends } from './io/plain-sends.ts'
+import { type PlaneMemory, planeMemory } from './io/plane-memory.ts'
 import { HANG_UP, Poller, READABLE } from './io/poller.ts'
-import { READ_BUFFERS, ReadBuffers } from './io/read-buffers.ts'
-import { SendBatch } from './io/send-batch.ts'
+import { ReadBuffers } from './io/read-buffers.ts'
+import { SendBatch, type SendQueue } from './io/send-batch.ts'
 import { SharedMapping } from './io/shared-memory.ts'
+import { type Crash, Steps } from './io/steps.ts'
 import { SubmissionRing } from './io/submission-ring.ts'
 import type { PlaneEvent } from './memory/control-protocol.ts'
 import { encodePlaneMessage, MAX_PACKET_BYTES } from './memory/keeper-protocol.ts'
@@ -16,6 +18,7 @@ import { tlsBytes, valueStoreBytes } from './memory/layout.ts'
 import { PLANE } from './memory/plane-records.ts'
 import { planesSocket } from './memory/run-directory.ts'
 import { openSharedState, type SharedState } from './memory/shared-state.ts'
+import { StepLog } from './memory/step-log.ts'
 import { ValueStore } from './memory/value-store.ts'
 import { Adoption, type AdoptionReport } from './plane/adoption.ts'
 import { PlaneCommands } from './plane/commands.ts'
@@ -26,6 +29,7 @@ import { KeeperSearch, type KeeperSearchHost } from './plane/keeper-search.ts'
 import { NO_VALUES } from './plane/no-values.ts'
 import { Plane } from './plane/plane.ts'
 import { Reactor, type ReactorHooks } from './plane/reactor.ts'
+import { restoreConnections } from './plane/restoration.ts'
 import {
   type Predecessor,
   renewPlaneRecord,
@@ -53,6 +57,8 @@ export interface PlaneOptions {
   readonly heap: Heap
   /** PostgreSQL's; null: there is none, and statements in doubt pin. */
   readonly parser: PostgresParser | null
+  /** In tests. */
+  readonly crash: Crash | null
   /** It is not on standby any more. */
   readonly onActive: () => void
   /** Held open for as long as a plane lives. */
@@ -61,12 +67,8 @@ export interface PlaneOptions {
   readonly restartKeeper: () => void
 }
 
-interface PlaneMemory {
+interface MappedMemory extends PlaneMemory {
   readonly shared: SharedState
-  /** Where the reads of the plane land: the first pages of its part of the memory. */
-  readonly reads: readonly NativeBuffer[]
-  /** For a `ValueStore`, of which there is one at a time. */
-  readonly values: Buffer
   readonly arena: BufferArena
   readonly keysAreLocked: boolean
 }
@@ -91,7 +93,7 @@ export function runPlane(options: PlaneOptions): number {
 }
 
 interface PlaneResources {
-  readonly memory: PlaneMemory
+  readonly memory: MappedMemory
   readonly ring: PlaneRing
   readonly poller: Poller
   readonly channelFd: OwnedFd
@@ -119,8 +121,10 @@ function awaitTurn(poller: Poller, fd: OwnedFd, channel: FdChannel): boolean {
 /** The plane as the active one, to its end. */
 function serve(options: PlaneOptions, { memory, ring, poller, channelFd, channel }: PlaneResources): void {
   const { planeIndex, clock } = options
-  const { shared, reads, arena } = memory
-  const sends = new SendBatch(ring.ring)
+  const { shared, arena } = memory
+  const log = new StepLog(memory.stepLog)
+  const steps = new Steps(log, arena, options.crash)
+  const sends = new SendBatch(ring.queue, steps, memory.own)
   const timers = new TimerWheel(clock())
   const plane: Plane = new Plane({
     planeIndex,
@@ -128,8 +132,10 @@ function serve(options: PlaneOptions, { memory, ring, poller, channelFd, channel
     poller,
     timers,
     arena,
-    reads: new ReadBuffers(reads, sends),
+    reads: new ReadBuffers(memory.reads, sends, steps),
     sends,
+    steps,
+    gathers: memory,
     store: new ValueStore(memory.values),
     values: NO_VALUES,
     opinion: options.parser === null ? null : new SecondOpinion(options.parser, clock),
@@ -162,14 +168,14 @@ function serve(options: PlaneOptions, { memory, ring, poller, channelFd, channel
     clients: () => plane.openClients(),
   })
   const search = new KeeperSearch(searchHost(plane, options, (found) => keeper.attach(found, introductionOf(options))))
-  const adoption = new Adoption(plane, keeper, inProgress)
+  const adoption = new Adoption(plane, keeper, { log, reads: memory.reads, inProgress })
   const takeOver = new TakeOverReport(reportHost(plane, shared, (event) => control.send(event)))
   let report: AdoptionReport | null = null
   const control: ControlLink = dialControl(plane, options, {
     ready: () => {
       plane.log('info', `sends leave ${ring.description}`, { plane: planeIndex })
       if (!memory.keysAreLocked && plane.clientTls.context?.logsKeys) plane.log('warn', KEYS_NOT_LOCKED, {})
-      for (const { client, fd, record } of adoption.takeAdopted()) plane.adopt(client, fd, record)
+      restoreConnections(plane, adoption.takeAdopted())
       plane.now = clock()
       if (predecessor !== null && report !== null) takeOver.send(predecessor, report.outcomes)
       keeper.ready()
@@ -221,7 +227,7 @@ function reportHost(plane: Plane, { planes }: SharedState, tell: (event: PlaneEv
 }
 
 interface PlaneRing {
-  readonly ring: SubmissionRing | null
+  readonly queue: SendQueue
   /** How sends leave. */
   readonly description: string
 }
@@ -229,33 +235,27 @@ interface PlaneRing {
 /** The ring if there can be one. */
 function openRing(wanted: boolean): PlaneRing {
   const alone = 'one by one'
-  if (!wanted) return { ring: null, description: `${alone} (io_uring is switched off)` }
+  if (!wanted) return { queue: new PlainSends(), description: `${alone} (io_uring is switched off)` }
   try {
-    return { ring: SubmissionRing.open(), description: 'in batches (io_uring)' }
+    return { queue: SubmissionRing.open(), description: 'in batches (io_uring)' }
   } catch (error) {
     if (!(error instanceof SystemError)) throw error
-    return { ring: null, description: `${alone} (${error.message})` }
+    return { queue: new PlainSends(), description: `${alone} (${error.message})` }
   }
 }
 
-function mapMemory({ memoryFd, planeIndex }: PlaneOptions): PlaneMemory {
+function mapMemory({ memoryFd, planeIndex }: PlaneOptions): MappedMemory {
   const fd = new OwnedFd(memoryFd)
   const mapping = new SharedMapping(fd, fstatSync(fd.fd).size)
   const shared = openSharedState(mapping.memory)
   mapping.hideFromDumps(shared.regions.clientTls, tlsBytes(shared.regions))
-  const readsAt = shared.regions.arenas + planeIndex * shared.geometry.arenaBytesPerPlane
-  const readBytes = READ_HEADROOM + READ_BYTES
-  const storeAt = readsAt + READ_BUFFERS * readBytes
-  const storeBytes = valueStoreBytes(shared.geometry.arenaBytesPerPlane)
-  const buffersAt = storeAt + storeBytes
-  const buffers = mapping.window(buffersAt, readsAt + shared.geometry.arenaBytesPerPlane - buffersAt)
-  return {
-    shared,
-    reads: Array.from({ length: READ_BUFFERS }, (_, at) => mapping.window(readsAt + at * readBytes, readBytes)),
-    values: mapping.window(storeAt, storeBytes).bytes,
-    keysAreLocked: mapping.lock(shared.regions.clientTls, tlsBytes(shared.regions)),
-    arena: new BufferArena(buffers, (offset, bytes) => mapping.discard(buffersAt + offset, bytes)),
-  }
+  const { arenaBytesPerPlane } = shared.geometry
+  const start = shared.regions.arenas + planeIndex * arenaBytesPerPlane
+  const memory = planeMemory(mapping, start, arenaBytesPerPlane, valueStoreBytes(arenaBytesPerPlane))
+  const { buffers, buffersAt } = memory
+  const arena = new BufferArena(buffers, (offset, bytes) => mapping.discard(buffersAt + offset, bytes))
+  const keysAreLocked = mapping.lock(shared.regions.clientTls, tlsBytes(shared.regions))
+  return { ...memory, shared, arena, keysAreLocked }
 }
 
 const KEYS_NOT_LOCKED =
@@ -315,6 +315,7 @@ function planeHooks(plane: Plane, keeper: KeeperLink, collector: IdleCollector):
     afterEvent: () => {
       plane.deferred.run()
       plane.progress[0] = 0
+      if (plane.isCrowded) plane.settle()
     },
     settle: () => {
       turns++

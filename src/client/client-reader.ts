@@ -3,7 +3,7 @@ import type { Deferrable } from '../io/deferred.ts'
 import { Inbox } from '../io/inbox.ts'
 import { LINK_EMPTY, LINK_END, Link, type LinkOwner, READ_HEADROOM } from '../io/link.ts'
 import type { OwnedFd } from '../io/owned-fd.ts'
-import { CLIENT, CLIENT_F64, type ClientState, PIN } from '../memory/client-slots.ts'
+import { CLIENT, CLIENT_F64, CLIENT_SECTIONS, CLIENT_STEP, type ClientState, PIN } from '../memory/client-slots.ts'
 import { slotMark } from '../memory/slot-mark.ts'
 import type { ErrorFields } from '../protocol/messages.ts'
 import { type ClientHost, FATAL } from './client-host.ts'
@@ -28,9 +28,11 @@ export interface ReaderSession {
   send(bytes: Uint8Array): void
   close(reason: string, fields: ErrorFields | null): void
   finish(): void
+  /** Completes the section at `section`. */
+  save(section: number, isTorn: boolean): void
 }
 
-const LINK_FIELDS = { ...CLIENT, ...CLIENT_F64 }
+const LINK_FIELDS = { ...CLIENT, ...CLIENT_F64, sections: CLIENT_SECTIONS }
 
 /**
  * What a client sends: reads it when it may, hands it to the greeting or to the requests, and keeps what nobody can take
@@ -64,6 +66,24 @@ export class ClientReader implements LinkOwner, Deferrable {
   /** Something of the client's is there, or may be, that was not wanted before. */
   get isStalled(): boolean {
     return this.#isHeldBack || !this.link.reading
+  }
+
+  /** CLIENT_STEP bits. */
+  get stepFlags(): number {
+    return (this.#isHeldBack ? CLIENT_STEP.heldBack : 0) | (this.#peerEnded ? CLIENT_STEP.peerEnded : 0)
+  }
+
+  /** As it was in another process. */
+  restore(flags: number): void {
+    this.#isHeldBack = (flags & CLIENT_STEP.heldBack) !== 0
+    if ((flags & CLIENT_STEP.peerEnded) === 0) return
+    this.#peerEnded = true
+    this.link.pauseReading()
+    this.#needProbe().askLater()
+  }
+
+  onSave(section: number, isTorn: boolean): void {
+    this.#session.save(section, isTorn)
   }
 
   onReadable(): void {

@@ -2,7 +2,7 @@ import type { Link } from '../io/link.ts'
 import { AF_INET, AF_UNIX } from '../io/native.ts'
 import type { OwnedFd } from '../io/owned-fd.ts'
 import { tuneSocket } from '../io/socket.ts'
-import { type ClientState, PIN } from '../memory/client-slots.ts'
+import { CLIENT_STEP, type ClientState, PIN } from '../memory/client-slots.ts'
 import type { NewClient } from '../memory/keeper-protocol.ts'
 import { STATUS } from '../protocol/message-type.ts'
 import { type ErrorFields, writeError } from '../protocol/messages.ts'
@@ -25,7 +25,7 @@ import { type SeatedSession, ServerSeat } from './server-seat.ts'
 import { type AnsweredSession, SessionAnswers } from './session-answers.ts'
 import { SessionDeadlines } from './session-deadlines.ts'
 import { concernsListening, type ListeningSession, SessionListening } from './session-listening.ts'
-import type { SessionRecord } from './session-records.ts'
+import type { RecordedSession, SessionRecord, SessionSpills } from './session-records.ts'
 import { SessionState } from './session-state.ts'
 import type { StartupRequest } from './startup.ts'
 
@@ -44,7 +44,14 @@ let lastSerial = 0
  * - closing: over. Last words may still be on their way to it.
  */
 export class ClientSession
-  implements SeatedSession, ReaderSession, RequestSession, AnsweredSession, ListeningSession, PinWatcher
+  implements
+    SeatedSession,
+    RecordedSession,
+    ReaderSession,
+    RequestSession,
+    AnsweredSession,
+    ListeningSession,
+    PinWatcher
 {
   readonly slot: number
   readonly generation: number
@@ -68,14 +75,23 @@ export class ClientSession
   #listening: SessionListening | null = null
   user = ''
   database = ''
+  spills: SessionSpills | null = null
 
-  /** `record`: the client has logged in to another process, and has nothing to ask at the moment. */
-  constructor(host: ClientHost, client: NewClient, fd: OwnedFd, record: SessionRecord | null) {
+  /** `record`: the client has logged in to another process. `server`: the server connection that it had there. */
+  constructor(
+    host: ClientHost,
+    client: NewClient,
+    fd: OwnedFd,
+    record: SessionRecord | null,
+    server: ServerConnection | null = null,
+  ) {
     this.#host = host
     this.slot = client.slot
     this.generation = client.generation
-    this.serial = ++lastSerial
+    this.serial = record?.serial ?? lastSerial + 1
+    lastSerial = Math.max(lastSerial, this.serial)
     this.memory = new ClientSlot(host.clients, client, host.planeIndex, record !== null)
+    this.memory.serial(this.serial)
     this.meter = new ClientMeter(host, client.slot, record !== null)
     this.settings = new SessionState(host.parameters, this)
     tuneSocket(fd, this.memory.isUnix ? AF_UNIX : AF_INET)
@@ -85,7 +101,7 @@ export class ClientSession
     this.deadlines = new SessionDeadlines(host, this)
     this.answers = new SessionAnswers(this)
     if (record !== null) {
-      this.#goOnFrom(record)
+      this.#goOnFrom(record, server)
       return
     }
     this.#enter('login')
@@ -93,13 +109,13 @@ export class ClientSession
     this.deadlines.login()
   }
 
-  #goOnFrom({ user, database, credential, initial, parameters, statements }: SessionRecord): void {
+  #goOnFrom(record: SessionRecord, server: ServerConnection | null): void {
+    const { user, database, credential, flags } = record
     this.user = user
     this.database = database
-    this.settings.resume(initial, parameters)
-    if (statements.length > 0) this.requests.needStatements().book.restore(statements)
-    this.deadlines.rest()
-    this.#enter('idle')
+    this.spills = record.spills
+    this.settings.resume(record.initial, record.parameters)
+    this.#enter(server === null ? 'idle' : 'active')
     const entry = this.#host.database(database)
     if (entry === null) {
       this.close('no such database any more', FATAL('3D000', `database "${database}" does not exist`))
@@ -109,8 +125,46 @@ export class ClientSession
     const choice = this.#host.poolChoices.acquire({ database, entry, user, userValue, credential })
     this.countIn(choice)
     this.seat.begin(choice)
+    if (server !== null) this.seat.resume(server, flags)
+    this.settings.restore(flags, record.endsAfter, record.pins, record.settings)
+    this.#restoreStatements(record, server)
+    this.requests.restore(record.body, flags, record.refused)
+    this.reader.restore(flags)
+    if (record.listening !== null) {
+      this.#listening = new SessionListening(this.#host, this)
+      this.#listening.restore(record.listening)
+    }
     this.#host.analyzer.resumed(this.slot, this.#host.now)
+    this.#goOnWaiting(server)
     this.resume()
+  }
+
+  #restoreStatements(
+    { statements, unnamed, changes, deallocating, flags }: SessionRecord,
+    server: ServerConnection | null,
+  ): void {
+    const isLong = (flags & (CLIENT_STEP.longUnnamed | CLIENT_STEP.foreignName)) !== 0
+    if (statements.length === 0 && unnamed === null && changes.length === 0 && deallocating === null && !isLong) return
+    const relay = this.requests.needStatements()
+    const { book } = relay
+    for (const [name, statement] of statements) {
+      book.restore(name, statement)
+      // Its text is gone with the process that is gone.
+      if (statement.isLong && server !== null) this.settings.pin(PIN.longStatement)
+    }
+    book.restoreRest(flags, unnamed, changes)
+    if (deallocating !== null) relay.needInSql().restore(...deallocating)
+  }
+
+  /** The deadline that runs in this state, and the question that waits for its time. */
+  #goOnWaiting(server: ServerConnection | null): void {
+    if (server === null) this.deadlines.rest()
+    else if (server.queue.owing) this.deadlines.querying()
+    else if (server.inTransaction) this.deadlines.inTransaction()
+    else {
+      this.deadlines.idle()
+      if (server.queue.length === 0) this.needReview().rest()
+    }
   }
 
   get link(): Link {
@@ -119,6 +173,15 @@ export class ClientSession
 
   get host(): ClientHost {
     return this.#host
+  }
+
+  /** CLIENT_STEP bits of the reader and the seat. */
+  get stepFlags(): number {
+    return this.reader.stepFlags | this.seat.stepFlags
+  }
+
+  save(section: number, isTorn: boolean): void {
+    this.#host.records.save(this, section, isTorn || this.#greeting !== null)
   }
 
   get server(): ServerConnection | null {
@@ -368,6 +431,7 @@ export class ClientSession
     this.#listening?.close()
     this.seat.abandon(this.requests.midMessage || this.#greeting !== null)
     this.requests.statements?.book.end()
+    this.#host.records.release(this)
     if (this.#choice !== null) {
       this.#host.countLogin(this, -1)
       this.#host.poolChoices.release(this.#choice)
@@ -396,7 +460,7 @@ export class ClientSession
     if (this.link.closed) return
     this.deadlines.stop()
     this.link.close()
-    this.memory.state('free')
+    this.memory.end()
     this.#host.clientGone(this)
   }
 
@@ -404,8 +468,7 @@ export class ClientSession
   #enter(step: ClientState): void {
     if (this.#step === 'closing') throw new Error(`client session: ${step} while closing`)
     this.#step = step
-    if (step === 'idle')
-      this.#host.records.remember(this.slot, this.settings, this.requests.statements?.book.named ?? null)
     this.memory.state(step)
+    this.link.touch()
   }
 }

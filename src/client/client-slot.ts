@@ -1,6 +1,14 @@
-import { CLIENT, CLIENT_FLAG, CLIENT_STATE, CLIENT_TEXT, type ClientState } from '../memory/client-slots.ts'
+import {
+  CLIENT,
+  CLIENT_FLAG,
+  CLIENT_SECTIONS,
+  CLIENT_STATE,
+  CLIENT_TEXT,
+  type ClientState,
+} from '../memory/client-slots.ts'
 import type { NewClient } from '../memory/keeper-protocol.ts'
 import type { Region } from '../memory/region.ts'
+import { dropSections } from '../memory/slot-section.ts'
 import { DEFAULT_TIER, tierCode } from '../shard/tier.ts'
 import type { StartupRequest } from './startup.ts'
 
@@ -49,6 +57,17 @@ export class ClientSlot {
 
   set tier(code: number) {
     this.#set(CLIENT.tier, code)
+  }
+
+  /** The session's number in this plane. */
+  serial(serial: number): void {
+    this.#set(CLIENT.serial, serial)
+  }
+
+  /** Nobody goes on with this client. */
+  end(): void {
+    this.state('free')
+    dropSections(this.#region, this.#slot, CLIENT_SECTIONS)
   }
 
   /** Server slot, or null. */

@@ -4,7 +4,7 @@ import { type ErrorFields, writeReady } from '../protocol/messages.ts'
 import { MessageWriter } from '../protocol/writer.ts'
 import type { LimitValues } from '../shard/plane-values.ts'
 import { FATAL } from './client-host.ts'
-import { WaitingNotifications } from './waiting-notifications.ts'
+import { WaitingNotifications, type WaitingSnapshot } from './waiting-notifications.ts'
 
 export interface OutletHost {
   readonly values: { readonly limits: LimitValues }
@@ -20,6 +20,12 @@ export interface NotifiedClient {
   readonly isBusy: boolean
   send(bytes: Uint8Array): void
   close(reason: string, fields: ErrorFields | null): void
+}
+
+export interface OutletSnapshot {
+  readonly waiting: WaitingSnapshot
+  readonly own: number
+  readonly isShut: boolean
 }
 
 const writer = new MessageWriter()
@@ -40,6 +46,19 @@ export class NotificationOutlet {
   constructor(host: OutletHost, client: NotifiedClient) {
     this.#host = host
     this.#client = client
+  }
+
+  /** Null: nothing waits. */
+  get snapshot(): OutletSnapshot | null {
+    if (this.#waiting.isEmpty && this.#own === 0 && !this.isShut) return null
+    return { waiting: this.#waiting.snapshot, own: this.#own, isShut: this.isShut }
+  }
+
+  /** As another process had it. */
+  restore({ waiting, own, isShut }: OutletSnapshot): void {
+    this.#waiting.restore(waiting)
+    this.#own = own
+    this.isShut = isShut
   }
 
   /** `channel` null: a notice of ours, for the client whatever it listens to. `isWanted`: it listens to it for certain. */

@@ -9,6 +9,11 @@ const COMMIT = /^\s*(?:commit|end)\b/i
 /** Enough of a text to see its first word. */
 const FIRST_WORD_BYTES = 64
 
+export interface RefusalsSnapshot {
+  readonly fields: ErrorFields | null
+  readonly ignoringToSync: boolean
+}
+
 /** Answers to requests in place of a server: an error for a whole query, silence for the rest of an extended one. */
 export class Refusals {
   readonly #session: RequestSession
@@ -20,6 +25,17 @@ export class Refusals {
 
   constructor(session: RequestSession) {
     this.#session = session
+  }
+
+  /** Null: nothing is refused. */
+  get snapshot(): RefusalsSnapshot | null {
+    return this.any ? { fields: this.#fields, ignoringToSync: this.#ignoringToSync } : null
+  }
+
+  /** As another process had them. */
+  restore({ fields, ignoringToSync }: RefusalsSnapshot): void {
+    this.#fields = fields
+    this.#ignoringToSync = ignoringToSync
   }
 
   /** The next message is to be answered here. */

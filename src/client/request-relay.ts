@@ -1,6 +1,6 @@
 import { READ_HEADROOM } from '../io/link.ts'
 import type { NativeBuffer } from '../io/native.ts'
-import { PIN } from '../memory/client-slots.ts'
+import { CLIENT_STEP, PIN } from '../memory/client-slots.ts'
 import { FRONTEND, HEADER_BYTES, lengthAt, MAX_MESSAGE_BYTES, STATUS, textEnd } from '../protocol/message-type.ts'
 import { type ErrorFields, FLUSH, writeQuery, writeReady } from '../protocol/messages.ts'
 import { MessageWriter } from '../protocol/writer.ts'
@@ -9,7 +9,7 @@ import { PassingText, UNSEEN } from '../sql/passing-text.ts'
 import { type Effects, FACT } from '../sql/statement-effects.ts'
 import type { StatementFacts } from '../sql/statement-facts.ts'
 import type { ClientHost } from './client-host.ts'
-import { Refusals } from './refusals.ts'
+import { Refusals, type RefusalsSnapshot } from './refusals.ts'
 import type { RequestSession } from './request-session.ts'
 import { concernsListening } from './session-listening.ts'
 import { StatementRelay } from './statement-relay.ts'
@@ -60,6 +60,35 @@ export class RequestRelay {
   /** A message has been sent in part: its server connection can serve nobody else. */
   get midMessage(): boolean {
     return this.#body > 0 && this.#bodyGoesOn
+  }
+
+  /** Bytes of a message body still to come. */
+  get bodyRemaining(): number {
+    return this.#body
+  }
+
+  /** CLIENT_STEP bits of where it is. */
+  get stepFlags(): number {
+    return (
+      (this.#bodyGoesOn ? CLIENT_STEP.bodyGoesOn : 0) |
+      (this.#passing !== null ? CLIENT_STEP.passing : 0) |
+      (this.#statements?.stepFlags ?? 0)
+    )
+  }
+
+  /** Null: nothing is refused. */
+  get refused(): RefusalsSnapshot | null {
+    return this.#refusals?.snapshot ?? null
+  }
+
+  /** As it was in another process. */
+  restore(body: number, flags: number, refused: RefusalsSnapshot | null): void {
+    this.#body = body
+    this.#bodyGoesOn = (flags & CLIENT_STEP.bodyGoesOn) !== 0
+    if (refused !== null) this.#needRefusals().restore(refused)
+    // What its first part said is not known here.
+    if ((flags & CLIENT_STEP.passing) !== 0) this.#session.settings.pin(PIN.undecidedStatement)
+    this.#statements?.restore(flags)
   }
 
   /** The next request gets this error; the client stays. */

@@ -1,4 +1,4 @@
-import { PIN } from '../memory/client-slots.ts'
+import { CLIENT_STEP, PIN } from '../memory/client-slots.ts'
 import type { ErrorFields } from '../protocol/messages.ts'
 import type { PoolWaiter } from '../server/pool-waiter.ts'
 import type { ReplySink } from '../server/reply-sink.ts'
@@ -97,6 +97,19 @@ export class ServerSeat implements PoolWaiter {
     this.#choice = choice
     const pool = choice.current()
     if (pool !== null) this.#usePool(pool)
+  }
+
+  /** CLIENT_STEP bits. */
+  get stepFlags(): number {
+    return (this.#isFresh ? CLIENT_STEP.fresh : 0) | (this.#isStale ? CLIENT_STEP.stale : 0)
+  }
+
+  /** It had `server` in another process, in the state that these bits say. */
+  resume(server: ServerConnection, flags: number): void {
+    this.#have(server)
+    this.#isFresh = (flags & CLIENT_STEP.fresh) !== 0
+    this.#isStale = (flags & CLIENT_STEP.stale) !== 0
+    server.reattach(this.#session.answers)
   }
 
   /** Takes a free server connection; false: there is none, so `wait`. */

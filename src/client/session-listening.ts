@@ -12,7 +12,7 @@ import type { LimitValues, PoolDefaults } from '../shard/plane-values.ts'
 import { quoteIdentifier } from '../sql/server-identifier.ts'
 import { type Effects, FACT } from '../sql/statement-effects.ts'
 import { FATAL } from './client-host.ts'
-import { NotificationOutlet, type NotifiedClient, type OutletHost } from './notification-outlet.ts'
+import { NotificationOutlet, type NotifiedClient, type OutletHost, type OutletSnapshot } from './notification-outlet.ts'
 
 /** Whatever may change what a session listens to. */
 const LISTENING = FACT.listens | FACT.unlistens | FACT.discardsAll
@@ -50,6 +50,20 @@ export interface ListeningSession extends NotifiedClient {
  * - over: the session is.
  */
 type Step = 'resting' | 'confirming' | 'ending' | 'over'
+
+/** What a session listens to, and what it waits for, as JSON can say it. */
+export interface ListeningSnapshot {
+  readonly channels: readonly string[]
+  readonly pending: readonly string[]
+  readonly committed: readonly string[]
+  readonly fresh: readonly string[]
+  readonly foreign: readonly string[]
+  readonly step: Step
+  readonly isTouched: boolean
+  readonly isCaughtUp: boolean
+  readonly isRefused: boolean
+  readonly outlet: OutletSnapshot | null
+}
 
 /** In hexadecimal UTF-8, so that the client_encoding of the moment is of no importance. */
 const CHANNELS_SQL =
@@ -91,6 +105,51 @@ export class SessionListening implements Subscriber {
     this.#host = host
     this.#session = session
     this.#outlet = new NotificationOutlet(host, session)
+  }
+
+  /** Null: it listens to nothing and waits for nothing. */
+  get snapshot(): ListeningSnapshot | null {
+    const outlet = this.#outlet.snapshot
+    const isQuiet = this.#step === 'resting' && this.#channels.size + this.#pending.size + this.#foreign.size === 0
+    if (isQuiet && !this.#isTouched && !this.#isRefused && outlet === null) return null
+    return {
+      channels: [...this.#channels],
+      pending: [...this.#pending],
+      committed: [...this.#committed],
+      fresh: [...this.#fresh],
+      foreign: [...this.#foreign],
+      step: this.#step,
+      isTouched: this.#isTouched,
+      isCaughtUp: this.#isCaughtUp,
+      isRefused: this.#isRefused,
+      outlet,
+    }
+  }
+
+  /** As it was in another process. The session has its server connection. */
+  restore(snapshot: ListeningSnapshot): void {
+    this.#channels = new Set(snapshot.channels)
+    this.#committed = new Set(snapshot.committed)
+    this.#fresh = new Set(snapshot.fresh)
+    this.#foreign = new Set(snapshot.foreign)
+    this.#isTouched = snapshot.isTouched
+    this.#isCaughtUp = snapshot.isCaughtUp
+    this.#isRefused = snapshot.isRefused
+    if (snapshot.outlet !== null) this.#outlet.restore(snapshot.outlet)
+    const { pool } = this.#session
+    this.#listener = pool === null ? null : this.#host.listeners.for(pool, this.#session.encoding)
+    for (const channel of snapshot.pending) this.#pending.add(channel)
+    for (const channel of new Set([...this.#channels, ...this.#pending])) this.#listener?.subscribe(channel, this)
+    this.#step = snapshot.step
+    // What was asked of the listener is asked again; what the server connection was asked is still to be answered there.
+    if (this.#step === 'confirming') this.#listener?.sync(this)
+    if (this.#step !== 'ending') return
+    this.#awaited = 1 + (this.#isTouched ? 1 : 0)
+    if (this.#listener !== null) {
+      this.#awaited++
+      this.#listener.sync(this)
+    }
+    this.#answered()
   }
 
   get pool(): ServerPool | null {

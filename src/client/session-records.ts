@@ -1,10 +1,31 @@
-import type { ScramCredential } from '../auth/scram-client.ts'
-import { CLIENT } from '../memory/client-slots.ts'
+import type { BufferArena } from '../io/buffer-arena.ts'
+import { Spill } from '../io/spill.ts'
+import {
+  CLIENT,
+  CLIENT_SECTION,
+  CLIENT_STATE,
+  CLIENT_STATE_NAMES,
+  CLIENT_STEP,
+  type ClientState,
+} from '../memory/client-slots.ts'
 import type { Region } from '../memory/region.ts'
+import { SECTION } from '../memory/slot-section.ts'
 import type { ValueStore } from '../memory/value-store.ts'
+import { decodeCredential, type EncodedCredential, encodeCredential } from '../server/credential-codec.ts'
+import type { ServerConnection } from '../server/server-connection.ts'
 import type { ServerCredential } from '../server/server-target.ts'
 import type { ParameterRegistry, ParameterSet } from '../session/parameters.ts'
-import type { PreparedStatement, SessionStatements } from '../session/prepared-statements.ts'
+import type {
+  PreparedStatement,
+  SessionStatements,
+  StatementReference,
+  StatementRegistry,
+} from '../session/prepared-statements.ts'
+import type { RefusalsSnapshot } from './refusals.ts'
+import type { RequestRelay } from './request-relay.ts'
+import type { ListeningSnapshot, SessionListening } from './session-listening.ts'
+import type { SessionState, StateSnapshot } from './session-state.ts'
+import type { SavedChange, StatementChange } from './statement-journal.ts'
 
 /** Who a session is, which never changes. */
 export interface SessionIdentity {
@@ -14,90 +35,137 @@ export interface SessionIdentity {
   readonly credential: ServerCredential
 }
 
-/** Everything that a session between two transactions is, beside what its slot says by itself. */
-export interface SessionRecord extends SessionIdentity {
-  readonly initial: ParameterSet
-  readonly parameters: ParameterSet
-  /** Names and Parse messages behind the name. */
-  readonly statements: readonly (readonly [string, Buffer])[]
+/** Buffers of a session that is not just at rest. */
+export interface SessionSpills {
+  readonly extra: Spill
+  readonly statements: Spill
+  readonly unnamed: Spill
+  /** The versions that are written down. */
+  statementsVersion: number
+  unnamedVersion: number
 }
 
-/** The part of a session's state that is recorded. */
-export interface RecordedState {
-  /** Null: nobody knows them; it has a server connection for life. */
-  readonly initial: ParameterSet | null
-  readonly parameters: ParameterSet | null
-  /** It believes in a transaction that is gone. */
-  readonly transactionLost: boolean
+/** What a section has no numbers for; rarely there. */
+interface Extra {
+  readonly state: StateSnapshot | null
+  readonly refused: RefusalsSnapshot | null
+  readonly changes: readonly SavedChange[]
+  readonly deallocating: readonly [string, StatementReference] | null
+  readonly listening: ListeningSnapshot | null
+}
+
+/** Everything that a session is, beside what its slot says by itself. */
+export interface SessionRecord extends SessionIdentity {
+  readonly serial: number
+  readonly state: ClientState
+  /** CLIENT_STEP bits. */
+  readonly flags: number
+  readonly body: number
+  readonly pins: number
+  readonly endsAfter: number
+  /** −1: it has no server connection. */
+  readonly serverSlot: number
+  readonly initial: ParameterSet
+  readonly parameters: ParameterSet
+  readonly statements: readonly (readonly [string, PreparedStatement])[]
+  readonly unnamed: Buffer | null
+  readonly changes: readonly StatementChange[]
+  readonly deallocating: readonly [string, PreparedStatement] | null
+  readonly settings: StateSnapshot | null
+  readonly refused: RefusalsSnapshot | null
+  readonly listening: ListeningSnapshot | null
+  readonly spills: SessionSpills | null
+}
+
+/** The session that is recorded. */
+export interface RecordedSession {
+  readonly state: ClientState
+  readonly server: ServerConnection | null
+  readonly settings: SessionState
+  readonly requests: RequestRelay
+  readonly listening: SessionListening | null
+  /** CLIENT_STEP bits of what is none of the others' business. */
+  readonly stepFlags: number
+  spills: SessionSpills | null
 }
 
 /**
- * Sessions as they are between two transactions, in shared memory: ids of shared values in the slot. So another process can
- * go on with a client whose plane has died. Written whenever a session comes to rest and something has changed.
+ * Sessions in shared memory, so that another process can go on with them: numbers in the slot's section, ids of values that
+ * many share, and, for what is neither, buffers of their own. Written whenever a step has touched the session.
  *
  * Credentials are among the values: the memory is no file, and only processes of the router can map it.
  */
 export class SessionRecords {
   readonly #store: ValueStore
   readonly #clients: Region
+  readonly #arena: BufferArena
   readonly #parameters: ParameterRegistry
+  readonly #statements: StatementRegistry
 
-  constructor(store: ValueStore, clients: Region, parameters: ParameterRegistry) {
+  constructor(
+    { store, clients, arena }: { store: ValueStore; clients: Region; arena: BufferArena },
+    parameters: ParameterRegistry,
+    statements: StatementRegistry,
+  ) {
     this.#store = store
     this.#clients = clients
+    this.#arena = arena
     this.#parameters = parameters
+    this.#statements = statements
   }
 
   /** Once, when the client has logged in. */
   identify(slot: number, { user, database, credential }: SessionIdentity): void {
-    this.#set(slot, CLIENT.identityId, this.#store.put(json({ user, database, credential: encode(credential) })))
+    const { i32, recordBytes } = this.#clients
+    i32[slot * (recordBytes >> 2) + CLIENT.identityId] = this.#store.put(
+      json({ user, database, credential: encodeCredential(credential) }),
+    )
   }
 
-  /** The session has come to rest. `named`: its prepared statements, null without any. */
-  remember(
-    slot: number,
-    { initial, parameters, transactionLost }: RecordedState,
-    named: SessionStatements | null,
-  ): void {
-    const { i32, recordBytes } = this.#clients
-    const at = slot * (recordBytes >> 2)
-    if (initial === null || parameters === null || transactionLost || this.#store.isFull) {
-      i32[at + CLIENT.parametersId] = 0
+  /** Completes the section at `at`. `isTorn`: the session is in the middle of something. */
+  save(session: RecordedSession, at: number, isTorn: boolean): void {
+    const { i32 } = this.#clients
+    const { settings, requests, server, state } = session
+    i32[at + SECTION.state] = CLIENT_STATE[state]
+    // Nobody goes on with it, so nothing may be kept for it.
+    if (state === 'closing' || state === 'login') {
+      i32[at + SECTION.flags] = CLIENT_STEP.torn
+      i32[at + SECTION.extraHandle] = 0
+      i32[at + CLIENT_SECTION.statementsHandle] = 0
+      i32[at + CLIENT_SECTION.unnamedHandle] = 0
       return
     }
-    const isRecorded = parameters.storedAs !== 0 && i32[at + CLIENT.parametersId] === parameters.storedAs
-    if (isRecorded && i32[at + CLIENT.statementsId] === (named?.storedAs ?? 0)) return
-    // Not valid while it changes.
-    i32[at + CLIENT.parametersId] = 0
-    const statements = named === null ? 0 : this.#storeNames(named)
-    if (statements < 0) return
-    i32[at + CLIENT.statementsId] = statements
-    i32[at + CLIENT.initialId] = this.#storeSet(initial)
-    i32[at + CLIENT.parametersId] = this.#storeSet(parameters)
+    i32[at + SECTION.body] = requests.bodyRemaining
+    i32[at + SECTION.peer] = server === null ? 0 : server.slot + 1
+    i32[at + CLIENT_SECTION.pins] = settings.pins
+    i32[at + CLIENT_SECTION.endsAfter] = server === null ? 0 : settings.endsAfter(server.queue)
+    const isWhole =
+      this.#saveSettings(settings, at) &&
+      this.#saveNames(session, at) &&
+      this.#saveUnnamed(session, at) &&
+      this.#saveExtra(session, at)
+    i32[at + SECTION.flags] =
+      (isTorn ? CLIENT_STEP.torn : 0) |
+      (isWhole ? 0 : CLIENT_STEP.unsaved) |
+      session.stepFlags |
+      settings.stepFlags |
+      requests.stepFlags
   }
 
-  /** Null: the session cannot be rebuilt. */
-  read(slot: number): SessionRecord | null {
-    const identity = this.#value(slot, CLIENT.identityId)
-    const initial = this.#value(slot, CLIENT.initialId)
-    const parameters = this.#value(slot, CLIENT.parametersId)
-    if (identity === null || initial === null || parameters === null) return null
-    const { user, database, credential } = identity as { user: string; database: string; credential: Encoded }
-    const names = (this.#value(slot, CLIENT.statementsId) ?? []) as [string, number][]
-    const statements: [string, Buffer][] = []
-    for (const [name, id] of names) {
-      const tail = this.#store.get(id)
-      if (tail === null) return null
-      statements.push([name, tail])
-    }
-    return {
-      user,
-      database,
-      credential: decode(credential),
-      initial: this.#parameters.of(initial as [string, string][]),
-      parameters: this.#parameters.of(parameters as [string, string][]),
-      statements,
-    }
+  /** The session is over. */
+  release({ spills }: RecordedSession): void {
+    if (spills === null) return
+    spills.extra.clear()
+    spills.statements.clear()
+    spills.unnamed.clear()
+  }
+
+  #saveSettings({ initial, parameters }: SessionState, at: number): boolean {
+    const { i32 } = this.#clients
+    if (initial === null || parameters === null) return false
+    i32[at + CLIENT_SECTION.initialId] = this.#storeSet(initial)
+    i32[at + CLIENT_SECTION.parametersId] = this.#storeSet(parameters)
+    return initial.storedAs !== 0 && parameters.storedAs !== 0
   }
 
   #storeSet(set: ParameterSet): number {
@@ -105,64 +173,174 @@ export class SessionRecords {
     return set.storedAs
   }
 
-  /** The id of the names with the ids of their texts; −1 when there is no room. */
-  #storeNames(named: SessionStatements): number {
-    if (named.size === 0) {
-      named.storedAs = 0
-      return 0
+  /** Names that have changed are shared with other sessions when this one has come to rest. */
+  #saveNames(session: RecordedSession, at: number): boolean {
+    const { i32 } = this.#clients
+    const named = session.requests.statements?.book.named ?? null
+    let id = 0
+    let isWhole = true
+    if (named === null || named.size === 0) session.spills?.statements.clear()
+    else {
+      if (named.storedAs <= 0 && session.state === 'idle')
+        named.storedAs = this.#store.put(this.#encodeNames(named)) || -1
+      if (named.storedAs > 0) {
+        id = named.storedAs
+        session.spills?.statements.clear()
+      } else isWhole = this.#spillNames(this.#spillsOf(session), named)
     }
-    const names: [string, number][] = []
-    for (const [name, statement] of named.entries()) {
-      const id = this.#storeText(statement)
-      if (id === 0) return -1
-      names.push([name, id])
-    }
-    named.storedAs = this.#store.put(json(names))
-    return named.storedAs === 0 ? -1 : named.storedAs
+    i32[at + CLIENT_SECTION.statementsId] = id
+    i32[at + CLIENT_SECTION.statementsHandle] = session.spills?.statements.handle ?? 0
+    i32[at + CLIENT_SECTION.statementsBytes] = session.spills?.statements.bytes ?? 0
+    return isWhole
   }
 
-  #storeText(statement: PreparedStatement): number {
-    // A text of megabytes would fill the store: its session is not recorded as long as it has it.
-    if (statement.isLong) return 0
-    if (statement.storedAs === 0) statement.storedAs = this.#store.put(statement.tail)
-    return statement.storedAs
+  #spillNames(spills: SessionSpills, named: SessionStatements): boolean {
+    if (spills.statements.handle !== 0 && spills.statementsVersion === named.version) return true
+    spills.statementsVersion = named.version
+    return spills.statements.put(this.#encodeNames(named))
   }
 
-  #value(slot: number, field: number): unknown {
-    const id = this.#clients.i32[slot * (this.#clients.recordBytes >> 2) + field] ?? 0
+  #encodeNames(named: SessionStatements): Buffer {
+    const names: [string, number, number][] = []
+    for (const [name, statement] of named.entries()) names.push([name, ...this.#refer(statement)])
+    return json(names)
+  }
+
+  #refer(statement: PreparedStatement): StatementReference {
+    if (statement.storedAs === 0 && !statement.isLong) statement.storedAs = this.#store.put(statement.tail)
+    return [statement.id, statement.storedAs]
+  }
+
+  #saveUnnamed(session: RecordedSession, at: number): boolean {
+    const { i32 } = this.#clients
+    const book = session.requests.statements?.book
+    const unnamed = book?.unnamed ?? null
+    let isWhole = true
+    if (book === undefined || unnamed === null) session.spills?.unnamed.clear()
+    else {
+      const spills = this.#spillsOf(session)
+      if (spills.unnamed.handle === 0 || spills.unnamedVersion !== book.unnamedVersion) {
+        spills.unnamedVersion = book.unnamedVersion
+        isWhole = spills.unnamed.put(unnamed)
+      }
+    }
+    i32[at + CLIENT_SECTION.unnamedHandle] = session.spills?.unnamed.handle ?? 0
+    i32[at + CLIENT_SECTION.unnamedBytes] = session.spills?.unnamed.bytes ?? 0
+    return isWhole
+  }
+
+  #saveExtra(session: RecordedSession, at: number): boolean {
+    const { i32 } = this.#clients
+    const extra = this.#extraOf(session)
+    let isWhole = true
+    if (extra === null) session.spills?.extra.clear()
+    else isWhole = this.#spillsOf(session).extra.put(json(extra))
+    i32[at + SECTION.extraHandle] = session.spills?.extra.handle ?? 0
+    i32[at + SECTION.extraBytes] = session.spills?.extra.bytes ?? 0
+    return isWhole
+  }
+
+  #extraOf({ settings, requests, listening }: RecordedSession): Extra | null {
+    const state = settings.snapshot
+    const { refused, statements } = requests
+    const unconfirmed = statements?.book.unconfirmed ?? null
+    const deallocating = statements?.inSql?.deallocating ?? null
+    const heard = listening?.snapshot ?? null
+    if (state === null && refused === null && unconfirmed === null && deallocating === null && heard === null)
+      return null
+    const refer = (statement: PreparedStatement | null): StatementReference | null =>
+      statement === null ? null : this.#refer(statement)
+    return {
+      state,
+      refused,
+      changes: (unconfirmed ?? []).map((change) => ({
+        ...change,
+        meant: refer(change.meant),
+        statement: refer(change.statement),
+      })),
+      deallocating: deallocating === null ? null : [deallocating.name, this.#refer(deallocating.statement)],
+      listening: heard,
+    }
+  }
+
+  #spillsOf(session: RecordedSession): SessionSpills {
+    session.spills ??= this.#newSpills()
+    return session.spills
+  }
+
+  #newSpills(): SessionSpills {
+    const spill = (): Spill => new Spill(this.#arena)
+    return { extra: spill(), statements: spill(), unnamed: spill(), statementsVersion: -1, unnamedVersion: -1 }
+  }
+
+  /** The session of this slot, as the section at `at` has it. Null: it cannot be rebuilt. */
+  read(slot: number, at: number): SessionRecord | null {
+    const { i32, recordBytes } = this.#clients
+    const word = (field: number): number => i32[at + field] as number
+    const identity = this.#value(i32[slot * (recordBytes >> 2) + CLIENT.identityId] ?? 0)
+    const initial = this.#value(word(CLIENT_SECTION.initialId))
+    const parameters = this.#value(word(CLIENT_SECTION.parametersId))
+    if (identity === null || initial === null || parameters === null) return null
+    const { user, database, credential } = identity as { user: string; database: string; credential: EncodedCredential }
+    const spills = this.#adoptSpills(at)
+    const names =
+      spills.statements.handle !== 0 ? parse(spills.statements) : this.#value(word(CLIENT_SECTION.statementsId))
+    const extra = spills.extra.handle === 0 ? null : (parse(spills.extra) as Extra)
+    return {
+      serial: i32[slot * (recordBytes >> 2) + CLIENT.serial] ?? 0,
+      user,
+      database,
+      credential: decodeCredential(credential),
+      state: CLIENT_STATE_NAMES[word(SECTION.state)] ?? 'free',
+      flags: word(SECTION.flags),
+      body: word(SECTION.body),
+      pins: word(CLIENT_SECTION.pins),
+      endsAfter: word(CLIENT_SECTION.endsAfter),
+      serverSlot: word(SECTION.peer) - 1,
+      initial: this.#parameters.of(initial as [string, string][]),
+      parameters: this.#parameters.of(parameters as [string, string][]),
+      statements: ((names ?? []) as [string, number, number][]).map(([name, id, stored]) => [
+        name,
+        this.#find([id, stored]),
+      ]),
+      unnamed: spills.unnamed.handle === 0 ? null : Buffer.from(spills.unnamed.data),
+      changes: (extra?.changes ?? []).map((change) => ({
+        ...change,
+        meant: change.meant === null ? null : this.#find(change.meant),
+        statement: change.statement === null ? null : this.#find(change.statement),
+      })),
+      deallocating: extra?.deallocating ? [extra.deallocating[0], this.#find(extra.deallocating[1])] : null,
+      settings: extra?.state ?? null,
+      refused: extra?.refused ?? null,
+      listening: extra?.listening ?? null,
+      spills,
+    }
+  }
+
+  #adoptSpills(at: number): SessionSpills {
+    const { i32 } = this.#clients
+    const spills = this.#newSpills()
+    const adopt = (spill: Spill, handle: number, bytes: number): void =>
+      spill.adopt(i32[at + handle] as number, i32[at + bytes] as number)
+    adopt(spills.extra, SECTION.extraHandle, SECTION.extraBytes)
+    adopt(spills.statements, CLIENT_SECTION.statementsHandle, CLIENT_SECTION.statementsBytes)
+    adopt(spills.unnamed, CLIENT_SECTION.unnamedHandle, CLIENT_SECTION.unnamedBytes)
+    return spills
+  }
+
+  #find([id, storedAs]: StatementReference): PreparedStatement {
+    const tail = this.#store.get(storedAs)
+    if (tail === null) return this.#statements.restoreLong(id)
+    const statement = this.#statements.restore(id, tail)
+    statement.storedAs = storedAs
+    return statement
+  }
+
+  #value(id: number): unknown {
     const bytes = this.#store.get(id)
     return bytes === null ? null : JSON.parse(bytes.toString('utf8'))
   }
-
-  #set(slot: number, field: number, value: number): void {
-    this.#clients.i32[slot * (this.#clients.recordBytes >> 2) + field] = value
-  }
-}
-
-/** A credential as JSON can say it. */
-interface Encoded {
-  readonly password: string | null
-  readonly md5Hash: string | null
-  /** Base64. */
-  readonly keys: { readonly client: string; readonly server: string } | null
-  readonly scramPassword: string | null
 }
 
 const json = (value: unknown): Buffer => Buffer.from(JSON.stringify(value))
-
-function encode({ scram, password, md5Hash }: ServerCredential): Encoded {
-  const keys =
-    scram?.kind === 'keys'
-      ? { client: scram.clientKey.toString('base64'), server: scram.serverKey.toString('base64') }
-      : null
-  return { password, md5Hash, keys, scramPassword: scram?.kind === 'password' ? scram.password : null }
-}
-
-function decode({ password, md5Hash, keys, scramPassword }: Encoded): ServerCredential {
-  let scram: ScramCredential | null = null
-  if (keys !== null) {
-    const key = (text: string): Buffer => Buffer.from(text, 'base64')
-    scram = { kind: 'keys', clientKey: key(keys.client), serverKey: key(keys.server) }
-  } else if (scramPassword !== null) scram = { kind: 'password', password: scramPassword }
-  return { scram, password, md5Hash }
-}
+const parse = (spill: Spill): unknown => JSON.parse(spill.data.toString('utf8'))

@@ -4,7 +4,7 @@ import type { ServerConnection } from '../server/server-connection.ts'
 import { isCustom } from '../session/custom-names.ts'
 import { type Findings, type Inquiry, readFindings } from '../session/inquiry.ts'
 import type { ParameterRegistry, ParameterSet } from '../session/parameters.ts'
-import { SettingChanges } from '../session/setting-changes.ts'
+import { type ChangesSnapshot, SettingChanges } from '../session/setting-changes.ts'
 import { STATEMENT_TIMEOUT } from '../session/setting-statements.ts'
 import type { SettingValue } from '../sql/setting-scan.ts'
 import type { Effects } from '../sql/statement-effects.ts'
@@ -20,6 +20,15 @@ export interface Answer {
   readonly restored: Restored
   /** PIN bits of what lies in the server connection, if that was asked. */
   readonly pins: number
+}
+
+/** What is known of settings besides the values themselves. */
+export interface SettingsSnapshot {
+  readonly asked: Inquiry | null
+  readonly touched: readonly string[]
+  readonly reset: readonly string[]
+  readonly mayHaveFallen: boolean
+  readonly changes: ChangesSnapshot | null
 }
 
 const NO_ANSWER: Answer = { restored: NOTHING, pins: 0 }
@@ -59,6 +68,28 @@ export class SessionSettings {
   /** What they were after login. */
   get initial(): ParameterSet | null {
     return this.#initial
+  }
+
+  /** Null: nothing is going on. */
+  get snapshot(): SettingsSnapshot | null {
+    const changes = this.#changes.snapshot
+    if (changes === null && this.#asked === null && !this.#mayHaveFallen) return null
+    return {
+      asked: this.#asked,
+      touched: [...this.#touched],
+      reset: [...this.#reset],
+      mayHaveFallen: this.#mayHaveFallen,
+      changes,
+    }
+  }
+
+  /** As another process had them; `begin` and `goOnWith` come first. */
+  restore({ asked, touched, reset, mayHaveFallen, changes }: SettingsSnapshot): void {
+    this.#asked = asked
+    this.#touched = new Set(touched)
+    this.#reset = new Set(reset)
+    this.#mayHaveFallen = mayHaveFallen
+    if (changes !== null) this.#changes.restore(changes)
   }
 
   get isAsking(): boolean {

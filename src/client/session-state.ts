@@ -1,14 +1,14 @@
-import { PIN } from '../memory/client-slots.ts'
+import { CLIENT_STEP, PIN } from '../memory/client-slots.ts'
 import type { ErrorFields } from '../protocol/messages.ts'
 import type { Rows } from '../server/captured-rows.ts'
 import type { ReplyQueue } from '../server/reply-queue.ts'
 import type { ServerConnection } from '../server/server-connection.ts'
 import { inquirySql } from '../session/inquiry.ts'
 import type { ParameterRegistry, ParameterSet } from '../session/parameters.ts'
-import { type PinWatcher, SessionPins } from '../session/session-pins.ts'
+import { type PinsSnapshot, type PinWatcher, SessionPins } from '../session/session-pins.ts'
 import { STATEMENT_TIMEOUT, UNHURRIED } from '../session/setting-statements.ts'
 import { type Effects, FACT } from '../sql/statement-effects.ts'
-import { NOTHING, type Restored, SessionSettings } from './session-settings.ts'
+import { NOTHING, type Restored, SessionSettings, type SettingsSnapshot } from './session-settings.ts'
 import { settingsSql } from './settings-sql.ts'
 
 const ENDS_TRANSACTION = FACT.commits | FACT.rollsBack | FACT.preparesTransaction
@@ -21,6 +21,12 @@ const FORGET_SEQUENCES = 'DISCARD SEQUENCES'
 
 /** `commit`: PREPARE TRANSACTION too, and whenever a COMMIT is among several. */
 export type TransactionEnding = 'none' | 'rollback' | 'commit'
+
+/** What a section has no numbers for. */
+export interface StateSnapshot {
+  readonly pins: PinsSnapshot | null
+  readonly settings: SettingsSnapshot | null
+}
 
 /**
  * What makes a session this client's, besides its prepared statements: its settings, the reasons why it must keep its server
@@ -97,6 +103,39 @@ export class SessionState {
   resume(initial: ParameterSet, parameters: ParameterSet): void {
     this.#settings.begin(initial)
     this.#settings.goOnWith(parameters)
+  }
+
+  /** CLIENT_STEP bits. */
+  get stepFlags(): number {
+    return (
+      (this.#onlyBegun ? CLIENT_STEP.onlyBegun : 0) |
+      (this.#transactionLost ? CLIENT_STEP.transactionLost : 0) |
+      (this.#mayCommit ? CLIENT_STEP.mayCommit : 0) |
+      (this.#isRestoring ? CLIENT_STEP.restoring : 0)
+    )
+  }
+
+  /** How many ReadyForQuery are still to come of those that `ending` is about. */
+  endsAfter(queue: ReplyQueue): number {
+    return Math.max(0, this.#endsWith - queue.answered)
+  }
+
+  /** Null: there is nothing more to say. */
+  get snapshot(): StateSnapshot | null {
+    const pins = this.#pins?.snapshot ?? null
+    const settings = this.#settings.snapshot
+    return pins === null && settings === null ? null : { pins, settings }
+  }
+
+  /** As another process had it; `begin` or `resume` comes first. */
+  restore(flags: number, endsAfter: number, pins: number, snapshot: StateSnapshot | null): void {
+    this.#onlyBegun = (flags & CLIENT_STEP.onlyBegun) !== 0
+    this.#transactionLost = (flags & CLIENT_STEP.transactionLost) !== 0
+    this.#mayCommit = (flags & CLIENT_STEP.mayCommit) !== 0
+    this.#isRestoring = (flags & CLIENT_STEP.restoring) !== 0
+    this.#endsWith = endsAfter
+    if (pins !== 0 || snapshot?.pins) this.#needPins().restore(pins, snapshot?.pins ?? null)
+    if (snapshot?.settings) this.#settings.restore(snapshot.settings)
   }
 
   pin(bits: number): void {

@@ -25,6 +25,16 @@ export class SqlStatements {
     this.#book = book
   }
 
+  /** What DEALLOCATE was sent for and is not answered. */
+  get deallocating(): { readonly name: string; readonly statement: PreparedStatement } | null {
+    return this.#deallocating
+  }
+
+  /** As another process had it. */
+  restore(name: string, statement: PreparedStatement): void {
+    this.#deallocating = { name, statement }
+  }
+
   /** What executing the statement does that EXECUTE names; null: nothing, or it is none of the protocol's. */
   effectsOf(source: NativeBuffer, facts: StatementFacts): Effects | null {
     return this.#statementIn(source, facts)?.effects ?? null

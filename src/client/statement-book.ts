@@ -1,4 +1,4 @@
-import { PIN } from '../memory/client-slots.ts'
+import { CLIENT_STEP, PIN } from '../memory/client-slots.ts'
 import { writeCloseStatement, writeParseHead } from '../protocol/messages.ts'
 import { MessageWriter } from '../protocol/writer.ts'
 import { REPLY, SWALLOW, SYNTHESIZE } from '../server/reply-queue.ts'
@@ -37,6 +37,8 @@ export class StatementBook {
   #hasForeignName = false
   #lastUsed: PreparedStatement | null = null
   #journal: StatementJournal | null = null
+  /** Changes with every change of the unnamed statement. */
+  unnamedVersion = 0
   /** What executing the unnamed statement does to the session. */
   unnamedEffects: Effects | null = null
 
@@ -50,15 +52,49 @@ export class StatementBook {
     return this.#named
   }
 
-  /** As another process has known them. */
-  restore(statements: readonly (readonly [string, Buffer])[]): void {
-    const { facts } = this.#host
-    for (const [name, tail] of statements) {
-      const statement = this.add(name, tail)
-      if (statement?.effects !== undefined) continue
-      facts.read(tail, 0, tail.indexOf(0))
-      if (statement) statement.effects = facts.keep()
+  /** CLIENT_STEP bits. */
+  get stepFlags(): number {
+    return (this.#isUnnamedLong ? CLIENT_STEP.longUnnamed : 0) | (this.#hasForeignName ? CLIENT_STEP.foreignName : 0)
+  }
+
+  /** Text and parameter types of the unnamed statement; null without one, and for one that is too long. */
+  get unnamed(): Buffer | null {
+    return this.#isUnnamedLong ? null : this.#unnamed
+  }
+
+  /** What is not confirmed yet; null: nothing. */
+  get unconfirmed(): readonly StatementChange[] | null {
+    return this.#journal === null || this.#journal.isEmpty ? null : this.#journal.all
+  }
+
+  /** `name` means `statement`, as another process has known. */
+  restore(name: string, statement: PreparedStatement): void {
+    this.#named ??= new SessionStatements(this.#host.statements)
+    this.#named.put(name, statement)
+    if (statement.effects === undefined) statement.effects = this.#effectsOf(statement.tail)
+  }
+
+  /** The same for the unnamed statement, what is not confirmed, and what is too long to be known. */
+  restoreRest(flags: number, unnamed: Buffer | null, changes: readonly StatementChange[]): void {
+    this.#hasForeignName = (flags & CLIENT_STEP.foreignName) !== 0
+    this.#isUnnamedLong = (flags & CLIENT_STEP.longUnnamed) !== 0
+    if (unnamed !== null) {
+      this.#unnamed = Buffer.from(unnamed)
+      this.unnamedEffects = this.#effectsOf(unnamed)
+      this.unnamedVersion++
     }
+    if (this.#hasForeignName || this.#isUnnamedLong) this.#session.settings.pin(PIN.longStatement)
+    if (changes.length === 0) return
+    this.#journal = new StatementJournal()
+    for (const change of changes) this.#journal.note(change)
+  }
+
+  #effectsOf(tail: Buffer): Effects | null {
+    const { facts } = this.#host
+    const end = tail.indexOf(0)
+    if (end < 0) return null
+    facts.read(tail, 0, end)
+    return facts.keep()
   }
 
   get count(): number {
@@ -118,6 +154,7 @@ export class StatementBook {
     if (this.#isUnnamedLong) this.#releaseUnnamed()
     this.#unnamed = keepUnnamed(this.#unnamed, tail)
     this.unnamedEffects = effects
+    this.unnamedVersion++
     this.ownUnnamed()
   }
 
@@ -127,6 +164,7 @@ export class StatementBook {
     this.#isUnnamedLong = true
     this.#unnamed = tail
     this.unnamedEffects = null
+    this.unnamedVersion++
     this.ownUnnamed()
     if (tail === null) this.#session.settings.pin(PIN.longStatement)
   }
@@ -140,6 +178,7 @@ export class StatementBook {
   /** A simple query drops the unnamed statement. */
   forgetUnnamed(): void {
     if (this.#isUnnamedLong) this.#releaseUnnamed()
+    if (this.#unnamed !== null) this.unnamedVersion++
     this.#unnamed = null
     this.unnamedEffects = null
     const { server } = this.#session

@@ -1,4 +1,9 @@
-import type { PreparedStatement, ServerStatements, SessionStatements } from '../session/prepared-statements.ts'
+import type {
+  PreparedStatement,
+  ServerStatements,
+  SessionStatements,
+  StatementReference,
+} from '../session/prepared-statements.ts'
 
 /** What a Parse or Close changes when it is sent, before it is known whether an error skips it. */
 export interface StatementChange {
@@ -14,6 +19,15 @@ export interface StatementChange {
   readonly unnamed: boolean
 }
 
+/** A change as JSON can say it. */
+export interface SavedChange {
+  readonly name: string
+  readonly meant: StatementReference | null
+  readonly statement: StatementReference | null
+  readonly wasThere: boolean
+  readonly unnamed: boolean
+}
+
 /**
  * Changes of prepared statements that are not confirmed yet, in the order of the messages that make them. Those of messages
  * that an error skips are taken back: of several changes of the same thing, what was before the first one counts.
@@ -22,6 +36,14 @@ export class StatementJournal {
   readonly #changes: StatementChange[] = []
   /** Names and statements that have been put back since the last error. */
   readonly #restored = new Set<string | PreparedStatement>()
+
+  get isEmpty(): boolean {
+    return this.#changes.length === 0
+  }
+
+  get all(): readonly StatementChange[] {
+    return this.#changes
+  }
 
   /** A Parse or Close has been sent. */
   note(change: StatementChange): void {

@@ -1,4 +1,5 @@
 import type { NativeBuffer } from '../io/native.ts'
+import { CLIENT_STEP } from '../memory/client-slots.ts'
 import { FRONTEND, HEADER_BYTES, STATUS, textEnd } from '../protocol/message-type.ts'
 import { writeCloseStatement, writeParse } from '../protocol/messages.ts'
 import { MessageWriter } from '../protocol/writer.ts'
@@ -78,18 +79,39 @@ export class StatementRelay {
 
   /** What executing the statement does that EXECUTE names; null: nothing, or it is none of the protocol's. */
   effectsOfExecute(source: NativeBuffer, facts: StatementFacts): Effects | null {
-    return this.#needInSql().effectsOf(source, facts)
+    return this.needInSql().effectsOf(source, facts)
   }
 
   /** An EXECUTE or DEALLOCATE is sent as it has to be; false: there is nothing in it to change, and it is still to be sent. */
   rename(source: NativeBuffer, at: number, stop: number, end: number, facts: StatementFacts): boolean {
     const isNamed = (facts.flags & NAMES) !== 0 && (facts.flags & FACT.several) === 0
-    return isNamed && this.#needInSql().rename(source, at, stop, end, facts)
+    return isNamed && this.needInSql().rename(source, at, stop, end, facts)
   }
 
-  #needInSql(): SqlStatements {
+  get inSql(): SqlStatements | null {
+    return this.#inSql
+  }
+
+  needInSql(): SqlStatements {
     this.#inSql ??= new SqlStatements(this.#host, this.#session, this.book)
     return this.#inSql
+  }
+
+  /** CLIENT_STEP bits of where it is. */
+  get stepFlags(): number {
+    return (
+      (this.#touching ? CLIENT_STEP.touching : 0) |
+      (this.#clearing ? CLIENT_STEP.clearing : 0) |
+      (this.#clears ? CLIENT_STEP.clears : 0) |
+      this.book.stepFlags
+    )
+  }
+
+  /** As it was in another process. */
+  restore(flags: number): void {
+    this.#touching = (flags & CLIENT_STEP.touching) !== 0
+    this.#clearing = (flags & CLIENT_STEP.clearing) !== 0
+    this.#clears = (flags & CLIENT_STEP.clears) !== 0
   }
 
   /**

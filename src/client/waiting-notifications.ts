@@ -9,6 +9,8 @@ interface Waiting {
   readonly message: Buffer
 }
 
+export type WaitingSnapshot = readonly (readonly [string | null, string])[]
+
 /** Notifications that a client cannot be given yet, in order. Whoever adds looks at `bytes` and keeps a bound. */
 export class WaitingNotifications {
   #list: Waiting[] = []
@@ -21,6 +23,15 @@ export class WaitingNotifications {
   /** Of memory, about. */
   get bytes(): number {
     return this.#bytes
+  }
+
+  /** As JSON can say them; messages in base64. */
+  get snapshot(): WaitingSnapshot {
+    return this.#list.map(({ channel, message }) => [channel, message.toString('base64')])
+  }
+
+  restore(snapshot: WaitingSnapshot): void {
+    for (const [channel, message] of snapshot) this.add(channel, Buffer.from(message, 'base64'))
   }
 
   /** `message` is copied. */

@@ -2,6 +2,7 @@ import { returnFreeMemory } from '../io/free-memory.ts'
 import { dieWithParent, outliveParent } from '../io/process-limits.ts'
 import { cheapMonotonicClock } from '../util/monotonic-clock.ts'
 import { nodeHeap } from '../util/node-heap.ts'
+import { readCrash } from './crash.ts'
 import { restartKeeper } from './keeper-restart.ts'
 
 /** Where the keeper puts a child's inheritance. */
@@ -37,6 +38,7 @@ export async function plane(parameters: readonly string[], context: PlaneContext
     architecture: context.architecture,
     pid: context.pid,
     clock: cheapMonotonicClock(),
+    crash: readCrash(context.environment.SWITCHYARD_CRASH, () => process.kill(process.pid, 'SIGKILL')),
     useRing: context.environment.SWITCHYARD_IO_URING !== 'off',
     heap: nodeHeap(returnFreeMemory),
     parser,

@@ -1,21 +1,20 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { CLIENT_STATE_NAMES, PIN } from '../memory/client-slots.ts'
-import { adoptable, type KeptClient } from './adoptable.ts'
+import { CLIENT_STATE_NAMES } from '../memory/client-slots.ts'
+import { SERVER_STATE_NAMES } from '../memory/server-slots.ts'
+import { adoptable, type KeptClient, type StreamPosition, whyNotAdoptable } from './adoptable.ts'
 
+const settled: StreamPosition = { unread: 0, unreadKept: 0, unsent: 0, unsentKept: 0 }
 const kept: KeptClient = {
   state: 'idle',
   tls: false,
-  pins: 0,
-  channels: 0,
-  outboxBytes: 0,
+  torn: false,
+  unsaved: false,
+  isDedicated: false,
+  hadServer: false,
+  hasServer: false,
   bodyRemaining: 0,
-  heldBytes: 0,
-  bytesRead: 100,
-  bytesWritten: 200,
-  position: { read: 100, written: 200 },
-  wasServed: false,
-  isRecorded: true,
+  position: settled,
 }
 
 /** The reason and whether it can be told; null: the client is kept. */
@@ -24,47 +23,54 @@ function refusal(client: Partial<KeptClient>): readonly [string, boolean] | null
   return verdict.adopted ? null : [verdict.reason, verdict.canBeTold]
 }
 
-test('a client between two transactions is kept when every byte is accounted for', () => {
-  assert.equal(refusal({}), null)
-  // All that was on its way has arrived, whoever did not live to see it.
-  assert.equal(refusal({ heldBytes: 50, position: { read: 100, written: 250 } }), null)
-  // What waits for it is still there.
-  assert.equal(refusal({ outboxBytes: 10 }), null)
+test('a client is kept when every byte is accounted for, whatever it was doing', () => {
+  for (const state of ['idle', 'waiting', 'active'] as const) assert.equal(refusal({ state }), null)
+  assert.equal(refusal({ state: 'active', hadServer: true, hasServer: true, bodyRemaining: 5 }), null)
+  assert.equal(refusal({ position: { unread: 5, unreadKept: 5, unsent: 0, unsentKept: 9 } }), null)
+  assert.equal(refusal({ position: { unread: 0, unreadKept: 5, unsent: 9, unsentKept: 9 } }), null)
 })
 
-test('only an idle client is kept; others that are logged in can be told', () => {
-  for (const state of CLIENT_STATE_NAMES) {
-    const verdict = refusal({ state })
-    if (state === 'idle') assert.equal(verdict, null)
-    else assert.equal(verdict?.[1], state === 'waiting' || state === 'active', state)
+test('nobody is told anything where it is not certain which byte comes next', () => {
+  const unknown: readonly Partial<StreamPosition>[] = [
+    { unread: null },
+    { unsent: null },
+    { unread: -1 },
+    { unread: 6, unreadKept: 5 },
+    { unsent: -1 },
+    { unsent: 10, unsentKept: 9 },
+  ]
+  for (const position of unknown) {
+    const verdict = refusal({ position: { ...settled, ...position } })
+    assert.equal(verdict?.[1], false, JSON.stringify(position))
   }
+  assert.deepEqual(refusal({ torn: true }), ['it was in the middle of what cannot be written down', false])
+  assert.deepEqual(refusal({ tls: true }), ['the keys of its TLS session are lost', false])
 })
 
-test('nothing is put into the middle of a message, nor in the clear into a TLS session', () => {
+test('whoever cannot be gone on with is told, but not in the middle of a message', () => {
   for (const [client, reason] of [
-    [{ bodyRemaining: 1 }, /in the middle of a message/],
-    [{ heldBytes: 50, position: { read: 100, written: 220 } }, /in the middle of a message/],
-    [{ position: { read: 100, written: 201 } }, /in the middle of a message/],
-    [{ outboxBytes: 1, position: null }, /in the middle of a message/],
-    [{ tls: true }, /keys of its TLS session/],
-  ] as const) {
-    const verdict = refusal(client)
-    assert.equal(verdict?.[1], false)
-    assert.match(verdict[0], reason)
-  }
-  assert.equal(refusal({ state: 'active', outboxBytes: 1 })?.[1], false)
-})
-
-test('whoever cannot be rebuilt is told', () => {
-  for (const [client, reason] of [
-    [{ wasServed: true }, 'it was being served'],
-    [{ heldBytes: 50 }, 'its answer is lost'],
-    [{ pins: PIN.temporaryObject }, 'its server connection had state of its own'],
-    [{ channels: 1 }, 'it listened for notifications'],
-    [{ position: null }, 'its kind of connection does not count what went through'],
-    [{ position: { read: 101, written: 200 } }, 'what it sent last is lost'],
-    [{ isRecorded: false }, 'its session was in the memory of the process that is gone'],
+    [{ unsaved: true }, 'there was no room to write down what it was'],
+    [{ isDedicated: true }, 'its server connection was its own for life'],
+    [{ hadServer: true, hasServer: false }, 'its server connection is lost'],
   ] as const) {
     assert.deepEqual(refusal(client), [reason, true])
+    assert.deepEqual(refusal({ ...client, bodyRemaining: 1 }), [reason, false])
   }
+})
+
+test('a client that has not logged in, or is leaving, is let go', () => {
+  const gone = [null, ...CLIENT_STATE_NAMES.filter((state) => refusal({ state }) !== null)]
+  assert.deepEqual(gone, [null, 'free', 'login', 'closing'])
+  for (const state of gone) assert.equal(refusal({ state })?.[1], false)
+})
+
+test('server connections are kept once they have logged in, as long as nothing is in doubt', () => {
+  const server = { tls: false, torn: false, position: settled }
+  const lost = SERVER_STATE_NAMES.filter((state) => whyNotAdoptable({ ...server, state }) !== null)
+  assert.deepEqual(lost, ['free', 'connecting', 'login', 'cancelling', 'closing'])
+  const state = 'idle'
+  assert.match(whyNotAdoptable({ ...server, state: null }) ?? '', /not in use/)
+  assert.match(whyNotAdoptable({ ...server, state, torn: true }) ?? '', /cannot be written down/)
+  assert.match(whyNotAdoptable({ ...server, state, tls: true }) ?? '', /TLS/)
+  assert.match(whyNotAdoptable({ ...server, state, position: { ...settled, unread: 1 } }) ?? '', /sent last is lost/)
 })

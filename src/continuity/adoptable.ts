@@ -1,29 +1,42 @@
-import type { KernelPosition } from '../io/kernel-position.ts'
 import type { ClientState } from '../memory/client-slots.ts'
+import type { ServerState } from '../memory/server-slots.ts'
 
-/** What the slots and the kernel say of a client whose plane is dead. */
-export interface KeptClient {
-  readonly state: ClientState
+/** How far a connection had come, by what was committed of it and by what the kernel says. */
+export interface StreamPosition {
+  /** Bytes that were taken from the kernel and are not dealt with; null: nobody knows. */
+  readonly unread: number | null
+  /** Of these, how many are still in memory. */
+  readonly unreadKept: number
+  /** Bytes that were written and that the kernel has not got; null: nobody knows. */
+  readonly unsent: number | null
+  readonly unsentKept: number
+}
+
+/** What is known of a connection, client's or server's, whose plane is dead. */
+export interface KeptConnection {
+  /** The state that was committed last; null: none was, or it is over. */
   readonly tls: boolean
-  /** PIN bits. */
-  readonly pins: number
-  /** Channels that it listens to. */
-  readonly channels: number
-  /** Bytes for it that the kernel did not take, in a buffer that is still there. */
-  readonly outboxBytes: number
+  /** It was written down in the middle of something, or not in full. */
+  readonly torn: boolean
+  readonly position: StreamPosition
+}
+
+export interface KeptClient extends KeptConnection {
+  readonly state: ClientState | null
+  /** There was no room to write all of it down. */
+  readonly unsaved: boolean
+  /** It has a server connection that nobody else can have: the console, a walsender. */
+  readonly isDedicated: boolean
+  /** It had a server connection. */
+  readonly hadServer: boolean
+  /** And has it still. */
+  readonly hasServer: boolean
   /** Bytes of a server's message still to come, of which it has the first part. */
   readonly bodyRemaining: number
-  /** Bytes for it that were leaving, from a buffer that is not there any more. */
-  readonly heldBytes: number
-  /** As the dead plane counted them, `heldBytes` not included. */
-  readonly bytesRead: number
-  readonly bytesWritten: number
-  /** As the kernel did; null where it does not count. */
-  readonly position: KernelPosition | null
-  /** The plane died while it was at work for this client. */
-  readonly wasServed: boolean
-  /** Everything that makes its session is in shared memory. */
-  readonly isRecorded: boolean
+}
+
+export interface KeptServer extends KeptConnection {
+  readonly state: ServerState | null
 }
 
 export type AdoptionVerdict =
@@ -36,10 +49,14 @@ export type AdoptionVerdict =
       readonly canBeTold: boolean
     }
 
+const ADOPTED: AdoptionVerdict = { adopted: true }
+const TORN = 'it was in the middle of what cannot be written down'
+
 /** Whether a plane can go on with a client that its predecessor served, and if it cannot, whether it may tell it why. */
 export function adoptable(client: KeptClient): AdoptionVerdict {
   const refused = (reason: string, canBeTold: boolean): AdoptionVerdict => ({ adopted: false, reason, canBeTold })
   switch (client.state) {
+    case null:
     case 'free':
     case 'closing':
       return refused('it was leaving', false)
@@ -47,26 +64,44 @@ export function adoptable(client: KeptClient): AdoptionVerdict {
       return refused('its login was not over', false)
     case 'idle':
     case 'waiting':
-    case 'active':
-      if (client.tls) return refused('the keys of its TLS session are lost', false)
-      return judge(client, (reason) => refused(reason, client.outboxBytes === 0))
+    case 'active': {
+      const doubt = doubtOf(client)
+      if (doubt !== null) return refused(doubt, false)
+      if (client.torn) return refused(TORN, false)
+      const reason = tieOf(client)
+      return reason === null ? ADOPTED : refused(reason, client.bodyRemaining === 0)
+    }
   }
 }
 
-function judge(client: KeptClient, refused: (reason: string) => AdoptionVerdict): AdoptionVerdict {
-  const { position, heldBytes } = client
-  const midMessage = { adopted: false, reason: 'it was in the middle of a message', canBeTold: false } as const
-  if (client.bodyRemaining > 0) return midMessage
-  const left = position === null ? 0 : position.written - client.bytesWritten
-  if (left !== 0 && left !== heldBytes) return midMessage
-  if (client.state !== 'idle') return refused('its transaction was in the memory of the process that is gone')
-  if (client.outboxBytes > 0 && client.position === null) return midMessage
-  if (client.wasServed) return refused('it was being served')
-  if (left !== heldBytes) return refused('its answer is lost')
-  if (client.pins !== 0) return refused('its server connection had state of its own')
-  if (client.channels > 0) return refused('it listened for notifications')
-  if (position === null) return refused('its kind of connection does not count what went through')
-  if (position.read !== client.bytesRead) return refused('what it sent last is lost')
-  if (!client.isRecorded) return refused('its session was in the memory of the process that is gone')
-  return { adopted: true }
+function tieOf(client: KeptClient): string | null {
+  if (client.unsaved) return 'there was no room to write down what it was'
+  if (client.isDedicated) return 'its server connection was its own for life'
+  if (client.hadServer && !client.hasServer) return 'its server connection is lost'
+  return null
+}
+
+/** The reason why a server connection cannot be gone on with; null: it can. */
+export function whyNotAdoptable(server: KeptServer): string | null {
+  switch (server.state) {
+    case 'idle':
+    case 'active':
+    case 'tested':
+    case 'resetting':
+    case 'unlistening':
+    case 'listening':
+      return doubtOf(server) ?? (server.torn ? TORN : null)
+    default:
+      return 'it was not in use'
+  }
+}
+
+/** What makes it impossible to know which byte comes next. */
+function doubtOf({ tls, position }: KeptConnection): string | null {
+  const { unread, unreadKept, unsent, unsentKept } = position
+  if (tls) return 'the keys of its TLS session are lost'
+  if (unread === null || unsent === null) return 'nobody knows how far it had come'
+  if (unread < 0 || unread > unreadKept) return 'what it sent last is lost'
+  if (unsent < 0 || unsent > unsentKept) return 'what was on its way to it is lost'
+  return null
 }

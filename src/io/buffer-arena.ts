@@ -20,6 +20,7 @@ export class BufferArena {
   readonly #tablePages: number
   readonly #pages: number
   readonly #free: number[][] = CLASS_PAGES.map(() => [])
+  readonly #retired: number[] = []
   #next: number
   #inUse = 0
   #bytesInUse = 0
@@ -58,14 +59,35 @@ export class BufferArena {
     return handle
   }
 
+  /** As `release`, but its bytes stay as they are until `settle`. */
+  retire(handle: number): void {
+    if (this.capacity(handle) === 0) throw new Error(`buffer ${handle} released twice`)
+    this.#inUse--
+    this.#bytesInUse -= this.capacity(handle)
+    this.#retired.push(handle)
+  }
+
+  /** What was retired may be used again. */
+  settle(): void {
+    const retired = this.#retired
+    if (retired.length === 0) return
+    for (const handle of retired) this.#recycle(handle)
+    retired.length = 0
+  }
+
   release(handle: number): void {
+    if (this.capacity(handle) === 0) throw new Error(`buffer ${handle} released twice`)
+    this.#inUse--
+    this.#bytesInUse -= this.capacity(handle)
+    this.#recycle(handle)
+  }
+
+  #recycle(handle: number): void {
     const kind = (this.memory.bytes[handle] ?? 0) - 1
     const list = this.#free[kind]
-    if (list === undefined) throw new Error(`buffer ${handle} released twice`)
+    if (list === undefined) return
     const bytes = (CLASS_PAGES[kind] ?? 0) * PAGE_BYTES
     this.memory.bytes[handle] = 0
-    this.#inUse--
-    this.#bytesInUse -= bytes
     if (list.length * bytes >= WARM_BYTES) this.#discard(handle * PAGE_BYTES, bytes)
     list.push(handle)
   }

@@ -22,10 +22,8 @@ export interface SecureChannel {
   free(): void
 }
 
-/** Indexes of a stream's fields in its slot: f64 for totals, i32 for `heldBytes`. */
+/** Indexes of a stream's totals in its slot: f64. */
 export interface StreamFields {
-  /** Taken by nobody yet, but on their way in the batch of sends. */
-  readonly heldBytes: number
   readonly bytesRead: number
   readonly bytesWritten: number
 }
@@ -44,8 +42,6 @@ export class ByteStream {
   readonly #outbox: Outbox
   readonly #ciphertext: NativeBuffer
   readonly #f64: Float64Array
-  readonly #i32: Int32Array
-  readonly #held: number
   readonly #read: number
   readonly #written: number
   #tls: SecureChannel | null = null
@@ -64,14 +60,21 @@ export class ByteStream {
     this.#outbox = outbox
     this.#ciphertext = ciphertext
     this.#f64 = region.f64
-    this.#i32 = region.i32
-    this.#held = slot * (region.recordBytes >> 2) + fields.heldBytes
     this.#read = f + fields.bytesRead
     this.#written = f + fields.bytesWritten
   }
 
   get channel(): SecureChannel | null {
     return this.#tls
+  }
+
+  /** Totals of what went through the socket. */
+  get bytesRead(): number {
+    return this.#f64[this.#read] as number
+  }
+
+  get bytesWritten(): number {
+    return this.#f64[this.#written] as number
   }
 
   /** Why the last call failed; null while none has. */
@@ -128,18 +131,10 @@ export class ByteStream {
     return this.#taken(Math.max(0, sent), source, start, end)
   }
 
-  /** So many bytes are on their way elsewhere; `settle` follows. */
-  hold(bytes: number): void {
-    this.#i32[this.#held] = bytes
-  }
-
   /** Plain `source[start, end)` was sent elsewhere with this result: a count or a negative error number. As `transmit`. */
   settle(result: number, source: NativeBuffer, start: number, end: number): boolean {
-    const isTaken = result >= 0 || isTransient(-result)
-    const isFine = isTaken && this.#taken(Math.max(0, result), source, start, end)
-    // Only now: in between, a process that looks at the slot would take them for lost.
-    this.#i32[this.#held] = 0
-    return isTaken ? isFine : this.#fail(describeErrno('send', -result))
+    if (result < 0 && !isTransient(-result)) return this.#fail(describeErrno('send', -result))
+    return this.#taken(Math.max(0, result), source, start, end)
   }
 
   #taken(sent: number, source: NativeBuffer, start: number, end: number): boolean {
@@ -166,8 +161,13 @@ export class ByteStream {
     this.#drain(this.#tls)
   }
 
-  close(): void {
+  /** What waits is dropped. */
+  release(): void {
     this.#outbox.release()
+  }
+
+  /** After `release`. */
+  close(): void {
     this.#tls?.free()
     this.#tls = null
     this.fd.close()

@@ -21,7 +21,7 @@ class Work implements Deferrable {
 }
 
 test('work waits until it is run, and then goes in the order in which it came, once', () => {
-  const deferred = new DeferredWork()
+  const deferred = new DeferredWork(() => {})
   const story: string[] = []
   const [a, b] = ['a', 'b'].map((name) => new Work(() => story.push(name)))
   assert.ok(a && b)
@@ -33,7 +33,7 @@ test('work waits until it is run, and then goes in the order in which it came, o
 })
 
 test('what is added while it runs runs too, the one that runs included', () => {
-  const deferred = new DeferredWork()
+  const deferred = new DeferredWork(() => {})
   const story: string[] = []
   const late = new Work(() => story.push('late'))
   const again: Work = new Work(() => {
@@ -47,7 +47,7 @@ test('what is added while it runs runs too, the one that runs included', () => {
 })
 
 test('work that throws is told so itself, and the rest runs', () => {
-  const deferred = new DeferredWork()
+  const deferred = new DeferredWork(() => {})
   let ran = false
   const broken = new Work(() => {
     throw new Error('broken')

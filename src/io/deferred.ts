@@ -13,6 +13,12 @@ export interface Deferrable {
  */
 export class DeferredWork {
   readonly #waiting: Deferrable[] = []
+  readonly #next: () => void
+
+  /** `next` is called before each. */
+  constructor(next: () => void) {
+    this.#next = next
+  }
 
   get isEmpty(): boolean {
     return this.#waiting.length === 0
@@ -32,6 +38,7 @@ export class DeferredWork {
     for (let at = 0; at < waiting.length; at++) {
       const work = waiting[at] as Deferrable
       work.isDeferred = false
+      this.#next()
       try {
         work.runDeferred()
       } catch (error) {

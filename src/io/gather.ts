@@ -33,6 +33,11 @@ export class Gather {
     this.#sends = sends
   }
 
+  /** Little room is left until what was composed has left. */
+  get isCrowded(): boolean {
+    return this.#base * 2 > this.#own.size && this.#sends.holds(this.#own)
+  }
+
   begin(link: Link): void {
     this.#link = link
     this.#length = 0

@@ -37,6 +37,7 @@ test('any amount up to a headroom and a read comes back unchanged', (t) => {
       // More than the headroom cannot be continued by a read, so nothing may be read before it is used.
       assert.equal(inbox.end, count <= READ_HEADROOM ? READ_HEADROOM : host.inbound.size)
       assert.ok(host.inbound.bytes.subarray(inbox.start, inbox.end).equals(source.bytes.subarray(start)))
+      host.arena.settle()
       assert.equal(host.arena.buffersInUse, 0)
     }),
   )

@@ -87,7 +87,7 @@ export class Inbox {
   release(): void {
     const { i32 } = this.#region
     const handle = i32[this.#i + this.#fields.inboxHandle] ?? 0
-    if (handle !== 0) this.#host.arena.release(handle)
+    if (handle !== 0) this.#host.arena.retire(handle)
     i32[this.#i + this.#fields.inboxHandle] = 0
     i32[this.#i + this.#fields.inboxBytes] = 0
   }

@@ -2,6 +2,7 @@ import assert from 'node:assert/strict'
 import { arch } from 'node:os'
 import type { TestContext } from 'node:test'
 import { Region } from '../memory/region.ts'
+import type { StepLog } from '../memory/step-log.ts'
 import { BufferArena } from './buffer-arena.ts'
 import { DeferredWork } from './deferred.ts'
 import { LINK_EMPTY, Link, type LinkFields, type LinkHost, type LinkOwner, READ_BYTES, READ_HEADROOM } from './link.ts'
@@ -10,10 +11,11 @@ import { AF_UNIX, check, NativeBuffer, native, SOCK_CLOEXEC, SOCK_NONBLOCK, SOCK
 import { OwnedFd } from './owned-fd.ts'
 import { Poller } from './poller.ts'
 import { ReadBuffers } from './read-buffers.ts'
-import { SendBatch } from './send-batch.ts'
+import { SendBatch, type SendQueue } from './send-batch.ts'
 import { createMemoryFile, SharedMapping } from './shared-memory.ts'
 import { localAddress, receive, send, shutdownWrite, startConnect, WOULD_BLOCK } from './socket.ts'
 import { parseSocketAddress } from './socket-address.ts'
+import { Steps } from './steps.ts'
 import { SubmissionRing } from './submission-ring.ts'
 
 /** Both ends of a stream, non-blocking. */
@@ -49,19 +51,21 @@ export function openRingIfAllowed(): SubmissionRing | null {
 export class TestLinkHost implements LinkHost {
   readonly poller: Poller = new Poller(arch())
   readonly arena: BufferArena
+  readonly steps: Steps
   readonly sends: SendBatch
   readonly reads: ReadBuffers
   readonly ciphertext: NativeBuffer = NativeBuffer.allocate(32_768)
-  readonly deferred = new DeferredWork()
+  readonly deferred: DeferredWork = new DeferredWork(() => this.steps.next())
   readonly outbound: NativeBuffer = NativeBuffer.allocate(65_536)
   readonly progress: Int32Array = new Int32Array(1)
 
   /** `ring`: sends leave in batches, at the end of each turn. */
-  constructor(arenaBytes: number = 8 * 1024 * 1024, ring: SubmissionRing | null = null) {
-    this.sends = new SendBatch(ring)
-    const buffers = Array.from({ length: 4 }, () => NativeBuffer.allocate(READ_HEADROOM + READ_BYTES))
-    this.reads = new ReadBuffers(buffers, this.sends)
+  constructor(arenaBytes: number = 8 * 1024 * 1024, ring: SendQueue | null = null, log: StepLog | null = null) {
     this.arena = openArena(arenaBytes).arena
+    this.steps = new Steps(log, this.arena, null)
+    this.sends = new SendBatch(ring, this.steps, NativeBuffer.allocate(65_536))
+    const buffers = Array.from({ length: 4 }, () => NativeBuffer.allocate(READ_HEADROOM + READ_BYTES))
+    this.reads = new ReadBuffers(buffers, this.sends, this.steps)
   }
 
   get inbound(): NativeBuffer {
@@ -74,7 +78,7 @@ export class TestLinkHost implements LinkHost {
     this.poller.dispatch(count, () => this.deferred.run())
     do {
       this.deferred.run()
-      this.sends.flush()
+      this.sends.settle()
     } while (!this.deferred.isEmpty)
     return count
   }
@@ -98,7 +102,9 @@ export const LINK_FIELDS: LinkFields = {
   outboxHandle: 0,
   outboxStart: 1,
   outboxBytes: 2,
-  heldBytes: 3,
+  inboxHandle: 4,
+  inboxBytes: 5,
+  sections: 0,
   bytesRead: 8,
   bytesWritten: 9,
 }
@@ -123,10 +129,6 @@ export class TestLink implements LinkOwner {
 
   get text(): string {
     return Buffer.concat(this.received).toString('latin1')
-  }
-
-  get heldBytes(): number {
-    return this.region.i32[LINK_FIELDS.heldBytes] ?? -1
   }
 
   get bytesRead(): number {
@@ -168,6 +170,8 @@ export class TestLink implements LinkOwner {
   onPeerEnd(): void {
     this.told.push('peer end')
   }
+
+  onSave(): void {}
 
   onFault(error: unknown): void {
     this.told.push(`fault: ${error instanceof Error ? error.message : String(error)}`)
@@ -226,7 +230,7 @@ export function openLink(
   t: TestContext,
   arenaBytes?: number,
   [mine, theirs] = openSocketPair(),
-  ring: SubmissionRing | null = null,
+  ring: SendQueue | null = null,
 ): LinkBench {
   const host = new TestLinkHost(arenaBytes, ring)
   t.after(() => host.close())

@@ -1,5 +1,6 @@
 import type { Region } from '../memory/region.ts'
 import { slotMark } from '../memory/slot-mark.ts'
+import { nextSection, SECTION } from '../memory/slot-section.ts'
 import type { BufferArena } from './buffer-arena.ts'
 import { ByteStream, type SecureChannel, type StreamFields } from './byte-stream.ts'
 import type { Deferrable, DeferredWork } from './deferred.ts'
@@ -10,6 +11,7 @@ import { HANG_UP, PEER_ENDED, type Poller, type PollTarget, READABLE, WRITABLE }
 import type { ReadBuffers } from './read-buffers.ts'
 import type { BatchedSender, SendBatch } from './send-batch.ts'
 import { FAILED, shutdownWrite, WOULD_BLOCK } from './socket.ts'
+import type { StepParticipant, Steps } from './steps.ts'
 import type { TlsSession } from './tls-session.ts'
 
 /**
@@ -27,6 +29,7 @@ export interface LinkHost {
   /** `reads.current`: READ_HEADROOM + READ_BYTES. The last read landed here and is used up before the next descriptor is served. */
   readonly inbound: NativeBuffer
   readonly sends: SendBatch
+  readonly steps: Steps
   /** Ciphertext on its way between socket and TLS channel. */
   readonly ciphertext: NativeBuffer
   /** Messages of our own on their way to a socket. */
@@ -37,7 +40,12 @@ export interface LinkHost {
 }
 
 /** Indexes of the fields that a link keeps up to date in its slot; client and server slots share them. */
-export interface LinkFields extends OutboxFields, StreamFields {}
+export interface LinkFields extends OutboxFields, StreamFields {
+  readonly inboxHandle: number
+  readonly inboxBytes: number
+  /** Where in the slot its sections are, in bytes; 0: nobody goes on with this connection. */
+  readonly sections: number
+}
 
 /** Who is told. */
 export interface LinkOwner {
@@ -52,10 +60,14 @@ export interface LinkOwner {
   onLost(): void
   /** One of the others threw: end this connection, with a reason, and leave the rest alone. */
   onFault(error: unknown): void
+  /** A step ends: the section at this i32 of the slots, whose first part is written, has to be completed. */
+  onSave(section: number, isTorn: boolean): void
 }
 
 /** hanging up: what waits goes out first. said goodbye: so does close_notify. */
 type Sending = 'open' | 'hanging up' | 'said goodbye'
+
+const CLOSED = 'a closed link was written to'
 
 /** `read` results besides a byte count. */
 export const LINK_END = 0
@@ -68,27 +80,36 @@ export const LINK_FAILED = FAILED
  *
  * Owns descriptor, TLS channel and outbox, and frees all in `close`; nothing may be called afterwards.
  */
-export class Link implements PollTarget, Deferrable, BatchedSender {
+export class Link implements PollTarget, Deferrable, BatchedSender, StepParticipant {
   isDeferred = false
+  isSending = false
+  isTouched = false
+  touchedIn = 0
+  readonly mark: number
   readonly #host: LinkHost
   readonly #owner: LinkOwner
   readonly #outbox: Outbox
   readonly #stream: ByteStream
-  readonly #mark: number
+  readonly #region: Region
+  readonly #slot: number
+  readonly #fields: LinkFields
   #key = -1
   #interest = 0
   #reading = true
   #closed = false
   #endMatters = false
   #sending: Sending = 'open'
-  /** Bytes of it are in `host.sends`. */
-  #isBatched = false
+  /** Bytes of it in `host.sends`. */
+  #heldBytes = 0
   #isLost = false
 
   constructor(host: LinkHost, owner: LinkOwner, region: Region, slot: number, fields: LinkFields, fd: OwnedFd) {
     this.#host = host
     this.#owner = owner
-    this.#mark = slotMark(region, slot)
+    this.mark = slotMark(region, slot)
+    this.#region = region
+    this.#slot = slot
+    this.#fields = fields
     this.#outbox = new Outbox(host.arena, region, slot, fields)
     this.#stream = new ByteStream(fd, this.#outbox, host.ciphertext, region, slot, fields)
     this.#watch()
@@ -178,9 +199,34 @@ export class Link implements PollTarget, Deferrable, BatchedSender {
     if (this.secure) this.#host.deferred.add(this)
   }
 
+  /** Something of it or its owner changes, which has to be written down. */
+  touch(): void {
+    this.#host.steps.touch(this)
+  }
+
+  save(stamp: number, isTorn: boolean): void {
+    const fields = this.#fields
+    if (this.#closed || fields.sections === 0) return
+    const region = this.#region
+    const { i32, f64 } = region
+    const slot = this.#slot * (region.recordBytes >> 2)
+    const at = nextSection(region, this.#slot, fields.sections)
+    const waiting = i32[slot + fields.outboxBytes] as number
+    f64[(at + SECTION.read) >> 1] = this.#stream.bytesRead
+    f64[(at + SECTION.written) >> 1] = this.#stream.bytesWritten + this.#heldBytes + waiting
+    i32[at + SECTION.inboxHandle] = i32[slot + fields.inboxHandle] as number
+    i32[at + SECTION.inboxBytes] = i32[slot + fields.inboxBytes] as number
+    i32[at + SECTION.outboxHandle] = i32[slot + fields.outboxHandle] as number
+    i32[at + SECTION.outboxStart] = i32[slot + fields.outboxStart] as number
+    i32[at + SECTION.outboxBytes] = waiting
+    this.#owner.onSave(at, isTorn)
+    f64[at >> 1] = stamp
+  }
+
   runDeferred(): void {
     if (this.#closed) return
-    this.#host.progress[0] = this.#mark
+    this.touch()
+    this.#host.progress[0] = this.mark
     if (this.#isLost) this.#lost()
     else if (this.#reading) this.#owner.onReadable()
   }
@@ -194,8 +240,11 @@ export class Link implements PollTarget, Deferrable, BatchedSender {
    * LINK_FAILED. With TLS call again until it is empty.
    */
   read(): number {
-    this.#host.reads.claim()
+    const { reads, steps } = this.#host
+    reads.claim(this.mark, this.#stream.bytesRead)
     const count = this.#stream.receive(this.#host.inbound, READ_HEADROOM, READ_BYTES)
+    if (count > 0) steps.received(this)
+    else reads.unclaim()
     if (this.blocked) this.#watch()
     return count
   }
@@ -206,29 +255,51 @@ export class Link implements PollTarget, Deferrable, BatchedSender {
    */
   write(source: NativeBuffer, start: number, end: number): boolean {
     const { sends } = this.#host
-    if (this.#isBatched) sends.flush()
-    if (this.#closed) throw new Error('a closed link was written to')
+    if (this.#closed) throw new Error(CLOSED)
     if (!this.secure && !this.blocked && sends.add(this, source, start, end)) {
-      this.#isBatched = true
-      this.#stream.hold(end - start)
+      this.#hold(end - start)
       return true
     }
+    if (this.#heldBytes > 0) sends.flush()
+    this.touch()
     const taken = this.#stream.transmit(source, start, end)
     if (this.blocked) this.#watch()
     return taken
   }
 
+  #hold(bytes: number): void {
+    this.touch()
+    this.#heldBytes += bytes
+  }
+
   onSent(result: number, source: NativeBuffer, start: number, end: number): void {
-    this.#isBatched = false
+    this.#heldBytes -= end - start
+    if (this.#closed) {
+      if (this.#heldBytes === 0) this.#stream.close()
+      return
+    }
     if (!this.#stream.settle(result, source, start, end)) {
       this.#isLost = true
       this.#host.deferred.add(this)
-    } else if (this.blocked) this.#watch()
+    } else if (this.blocked) {
+      this.touch()
+      this.#watch()
+    } else if (this.#sending === 'hanging up' && this.#heldBytes === 0) this.hangUp()
   }
 
   /** The same for bytes of our own making, which are copied. */
   send(bytes: Uint8Array): boolean {
-    const { outbound } = this.#host
+    const { outbound, sends } = this.#host
+    if (this.#closed) throw new Error(CLOSED)
+    if (sends.holdsBack && !this.secure && !this.blocked) {
+      const most = sends.mostKept
+      for (let at = 0; at < bytes.length; at += most) {
+        const part = bytes.length <= most ? bytes : bytes.subarray(at, at + most)
+        sends.keep(this, part)
+        this.#hold(part.length)
+      }
+      return true
+    }
     for (let at = 0; at < bytes.length; at += outbound.size) {
       const part = bytes.subarray(at, at + outbound.size)
       outbound.bytes.set(part, 0)
@@ -244,8 +315,9 @@ export class Link implements PollTarget, Deferrable, BatchedSender {
 
   /** No more will be written: the peer sees the end after what waits and is on its way. It may still be read from. */
   hangUp(): void {
-    if (this.#isBatched) this.#host.sends.flush()
     if (this.#sending === 'open') this.#sending = 'hanging up'
+    // What is held back goes first; `onSent` comes back to this.
+    if (this.#heldBytes > 0) return
     if (this.#sending === 'hanging up' && !this.blocked) {
       this.farewell()
       this.#sending = 'said goodbye'
@@ -255,7 +327,10 @@ export class Link implements PollTarget, Deferrable, BatchedSender {
   }
 
   onReady(events: number): void {
-    this.#host.progress[0] = this.#mark
+    const { progress, steps } = this.#host
+    progress[0] = this.mark
+    steps.next()
+    steps.touch(this)
     try {
       this.#serve(events)
     } catch (error) {
@@ -265,10 +340,11 @@ export class Link implements PollTarget, Deferrable, BatchedSender {
 
   close(): void {
     if (this.#closed) return
-    if (this.#isBatched) this.#host.sends.flush()
     this.#closed = true
     this.#unwatch()
-    this.#stream.close()
+    this.#stream.release()
+    // What is held back leaves first. The slot may be somebody else's by then.
+    if (this.#heldBytes === 0) this.#stream.close()
   }
 
   #serve(events: number): void {

@@ -51,7 +51,7 @@ export class Outbox {
       if (target === 0) return false
       const from = arena.offset(handle) + first
       if (waiting > 0) arena.memory.bytes.copy(arena.memory.bytes, arena.offset(target), from, from + waiting)
-      if (handle !== 0) arena.release(handle)
+      if (handle !== 0) arena.retire(handle)
       this.#i32[this.#handle] = target
       this.#i32[this.#start] = 0
     }
@@ -75,7 +75,7 @@ export class Outbox {
   release(): void {
     const handle = this.#i32[this.#handle] as number
     if (handle === 0) return
-    this.#arena.release(handle)
+    this.#arena.retire(handle)
     this.#i32[this.#handle] = 0
     this.#i32[this.#start] = 0
     this.#i32[this.#bytes] = 0

@@ -1,40 +1,56 @@
 import type { NativeBuffer } from './native.ts'
 import type { SendBatch } from './send-batch.ts'
+import type { Steps } from './steps.ts'
 
-/** How many reads of one wake-up may wait for the batch of sends. */
-export const READ_BUFFERS = 16
+/** How many reads one step may make. */
+export const READ_BUFFERS = 32
+/** With fewer left it is better to commit what there is. */
+const SPARE_BUFFERS = 4
 
 /**
- * Where reads land. One at a time is in use; it is changed when bytes in it have been passed on and wait to leave, so that
- * the next read does not overwrite them.
+ * Where reads land. Each read of a step has a buffer of its own, which stays as it is until the step is committed and what
+ * was passed on of it has left.
  */
 export class ReadBuffers {
   readonly #buffers: readonly NativeBuffer[]
   readonly #sends: SendBatch
-  #serial: number
-  #at = 0
+  readonly #steps: Steps
+  #serial = 0
+  #next = 0
   current: NativeBuffer
 
-  constructor(buffers: readonly NativeBuffer[], sends: SendBatch) {
+  constructor(buffers: readonly NativeBuffer[], sends: SendBatch, steps: Steps) {
     const [first] = buffers
     if (first === undefined) throw new Error('read buffers: none')
     for (const buffer of buffers) buffer.keepStable()
     this.#buffers = buffers
     this.#sends = sends
-    this.#serial = sends.serial
+    this.#steps = steps
     this.current = first
   }
 
-  /** Makes a buffer current that may be overwritten. Nobody may still be using what the last one holds. */
-  claim(): void {
-    // A batch has left: the first buffer, which is the one in the processor's cache, is free again, most likely.
-    if (this.#serial !== this.#sends.serial) this.#at = 0
-    while (this.#sends.holds(this.#buffers[this.#at] as NativeBuffer)) {
-      if (++this.#at < this.#buffers.length) continue
+  get isCrowded(): boolean {
+    return this.#next + SPARE_BUFFERS > this.#buffers.length && this.#serial === this.#sends.serial
+  }
+
+  /**
+   * Makes a buffer current that may be overwritten. Nobody may still be using what the last one holds. `mark`: the
+   * `slotMark` of the connection that is read, `before`: how much was.
+   */
+  claim(mark = 0, before = 0): void {
+    // A step is over: the first buffer, which is the one in the processor's cache, is free again.
+    if (this.#serial !== this.#sends.serial) this.#next = 0
+    if (this.#next === this.#buffers.length) {
       this.#sends.flush()
-      this.#at = 0
+      this.#next = 0
     }
     this.#serial = this.#sends.serial
-    this.current = this.#buffers[this.#at] as NativeBuffer
+    this.#steps.noteRead(this.#next, mark, before)
+    this.current = this.#buffers[this.#next++] as NativeBuffer
+  }
+
+  /** Nothing came. */
+  unclaim(): void {
+    this.#next--
   }
 }

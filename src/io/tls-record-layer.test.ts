@@ -76,6 +76,7 @@ function take(from: SecureChannel): Buffer {
 
 /** What `to` reads of these bytes when they come in pieces. */
 function give(to: SecureChannel, bytes: Buffer, piece = 32_768): Buffer {
+  arena.settle()
   const parts: Buffer[] = []
   const source = nativeBytes(bytes)
   for (let at = 0; at < bytes.length; at += piece) {

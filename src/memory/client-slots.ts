@@ -1,5 +1,6 @@
 import { type Tier, tierOf } from '../shard/tier.ts'
 import type { Region } from './region.ts'
+import { SECTION } from './slot-section.ts'
 
 /**
  * The client's life, as operators see it (PgBouncer's words where it has one):
@@ -55,6 +56,8 @@ export const CLIENT = {
   outstanding: 12,
   /** Where bytes wait in the plane's arena: buffer handle (0 = none), first byte, byte count. Inboxes start at 0. */
   inboxHandle: 13,
+  /** The session's number, unique in its plane and its successors. */
+  serial: 14,
   inboxBytes: 15,
   outboxHandle: 16,
   outboxStart: 17,
@@ -70,8 +73,6 @@ export const CLIENT = {
   /** Valid only while this one is not 0. */
   parametersId: 27,
   statementsId: 28,
-  /** Bytes in the plane's batch of sends, of which the kernel may have some already. */
-  heldBytes: 29,
   /** `tierCode` of the tier that counts for it at the moment. */
   tier: 30,
 } as const
@@ -98,8 +99,52 @@ export const CLIENT_TEXT = {
   database: { offset: 352, capacity: 64 },
   applicationName: { offset: 416, capacity: 64 },
   tls: { offset: 480, capacity: 48 },
-  /** Session parameters: name\0value\0…, two bytes of length first; when they do not fit, an arena handle. */
-  parameters: { offset: 528, capacity: 496 },
+} as const
+
+/** Where a slot has its two sections, in bytes: see `slot-section.ts`. */
+export const CLIENT_SECTIONS = 528
+
+/** i32 indexes within a client's section, behind those that all have. */
+export const CLIENT_SECTION = {
+  pins: SECTION.own,
+  /** Ids in the value store. */
+  initialId: SECTION.own + 1,
+  parametersId: SECTION.own + 2,
+  /** The prepared statements: an id, or, when they have just changed, a buffer. */
+  statementsId: SECTION.own + 3,
+  statementsHandle: SECTION.own + 4,
+  statementsBytes: SECTION.own + 5,
+  /** The tail of the unnamed statement. */
+  unnamedHandle: SECTION.own + 6,
+  unnamedBytes: SECTION.own + 7,
+  /** Behind how many more ReadyForQuery the last text that ends a transaction is answered. */
+  endsAfter: SECTION.own + 8,
+} as const
+
+/** Bits of `SECTION.flags` of a client. */
+export const CLIENT_STEP = {
+  /** It is in the middle of something, and cannot be gone on with. */
+  torn: 1,
+  heldBack: 1 << 1,
+  peerEnded: 1 << 2,
+  bodyGoesOn: 1 << 3,
+  /** The rest of a text is still to come that was looked at so far. */
+  passing: 1 << 4,
+  /** Its server connection has not been put into its state yet, or has lost something of it. */
+  fresh: 1 << 5,
+  stale: 1 << 6,
+  onlyBegun: 1 << 7,
+  transactionLost: 1 << 8,
+  mayCommit: 1 << 9,
+  restoring: 1 << 10,
+  touching: 1 << 11,
+  clearing: 1 << 12,
+  clears: 1 << 13,
+  /** A statement too long to be kept is unnamed, or has the client's own name. */
+  longUnnamed: 1 << 14,
+  foreignName: 1 << 15,
+  /** There was no room to write all of it down. */
+  unsaved: 1 << 16,
 } as const
 
 /** What `SHOW CLIENTS` prints of one slot. */

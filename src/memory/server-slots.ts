@@ -1,4 +1,5 @@
 import type { Region } from './region.ts'
+import { SECTION } from './slot-section.ts'
 
 /**
  * The server connection's life: free → connecting → login → idle ⇄ active; `tested` while an idle one proves it is
@@ -35,12 +36,17 @@ export const SERVER = {
   pool: 4,
   transactionStatus: 5,
   flags: 6,
+  /** What the kernel counts as written before the first byte is. */
+  writtenBase: 7,
   remotePort: 8,
   localPort: 9,
   backendPid: 10,
   cancelKeyBytes: 11,
   outstanding: 12,
   inboxHandle: 13,
+  /** Ids in the value store: what it reported at login, and what kind of connection it is. */
+  reportedId: 14,
+  targetId: 19,
   inboxBytes: 15,
   outboxHandle: 16,
   outboxStart: 17,
@@ -50,8 +56,6 @@ export const SERVER = {
   /** Of a listening connection: channels, and the clients that listen through it. */
   channels: 24,
   listeners: 25,
-  /** Bytes in the plane's batch of sends, of which the kernel may have some already. */
-  heldBytes: 28,
 } as const
 
 /** f64 indexes within a server slot. Times are monotonic milliseconds, 0 = none. */
@@ -73,8 +77,40 @@ export const SERVER_TEXT = {
   address: { offset: 464, capacity: 112 },
   tls: { offset: 576, capacity: 48 },
   serverVersion: { offset: 624, capacity: 64 },
-  /** The answers that the server still owes: a ring of bytes. */
-  replies: { offset: 704, capacity: 256 },
+} as const
+
+/** Where a slot has its two sections, in bytes: see `slot-section.ts`. */
+export const SERVER_SECTIONS = 704
+
+/** i32 indexes within a server connection's section, behind those that all have. */
+export const SERVER_SECTION = {
+  status: SECTION.own,
+  /** How many answers are owed, and, where they fit, which: a byte each. */
+  owed: SECTION.own + 1,
+  unnamedOwner: SECTION.own + 2,
+  hidesSettingsOf: SECTION.own + 3,
+  /** Id of its settings in the value store. */
+  parametersId: SECTION.own + 4,
+  statementsHandle: SECTION.own + 5,
+  statementsBytes: SECTION.own + 6,
+  replies: SECTION.own + 7,
+} as const
+/** So many owed answers fit into a section. */
+export const SECTION_REPLIES = 32
+
+/** Bits of `SECTION.flags` of a server connection. */
+export const SERVER_STEP = {
+  /** It is in the middle of something, and cannot be gone on with. */
+  torn: 1,
+  skipping: 2,
+  unfinished: 4,
+  copyEnded: 8,
+  bodyIsForClient: 16,
+  copyingIn: 32,
+  copyingBoth: 64,
+  listens: 128,
+  /** A cancel request may still hit it. */
+  cancelling: 256,
 } as const
 
 /** What `SHOW SERVERS` prints of one slot; user, database and shard are its pool record's. */

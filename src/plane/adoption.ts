@@ -1,8 +1,12 @@
 import type { SessionRecord, SessionRecords } from '../client/session-records.ts'
-import { adoptable, type KeptClient } from '../continuity/adoptable.ts'
+import {
+  type AdoptionVerdict,
+  adoptable,
+  type KeptServer as ServerFacts,
+  whyNotAdoptable,
+} from '../continuity/adoptable.ts'
 import type { ClientOutcome } from '../continuity/report.ts'
 import type { BufferArena } from '../io/buffer-arena.ts'
-import { type KernelPosition, kernelPosition } from '../io/kernel-position.ts'
 import type { NativeBuffer } from '../io/native.ts'
 import type { OwnedFd } from '../io/owned-fd.ts'
 import { receive, send, shutdownWrite } from '../io/socket.ts'
@@ -10,20 +14,39 @@ import {
   CLIENT,
   CLIENT_F64,
   CLIENT_FLAG,
+  CLIENT_SECTION,
+  CLIENT_SECTIONS,
   CLIENT_STATE,
   CLIENT_STATE_NAMES,
+  CLIENT_STEP,
   CLIENT_TEXT,
+  PIN,
 } from '../memory/client-slots.ts'
 import type { NewClient, SlotReference } from '../memory/keeper-protocol.ts'
 import type { DroppedClient } from '../memory/preservation.ts'
 import type { Region } from '../memory/region.ts'
-import { SERVER, SERVER_STATE } from '../memory/server-slots.ts'
-import { slotMark } from '../memory/slot-mark.ts'
+import {
+  SERVER,
+  SERVER_F64,
+  SERVER_FLAG,
+  SERVER_SECTION,
+  SERVER_SECTIONS,
+  SERVER_STATE,
+  SERVER_STATE_NAMES,
+  SERVER_STEP,
+} from '../memory/server-slots.ts'
+import { SECTION } from '../memory/slot-section.ts'
+import type { StepLog } from '../memory/step-log.ts'
 import { writeError } from '../protocol/messages.ts'
 import { MessageWriter } from '../protocol/writer.ts'
+import { KeptConnection } from './kept-connection.ts'
 
 /** What a client may have sent in vain: bytes that nobody reads would make the kernel discard our last words. */
 const MOST_UNREAD_READS = 16
+const CLIENT_FIELDS = { ...CLIENT, ...CLIENT_F64, sections: CLIENT_SECTIONS }
+const SERVER_FIELDS = { ...SERVER, ...SERVER_F64, sections: SERVER_SECTIONS }
+const CLIENT_HANDLES = [SECTION.extraHandle, CLIENT_SECTION.statementsHandle, CLIENT_SECTION.unnamedHandle]
+const SERVER_HANDLES = [SECTION.extraHandle, SERVER_SECTION.statementsHandle]
 
 export interface AdoptionHost {
   readonly planeIndex: number
@@ -33,11 +56,25 @@ export interface AdoptionHost {
   readonly records: SessionRecords
   /** Messages of our own on their way to a socket. */
   readonly outbound: NativeBuffer
+  /** The slot is taken from now on, by the connection that had it. */
+  keepServerSlot(server: SlotReference): void
+}
+
+/** Where the predecessor's last step is written down. */
+export interface AdoptedSteps {
+  readonly log: StepLog
+  readonly reads: readonly NativeBuffer[]
+  /** The `slotMark` of whose event it was serving when it died. */
+  readonly inProgress: number
 }
 
 /** What became of the connections of a plane that died. */
 export interface AdoptionReport {
   readonly servers: number
+  /** Those that are gone on with. */
+  readonly keptServers: number
+  /** How many server connections could not be kept, by the reason. */
+  readonly serverReasons: Readonly<Record<string, number>>
   /** Of every client. */
   readonly outcomes: readonly ClientOutcome[]
 }
@@ -55,6 +92,20 @@ export interface AdoptedClient {
   readonly record: SessionRecord
 }
 
+/** A server connection to go on with. */
+export interface AdoptedServer {
+  readonly slot: number
+  readonly fd: OwnedFd
+  /** First i32 of its section. */
+  readonly section: number
+}
+
+/** What there is to go on with. */
+export interface Adopted {
+  readonly clients: readonly AdoptedClient[]
+  readonly servers: readonly AdoptedServer[]
+}
+
 interface Kept {
   readonly slot: SlotReference
   readonly fd: OwnedFd
@@ -67,22 +118,21 @@ interface Kept {
 export class Adoption {
   readonly #host: AdoptionHost
   readonly #keeper: KeeperNews
-  readonly #inProgress: number
-  #adopted: AdoptedClient[] = []
+  readonly #steps: AdoptedSteps
+  #adopted: Adopted = { clients: [], servers: [] }
   #clients: Kept[] = []
   #servers: Kept[] = []
 
-  /** `inProgress`: the `slotMark` of whose event the predecessor was serving when it died. */
-  constructor(host: AdoptionHost, keeper: KeeperNews, inProgress: number) {
+  constructor(host: AdoptionHost, keeper: KeeperNews, steps: AdoptedSteps) {
     this.#host = host
     this.#keeper = keeper
-    this.#inProgress = inProgress
+    this.#steps = steps
   }
 
   /** Those to go on with, once: their sessions can begin when there are values to serve them by. */
-  takeAdopted(): readonly AdoptedClient[] {
+  takeAdopted(): Adopted {
     const adopted = this.#adopted
-    this.#adopted = []
+    this.#adopted = { clients: [], servers: [] }
     return adopted
   }
 
@@ -94,75 +144,135 @@ export class Adoption {
     this.#servers.push({ slot, fd })
   }
 
-  /** All are there. No session of this plane may exist yet: server slots and buffers that nobody goes on with are freed. */
+  /**
+   * All are there. No session of this plane may exist yet, and no step may have begun: server slots and buffers that nobody
+   * goes on with are freed.
+   */
   complete(): AdoptionReport {
+    const { arena, clients, servers } = this.#host
+    const memory = { ...this.#steps, arena }
+    const serverReasons: Record<string, number> = {}
+    const allServers = this.#servers.map(
+      (server) => new KeptConnection(memory, servers, SERVER_FIELDS, server, this.#server(server, SERVER.writtenBase)),
+    )
+    const keptServers = allServers.filter((server) => this.#isServerKept(server, serverReasons))
+    const byClient = new Map(
+      allServers.filter(({ section }) => section >= 0).map((server) => [server.slot.slot, server]),
+    )
+    const kept = new Set(keptServers)
     const outcomes: ClientOutcome[] = []
-    for (const client of this.#clients) {
-      const { slot } = client.slot
-      const record = this.#host.records.read(slot)
-      const position = kernelPosition(client.fd)
-      const verdict = adoptable(this.#describe(slot, position, record !== null))
-      if (verdict.adopted && record !== null && position !== null) {
-        this.#adopt(client, record, position)
-        outcomes.push({ kept: true, ...client.slot })
-        continue
-      }
-      const { canBeTold, reason } = verdict.adopted ? UNREADABLE : verdict
-      const who = this.#whoIs(client.slot)
-      outcomes.push({ kept: false, client: { ...who, reason, told: this.#refuse(client, canBeTold) } })
+    const keptClients: KeptConnection[] = []
+    for (const each of this.#clients) {
+      const client = new KeptConnection(memory, clients, CLIENT_FIELDS, each, 0)
+      const server = client.section < 0 ? undefined : byClient.get(client.word(SECTION.peer) - 1)
+      const verdict = this.#judge(client, server, server !== undefined && kept.has(server))
+      if (verdict.adopted) keptClients.push(client)
+      else outcomes.push(this.#refuse(client, verdict.reason, verdict.canBeTold))
     }
-    for (const { slot, fd } of this.#servers) {
-      fd.close()
-      this.#keeper.drop(slot)
-    }
-    this.#freeServerSlots()
-    this.#host.arena.rebuild(this.#buffersInUse())
-    const report = { servers: this.#servers.length, outcomes }
+    const order = new Map(this.#clients.map(({ slot }, at) => [slot.slot, at]))
+    const count = this.#servers.length
     this.#clients = []
     this.#servers = []
-    return report
+    outcomes.push(...this.#takeOver(keptClients, keptServers))
+    const placeOf = (outcome: ClientOutcome): number =>
+      order.get(outcome.kept ? outcome.slot : outcome.client.slot) ?? 0
+    outcomes.sort((one, other) => placeOf(one) - placeOf(other))
+    return { servers: count, keptServers: this.#adopted.servers.length, serverReasons, outcomes }
   }
 
-  #describe(slot: number, position: KernelPosition | null, isRecorded: boolean): KeptClient {
-    const { clients, servers } = this.#host
-    const integer = (field: number): number => clients.i32[slot * (clients.recordBytes >> 2) + field] ?? 0
-    const total = (field: number): number => clients.f64[slot * (clients.recordBytes >> 3) + field] ?? 0
-    const server = integer(CLIENT.server) - 1
-    return {
-      state: CLIENT_STATE_NAMES[integer(CLIENT.state)] ?? 'free',
-      tls: (integer(CLIENT.flags) & CLIENT_FLAG.tls) !== 0,
-      pins: integer(CLIENT.pins),
-      channels: integer(CLIENT.channels),
-      outboxBytes: integer(CLIENT.outboxBytes),
-      bodyRemaining: server < 0 ? 0 : (servers.i32[server * (servers.recordBytes >> 2) + SERVER.bodyRemaining] ?? 0),
-      heldBytes: integer(CLIENT.heldBytes),
-      bytesRead: total(CLIENT_F64.bytesRead),
-      bytesWritten: total(CLIENT_F64.bytesWritten),
-      position,
-      wasServed: slotMark(clients, slot) === this.#inProgress,
-      isRecorded,
-    }
-  }
-
-  /** What its slot says is true from now on. */
-  #adopt({ slot: reference, fd }: Kept, record: SessionRecord, position: KernelPosition): void {
-    const { slot, generation } = reference
+  /** `server`: the server connection that it had, whether that `isKept` or not. */
+  #judge(client: KeptConnection, server: KeptConnection | undefined, isKept: boolean): AdoptionVerdict {
     const { clients } = this.#host
+    const i = client.slot.slot * (clients.recordBytes >> 2)
+    const hasSection = client.section >= 0
+    const word = (field: number): number => (hasSection ? client.word(field) : 0)
+    const live = CLIENT_STATE_NAMES[clients.i32[i + CLIENT.state] ?? 0] ?? 'free'
+    return adoptable({
+      state: hasSection ? (CLIENT_STATE_NAMES[word(SECTION.state)] ?? 'free') : live === 'login' ? live : null,
+      tls: ((clients.i32[i + CLIENT.flags] ?? 0) & CLIENT_FLAG.tls) !== 0,
+      torn: (word(SECTION.flags) & CLIENT_STEP.torn) !== 0,
+      unsaved: (word(SECTION.flags) & CLIENT_STEP.unsaved) !== 0,
+      isDedicated: (word(CLIENT_SECTION.pins) & (PIN.console | PIN.replication)) !== 0,
+      hadServer: word(SECTION.peer) !== 0,
+      hasServer: isKept && server?.word(SECTION.peer) === client.slot.slot + 1,
+      bodyRemaining: hasSection && word(SECTION.peer) !== 0 ? bodyFor(server) : 0,
+      position: client.position,
+    })
+  }
+
+  #isServerKept(server: KeptConnection, reasons: Record<string, number>): boolean {
+    const facts: ServerFacts = {
+      state: server.section < 0 ? null : (SERVER_STATE_NAMES[server.word(SECTION.state)] ?? null),
+      tls: (this.#server(server, SERVER.flags) & SERVER_FLAG.tls) !== 0,
+      torn: server.section >= 0 && (server.word(SECTION.flags) & SERVER_STEP.torn) !== 0,
+      position: server.position,
+    }
+    const reason = whyNotAdoptable(facts)
+    if (reason === null) return true
+    reasons[reason] = (reasons[reason] ?? 0) + 1
+    this.#drop(server)
+    return false
+  }
+
+  /** A live field of its slot. */
+  #server({ slot }: { readonly slot: SlotReference }, field: number): number {
+    const { servers } = this.#host
+    return servers.i32[slot.slot * (servers.recordBytes >> 2) + field] ?? 0
+  }
+
+  #drop({ slot, fd }: Kept): void {
+    fd.close()
+    this.#keeper.drop(slot)
+  }
+
+  /** Nothing of the predecessor's memory is needed afterwards but what their sections refer to. */
+  #takeOver(clients: readonly KeptConnection[], servers: readonly KeptConnection[]): ClientOutcome[] {
+    const { arena } = this.#host
+    const { log } = this.#steps
+    arena.rebuild([
+      ...clients.flatMap((client) => client.handles(CLIENT_HANDLES)),
+      ...servers.flatMap((server) => server.handles(SERVER_HANDLES)),
+    ])
+    const settled = new Set([...servers, ...clients].filter((kept) => kept.settle()))
+    log.commit(0)
+    log.begin()
+    arena.settle()
+    const open = servers.filter((server) => settled.has(server))
+    for (const server of servers) if (!settled.has(server)) this.#drop(server)
+    this.#freeServerSlots(new Set(open.map(({ slot }) => slot.slot)))
+    for (const { slot } of open) this.#host.keepServerSlot(slot)
+    const goOn: AdoptedClient[] = []
+    const outcomes = clients.map((client): ClientOutcome => {
+      if (!settled.has(client)) return this.#refuse(client, 'no buffer was left for what was on its way', false)
+      const adopted = this.#adopt(client)
+      if (adopted === null) return this.#refuse(client, 'its session cannot be read', false)
+      goOn.push(adopted)
+      return { kept: true, ...client.slot }
+    })
+    this.#adopted = {
+      clients: goOn,
+      servers: open.map(({ slot, fd, section }) => ({ slot: slot.slot, fd, section })),
+    }
+    return outcomes
+  }
+
+  #adopt(kept: KeptConnection): AdoptedClient | null {
+    const { slot, generation } = kept.slot
+    const { clients, records } = this.#host
+    const record = records.read(slot, kept.section)
+    if (record === null) return null
     const i = slot * (clients.recordBytes >> 2)
-    clients.f64[slot * (clients.recordBytes >> 3) + CLIENT_F64.bytesWritten] = position.written
-    clients.i32[i + CLIENT.heldBytes] = 0
-    clients.i32[i + CLIENT.server] = 0
-    clients.i32[i + CLIENT.outstanding] = 0
     const address = clients.readText(slot, CLIENT_TEXT.address.offset)
+    const isUnix = ((clients.i32[i + CLIENT.flags] ?? 0) & CLIENT_FLAG.unix) !== 0
     const client: NewClient = {
       slot,
       generation,
-      family: address.includes(':') ? 6 : 4,
+      family: isUnix ? 1 : address.includes(':') ? 6 : 4,
       remotePort: clients.i32[i + CLIENT.remotePort] ?? 0,
       localPort: clients.i32[i + CLIENT.localPort] ?? 0,
       address,
     }
-    this.#adopted.push({ client, fd, record })
+    return { client, fd: kept.fd, record }
   }
 
   #whoIs({ slot, generation }: SlotReference): Omit<DroppedClient, 'reason' | 'told'> {
@@ -179,9 +289,11 @@ export class Adoption {
     }
   }
 
-  /** Ends the connection; true when the client was told why. */
-  #refuse({ slot, fd }: Kept, canBeTold: boolean): boolean {
-    const isTold = canBeTold && this.#tell(fd)
+  /** Ends the connection. */
+  #refuse(client: KeptConnection, reason: string, canBeTold: boolean): ClientOutcome {
+    const { slot, fd } = client
+    const who = this.#whoIs(slot)
+    const told = canBeTold && this.#tell(client)
     fd.close()
     const { clients } = this.#host
     const i = slot.slot * (clients.recordBytes >> 2)
@@ -190,37 +302,40 @@ export class Adoption {
       clients.i32[i + field] = 0
     }
     this.#keeper.gone(slot)
-    return isTold
+    return { kept: false, client: { ...who, reason, told } }
   }
 
-  #tell(fd: OwnedFd): boolean {
+  /** After what was on its way to it. */
+  #tell(client: KeptConnection): boolean {
     const { outbound } = this.#host
-    const { bytes } = LAST_WORDS
+    const bytes = Buffer.concat([client.unsent(), LAST_WORDS.bytes])
+    if (bytes.length > outbound.size) return false
     outbound.bytes.set(bytes)
-    if (send(fd, outbound, 0, bytes.length) !== bytes.length) return false
-    shutdownWrite(fd)
-    for (let reads = 0; reads < MOST_UNREAD_READS; reads++) if (receive(fd, outbound, 0, outbound.size) <= 0) break
+    if (send(client.fd, outbound, 0, bytes.length) !== bytes.length) return false
+    shutdownWrite(client.fd)
+    for (let reads = 0; reads < MOST_UNREAD_READS; reads++) {
+      if (receive(client.fd, outbound, 0, outbound.size) <= 0) break
+    }
     return true
   }
 
   /** Also those that the keeper had no descriptor of. */
-  #freeServerSlots(): void {
+  #freeServerSlots(kept: ReadonlySet<number>): void {
     const { servers, planeIndex } = this.#host
     for (let slot = 0; slot < servers.count; slot++) {
       const i = slot * (servers.recordBytes >> 2)
       if (servers.i32[i + SERVER.state] === SERVER_STATE.free || servers.i32[i + SERVER.plane] !== planeIndex) continue
-      servers.clear(slot)
+      if (!kept.has(slot)) servers.clear(slot)
     }
-  }
-
-  /** Handles of the buffers that a slot of this plane refers to. */
-  #buffersInUse(): readonly number[] {
-    const { clients, servers, planeIndex } = this.#host
-    return [...handles(clients, CLIENT, planeIndex), ...handles(servers, SERVER, planeIndex)]
   }
 }
 
-const UNREADABLE = { reason: 'its session cannot be read', canBeTold: false } as const
+/** Bytes still to come of a message whose first part the client has; 1 where nobody knows. */
+function bodyFor(server: KeptConnection | undefined): number {
+  if (server === undefined) return 1
+  return (server.word(SECTION.flags) & SERVER_STEP.bodyIsForClient) === 0 ? 0 : server.word(SECTION.body)
+}
+
 const LAST_WORDS = new MessageWriter()
 writeError(LAST_WORDS, {
   severity: 'FATAL',
@@ -228,16 +343,3 @@ writeError(LAST_WORDS, {
   message: 'terminating connection due to administrator command',
   hint: 'In a moment you should be able to reconnect to the database and repeat your command.',
 })
-
-type Fields = Pick<typeof CLIENT, 'state' | 'plane' | 'inboxHandle' | 'outboxHandle'>
-
-function* handles(region: Region, fields: Fields, planeIndex: number): Generator<number> {
-  for (let slot = 0; slot < region.count; slot++) {
-    const i = slot * (region.recordBytes >> 2)
-    if (region.i32[i + fields.state] === 0 || region.i32[i + fields.plane] !== planeIndex) continue
-    for (const field of [fields.inboxHandle, fields.outboxHandle]) {
-      const handle = region.i32[i + field] ?? 0
-      if (handle !== 0) yield handle
-    }
-  }
-}

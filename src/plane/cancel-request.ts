@@ -8,7 +8,16 @@ import type { ServerConnection } from '../server/server-connection.ts'
 import { dialShard } from '../server/shard-dial.ts'
 import { Timer, type TimerWheel } from '../util/timer-wheel.ts'
 
-const FIELDS = { outboxHandle: 0, outboxStart: 1, outboxBytes: 2, heldBytes: 3, bytesRead: 8, bytesWritten: 9 }
+const FIELDS = {
+  outboxHandle: 0,
+  outboxStart: 1,
+  outboxBytes: 2,
+  inboxHandle: 4,
+  inboxBytes: 5,
+  sections: 0,
+  bytesRead: 8,
+  bytesWritten: 9,
+}
 const writer = new MessageWriter()
 
 export interface CancelHost extends LinkHost {
@@ -79,6 +88,10 @@ export class CancelRequest {
 
   onPeerEnd(): void {
     // Not asked for.
+  }
+
+  onSave(): void {
+    // Nobody goes on with it.
   }
 
   onHangUp(): void {

@@ -203,6 +203,7 @@ test('one client is killed by its slot, if it is still that client', (t) => {
   commands.run({ op: 'kill-client', id: 1, client: 0, generation: 2 })
   assert.deepEqual([first.told(), first.ended, done], [[], false, ['1: that client is gone already']])
   commands.run({ op: 'kill-client', id: 2, client: 0, generation: 1 })
+  test.settle()
   assert.deepEqual([first.told(), first.ended, done.at(-1)], [['E FATAL 57P01'], true, '2'])
   assert.deepEqual([second.told(), second.ended, test.plane.draining], [[], false, false])
 })

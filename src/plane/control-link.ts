@@ -10,7 +10,16 @@ const REDIAL_MS = 100
 /** Events beyond this are dropped and counted: a control process that does not read costs the plane nothing. */
 const MOST_WAITING_BYTES = 262_144
 /** The link's fields, in memory of its own. */
-const FIELDS = { outboxHandle: 0, outboxStart: 1, outboxBytes: 2, heldBytes: 3, bytesRead: 8, bytesWritten: 9 }
+const FIELDS = {
+  outboxHandle: 0,
+  outboxStart: 1,
+  outboxBytes: 2,
+  inboxHandle: 4,
+  inboxBytes: 5,
+  sections: 0,
+  bytesRead: 8,
+  bytesWritten: 9,
+}
 
 export interface ControlLinkOwner {
   readonly now: number
@@ -88,6 +97,10 @@ export class ControlLink {
 
   onPeerEnd(): void {
     // Not asked for.
+  }
+
+  onSave(): void {
+    // Nobody goes on with it.
   }
 
   onHangUp(): void {

@@ -2,16 +2,19 @@ import assert from 'node:assert/strict'
 import { arch } from 'node:os'
 import type { TestContext } from 'node:test'
 import { BufferArena } from '../io/buffer-arena.ts'
-import { READ_BYTES, READ_HEADROOM } from '../io/link.ts'
 import { openRingIfAllowed, openSocketPair, RawPeer } from '../io/link-host.fixture.ts'
 import { native } from '../io/native.ts'
+import { PlainSends } from '../io/plain-sends.ts'
+import { planeMemory } from '../io/plane-memory.ts'
 import { Poller } from '../io/poller.ts'
 import { ReadBuffers } from '../io/read-buffers.ts'
 import { SendBatch } from '../io/send-batch.ts'
 import { createMemoryFile, SharedMapping } from '../io/shared-memory.ts'
+import { Steps } from '../io/steps.ts'
 import type { PlaneEvent } from '../memory/control-protocol.ts'
 import { regionsOf, valueStoreBytes } from '../memory/layout.ts'
 import { formatSharedState, type SharedState } from '../memory/shared-state.ts'
+import { StepLog } from '../memory/step-log.ts'
 import { ValueStore } from '../memory/value-store.ts'
 import { readErrorFields } from '../protocol/errors.ts'
 import { HEADER_BYTES, lengthAt } from '../protocol/message-type.ts'
@@ -128,23 +131,23 @@ export class TestPlane {
     const mapping = new SharedMapping(file, totalBytes)
     file.close()
     this.shared = formatSharedState(mapping.memory, geometry, 0)
-    const readBytes = READ_HEADROOM + READ_BYTES
-    const storeAt = arenas + 4 * readBytes
-    const buffersAt = storeAt + STORE_BYTES
-    const sends = new SendBatch(openRingIfAllowed())
-    const reads = Array.from({ length: 4 }, (_, at) => mapping.window(arenas + at * readBytes, readBytes))
+    const memory = planeMemory(mapping, arenas, totalBytes - arenas, STORE_BYTES, 4)
+    const { buffers, buffersAt } = memory
+    const arena = new BufferArena(buffers, (offset, bytes) => mapping.discard(buffersAt + offset, bytes))
+    const steps = new Steps(new StepLog(memory.stepLog), arena, null)
+    const sends = new SendBatch(openRingIfAllowed() ?? new PlainSends(), steps, memory.own)
     this.shard = new TestShard(this.#poller)
     this.plane = new Plane({
       planeIndex: 0,
       shared: this.shared,
       poller: this.#poller,
       timers: this.#timers,
-      arena: new BufferArena(mapping.window(buffersAt, totalBytes - buffersAt), (offset, bytes) =>
-        mapping.discard(buffersAt + offset, bytes),
-      ),
-      reads: new ReadBuffers(reads, sends),
+      arena,
+      reads: new ReadBuffers(memory.reads, sends, steps),
       sends,
-      store: new ValueStore(mapping.window(storeAt, STORE_BYTES).bytes),
+      steps,
+      gathers: memory,
+      store: new ValueStore(memory.values),
       values: testPlaneValues(this.shard, timeouts, poolSize, clientSlots - RESERVED_SLOTS),
       opinion: null,
       randomBytes: (count) => Buffer.alloc(count, 5),

@@ -16,6 +16,8 @@ import type { OwnedFd } from '../io/owned-fd.ts'
 import type { Poller } from '../io/poller.ts'
 import type { ReadBuffers } from '../io/read-buffers.ts'
 import type { SendBatch } from '../io/send-batch.ts'
+import type { Steps } from '../io/steps.ts'
+import { CLIENT_F64 } from '../memory/client-slots.ts'
 import type { PlaneEvent } from '../memory/control-protocol.ts'
 import type { NewClient, SlotReference } from '../memory/keeper-protocol.ts'
 import type { Region } from '../memory/region.ts'
@@ -47,7 +49,6 @@ import { ServerSlotList } from './server-slot-list.ts'
 
 /** Bytes of messages of our own that are put together before they leave. */
 const OUTBOUND_BYTES = 65_536
-const GATHER_BYTES = 65_536
 const CIPHERTEXT_BYTES = 32_768
 const SCRAM_KEYS = 1000
 
@@ -59,6 +60,9 @@ export interface PlaneParts {
   readonly arena: BufferArena
   readonly reads: ReadBuffers
   readonly sends: SendBatch
+  readonly steps: Steps
+  /** Where bytes are put together on their way to clients and to servers. */
+  readonly gathers: { readonly toClient: NativeBuffer; readonly toServer: NativeBuffer }
   /** For values that outlive this process. */
   readonly store: ValueStore
   readonly values: PlaneValues
@@ -82,7 +86,8 @@ export class Plane implements ClientHost {
   readonly arena: BufferArena
   readonly reads: ReadBuffers
   readonly sends: SendBatch
-  readonly deferred: DeferredWork = new DeferredWork()
+  readonly steps: Steps
+  readonly deferred: DeferredWork
   readonly progress: Int32Array
   readonly outbound: NativeBuffer = NativeBuffer.allocate(OUTBOUND_BYTES)
   readonly ciphertext: NativeBuffer = NativeBuffer.allocate(CIPHERTEXT_BYTES)
@@ -99,6 +104,7 @@ export class Plane implements ClientHost {
   readonly opinion: SecondOpinion | null
   readonly acceptedSettings: Map<string, ParameterSet> = new Map()
   readonly records: SessionRecords
+  readonly store: ValueStore
   readonly poolSet: PoolSet
   readonly poolChoices: PoolChoices = new PoolChoices(this)
   readonly admissions: ShardAdmissions
@@ -129,10 +135,17 @@ export class Plane implements ClientHost {
     this.timers = parts.timers
     this.arena = parts.arena
     this.reads = parts.reads
-    this.records = new SessionRecords(parts.store, parts.shared.clients, this.parameters)
+    this.store = parts.store
+    this.records = new SessionRecords(
+      { store: parts.store, clients: parts.shared.clients, arena: parts.arena },
+      this.parameters,
+      this.statements,
+    )
     this.sends = parts.sends
-    this.toClient = new Gather(NativeBuffer.allocate(GATHER_BYTES), parts.sends)
-    this.toServer = new Gather(NativeBuffer.allocate(GATHER_BYTES), parts.sends)
+    this.steps = parts.steps
+    this.deferred = new DeferredWork(() => parts.steps.next())
+    this.toClient = new Gather(parts.gathers.toClient, parts.sends)
+    this.toServer = new Gather(parts.gathers.toServer, parts.sends)
     this.clients = parts.shared.clients
     this.clientTlsRecords = parts.shared.clientTls
     this.servers = parts.shared.servers
@@ -148,6 +161,11 @@ export class Plane implements ClientHost {
     )
     this.listeners = new ListenerSet(this)
     this.setValues(parts.values)
+  }
+
+  /** So much is held back that it is better to `settle` before the next event. */
+  get isCrowded(): boolean {
+    return this.reads.isCrowded || this.sends.isCrowded || this.toClient.isCrowded || this.toServer.isCrowded
   }
 
   get inbound(): NativeBuffer {
@@ -229,10 +247,27 @@ export class Plane implements ClientHost {
     this.sessions.add(new ClientSession(this, client, fd, null))
   }
 
-  /** Goes on with a client of a plane that is gone. */
-  adopt(client: NewClient, fd: OwnedFd, record: SessionRecord): void {
+  /** Goes on with a client of a plane that is gone. `server`: the server connection that it had there. */
+  adopt(client: NewClient, fd: OwnedFd, record: SessionRecord, server: ServerConnection | null): void {
     this.progress[0] = slotMark(this.clients, client.slot)
-    this.sessions.add(new ClientSession(this, client, fd, record))
+    this.sessions.add(new ClientSession(this, client, fd, record, server))
+  }
+
+  /** The slot is taken from now on, by the connection that had it. */
+  keepServerSlot(server: SlotReference): void {
+    this.#serverSlots.keep(server)
+  }
+
+  /** A kept server connection that nobody can go on with. */
+  abandonServer(slot: number, fd: OwnedFd): void {
+    fd.close()
+    this.servers.clear(slot)
+    this.freeServerSlot(slot)
+  }
+
+  /** Since when the client of this slot waits for a server connection; 0: it does not. */
+  waitingSince(slot: number): number {
+    return this.clients.f64[slot * (this.clients.recordBytes >> 3) + CLIENT_F64.waitingSince] ?? 0
   }
 
   /** Every client whose connection is open. */
@@ -330,7 +365,7 @@ export class Plane implements ClientHost {
   settle(): void {
     do {
       this.deferred.run()
-      this.sends.flush()
+      this.sends.settle()
     } while (!this.deferred.isEmpty)
   }
 

@@ -15,6 +15,12 @@ export class ServerSlotList {
     this.#generations = new Int32Array(region.count)
   }
 
+  /** What another process has opened in this slot is there still. */
+  keep({ slot, generation }: SlotReference): void {
+    this.#free.splice(this.#free.indexOf(slot), 1)
+    this.#generations[slot] = generation
+  }
+
   /** −1 when all are taken. */
   take(): number {
     return this.#free.pop() ?? -1

@@ -6,11 +6,36 @@ export type Rows = readonly (readonly (string | null)[])[]
 /** An answer with more than this is given up. */
 export const MOST_CAPTURED_BYTES = 65_536
 
+/** An answer in part. */
+export interface CapturedState {
+  readonly rows: Rows
+  readonly bytes: number
+  readonly isWhole: boolean
+}
+
 /** Keeps the rows that a server sends in answer to a question of ours, within a bound. */
 export class CapturedRows {
   #rows: (string | null)[][] = []
   #bytes = 0
   #isWhole = true
+
+  /** As another process had them. */
+  static from({ rows, bytes, isWhole }: CapturedState): CapturedRows {
+    const captured = new CapturedRows()
+    captured.#rows = rows.map((row) => [...row])
+    captured.#bytes = bytes
+    captured.#isWhole = isWhole
+    return captured
+  }
+
+  /** Some have come since the last `take`. */
+  get isOpen(): boolean {
+    return this.#bytes > 0
+  }
+
+  get state(): CapturedState {
+    return { rows: this.#rows, bytes: this.#bytes, isWhole: this.#isWhole }
+  }
 
   /** The body of a DataRow message: `bytes[start, end)`, values in text format. */
   add(bytes: Buffer, start: number, end: number): void {
@@ -33,6 +58,7 @@ export class CapturedRows {
 
   /** A row was too long to be kept. */
   giveUp(): void {
+    this.#bytes = Math.max(this.#bytes, 1)
     this.#isWhole = false
     this.#rows = []
   }

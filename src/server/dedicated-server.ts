@@ -1,6 +1,7 @@
 import type { ErrorFields } from '../protocol/messages.ts'
 import { ServerConnection, type ServerOwner } from './server-connection.ts'
 import type { ServerHost } from './server-host.ts'
+import type { ServerKind } from './server-kind.ts'
 import type { ServerTarget } from './server-target.ts'
 
 /**
@@ -8,6 +9,7 @@ import type { ServerTarget } from './server-target.ts'
  * when it has logged in, or `failed`. Whoever has it closes it.
  */
 export class DedicatedServer implements ServerOwner {
+  readonly kind: ServerKind = { kind: 'dedicated' }
   readonly #host: ServerHost
   readonly #target: ServerTarget
   readonly #ready: (server: ServerConnection) => void

@@ -1,5 +1,7 @@
 import { type ListenerHost, NotificationListener } from './notification-listener.ts'
+import type { KeptServer, ServerConnection } from './server-connection.ts'
 import type { ServerPool } from './server-pool.ts'
+import type { ServerTarget } from './server-target.ts'
 
 /**
  * All listening connections of a plane: one for each group and database on its servers that somebody listens in, and one
@@ -23,6 +25,15 @@ export class ListenerSet {
       this.#listeners.set(key, listener)
     }
     return listener
+  }
+
+  /** Goes on with a connection that another process has listened on. Throws Error when it cannot be read. */
+  adopt(target: ServerTarget, encoding: string, kept: KeptServer & { readonly slot: number }): ServerConnection {
+    const key = JSON.stringify([target.shard.group, target.database, encoding])
+    const listener = new NotificationListener(this.#host, encoding)
+    const server = listener.adopt(target, kept)
+    this.#listeners.set(key, listener)
+    return server
   }
 
   /** The topology, the configuration, or what is paused has changed. */

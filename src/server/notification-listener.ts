@@ -3,8 +3,10 @@ import { SERVER, SERVER_F64 } from '../memory/server-slots.ts'
 import type { ErrorFields } from '../protocol/messages.ts'
 import { quoteIdentifier } from '../sql/server-identifier.ts'
 import { Timer } from '../util/timer-wheel.ts'
-import { ServerConnection, type ServerListener, type ServerOwner } from './server-connection.ts'
+import { type KeptServer, ServerConnection, type ServerListener, type ServerOwner } from './server-connection.ts'
 import type { ServerHost } from './server-host.ts'
+import type { ServerKind } from './server-kind.ts'
+import type { ServerTarget } from './server-target.ts'
 import type { ListeningPlace, Subscriber } from './subscriber.ts'
 import { Subscriptions } from './subscriptions.ts'
 
@@ -41,6 +43,7 @@ const SHUT_DOWN = 'nobody listens any more'
  */
 export class NotificationListener implements ServerOwner, ServerListener, Deferrable {
   isDeferred = false
+  readonly kind: ServerKind
   readonly #host: ListenerHost
   readonly #encoding: string
   readonly #subscriptions = new Subscriptions()
@@ -64,6 +67,27 @@ export class NotificationListener implements ServerOwner, ServerListener, Deferr
   constructor(host: ListenerHost, encoding: string) {
     this.#host = host
     this.#encoding = encoding
+    this.kind = { kind: 'listener', encoding }
+  }
+
+  /**
+   * Goes on with a connection that another process has listened on. Sessions subscribe and ask anew; nothing that was
+   * notified is lost on the way. Throws Error when it cannot be read.
+   */
+  adopt(target: ServerTarget, kept: KeptServer & { readonly slot: number }): ServerConnection {
+    const server = new ServerConnection(this.#host, this, target, kept.slot, this.#poolRecord(kept.slot), kept)
+    server.relisten(this)
+    this.#server = server
+    this.#state = 'listening'
+    this.#answeredAt = this.#host.now
+    // Whoever asked that asks again.
+    if (server.queue.length > 0) this.#asked = []
+    return server
+  }
+
+  #poolRecord(slot: number): number {
+    const { i32, recordBytes } = this.#host.servers
+    return (i32[slot * (recordBytes >> 2) + SERVER.pool] ?? 0) - 1
   }
 
   get state(): ListenerState {

@@ -2,7 +2,7 @@ import type { Gather } from '../io/gather.ts'
 import { BACKEND, HEADER_BYTES } from '../protocol/message-type.ts'
 import { type ErrorFields, writeQuery } from '../protocol/messages.ts'
 import { MessageWriter } from '../protocol/writer.ts'
-import { CapturedRows } from './captured-rows.ts'
+import { CapturedRows, type CapturedState } from './captured-rows.ts'
 import { CAPTURE, REPLY, SWALLOW } from './reply-queue.ts'
 import type { ServerConnection } from './server-connection.ts'
 
@@ -16,6 +16,27 @@ export class OwnQuestions {
 
   constructor(server: ServerConnection) {
     this.#server = server
+  }
+
+  /** An answer has come in part. */
+  get isOpen(): boolean {
+    return this.#failure !== null || this.#rows?.isOpen === true
+  }
+
+  /** The error in an answer that is not complete. */
+  get failure(): ErrorFields | null {
+    return this.#failure
+  }
+
+  /** The rows of an answer that is not complete. */
+  get captured(): CapturedState | null {
+    return this.#rows?.state ?? null
+  }
+
+  /** As it was in another process. */
+  restore(failure: ErrorFields | null, rows: CapturedState | null): void {
+    this.#failure = failure
+    this.#rows = rows === null ? null : CapturedRows.from(rows)
   }
 
   /** Nobody has the server connection, or nobody who asks anything: only whether it fails counts. False: it is gone. */

@@ -1,21 +1,10 @@
 import { RouterError } from '../errors.ts'
 import { POOL, POOL_TEXT } from '../memory/pool-records.ts'
-import type { PoolMode } from '../shard/plane-values.ts'
 import type { Shard } from '../shard/topology.ts'
 import type { PoolAdmission } from './pool-admission.ts'
 import type { ServerHost } from './server-host.ts'
-import { type PoolQuota, type PoolSettings, ServerPool } from './server-pool.ts'
-import type { ServerTarget } from './server-target.ts'
+import { type PoolKey, type PoolQuota, type PoolSettings, ServerPool } from './server-pool.ts'
 import { ShardLane } from './shard-lane.ts'
-
-/** What makes two clients share server connections. */
-export interface PoolKey {
-  /** The name clients ask for. */
-  readonly database: string
-  readonly user: string
-  readonly target: ServerTarget
-  readonly mode: PoolMode
-}
 
 export interface QuotaLimits {
   /** Server connections of one user, and of one database, over all pools; 0 = no limit. */
@@ -56,7 +45,7 @@ export class PoolSet implements PoolQuota {
     if (pool === undefined) {
       const record = this.#newRecord(key, settings)
       const lane = this.#laneOf(target.shard)
-      pool = new ServerPool(this.#host, { quota: this, lane }, target, settings, record)
+      pool = new ServerPool(this.#host, { quota: this, lane }, key, settings, record)
       this.#pools.set(name, pool)
       this.#keys.set(pool, key)
       if (this.isPaused(key.database)) pool.pause()

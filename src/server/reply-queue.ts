@@ -25,13 +25,20 @@ const AFTER_COPY_END = 0x40
 /** With SWALLOW: the rows of the answer are wanted. */
 export const CAPTURE = 0x80
 
-/** Bytes of ring in a server slot. */
+/** Bytes of the ring. */
 export const REPLY_RING_BYTES = 256
 /** With so many unanswered the server is told to Flush, and no more is sent until answers come. */
 export const REPLY_RING_FULL = 240
 
+/** What a queue knows besides its entries. */
+export interface QueueState {
+  readonly skipping: boolean
+  readonly unfinished: boolean
+  readonly copyEnded: boolean
+}
+
 /**
- * The answers that a server still owes, as a ring of bytes in its slot. Knows what an error skips: after one in an
+ * The answers that a server still owes, as a ring of bytes. Knows what an error skips: after one in an
  * extended query nothing is answered up to the next Sync.
  * https://www.postgresql.org/docs/current/protocol-flow.html#PROTOCOL-FLOW-EXT-QUERY
  */
@@ -162,6 +169,35 @@ export class ReplyQueue {
     copying &&= !this.#copyEnded
     this.#copyEnded = false
     return copying
+  }
+
+  /** CopyDone or CopyFail was sent last. */
+  get copyEnded(): boolean {
+    return this.#copyEnded
+  }
+
+  /** What is owed, the oldest first. */
+  get entries(): number[] {
+    return Array.from(
+      { length: this.#count },
+      (_, at) => this.#ring[(this.#first + at) & (REPLY_RING_BYTES - 1)] as number,
+    )
+  }
+
+  /** The oldest entries, `most` at most, go to `target` from `start` on. */
+  copyTo(target: Uint8Array, start: number, most: number): void {
+    const count = Math.min(this.#count, most)
+    for (let at = 0; at < count; at++) {
+      target[start + at] = this.#ring[(this.#first + at) & (REPLY_RING_BYTES - 1)] as number
+    }
+  }
+
+  /** As it was in another process; nothing is owed here yet. */
+  restore(entries: readonly number[], { skipping, unfinished, copyEnded }: QueueState): void {
+    for (const entry of entries) this.#append(entry)
+    this.#skipping = skipping
+    this.#unfinished = unfinished
+    this.#copyEnded = copyEnded
   }
 
   clear(): void {

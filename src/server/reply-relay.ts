@@ -1,5 +1,6 @@
 import { READ_HEADROOM } from '../io/link.ts'
 import type { NativeBuffer } from '../io/native.ts'
+import { SERVER_STEP } from '../memory/server-slots.ts'
 import { readErrorFields } from '../protocol/errors.ts'
 import { BACKEND, HEADER_BYTES, lengthAt } from '../protocol/message-type.ts'
 import { CLOSE_COMPLETE, type ErrorFields, PARSE_COMPLETE, writeParameterStatus } from '../protocol/messages.ts'
@@ -41,6 +42,28 @@ export class ReplyRelay {
     this.#host = host
     this.#server = server
     this.questions = new OwnQuestions(server)
+  }
+
+  /** Bytes of a message body still to come. */
+  get bodyRemaining(): number {
+    return this.#body
+  }
+
+  /** SERVER_STEP bits of where it is. */
+  get stepFlags(): number {
+    return (
+      (this.#bodyIsForClient ? SERVER_STEP.bodyIsForClient : 0) |
+      (this.#copyingIn ? SERVER_STEP.copyingIn : 0) |
+      (this.#copyingBoth ? SERVER_STEP.copyingBoth : 0)
+    )
+  }
+
+  /** As it was in another process. */
+  restore(body: number, flags: number): void {
+    this.#body = body
+    this.#bodyIsForClient = (flags & SERVER_STEP.bodyIsForClient) !== 0
+    this.#copyingIn = (flags & SERVER_STEP.copyingIn) !== 0
+    this.#copyingBoth = (flags & SERVER_STEP.copyingBoth) !== 0
   }
 
   get midMessage(): boolean {

@@ -1,8 +1,10 @@
+import { kernelPosition } from '../io/kernel-position.ts'
 import type { Link } from '../io/link.ts'
-import { describeErrno, type NativeBuffer } from '../io/native.ts'
+import { describeErrno, describeErrno, type NativeBuffer } from '../io/native.ts'
+import type { OwnedFd } from '../io/owned-fd.ts'
 import { connectResult, localAddress, tuneSocket } from '../io/socket.ts'
 import { parseSocketAddress } from '../io/socket-address.ts'
-import type { ServerState } from '../memory/server-slots.ts'
+import { SERVER_SECTION, type ServerState } from '../memory/server-slots.ts'
 import { STATUS } from '../protocol/message-type.ts'
 import { type ErrorFields, SYNC, TERMINATE } from '../protocol/messages.ts'
 import type { ParameterSet } from '../session/parameters.ts'
@@ -10,20 +12,30 @@ import { ServerStatements } from '../session/prepared-statements.ts'
 import type { Dialect } from '../session/setting-statements.ts'
 import { Timer } from '../util/timer-wheel.ts'
 import { NO_ADMISSION, type PoolAdmission } from './pool-admission.ts'
-import { REPLY, ReplyQueue, SWALLOW } from './reply-queue.ts'
+import { REPLY, REPLY_RING_BYTES, ReplyQueue, SWALLOW } from './reply-queue.ts'
 import { ReplyRelay } from './reply-relay.ts'
 import type { ReplySink } from './reply-sink.ts'
 import { SentRecord } from './sent-record.ts'
 import { type HandshakeOwner, ServerHandshake } from './server-handshake.ts'
 import type { ServerHost } from './server-host.ts'
-import type { ServerLogin } from './server-login.ts'
+import type { ServerKind } from './server-kind.ts'
+import type { LoginResult } from './server-login.ts'
 import { type ReadServer, ServerReader } from './server-reader.ts'
+import { ServerRecord, savedState } from './server-record.ts'
 import { ServerSlot } from './server-slot.ts'
 import type { ServerTarget } from './server-target.ts'
 import { dialShard } from './shard-dial.ts'
 
+/** A server connection that another process has had. */
+export interface KeptServer {
+  readonly fd: OwnedFd
+  /** The i32 of the server slots where its section begins. */
+  readonly section: number
+}
+
 /** Who keeps server connections: told about each turn of their lives. */
 export interface ServerOwner {
+  readonly kind: ServerKind
   /** Logged in, or free again: give it to somebody or keep it. */
   onServerReady(server: ServerConnection): void
   /** Gone, for whatever reason; its slot is free already. `login` fields when it never got ready. */
@@ -64,6 +76,7 @@ export class ServerConnection implements ReadServer, HandshakeOwner {
   readonly #owner: ServerOwner
   readonly #reader: ServerReader
   readonly #memory: ServerSlot
+  readonly #record: ServerRecord
   readonly #deadline: Timer = new Timer(() => this.#late())
   #state: ServerState = 'connecting'
   #handshake: ServerHandshake | null = null
@@ -98,24 +111,72 @@ export class ServerConnection implements ReadServer, HandshakeOwner {
   /** Whose unnamed prepared statement it has: the session's serial number, 0 for none. */
   unnamedOwner = 0
 
-  /** Dials at once. Throws SystemError when the kernel refuses a socket (out of descriptors, no route). */
-  constructor(host: ServerHost, owner: ServerOwner, target: ServerTarget, slot: number, poolRecord: number) {
+  /**
+   * Dials at once, unless it is `kept`. Throws SystemError when the kernel refuses a socket (out of descriptors, no route), and
+   * Error when what is kept cannot be read.
+   */
+  constructor(
+    host: ServerHost,
+    owner: ServerOwner,
+    target: ServerTarget,
+    slot: number,
+    poolRecord: number,
+    kept: KeptServer | null = null,
+  ) {
     this.#host = host
     this.#owner = owner
     this.target = target
     this.slot = slot
-    const fd = dialShard(target.shard)
-    this.#memory = new ServerSlot(host, slot, target.shard, poolRecord)
-    this.queue = new ReplyQueue(this.#memory.replies)
+    const fd = kept?.fd ?? dialShard(target.shard)
+    this.#memory = new ServerSlot(host, slot, target.shard, poolRecord, kept !== null)
+    this.queue = new ReplyQueue(new Uint8Array(REPLY_RING_BYTES))
     this.parameters = host.parameters.of([])
     this.baseline = this.parameters
-    this.createdAt = host.now
+    this.createdAt = kept === null ? host.now : this.#memory.createdAt
     this.relay = new ReplyRelay(host, this)
-    this.#enter('connecting')
-    this.#reader = new ServerReader(host, this, fd)
+    this.#record = new ServerRecord(host, this)
+    if (kept === null) this.#enter('connecting')
+    this.#reader = new ServerReader(host, this, fd, kept !== null)
     this.link = this.#reader.link
+    if (kept !== null) {
+      this.#goOnFrom(kept)
+      return
+    }
     host.serverOpened(slot, fd)
-    if (host.timeouts.serverConnectMs > 0) host.timers.arm(this.#deadline, host.now + host.timeouts.serverConnectMs)
+    this.#armDeadline()
+  }
+
+  /** As it was in another process. Its client, if it has one, follows with `reattach`. */
+  #goOnFrom({ section }: KeptServer): void {
+    const { servers } = this.#host
+    this.#known(this.#memory.login)
+    this.#record.restore(section)
+    this.#status = servers.i32[section + SERVER_SECTION.status] as number
+    this.#enter(savedState(servers, section))
+    if (this.#state === 'tested' || this.#state === 'resetting' || this.#state === 'unlistening') this.#armDeadline()
+    this.link.touch()
+    this.#reader.replay()
+  }
+
+  /** Its client in another process was this one's. */
+  reattach(client: ReplySink): void {
+    if (this.#state !== 'active') throw new Error(`server connection: reattach while ${this.#state}`)
+    this.#client = client
+  }
+
+  /** The same for whoever listens on it. */
+  relisten(listener: ServerListener): void {
+    if (this.#state !== 'listening') throw new Error(`server connection: relisten while ${this.#state}`)
+    this.#listener = listener
+  }
+
+  /** A cancel request may still hit what it does next. */
+  get isCancelling(): boolean {
+    return this.#cancels > 0
+  }
+
+  save(section: number, isTorn: boolean): void {
+    this.#record.save(section, isTorn)
   }
 
   get state(): ServerState {
@@ -260,6 +321,7 @@ export class ServerConnection implements ReadServer, HandshakeOwner {
     this.#enter('closing')
     this.#host.timers.disarm(this.#deadline)
     this.#reader.close()
+    this.#record.release()
     this.#memory.free()
     this.#client = null
     this.#owner.onServerClosed(this, reason, loginFailure)
@@ -274,7 +336,7 @@ export class ServerConnection implements ReadServer, HandshakeOwner {
     }
     const { shard } = this.target
     if (shard.address !== null) tuneSocket(this.link.fd, parseSocketAddress(shard.address, shard.port).family)
-    this.#memory.connected(localAddress(this.link.fd).port)
+    this.#memory.connected(localAddress(this.link.fd).port, kernelPosition(this.link.fd)?.written ?? 0)
     this.#enter('login')
     this.link.watchBytes()
     this.#handshake = new ServerHandshake(this.#host, this, this.target)
@@ -289,29 +351,37 @@ export class ServerConnection implements ReadServer, HandshakeOwner {
     this.lose(reason, fields)
   }
 
-  onLoggedIn(login: ServerLogin): void {
+  onLoggedIn(login: LoginResult): void {
     this.#handshake = null
     this.#host.timers.disarm(this.#deadline)
-    this.reported = login.reported
-    this.backendPid = login.backendPid
-    this.cancelKey = login.cancelKey
-    this.baseline = this.#host.parameters.of(login.reported)
+    this.#known(login)
     this.parameters = this.baseline
+    this.#memory.loggedIn(login, this.target, this.#owner.kind)
+    this.#becomeIdle()
+  }
+
+  #known({ reported, backendPid, cancelKey }: LoginResult): void {
+    this.reported = reported
+    this.backendPid = backendPid
+    this.cancelKey = cancelKey
+    this.baseline = this.#host.parameters.of(reported)
     this.dialect = {
       user: this.target.user,
-      isSuperuser: login.reported.get('is_superuser') === 'on',
-      isRaw: login.reported.get('server_encoding') === 'SQL_ASCII',
+      isSuperuser: reported.get('is_superuser') === 'on',
+      isRaw: reported.get('server_encoding') === 'SQL_ASCII',
     }
-    this.#memory.loggedIn(login.backendPid, login.reported.get('server_version') ?? '')
-    this.#becomeIdle()
   }
 
   /** A question of our own; its whole answer is swallowed. */
   ask(sql: string): void {
+    this.#armDeadline()
+    if (!this.relay.questions.ask(sql)) this.lose(this.link.failure, null)
+  }
+
+  #armDeadline(): void {
     if (this.#host.timeouts.serverConnectMs > 0) {
       this.#host.timers.arm(this.#deadline, this.#host.now + this.#host.timeouts.serverConnectMs)
     }
-    if (!this.relay.questions.ask(sql)) this.lose(this.link.failure, null)
   }
 
   /** The answer to `ask` is complete. */
@@ -361,6 +431,7 @@ export class ServerConnection implements ReadServer, HandshakeOwner {
   #enter(state: ServerState): void {
     this.#state = state
     this.#memory.state(state)
+    this.link?.touch()
   }
 }
 

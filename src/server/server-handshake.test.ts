@@ -57,6 +57,8 @@ class Shaken implements HandshakeOwner, LinkOwner {
     }
   }
 
+  onSave(): void {}
+
   onSecured(tls: string): void {
     this.told.push(`secured ${tls}`)
   }

@@ -8,8 +8,10 @@ import { NativeBuffer } from '../io/native.ts'
 import type { OwnedFd } from '../io/owned-fd.ts'
 import { POOL_RECORD_BYTES, SERVER_SLOT_BYTES } from '../memory/layout.ts'
 import { Region } from '../memory/region.ts'
+import { ValueStore } from '../memory/value-store.ts'
 import type { ErrorFields } from '../protocol/messages.ts'
 import { ParameterRegistry } from '../session/parameters.ts'
+import { StatementRegistry } from '../session/prepared-statements.ts'
 import type { LimitValues, TimeoutValues } from '../shard/plane-values.ts'
 import type { Fifo, FifoNode } from '../util/fifo.ts'
 import { TimerWheel } from '../util/timer-wheel.ts'
@@ -42,6 +44,8 @@ export class TestServerHost extends TestLinkHost implements ServerHost {
   readonly pools: Region = region(POOL_RECORD_BYTES, 8)
   readonly timers: TimerWheel = new TimerWheel(1000)
   readonly parameters: ParameterRegistry = new ParameterRegistry()
+  readonly statements: StatementRegistry = new StatementRegistry()
+  readonly store: ValueStore = new ValueStore(Buffer.alloc(1_000_000))
   readonly scramKeys: ScramKeyCache = new ScramKeyCache(4)
   readonly toClient: Gather = new Gather(NativeBuffer.allocate(65_536), this.sends)
   readonly planeIndex = 0

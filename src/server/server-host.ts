@@ -4,7 +4,9 @@ import type { LinkHost } from '../io/link.ts'
 import type { OwnedFd } from '../io/owned-fd.ts'
 import type { TlsContext } from '../io/tls-context.ts'
 import type { Region } from '../memory/region.ts'
+import type { ValueStore } from '../memory/value-store.ts'
 import type { ParameterRegistry } from '../session/parameters.ts'
+import type { StatementRegistry } from '../session/prepared-statements.ts'
 import type { LimitValues, ServerTlsMode, TimeoutValues } from '../shard/plane-values.ts'
 import type { TimerWheel } from '../util/timer-wheel.ts'
 
@@ -17,6 +19,9 @@ export interface ServerHost extends LinkHost {
   readonly pools: Region
   readonly timers: TimerWheel
   readonly parameters: ParameterRegistry
+  readonly statements: StatementRegistry
+  /** For values that outlive this process. */
+  readonly store: ValueStore
   readonly scramKeys: ScramKeyCache
   /** For replies on their way to clients. */
   readonly toClient: Gather

@@ -33,11 +33,18 @@ export interface LoginContext {
   readonly keyCache: ScramKeyCache
 }
 
+/** What a server says of itself and of the session at login. */
+export interface LoginResult {
+  readonly reported: ReadonlyMap<string, string>
+  readonly backendPid: number
+  readonly cancelKey: Buffer
+}
+
 /**
  * Our side of a login to a shard, from the startup message to its first ReadyForQuery: bytes in, verdicts out.
  * Collects what the server reports. https://www.postgresql.org/docs/current/protocol-flow.html#PROTOCOL-FLOW-START-UP
  */
-export class ServerLogin {
+export class ServerLogin implements LoginResult {
   readonly #target: ServerTarget
   readonly #context: LoginContext
   readonly #writer = new MessageWriter()

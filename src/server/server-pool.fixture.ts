@@ -34,7 +34,13 @@ export function openPool(
     credential: { scram: null, password: null, md5Hash: null },
     startup: [],
   }
-  const pool = new ServerPool(host, { quota, lane: new ShardLane(NO_ADMISSION) }, target, { size, minSize }, 0)
+  const pool = new ServerPool(
+    host,
+    { quota, lane: new ShardLane(NO_ADMISSION) },
+    { database: 'shop', user: 'ada', mode: 'transaction', target },
+    { size, minSize },
+    0,
+  )
   const story: string[] = []
   t.after(() => {
     pool.pause()

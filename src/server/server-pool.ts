@@ -1,10 +1,12 @@
 import { POOL, POOL_F64 } from '../memory/pool-records.ts'
 import type { ErrorFields } from '../protocol/messages.ts'
 import type { ParameterSet } from '../session/parameters.ts'
+import type { PoolMode } from '../shard/plane-values.ts'
 import { Timer } from '../util/timer-wheel.ts'
 import type { PoolWaiter } from './pool-waiter.ts'
-import { ServerConnection, type ServerOwner } from './server-connection.ts'
+import { type KeptServer, ServerConnection, type ServerOwner } from './server-connection.ts'
 import type { ServerHost } from './server-host.ts'
+import type { ServerKind } from './server-kind.ts'
 import type { ServerTarget } from './server-target.ts'
 import type { LanePool, ShardLane } from './shard-lane.ts'
 import { WaitingLine } from './waiting-line.ts'
@@ -15,6 +17,15 @@ export interface PoolQuota {
   admit(pool: ServerPool, mayEvict: boolean): boolean
   /** A server connection is gone: other pools may have waited for the room. */
   released(pool: ServerPool): void
+}
+
+/** What makes two clients share server connections. */
+export interface PoolKey {
+  /** The name clients ask for. */
+  readonly database: string
+  readonly user: string
+  readonly target: ServerTarget
+  readonly mode: PoolMode
 }
 
 /** What a fresh session finds. */
@@ -62,14 +73,17 @@ export class ServerPool implements ServerOwner, LanePool {
   /** What the last server connection reported at login: the welcome for clients. Null before the first. */
   welcome: PoolWelcome | null = null
 
+  readonly kind: ServerKind
+
   constructor(
     host: ServerHost,
     { quota, lane }: { readonly quota: PoolQuota; readonly lane: ShardLane },
-    target: ServerTarget,
+    { database, user, mode, target }: PoolKey,
     settings: PoolSettings,
     record: number,
   ) {
     this.#host = host
+    this.kind = { kind: 'pool', database, user, mode }
     this.#quota = quota
     this.#lane = lane
     this.#waiters = new WaitingLine(lane.admission)
@@ -383,6 +397,20 @@ export class ServerPool implements ServerOwner, LanePool {
     this.#paused = paused
     const i = this.record * (this.#host.pools.recordBytes >> 2)
     this.#host.pools.i32[i + POOL.paused] = paused ? 1 : 0
+  }
+
+  /**
+   * Goes on with a connection of this pool that another process has had. `tier`: its client's, −1 without one. Throws Error
+   * when it cannot be read.
+   */
+  adopt(slot: number, kept: KeptServer, tier: number): ServerConnection {
+    const server = new ServerConnection(this.#host, this, this.target, slot, this.record, kept)
+    server.admission = this.#lane.admission
+    this.#all.add(server)
+    if (tier >= 0) this.#give(server, tier)
+    this.welcome ??= { reported: server.reported, baseline: server.baseline }
+    if (server.state === 'idle') this.#idle.push(server)
+    return server
   }
 
   #add(field: number): void {

@@ -1,7 +1,8 @@
+import type { Deferrable } from '../io/deferred.ts'
 import { Inbox } from '../io/inbox.ts'
 import { LINK_EMPTY, LINK_END, Link, type LinkOwner, READ_HEADROOM } from '../io/link.ts'
 import type { OwnedFd } from '../io/owned-fd.ts'
-import { SERVER, SERVER_F64, type ServerState } from '../memory/server-slots.ts'
+import { SERVER, SERVER_F64, SERVER_SECTIONS, type ServerState } from '../memory/server-slots.ts'
 import type { ErrorFields } from '../protocol/messages.ts'
 import type { ReplyRelay } from './reply-relay.ts'
 import type { ReplySink } from './reply-sink.ts'
@@ -19,23 +20,27 @@ export interface ReadServer {
   /** The socket is open, or could not be opened. */
   onConnected(): void
   lose(reason: string, fields: ErrorFields | null): void
+  /** Completes the section at `section`. */
+  save(section: number, isTorn: boolean): void
 }
 
-const LINK_FIELDS = { ...SERVER, ...SERVER_F64 }
+const LINK_FIELDS = { ...SERVER, ...SERVER_F64, sections: SERVER_SECTIONS }
 
 /** What a server sends: reads it, hands it to the handshake or to the relay, and keeps the part of a message at its end. */
-export class ServerReader implements LinkOwner {
+export class ServerReader implements LinkOwner, Deferrable {
+  isDeferred = false
   readonly link: Link
   readonly #host: ServerHost
   readonly #server: ReadServer
   readonly #inbox: Inbox
 
-  constructor(host: ServerHost, server: ReadServer, fd: OwnedFd) {
+  /** `isKept`: the connection is open and logged in. */
+  constructor(host: ServerHost, server: ReadServer, fd: OwnedFd, isKept: boolean) {
     this.#host = host
     this.#server = server
     this.#inbox = new Inbox(host, host.servers, server.slot, SERVER)
     this.link = new Link(host, this, host.servers, server.slot, LINK_FIELDS, fd)
-    this.link.watchConnect()
+    if (!isKept) this.link.watchConnect()
   }
 
   onReadable(): void {
@@ -68,6 +73,22 @@ export class ServerReader implements LinkOwner {
       // A plain socket that has more says so again; TLS keeps what it decrypted.
       if (this.link.closed || !this.link.reading || !this.link.secure || server.handshake?.securing) return
     }
+  }
+
+  onSave(section: number, isTorn: boolean): void {
+    this.#server.save(section, isTorn)
+  }
+
+  /** What another process has read and not used is used, as soon as nobody uses the buffers that all share. */
+  replay(): void {
+    this.#host.deferred.add(this)
+  }
+
+  runDeferred(): void {
+    if (this.#server.state === 'closing' || this.#inbox.bytes === 0) return
+    this.link.touch()
+    this.#inbox.take()
+    this.#consume(this.#inbox.start, this.#inbox.end)
   }
 
   onDrained(): void {

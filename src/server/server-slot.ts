@@ -1,6 +1,9 @@
 import { SERVER, SERVER_F64, SERVER_FLAG, SERVER_STATE, SERVER_TEXT, type ServerState } from '../memory/server-slots.ts'
 import type { Shard } from '../shard/topology.ts'
 import type { ServerHost } from './server-host.ts'
+import { encodeTarget, type ServerKind } from './server-kind.ts'
+import type { LoginResult } from './server-login.ts'
+import type { ServerTarget } from './server-target.ts'
 
 /** The server connection's side of its slot in shared memory: what others read of it, and what it must not forget. */
 export class ServerSlot {
@@ -9,25 +12,37 @@ export class ServerSlot {
   readonly #i: number
   readonly #f: number
 
-  /** Clears the slot: whatever a connection before it left there. */
-  constructor(host: ServerHost, slot: number, shard: Shard, poolRecord: number) {
+  /** Clears the slot of whatever a connection before it left there, unless `isKept`: then it is this connection's. */
+  constructor(host: ServerHost, slot: number, shard: Shard, poolRecord: number, isKept: boolean) {
     this.#host = host
     this.#slot = slot
     this.#i = slot * (host.servers.recordBytes >> 2)
     this.#f = slot * (host.servers.recordBytes >> 3)
-    host.servers.clear(slot)
+    if (!isKept) host.servers.clear(slot)
     this.#set(SERVER.plane, host.planeIndex)
     this.#set(SERVER.pool, poolRecord + 1)
+    if (isKept) return
     this.#set(SERVER.remotePort, shard.port)
     this.#setTime(SERVER_F64.connectedAt, host.now)
     this.#text('address', shard.host)
   }
 
-  /** The ring of answers that the server owes. */
-  get replies(): Buffer {
-    const { bytes, recordBytes } = this.#host.servers
-    const { offset, capacity } = SERVER_TEXT.replies
-    return bytes.subarray(this.#slot * recordBytes + offset, this.#slot * recordBytes + offset + capacity)
+  get createdAt(): number {
+    return this.#host.servers.f64[this.#f + SERVER_F64.connectedAt] ?? 0
+  }
+
+  /** What it said at login to another process. Throws when that cannot be read. */
+  get login(): LoginResult {
+    const { servers, store } = this.#host
+    const { i32, bytes, recordBytes } = servers
+    const reported = store.get(i32[this.#i + SERVER.reportedId] ?? 0)
+    if (reported === null) throw new Error(`server connection ${this.#slot}: what it reported is not in the store`)
+    const keyAt = this.#slot * recordBytes + SERVER_TEXT.cancelKey.offset
+    return {
+      reported: new Map(JSON.parse(reported.toString('utf8')) as [string, string][]),
+      backendPid: i32[this.#i + SERVER.backendPid] ?? 0,
+      cancelKey: Buffer.from(bytes.subarray(keyAt, keyAt + (i32[this.#i + SERVER.cancelKeyBytes] ?? 0))),
+    }
   }
 
   get idleSince(): number {
@@ -38,8 +53,10 @@ export class ServerSlot {
     this.#set(SERVER.state, SERVER_STATE[state])
   }
 
-  connected(localPort: number): void {
+  /** `written`: what the kernel counts although nothing has been. */
+  connected(localPort: number, written: number): void {
     this.#set(SERVER.localPort, localPort)
+    this.#set(SERVER.writtenBase, written)
   }
 
   secured(tls: string): void {
@@ -47,9 +64,14 @@ export class ServerSlot {
     this.#text('tls', tls)
   }
 
-  loggedIn(backendPid: number, version: string): void {
+  loggedIn({ backendPid, cancelKey, reported }: LoginResult, target: ServerTarget, kind: ServerKind): void {
+    const { servers, store } = this.#host
     this.#set(SERVER.backendPid, backendPid)
-    this.#text('serverVersion', version)
+    this.#text('serverVersion', reported.get('server_version') ?? '')
+    this.#set(SERVER.cancelKeyBytes, cancelKey.length)
+    cancelKey.copy(servers.bytes, this.#slot * servers.recordBytes + SERVER_TEXT.cancelKey.offset)
+    this.#set(SERVER.reportedId, store.put(Buffer.from(JSON.stringify([...reported]))))
+    this.#set(SERVER.targetId, store.put(encodeTarget(target, kind)))
   }
 
   /** Some client's from now on. */

@@ -27,6 +27,9 @@ export class PreparedStatement {
   }
 }
 
+/** A statement as JSON can say it: its number, and the id of its text in the value store, 0 for one that is not there. */
+export type StatementReference = readonly [number, number]
+
 /** Past this many statements, those that no session has any more are dropped. */
 const SWEEP_AT = 10_000
 /** So much of a plane's memory may be taken by texts that were too long to be seen whole. */
@@ -39,6 +42,8 @@ export class StatementRegistry {
   #nextId = 1
   #sweepAt = SWEEP_AT
   #longBytes = 0
+  /** By number, while sessions of another process are restored. */
+  readonly #kept = new Map<number, PreparedStatement>()
 
   get size(): number {
     return this.#byTail.size
@@ -55,6 +60,39 @@ export class StatementRegistry {
     }
     statement.users++
     return statement
+  }
+
+  /** The statement that another process has called `id`, with this tail. */
+  restore(id: number, tail: Buffer): PreparedStatement {
+    this.avoid(id)
+    const key = tail.toString('latin1')
+    const known = this.#byTail.get(key)
+    if (known?.id === id) return known
+    const kept = this.#kept.get(id)
+    if (kept !== undefined) return kept
+    const statement = new PreparedStatement(id, tail)
+    // Of several with the same text, those with the lower numbers are out of date.
+    if (known === undefined || known.id < id) this.#byTail.set(key, statement)
+    this.#kept.set(id, statement)
+    return statement
+  }
+
+  /** All that another process knew is restored. */
+  restored(): void {
+    this.#kept.clear()
+  }
+
+  /** A long one that another process has called `id`: its text is not known. */
+  restoreLong(id: number): PreparedStatement {
+    this.avoid(id)
+    const statement = this.#kept.get(id) ?? new PreparedStatement(id, EMPTY, true)
+    this.#kept.set(id, statement)
+    return statement
+  }
+
+  /** Nothing new gets this number. */
+  avoid(id: number): void {
+    this.#nextId = Math.max(this.#nextId, id + 1)
   }
 
   /** Room for a text that is too long to be seen whole; null when such texts take enough. Give it back with `free`. */
@@ -106,9 +144,23 @@ export class SessionStatements {
   readonly #named = new Map<string, PreparedStatement>()
   /** The id of all names in the plane's value store; 0 when there are none; −1 when they have changed since. */
   storedAs = 0
+  /** Changes with every change. */
+  version = 0
 
   constructor(registry: StatementRegistry) {
     this.#registry = registry
+  }
+
+  #changed(): void {
+    this.storedAs = -1
+    this.version++
+  }
+
+  /** `name` means `statement`, as another process has known. */
+  put(name: string, statement: PreparedStatement): void {
+    statement.users++
+    this.#named.set(name, statement)
+    this.#changed()
   }
 
   entries(): Iterable<readonly [string, PreparedStatement]> {
@@ -128,7 +180,7 @@ export class SessionStatements {
     if (this.#named.has(name)) return null
     const statement = this.#registry.acquire(tail)
     this.#named.set(name, statement)
-    this.storedAs = -1
+    this.#changed()
     return statement
   }
 
@@ -136,7 +188,7 @@ export class SessionStatements {
   addLong(name: string, tail: Buffer): PreparedStatement {
     const statement = this.#registry.addLong(tail)
     this.#named.set(name, statement)
-    this.storedAs = -1
+    this.#changed()
     return statement
   }
 
@@ -145,7 +197,7 @@ export class SessionStatements {
     const statement = this.#named.get(name)
     if (statement === undefined) return
     this.#named.delete(name)
-    this.storedAs = -1
+    this.#changed()
     this.#registry.release(statement)
   }
 
@@ -154,7 +206,7 @@ export class SessionStatements {
     const undone = this.#named.get(name)
     this.delete(name)
     if (undone !== undefined && undone !== statement) this.#registry.drop(undone)
-    this.storedAs = -1
+    this.#changed()
     if (statement === null) return
     statement.users++
     this.#named.set(name, statement)
@@ -166,7 +218,7 @@ export class SessionStatements {
       this.#registry.drop(statement)
     }
     this.#named.clear()
-    this.storedAs = -1
+    this.#changed()
   }
 }
 
@@ -177,6 +229,12 @@ export class ServerStatements {
   #latest: PreparedStatement | null = null
   /** How many of them are long. */
   #long = 0
+  /** Changes with every change of which there are. */
+  version = 0
+
+  get all(): Iterable<PreparedStatement> {
+    return this.#known.keys()
+  }
 
   get size(): number {
     return this.#known.size
@@ -195,11 +253,13 @@ export class ServerStatements {
     if (statement.isLong && !this.#known.has(statement)) this.#long++
     // Of one that is there already the place is not changed.
     if (!this.#known.has(statement)) this.#latest = statement
+    this.version++
     this.#known.set(statement, true)
   }
 
   delete(statement: PreparedStatement): void {
     if (statement === this.#latest) this.#latest = null
+    this.version++
     if (this.#known.delete(statement) && statement.isLong) this.#long--
   }
 
@@ -221,6 +281,7 @@ export class ServerStatements {
   }
 
   clear(): void {
+    this.version++
     this.#known.clear()
     this.#latest = null
     this.#long = 0

@@ -19,6 +19,16 @@ export interface PinWatcher {
   onPins(bits: number): void
 }
 
+/** What is to be known of pins besides which there are. */
+export interface PinsSnapshot {
+  readonly ending: number
+  readonly reviewed: number
+  readonly sinceReview: number
+  readonly isUnanswered: boolean
+  readonly isOpaque: boolean
+  readonly isFreed: boolean
+}
+
 /** Why a session must keep its server connection, as PIN bits, and what may end that. */
 export class SessionPins {
   readonly #watcher: PinWatcher
@@ -36,6 +46,32 @@ export class SessionPins {
 
   constructor(watcher: PinWatcher) {
     this.#watcher = watcher
+  }
+
+  /** Null: nothing but `bits`. */
+  get snapshot(): PinsSnapshot | null {
+    if (this.#ending === 0 && this.#reviewed === 0 && !this.#isUnanswered && !this.#isOpaque && !this.#isFreed)
+      return null
+    return {
+      ending: this.#ending,
+      reviewed: this.#reviewed,
+      sinceReview: this.#sinceReview,
+      isUnanswered: this.#isUnanswered,
+      isOpaque: this.#isOpaque,
+      isFreed: this.#isFreed,
+    }
+  }
+
+  /** As another process had them. */
+  restore(bits: number, snapshot: PinsSnapshot | null): void {
+    this.#bits = bits
+    if (snapshot === null) return
+    this.#ending = snapshot.ending
+    this.#reviewed = snapshot.reviewed
+    this.#sinceReview = snapshot.sinceReview
+    this.#isUnanswered = snapshot.isUnanswered
+    this.#isOpaque = snapshot.isOpaque
+    this.#isFreed = snapshot.isFreed
   }
 
   get bits(): number {

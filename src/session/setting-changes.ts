@@ -2,6 +2,14 @@ import type { SettingValue } from '../sql/setting-scan.ts'
 
 import { isCustom } from './custom-names.ts'
 
+/** Changes as JSON can say them: a name without a value is one whose value only the server knows. */
+export interface ChangesSnapshot {
+  readonly changes: readonly (readonly [string] | readonly [string, string | null])[]
+  readonly isKnown: boolean
+  readonly onlyInTransaction: boolean
+  readonly awaitsExecute: boolean
+}
+
 /**
  * The settings that a client's statements have touched since the last time that all was answered and no transaction was
  * open, and whether their fate is known from the texts: it is, as long as nothing failed and nothing was rolled back.
@@ -12,6 +20,25 @@ export class SettingChanges {
   #onlyInTransaction = true
   /** A statement that touches settings has been bound and not been executed yet. */
   #awaitsExecute = false
+
+  /** Null: none. */
+  get snapshot(): ChangesSnapshot | null {
+    if (!this.any && !this.#awaitsExecute) return null
+    return {
+      changes: this.#changes.map(([name, value]) => (value === undefined ? [name] : [name, value])),
+      isKnown: this.#isKnown,
+      onlyInTransaction: this.#onlyInTransaction,
+      awaitsExecute: this.#awaitsExecute,
+    }
+  }
+
+  /** As another process had them. */
+  restore({ changes, isKnown, onlyInTransaction, awaitsExecute }: ChangesSnapshot): void {
+    for (const [name, value] of changes) this.#changes.push([name, value])
+    this.#isKnown = isKnown
+    this.#onlyInTransaction = onlyInTransaction
+    this.#awaitsExecute = awaitsExecute
+  }
 
   /** In the order in which they were sent. */
   get all(): readonly (readonly [string, SettingValue])[] {

@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
+import { killPlane } from '../support/plane-killer.ts'
 import type { RouterProcess } from '../support/router-process.ts'
 import { Testbed } from '../support/testbed.ts'
 import { waitUntil } from '../support/wait-until.ts'
@@ -12,25 +13,6 @@ const bed = await Testbed.open({ routerOnly: true, start: false })
 async function open(router: RouterProcess, options: Record<string, string> = {}): Promise<WireClient> {
   const client = await WireClient.open(router, { ...bed.login, parameters: options })
   return bed.onClose(client, (one) => one.close())
-}
-
-/** None while one follows another. */
-function planesOf(router: RouterProcess): readonly number[] {
-  try {
-    return router.pids.planes
-  } catch {
-    return []
-  }
-}
-
-/** The plane dies without a word, and another one is there. */
-async function killPlane(router: RouterProcess): Promise<void> {
-  const [plane] = router.pids.planes
-  process.kill(plane!, 'SIGKILL')
-  await waitUntil('another plane', () => {
-    const [next] = planesOf(router)
-    return next !== undefined && next !== plane
-  })
 }
 
 test('a client at rest notices nothing: same socket, settings, statements, process id and cancel key', async () => {

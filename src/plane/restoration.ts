@@ -1,0 +1,69 @@
+import { poolSettings } from '../client/pool-choice.ts'
+import { CLIENT } from '../memory/client-slots.ts'
+import { SERVER } from '../memory/server-slots.ts'
+import type { ServerConnection } from '../server/server-connection.ts'
+import { decodeTarget, type KnownTarget } from '../server/server-kind.ts'
+import type { Adopted, AdoptedServer } from './adoption.ts'
+import type { Plane } from './plane.ts'
+
+/**
+ * Makes sessions and server connections of what another process has left, when there are values to serve them by: first the
+ * server connections, then whoever had them. What cannot find its place any more is closed.
+ */
+export function restoreConnections(plane: Plane, { clients, servers }: Adopted): void {
+  const open = new Map<number, ServerConnection>()
+  for (const kept of servers) {
+    const server = restoreServer(plane, kept)
+    if (server !== null) open.set(kept.slot, server)
+  }
+  // In the order in which they got in line.
+  const inOrder = [...clients].sort((one, other) => waitingSince(plane, one) - waitingSince(plane, other))
+  for (const { client, fd, record } of inOrder) {
+    const server = open.get(record.serverSlot) ?? null
+    plane.adopt(client, fd, record, server)
+  }
+  plane.statements.restored()
+  for (const server of open.values()) {
+    if (server.state !== 'active' || server.client !== null) continue
+    // Nobody wants the answer any more, and until it is there the shard works for nobody.
+    if (server.queue.owing) plane.cancelServer(server)
+    server.close('its client is gone')
+  }
+}
+
+const waitingSince = (plane: Plane, { client }: Adopted['clients'][number]): number => plane.waitingSince(client.slot)
+
+function restoreServer(plane: Plane, kept: AdoptedServer): ServerConnection | null {
+  const target = targetOf(plane, kept.slot)
+  const shard = plane.values.topology.shards.find(({ name }) => name === target?.shard)
+  try {
+    if (target === null || shard === undefined) throw new Error('its shard is gone')
+    const { of, user, database, credential, startup } = target
+    const serverTarget = { shard, user, database, credential, startup }
+    if (of.kind === 'listener') return plane.listeners.adopt(serverTarget, of.encoding, kept)
+    const entry = of.kind === 'pool' ? plane.database(of.database) : null
+    if (of.kind !== 'pool' || entry === null) throw new Error('its place is gone')
+    const settings = poolSettings(plane, entry, plane.accounts.get(of.user))
+    const key = { database: of.database, user: of.user, mode: of.mode, target: serverTarget }
+    return plane.poolSet.get(key, settings).adopt(kept.slot, kept, tierOf(plane, kept.slot))
+  } catch (error) {
+    plane.log('warn', 'a server connection could not be taken over', {
+      server: kept.slot,
+      reason: error instanceof Error ? error.message : String(error),
+    })
+    plane.abandonServer(kept.slot, kept.fd)
+    return null
+  }
+}
+
+/** The tier of the client that a server connection serves; −1 without one. */
+function tierOf({ servers, clients }: Plane, slot: number): number {
+  const client = (servers.i32[slot * (servers.recordBytes >> 2) + SERVER.client] ?? 0) - 1
+  return client < 0 ? -1 : (clients.i32[client * (clients.recordBytes >> 2) + CLIENT.tier] ?? 0)
+}
+
+function targetOf(plane: Plane, slot: number): KnownTarget | null {
+  const { i32, recordBytes } = plane.servers
+  const bytes = plane.store.get(i32[slot * (recordBytes >> 2) + SERVER.targetId] ?? 0)
+  return bytes === null ? null : decodeTarget(bytes)
+}
