@@ -1,6 +1,6 @@
 import { kernelPosition } from '../io/kernel-position.ts'
 import type { Link } from '../io/link.ts'
-import { describeErrno, describeErrno, type NativeBuffer } from '../io/native.ts'
+import { describeErrno, type NativeBuffer } from '../io/native.ts'
 import type { OwnedFd } from '../io/owned-fd.ts'
 import { connectResult, localAddress, tuneSocket } from '../io/socket.ts'
 import { parseSocketAddress } from '../io/socket-address.ts'
