@@ -91,8 +91,7 @@ export class ByteStream {
   /** After the handshake: its keys go to `session`, so that others can go on with it. They stay OpenSSL's where that cannot be. */
   carryOn(session: TlsSession): void {
     if (this.#tls === null) throw new Error('TLS carried on without a TLS channel')
-    const written = (this.#f64[this.#written] as number) + this.#outbox.bytes
-    this.#tls = recordsAfter(this.#tls, session, written) ?? this.#tls
+    this.#tls = recordsAfter(this.#tls, session) ?? this.#tls
   }
 
   stepHandshake(): 'done' | 'pending' | 'failed' {

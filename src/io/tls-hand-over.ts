@@ -6,14 +6,14 @@ import type { TlsSession } from './tls-session.ts'
 
 /**
  * What goes on with the records of a connection whose handshake is done and has left; frees `channel`. Null when they stay
- * with it, because it cannot hand them over. `streamBytes`: what the socket has had when all that waits has left.
+ * with it, because it cannot hand them over.
  */
-export function recordsAfter(channel: SecureChannel, session: TlsSession, streamBytes: number): TlsRecordLayer | null {
+export function recordsAfter(channel: SecureChannel, session: TlsSession): TlsRecordLayer | null {
   if (!(channel instanceof TlsChannel)) return null
   const handedOver = channel.handOver()
   if (handedOver === null) return null
   const { traffic, early } = handedOver
-  session.begin(traffic, streamBytes)
+  session.begin(traffic)
   traffic.received.fill(0)
   traffic.sent.fill(0)
   const records = new TlsRecordLayer(session, channel.role)

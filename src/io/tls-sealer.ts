@@ -32,7 +32,7 @@ export function cipherOf(session: TlsSession, suite: TlsSuite, direction: Direct
 
 /**
  * What we send over a TLS connection after its handshake. The number of a record is taken in shared memory before the
- * record is sealed, and what is sealed is never changed, so that no number is used for two records that anybody sees.
+ * record is sealed, and what is sealed is never changed.
  */
 export class TlsSealer {
   readonly #session: TlsSession
@@ -64,7 +64,7 @@ export class TlsSealer {
     this.#seal(CONTENT.handshake, message, 0, 5)
     this.#cipher?.free()
     this.#cipher = null
-    if (!this.#session.updateKey('sent', this.#suite)) throw new Error('Our TLS key was changed too often.')
+    this.#session.updateKey('sent', this.#suite)
   }
 
   get pending(): number {
@@ -97,8 +97,6 @@ export class TlsSealer {
     this.#cipher ??= cipherOf(session, this.#suite, 'sent')
     const number = session.next('sent')
     session.advance('sent')
-    const bytes = this.#cipher.seal(content, source, start, stop, number, sealed, end)
-    session.addSealed(bytes)
-    end += bytes
+    end += this.#cipher.seal(content, source, start, stop, number, sealed, end)
   }
 }

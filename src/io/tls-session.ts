@@ -1,5 +1,5 @@
 import type { Region } from '../memory/region.ts'
-import { TLS, TLS_F64, TLS_SECRETS } from '../memory/tls-records.ts'
+import { TLS, TLS_OFFSET, TLS_PART, TLS_SECRET_BYTES } from '../memory/tls-records.ts'
 import type { BufferArena } from './buffer-arena.ts'
 import { Outbox } from './outbox.ts'
 import { HASH_BYTES, nextTrafficSecret, type TlsSuite, type TlsVersion, tlsSuite } from './tls-key-schedule.ts'
@@ -19,127 +19,139 @@ export interface TlsTraffic {
 
 export type Direction = 'received' | 'sent'
 
-/** Records under one key before the number runs into the count of keys. */
-const RECORDS_PER_KEY = 2 ** 40
-/** Keys that fit into a number that is exact. */
-const MOST_KEYS = 2 ** 13
+const LIVE = TLS_OFFSET.live
+const HELD = {
+  outboxHandle: (LIVE + TLS_PART.heldHandle) >> 2,
+  outboxStart: (LIVE + TLS_PART.heldStart) >> 2,
+  outboxBytes: (LIVE + TLS_PART.heldBytes) >> 2,
+} as const
+const SECRET = { received: TLS_PART.receivedSecret, sent: TLS_PART.sentSecret } as const
 
 /**
- * One TLS connection as shared memory has it: keys, record numbers, and the part of a record that has come. Whoever opens
- * or seals a record first says so here, so that a successor neither opens one twice nor seals two under one number.
- *
- * The number of a direction's next record and of the key that it is under are one float, so that one store changes both;
- * the secret of the next key is written beside the last one's before.
+ * One TLS connection as shared memory has it: keys, record numbers, and what came and makes no record yet. What it is at the
+ * end of a step is saved in one of two copies; a successor goes on from the copy of the last step that was committed. What a
+ * step has sealed leaves only when that step is committed, and then as it is, so no number is ever used for two records that
+ * anybody sees: of a step that does not count, nothing has left.
  */
 export class TlsSession {
-  /** The first part of a record. */
+  /** What came and is not opened. */
   readonly held: Outbox
   readonly #region: Region
-  readonly #record: number
-  readonly #i: number
-  readonly #f: number
+  /** First byte of the record. */
+  readonly #at: number
 
   constructor(region: Region, record: number, arena: BufferArena) {
     this.#region = region
-    this.#record = record
-    this.#i = record * (region.recordBytes >> 2)
-    this.#f = record * (region.recordBytes >> 3)
+    this.#at = record * region.recordBytes
     this.held = new Outbox(arena, region, record, HELD)
   }
 
-  /** From here on `traffic` counts. `streamBytes`: what the stream has had when all that was written has left. */
-  begin({ version, suite, received, sent, firstRecord, explicitNonce }: TlsTraffic, streamBytes: number): void {
-    this.#write(TLS_SECRETS.received, received)
-    this.#write(TLS_SECRETS.sent, sent)
-    this.#write(TLS_SECRETS.explicitNonce, explicitNonce)
-    this.#region.f64[this.#f + TLS_F64.received] = firstRecord
-    this.#region.f64[this.#f + TLS_F64.sent] = firstRecord
-    this.#region.f64[this.#f + TLS_F64.sealedBytes] = streamBytes
-    this.#region.i32[this.#i + TLS.closed] = 0
-    this.#region.i32[this.#i + TLS.suite] = suite.id
-    this.#region.i32[this.#i + TLS.version] = version
+  /** From here on `traffic` counts. */
+  begin({ version, suite, received, sent, firstRecord, explicitNonce }: TlsTraffic): void {
+    const { bytes, i32 } = this.#region
+    bytes.fill(0, this.#at, this.#at + this.#region.recordBytes)
+    explicitNonce.copy(bytes, this.#at + TLS_OFFSET.explicitNonce)
+    received.copy(bytes, this.#live(SECRET.received))
+    sent.copy(bytes, this.#live(SECRET.sent))
+    this.#setNext('received', firstRecord)
+    this.#setNext('sent', firstRecord)
+    i32[(this.#at >> 2) + TLS.suite] = suite.id
+    i32[(this.#at >> 2) + TLS.version] = version
   }
 
   /** Null: there is nothing to go on with. */
   get suite(): TlsSuite | null {
-    return tlsSuite(this.version, this.#region.i32[this.#i + TLS.suite] ?? 0)
+    return tlsSuite(this.version, this.#region.i32[(this.#at >> 2) + TLS.suite] as number)
   }
 
   get version(): TlsVersion {
-    return (this.#region.i32[this.#i + TLS.version] ?? 0) as TlsVersion
+    return this.#region.i32[(this.#at >> 2) + TLS.version] as TlsVersion
   }
 
   /** A copy of the secret that the next record is under. */
   secret(direction: Direction): Buffer {
-    const at = this.#secretAt(direction, this.#keys(direction))
-    return Buffer.from(this.#region.bytes.subarray(at, at + TLS_SECRETS.capacity))
+    const at = this.#live(SECRET[direction])
+    return Buffer.from(this.#region.bytes.subarray(at, at + TLS_SECRET_BYTES))
   }
 
   get explicitNonce(): Buffer {
-    const at = this.#record * this.#region.recordBytes + TLS_SECRETS.explicitNonce
+    const at = this.#at + TLS_OFFSET.explicitNonce
     return Buffer.from(this.#region.bytes.subarray(at, at + 8))
   }
 
   /** The number of the next record. */
   next(direction: Direction): number {
-    return this.#position(direction) % RECORDS_PER_KEY
+    return this.#region.f64[this.#live(TLS_PART[direction]) >> 3] as number
   }
 
-  /** The next record is being opened or sealed: nobody takes that number again. */
+  /** The next record is being opened or sealed. */
   advance(direction: Direction): void {
-    const field = this.#f + TLS_F64[direction]
-    this.#region.f64[field] = (this.#region.f64[field] ?? 0) + 1
+    this.#setNext(direction, this.next(direction) + 1)
   }
 
-  /** The next record is under the next key. False when there have been too many. TLS 1.3 only. */
-  updateKey(direction: Direction, suite: TlsSuite): boolean {
-    const keys = this.#keys(direction) + 1
-    if (keys >= MOST_KEYS) return false
+  /** The next record is the first under the next key. TLS 1.3 only. */
+  updateKey(direction: Direction, suite: TlsSuite): void {
     const secret = this.secret(direction)
     const next = nextTrafficSecret(suite, secret.subarray(0, HASH_BYTES[suite.hash]))
-    next.copy(this.#region.bytes, this.#secretAt(direction, keys))
-    this.#region.f64[this.#f + TLS_F64[direction]] = keys * RECORDS_PER_KEY
-    this.#region.bytes.fill(0, this.#secretAt(direction, keys + 1), this.#secretAt(direction, keys + 1) + secret.length)
+    next.copy(this.#region.bytes, this.#live(SECRET[direction]))
+    this.#setNext(direction, 0)
     secret.fill(0)
-    return true
-  }
-
-  /** So many more bytes will have been written when all that was sealed has left. */
-  addSealed(bytes: number): void {
-    const field = this.#f + TLS_F64.sealedBytes
-    this.#region.f64[field] = (this.#region.f64[field] ?? 0) + bytes
+    next.fill(0)
   }
 
   /** TLS_CLOSED bits. */
   get closed(): number {
-    return this.#region.i32[this.#i + TLS.closed] ?? 0
+    return this.#region.i32[this.#live(TLS_PART.closed) >> 2] as number
   }
 
   close(bit: number): void {
-    this.#region.i32[this.#i + TLS.closed] = this.closed | bit
+    this.#region.i32[this.#live(TLS_PART.closed) >> 2] = this.closed | bit
+  }
+
+  /** It is as it is when the step `stamp` is committed. */
+  save(stamp: number): void {
+    const [first, second] = TLS_OFFSET.copies
+    const older = this.#stamp(first) <= this.#stamp(second) ? first : second
+    const { bytes, f64 } = this.#region
+    f64[(this.#at + older) >> 3] = 0
+    bytes.copyWithin(this.#at + older + 8, this.#live(8), this.#live(TLS_PART.bytes))
+    f64[(this.#at + older) >> 3] = stamp
+  }
+
+  /** It is as it was when the step `committed` was, or an earlier one that touched it last. False: nothing was saved. */
+  restore(committed: number): boolean {
+    let best = -1
+    let stamp = 0
+    for (const copy of TLS_OFFSET.copies) {
+      if (this.#stamp(copy) <= stamp || this.#stamp(copy) > committed) continue
+      best = copy
+      stamp = this.#stamp(copy)
+    }
+    if (best < 0 || this.suite === null) return false
+    this.#region.bytes.copyWithin(this.#live(8), this.#at + best + 8, this.#at + best + TLS_PART.bytes)
+    return true
+  }
+
+  /** Handle of the buffer that it holds, 0: none. */
+  get heldHandle(): number {
+    return this.#region.i32[this.#live(TLS_PART.heldHandle) >> 2] as number
   }
 
   /** Nothing is left of it. */
   wipe(): void {
     this.held.release()
-    this.#region.clear(this.#record)
+    this.#region.bytes.fill(0, this.#at, this.#at + this.#region.recordBytes)
   }
 
-  #position(direction: Direction): number {
-    return this.#region.f64[this.#f + TLS_F64[direction]] ?? 0
+  #stamp(copy: number): number {
+    return this.#region.f64[(this.#at + copy) >> 3] as number
   }
 
-  #keys(direction: Direction): number {
-    return Math.floor(this.#position(direction) / RECORDS_PER_KEY)
+  #live(part: number): number {
+    return this.#at + LIVE + part
   }
 
-  #secretAt(direction: Direction, keys: number): number {
-    return this.#record * this.#region.recordBytes + TLS_SECRETS[direction] + (keys & 1) * TLS_SECRETS.capacity
-  }
-
-  #write(offset: number, bytes: Buffer): void {
-    bytes.copy(this.#region.bytes, this.#record * this.#region.recordBytes + offset)
+  #setNext(direction: Direction, number: number): void {
+    this.#region.f64[this.#live(TLS_PART[direction]) >> 3] = number
   }
 }
-
-const HELD = { outboxHandle: TLS.heldHandle, outboxStart: TLS.heldStart, outboxBytes: TLS.heldBytes } as const
