@@ -77,7 +77,7 @@ export function testValues(databases: DatabaseValue[], users: UserValue[], topol
     hba: [],
     authQuery: false,
     clientTls: { mode: 'disable', certificate: null, key: null, ca: null, minVersion: 'TLSv1.2', onUpgrade: 'keep' },
-    serverTls: { mode: 'disable', certificate: null, key: null, ca: null },
+    serverTls: { mode: 'disable', certificate: null, key: null, ca: null, onUpgrade: 'keep' },
     consoleDatabases: ['switchyard', 'pgbouncer'],
     mockSecret: '',
     consoleSocket: '/run/switchyard/console.sock',

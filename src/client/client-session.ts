@@ -2,6 +2,7 @@ import type { Link } from '../io/link.ts'
 import { AF_INET, AF_UNIX } from '../io/native.ts'
 import type { OwnedFd } from '../io/owned-fd.ts'
 import { tuneSocket } from '../io/socket.ts'
+import { TlsSession } from '../io/tls-session.ts'
 import { CLIENT_STEP, type ClientState, PIN } from '../memory/client-slots.ts'
 import type { NewClient } from '../memory/keeper-protocol.ts'
 import { STATUS } from '../protocol/message-type.ts'
@@ -130,6 +131,8 @@ export class ClientSession
     this.#restoreStatements(record, server)
     this.requests.restore(record.body, flags, record.refused)
     this.reader.restore(flags)
+    if (this.memory.isTls)
+      this.link.resumeTls(new TlsSession(this.#host.clientTlsRecords, this.slot, this.#host.arena), 'server')
     if (record.listening !== null) {
       this.#listening = new SessionListening(this.#host, this)
       this.#listening.restore(record.listening)

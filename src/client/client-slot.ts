@@ -46,6 +46,10 @@ export class ClientSlot {
     return ((this.#region.i32[this.#i + CLIENT.flags] ?? 0) & CLIENT_FLAG.unix) !== 0
   }
 
+  get isTls(): boolean {
+    return ((this.#region.i32[this.#i + CLIENT.flags] ?? 0) & CLIENT_FLAG.tls) !== 0
+  }
+
   state(state: ClientState): void {
     this.#set(CLIENT.state, CLIENT_STATE[state])
   }

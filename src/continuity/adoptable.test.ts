@@ -7,7 +7,7 @@ import { adoptable, type KeptClient, type StreamPosition, whyNotAdoptable } from
 const settled: StreamPosition = { unread: 0, unreadKept: 0, unsent: 0, unsentKept: 0 }
 const kept: KeptClient = {
   state: 'idle',
-  tls: false,
+  keysAreLost: false,
   torn: false,
   unsaved: false,
   isDedicated: false,
@@ -44,7 +44,7 @@ test('nobody is told anything where it is not certain which byte comes next', ()
     assert.equal(verdict?.[1], false, JSON.stringify(position))
   }
   assert.deepEqual(refusal({ torn: true }), ['it was in the middle of what cannot be written down', false])
-  assert.deepEqual(refusal({ tls: true }), ['the keys of its TLS session are lost', false])
+  assert.deepEqual(refusal({ keysAreLost: true }), ['the keys of its TLS session are lost', false])
 })
 
 test('whoever cannot be gone on with is told, but not in the middle of a message', () => {
@@ -65,12 +65,12 @@ test('a client that has not logged in, or is leaving, is let go', () => {
 })
 
 test('server connections are kept once they have logged in, as long as nothing is in doubt', () => {
-  const server = { tls: false, torn: false, position: settled }
+  const server = { keysAreLost: false, torn: false, position: settled }
   const lost = SERVER_STATE_NAMES.filter((state) => whyNotAdoptable({ ...server, state }) !== null)
   assert.deepEqual(lost, ['free', 'connecting', 'login', 'cancelling', 'closing'])
   const state = 'idle'
   assert.match(whyNotAdoptable({ ...server, state: null }) ?? '', /not in use/)
   assert.match(whyNotAdoptable({ ...server, state, torn: true }) ?? '', /cannot be written down/)
-  assert.match(whyNotAdoptable({ ...server, state, tls: true }) ?? '', /TLS/)
+  assert.match(whyNotAdoptable({ ...server, state, keysAreLost: true }) ?? '', /TLS/)
   assert.match(whyNotAdoptable({ ...server, state, position: { ...settled, unread: 1 } }) ?? '', /sent last is lost/)
 })

@@ -14,14 +14,15 @@ export interface StreamPosition {
 
 /** What is known of a connection, client's or server's, whose plane is dead. */
 export interface KeptConnection {
-  /** The state that was committed last; null: none was, or it is over. */
-  readonly tls: boolean
+  /** It speaks TLS, and nobody knows how. */
+  readonly keysAreLost: boolean
   /** It was written down in the middle of something, or not in full. */
   readonly torn: boolean
   readonly position: StreamPosition
 }
 
 export interface KeptClient extends KeptConnection {
+  /** The state that was committed last; null: none was, or it is over. */
   readonly state: ClientState | null
   /** There was no room to write all of it down. */
   readonly unsaved: boolean
@@ -97,9 +98,9 @@ export function whyNotAdoptable(server: KeptServer): string | null {
 }
 
 /** What makes it impossible to know which byte comes next. */
-function doubtOf({ tls, position }: KeptConnection): string | null {
+function doubtOf({ keysAreLost, position }: KeptConnection): string | null {
   const { unread, unreadKept, unsent, unsentKept } = position
-  if (tls) return 'the keys of its TLS session are lost'
+  if (keysAreLost) return 'the keys of its TLS session are lost'
   if (unread === null || unsent === null) return 'nobody knows how far it had come'
   if (unread < 0 || unread > unreadKept) return 'what it sent last is lost'
   if (unsent < 0 || unsent > unsentKept) return 'what was on its way to it is lost'

@@ -22,6 +22,6 @@ export function shardTls(tls: ServerTlsValue, host: string): ConnectionOptions |
 }
 
 /** The configured files as their contents. */
-export function serverTlsValue({ mode, certificate, key, ca }: Config['serverTls']): ServerTlsValue {
-  return { mode, certificate: certificate?.text ?? null, key: key?.text ?? null, ca: ca?.text ?? null }
+export function serverTlsValue({ mode, certificate, key, ca, onUpgrade }: Config['serverTls']): ServerTlsValue {
+  return { mode, certificate: certificate?.text ?? null, key: key?.text ?? null, ca: ca?.text ?? null, onUpgrade }
 }

@@ -3,7 +3,9 @@ import { describeErrno, type NativeBuffer } from './native.ts'
 import type { Outbox } from './outbox.ts'
 import type { OwnedFd } from './owned-fd.ts'
 import { FAILED, isTransient, lastSocketError, receive, send, WOULD_BLOCK } from './socket.ts'
+import type { TlsRole } from './tls-context.ts'
 import { recordsAfter } from './tls-hand-over.ts'
+import { TlsRecordLayer } from './tls-record-layer.ts'
 import type { TlsSession } from './tls-session.ts'
 
 /** The part of a TLS channel that a stream needs; buffers are the reactor's own. */
@@ -29,8 +31,19 @@ export interface StreamFields {
 }
 
 const TLS_RECORD_BYTES = 16_384
+/** Ciphertext of one read; with a record of which a part came before, what is opened of it fits where plain bytes go. */
+const SEALED_READ_BYTES = 32_768
+
+/** Who holds ciphertext back until the step that sealed it counts. */
+export interface SealedKeeper {
+  /** Copies `source[start, end)`. False: it has to be sent at once. */
+  holdBack(source: NativeBuffer, start: number, end: number): boolean
+}
+
 /** What `SecureChannel.read` says besides a count. */
 const TLS_CLOSED = -1
+/** An answer of TLS itself could not be sent: `failure` says why. */
+const UNDELIVERABLE = -3
 
 /**
  * Bytes to and from one socket, plain or through TLS. What the kernel does not take goes to the outbox as it is to leave:
@@ -44,7 +57,10 @@ export class ByteStream {
   readonly #f64: Float64Array
   readonly #read: number
   readonly #written: number
+  readonly #keeper: SealedKeeper
   #tls: SecureChannel | null = null
+  /** What the channel is in shared memory; null: it is OpenSSL's. */
+  #session: TlsSession | null = null
   #failure: string | null = null
 
   constructor(
@@ -54,7 +70,9 @@ export class ByteStream {
     region: Region,
     slot: number,
     fields: StreamFields,
+    keeper: SealedKeeper,
   ) {
+    this.#keeper = keeper
     const f = slot * (region.recordBytes >> 3)
     this.fd = fd
     this.#outbox = outbox
@@ -91,7 +109,26 @@ export class ByteStream {
   /** After the handshake: its keys go to `session`, so that others can go on with it. They stay OpenSSL's where that cannot be. */
   carryOn(session: TlsSession): void {
     if (this.#tls === null) throw new Error('TLS carried on without a TLS channel')
-    this.#tls = recordsAfter(this.#tls, session) ?? this.#tls
+    const records = recordsAfter(this.#tls, session)
+    if (records === null) return
+    this.#tls = records
+    this.#session = session
+  }
+
+  /** Another process had it, with its keys in `session`. */
+  resumeTls(session: TlsSession, role: TlsRole): void {
+    this.#tls = new TlsRecordLayer(session, role)
+    this.#session = session
+  }
+
+  /** Its keys are where a successor finds them. */
+  get isCarried(): boolean {
+    return this.#session !== null
+  }
+
+  /** The step with this stamp ends. */
+  save(stamp: number): void {
+    this.#session?.save(stamp)
   }
 
   stepHandshake(): 'done' | 'pending' | 'failed' {
@@ -119,6 +156,23 @@ export class ByteStream {
     if (count > 0) this.#f64[this.#read] = (this.#f64[this.#read] as number) + count
     else if (count === FAILED) this.#failure = describeErrno('recv', lastSocketError)
     return count
+  }
+
+  /**
+   * The same where ciphertext is read into `sealed`, which stays as it is until the step is committed: first what has come
+   * before. `isRead` afterwards: something was.
+   */
+  receiveCarried(sealed: NativeBuffer, sealedAt: number, target: NativeBuffer, offset: number, most: number): number {
+    const tls = this.#tls as SecureChannel
+    const before = this.#open(tls, target, offset, most)
+    if (before !== 0) return this.#plainResult(tls, before)
+    const count = receive(this.fd, sealed, sealedAt, SEALED_READ_BYTES)
+    if (count === FAILED) this.#failure = describeErrno('recv', lastSocketError)
+    if (count <= 0) return count
+    this.#f64[this.#read] = (this.#f64[this.#read] as number) + count
+    tls.feed(sealed, sealedAt, sealedAt + count)
+    const plain = this.#open(tls, target, offset, most)
+    return plain === 0 ? WOULD_BLOCK : this.#plainResult(tls, plain)
   }
 
   /** Takes all of `source[start, end)`: to the kernel, or behind what waits. False when the peer is gone or no buffer is left. */
@@ -160,29 +214,38 @@ export class ByteStream {
     this.#drain(this.#tls)
   }
 
-  /** What waits is dropped. */
+  /** What waits is dropped, and nothing more can be sealed or opened. */
   release(): void {
     this.#outbox.release()
+    this.#tls?.free()
+    this.#tls = null
+    this.#session = null
   }
 
   /** After `release`. */
   close(): void {
-    this.#tls?.free()
-    this.#tls = null
     this.fd.close()
+  }
+
+  /** What can be opened of what came: a count, 0 for none, or a negative result of `SecureChannel.read`. */
+  #open(tls: SecureChannel, target: NativeBuffer, offset: number, most: number): number {
+    const plain = tls.read(target, offset, most)
+    // Records that are not data may want an answer: a key update, an alert.
+    return tls.pendingCiphertext() !== 0 && !this.#drain(tls) ? UNDELIVERABLE : plain
+  }
+
+  /** As `receive` says it. */
+  #plainResult(tls: SecureChannel, plain: number): number {
+    if (plain > 0) return plain
+    if (plain === TLS_CLOSED) return 0
+    if (plain !== UNDELIVERABLE) this.#failure = tls.failure ?? 'TLS failure'
+    return FAILED
   }
 
   #receiveSecure(tls: SecureChannel, target: NativeBuffer, offset: number, most: number): number {
     for (;;) {
-      const plain = tls.read(target, offset, most)
-      // Records that are not data may want an answer: a key update, an alert.
-      if (tls.pendingCiphertext() !== 0 && !this.#drain(tls)) return FAILED
-      if (plain > 0) return plain
-      if (plain === TLS_CLOSED) return 0
-      if (plain < 0) {
-        this.#failure = tls.failure ?? 'TLS failure'
-        return FAILED
-      }
+      const plain = this.#open(tls, target, offset, most)
+      if (plain !== 0) return this.#plainResult(tls, plain)
       const count = receive(this.fd, this.#ciphertext, 0, this.#ciphertext.size)
       if (count === FAILED) this.#failure = describeErrno('recv', lastSocketError)
       if (count <= 0) return count
@@ -209,6 +272,7 @@ export class ByteStream {
   #drain(tls: SecureChannel): boolean {
     while (tls.pendingCiphertext() > 0) {
       const count = tls.drain(this.#ciphertext, 0, this.#ciphertext.size)
+      if (this.isCarried && this.#outbox.bytes === 0 && this.#keeper.holdBack(this.#ciphertext, 0, count)) continue
       let at = 0
       if (this.#outbox.bytes === 0) {
         const sent = send(this.fd, this.#ciphertext, 0, count)

@@ -2,7 +2,7 @@ import type { Region } from '../memory/region.ts'
 import { slotMark } from '../memory/slot-mark.ts'
 import { nextSection, SECTION } from '../memory/slot-section.ts'
 import type { BufferArena } from './buffer-arena.ts'
-import { ByteStream, type SecureChannel, type StreamFields } from './byte-stream.ts'
+import { ByteStream, type SealedKeeper, type SecureChannel, type StreamFields } from './byte-stream.ts'
 import type { Deferrable, DeferredWork } from './deferred.ts'
 import type { NativeBuffer } from './native.ts'
 import { Outbox, type OutboxFields } from './outbox.ts'
@@ -12,6 +12,7 @@ import type { ReadBuffers } from './read-buffers.ts'
 import type { BatchedSender, SendBatch } from './send-batch.ts'
 import { FAILED, shutdownWrite, WOULD_BLOCK } from './socket.ts'
 import type { StepParticipant, Steps } from './steps.ts'
+import type { TlsRole } from './tls-context.ts'
 import type { TlsSession } from './tls-session.ts'
 
 /**
@@ -80,7 +81,7 @@ export const LINK_FAILED = FAILED
  *
  * Owns descriptor, TLS channel and outbox, and frees all in `close`; nothing may be called afterwards.
  */
-export class Link implements PollTarget, Deferrable, BatchedSender, StepParticipant {
+export class Link implements PollTarget, Deferrable, BatchedSender, StepParticipant, SealedKeeper {
   isDeferred = false
   isSending = false
   isTouched = false
@@ -111,7 +112,7 @@ export class Link implements PollTarget, Deferrable, BatchedSender, StepParticip
     this.#slot = slot
     this.#fields = fields
     this.#outbox = new Outbox(host.arena, region, slot, fields)
-    this.#stream = new ByteStream(fd, this.#outbox, host.ciphertext, region, slot, fields)
+    this.#stream = new ByteStream(fd, this.#outbox, host.ciphertext, region, slot, fields, this)
     this.#watch()
   }
 
@@ -175,6 +176,12 @@ export class Link implements PollTarget, Deferrable, BatchedSender, StepParticip
     this.#stream.carryOn(session)
   }
 
+  /** Another process had it: see `ByteStream.resumeTls`. What came and was not opened is read without an event. */
+  resumeTls(session: TlsSession, role: TlsRole): void {
+    this.#stream.resumeTls(session, role)
+    this.#host.deferred.add(this)
+  }
+
   /** While connecting: only writability matters. */
   watchConnect(): void {
     this.#setInterest(WRITABLE)
@@ -219,6 +226,7 @@ export class Link implements PollTarget, Deferrable, BatchedSender, StepParticip
     i32[at + SECTION.outboxHandle] = i32[slot + fields.outboxHandle] as number
     i32[at + SECTION.outboxStart] = i32[slot + fields.outboxStart] as number
     i32[at + SECTION.outboxBytes] = waiting
+    this.#stream.save(stamp)
     this.#owner.onSave(at, isTorn)
     f64[at >> 1] = stamp
   }
@@ -241,12 +249,31 @@ export class Link implements PollTarget, Deferrable, BatchedSender, StepParticip
    */
   read(): number {
     const { reads, steps } = this.#host
+    if (this.#stream.isCarried) return this.#readCarried()
     reads.claim(this.mark, this.#stream.bytesRead)
     const count = this.#stream.receive(this.#host.inbound, READ_HEADROOM, READ_BYTES)
     if (count > 0) steps.received(this)
     else reads.unclaim()
     if (this.blocked) this.#watch()
     return count
+  }
+
+  #readCarried(): number {
+    const { reads, steps } = this.#host
+    const before = this.#stream.bytesRead
+    const sealed = reads.claimTwo(this.mark, before)
+    const count = this.#stream.receiveCarried(sealed, READ_HEADROOM, reads.current, READ_HEADROOM, READ_BYTES)
+    if (count > 0 || this.#stream.bytesRead > before) steps.received(this)
+    else reads.unclaimTwo()
+    if (this.blocked) this.#watch()
+    return count
+  }
+
+  holdBack(source: NativeBuffer, start: number, end: number): boolean {
+    const { sends } = this.#host
+    if (!sends.holdsBack || this.#closed || !sends.keep(this, source.bytes.subarray(start, end))) return false
+    this.#hold(end - start)
+    return true
   }
 
   /**
@@ -260,7 +287,7 @@ export class Link implements PollTarget, Deferrable, BatchedSender, StepParticip
       this.#hold(end - start)
       return true
     }
-    if (this.#heldBytes > 0) sends.flush()
+    if (this.#heldBytes > 0 && !this.#stream.isCarried) sends.flush()
     this.touch()
     const taken = this.#stream.transmit(source, start, end)
     if (this.blocked) this.#watch()
@@ -284,22 +311,27 @@ export class Link implements PollTarget, Deferrable, BatchedSender, StepParticip
     } else if (this.blocked) {
       this.touch()
       this.#watch()
-    } else if (this.#sending === 'hanging up' && this.#heldBytes === 0) this.hangUp()
+    } else if (this.#sending !== 'open' && this.#heldBytes === 0) this.hangUp()
   }
 
   /** The same for bytes of our own making, which are copied. */
   send(bytes: Uint8Array): boolean {
-    const { outbound, sends } = this.#host
+    const { sends } = this.#host
     if (this.#closed) throw new Error(CLOSED)
     if (sends.holdsBack && !this.secure && !this.blocked) {
       const most = sends.mostKept
       for (let at = 0; at < bytes.length; at += most) {
         const part = bytes.length <= most ? bytes : bytes.subarray(at, at + most)
-        sends.keep(this, part)
+        if (!sends.keep(this, part)) return this.#sendCopies(bytes.subarray(at))
         this.#hold(part.length)
       }
       return true
     }
+    return this.#sendCopies(bytes)
+  }
+
+  #sendCopies(bytes: Uint8Array): boolean {
+    const { outbound } = this.#host
     for (let at = 0; at < bytes.length; at += outbound.size) {
       const part = bytes.subarray(at, at + outbound.size)
       outbound.bytes.set(part, 0)
@@ -321,6 +353,7 @@ export class Link implements PollTarget, Deferrable, BatchedSender, StepParticip
     if (this.#sending === 'hanging up' && !this.blocked) {
       this.farewell()
       this.#sending = 'said goodbye'
+      if (this.#heldBytes > 0) return
     }
     if (this.blocked) this.#watch()
     else shutdownWrite(this.fd)

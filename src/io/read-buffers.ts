@@ -49,6 +49,22 @@ export class ReadBuffers {
     this.current = this.#buffers[this.#next++] as NativeBuffer
   }
 
+  /**
+   * The same for two buffers at once: what is read for `mark` lands in the one that is returned, and what is made of it in
+   * the current one.
+   */
+  claimTwo(mark: number, before: number): NativeBuffer {
+    if (this.#serial === this.#sends.serial && this.#next + 2 > this.#buffers.length) this.#sends.flush()
+    this.claim(mark, before)
+    const first = this.current
+    this.claim()
+    return first
+  }
+
+  unclaimTwo(): void {
+    this.#next -= 2
+  }
+
   /** Nothing came. */
   unclaim(): void {
     this.#next--

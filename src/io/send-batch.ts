@@ -93,7 +93,7 @@ export class SendBatch {
       this.#ends[last] = end
       return true
     }
-    if (this.#count === MOST_ENTRIES) this.flush()
+    if (this.#count === MOST_ENTRIES && !this.#makeRoom(sender)) return false
     source.batch = this.#serial
     const at = this.#count++
     this.#senders[at] = sender
@@ -104,13 +104,19 @@ export class SendBatch {
   }
 
   /** The same for bytes that may change: they are copied. At most `mostKept` at once. */
-  keep(sender: BatchedSender, bytes: Uint8Array): void {
+  keep(sender: BatchedSender, bytes: Uint8Array): boolean {
     const own = this.#own as NativeBuffer
-    if (this.#ownBytes + bytes.length > own.size) this.flush()
+    if (this.#ownBytes + bytes.length > own.size && !this.#makeRoom(sender)) return false
     const start = this.#ownBytes
     own.bytes.set(bytes, start)
     this.#ownBytes = start + bytes.length
-    this.add(sender, own, start, this.#ownBytes)
+    return this.add(sender, own, start, this.#ownBytes)
+  }
+
+  /** False: what has been held back for `sender` waits for it now, and what follows has to wait behind. */
+  #makeRoom(sender: BatchedSender): boolean {
+    this.flush()
+    return !sender.blocked
   }
 
   get mostKept(): number {

@@ -140,6 +140,11 @@ export class TlsSession {
   /** Nothing is left of it. */
   wipe(): void {
     this.held.release()
+    this.erase()
+  }
+
+  /** The same where what it holds is nobody's any more. */
+  erase(): void {
     this.#region.bytes.fill(0, this.#at, this.#at + this.#region.recordBytes)
   }
 

@@ -22,6 +22,7 @@ import { SERVER, SERVER_SECTIONS, SERVER_STATE, SERVER_STEP, type ServerState } 
 import { slotMark } from '../memory/slot-mark.ts'
 import { nextSection, SECTION } from '../memory/slot-section.ts'
 import { STEP_LOG_BYTES, StepLog } from '../memory/step-log.ts'
+import { TLS_RECORD_BYTES } from '../memory/tls-records.ts'
 import { ValueStore } from '../memory/value-store.ts'
 import { readErrorFields } from '../protocol/errors.ts'
 import { HEADER_BYTES } from '../protocol/message-type.ts'
@@ -69,10 +70,24 @@ class Bench {
     this.#settings = store.put(Buffer.from(JSON.stringify([['timezone', 'UTC']])))
     const records = new SessionRecords({ store, clients, arena }, new ParameterRegistry(), new StatementRegistry())
     const outbound = NativeBuffer.allocate(4096)
+    const tlsRecords = (count: number): Region =>
+      new Region(new ArrayBuffer(count * TLS_RECORD_BYTES), 0, TLS_RECORD_BYTES, count)
+    const clientTlsRecords = tlsRecords(clients.count)
+    const serverTlsRecords = tlsRecords(servers.count)
     const keepServerSlot = (slot: SlotReference): number => keptSlots.push(slot)
     const reads = [{ bytes: this.read } as NativeBuffer]
     this.adoption = new Adoption(
-      { planeIndex: PLANE, clients, servers, arena, records, outbound, keepServerSlot },
+      {
+        planeIndex: PLANE,
+        clients,
+        servers,
+        clientTlsRecords,
+        serverTlsRecords,
+        arena,
+        records,
+        outbound,
+        keepServerSlot,
+      },
       { gone: (slot) => gone.push(slot), drop: (slot) => dropped.push(slot) },
       { log, reads, inProgress: 0 },
     )

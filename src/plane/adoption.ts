@@ -7,9 +7,11 @@ import {
 } from '../continuity/adoptable.ts'
 import type { ClientOutcome } from '../continuity/report.ts'
 import type { BufferArena } from '../io/buffer-arena.ts'
-import type { NativeBuffer } from '../io/native.ts'
+import { NativeBuffer } from '../io/native.ts'
 import type { OwnedFd } from '../io/owned-fd.ts'
 import { receive, send, shutdownWrite } from '../io/socket.ts'
+import { TlsRecordLayer } from '../io/tls-record-layer.ts'
+import { TlsSession } from '../io/tls-session.ts'
 import {
   CLIENT,
   CLIENT_F64,
@@ -52,6 +54,8 @@ export interface AdoptionHost {
   readonly planeIndex: number
   readonly clients: Region
   readonly servers: Region
+  readonly clientTlsRecords: Region
+  readonly serverTlsRecords: Region
   readonly arena: BufferArena
   readonly records: SessionRecords
   /** Messages of our own on their way to a socket. */
@@ -149,11 +153,19 @@ export class Adoption {
    * goes on with are freed.
    */
   complete(): AdoptionReport {
-    const { arena, clients, servers } = this.#host
+    const { arena, clients, servers, clientTlsRecords, serverTlsRecords } = this.#host
     const memory = { ...this.#steps, arena }
     const serverReasons: Record<string, number> = {}
     const allServers = this.#servers.map(
-      (server) => new KeptConnection(memory, servers, SERVER_FIELDS, server, this.#server(server, SERVER.writtenBase)),
+      (server) =>
+        new KeptConnection(
+          memory,
+          servers,
+          SERVER_FIELDS,
+          server,
+          this.#server(server, SERVER.writtenBase),
+          this.#isTls(server) ? this.#tls(serverTlsRecords, server) : null,
+        ),
     )
     const keptServers = allServers.filter((server) => this.#isServerKept(server, serverReasons))
     const byClient = new Map(
@@ -163,7 +175,8 @@ export class Adoption {
     const outcomes: ClientOutcome[] = []
     const keptClients: KeptConnection[] = []
     for (const each of this.#clients) {
-      const client = new KeptConnection(memory, clients, CLIENT_FIELDS, each, 0)
+      const tls = this.#isTlsClient(each) ? this.#tls(clientTlsRecords, each) : null
+      const client = new KeptConnection(memory, clients, CLIENT_FIELDS, each, 0, tls)
       const server = client.section < 0 ? undefined : byClient.get(client.word(SECTION.peer) - 1)
       const verdict = this.#judge(client, server, server !== undefined && kept.has(server))
       if (verdict.adopted) keptClients.push(client)
@@ -189,7 +202,7 @@ export class Adoption {
     const live = CLIENT_STATE_NAMES[clients.i32[i + CLIENT.state] ?? 0] ?? 'free'
     return adoptable({
       state: hasSection ? (CLIENT_STATE_NAMES[word(SECTION.state)] ?? 'free') : live === 'login' ? live : null,
-      tls: ((clients.i32[i + CLIENT.flags] ?? 0) & CLIENT_FLAG.tls) !== 0,
+      keysAreLost: client.tls === null && this.#isTlsClient(client),
       torn: (word(SECTION.flags) & CLIENT_STEP.torn) !== 0,
       unsaved: (word(SECTION.flags) & CLIENT_STEP.unsaved) !== 0,
       isDedicated: (word(CLIENT_SECTION.pins) & (PIN.console | PIN.replication)) !== 0,
@@ -203,7 +216,7 @@ export class Adoption {
   #isServerKept(server: KeptConnection, reasons: Record<string, number>): boolean {
     const facts: ServerFacts = {
       state: server.section < 0 ? null : (SERVER_STATE_NAMES[server.word(SECTION.state)] ?? null),
-      tls: (this.#server(server, SERVER.flags) & SERVER_FLAG.tls) !== 0,
+      keysAreLost: server.tls === null && this.#isTls(server),
       torn: server.section >= 0 && (server.word(SECTION.flags) & SERVER_STEP.torn) !== 0,
       position: server.position,
     }
@@ -214,6 +227,19 @@ export class Adoption {
     return false
   }
 
+  #isTls(server: { readonly slot: SlotReference }): boolean {
+    return (this.#server(server, SERVER.flags) & SERVER_FLAG.tls) !== 0
+  }
+
+  #isTlsClient({ slot }: { readonly slot: SlotReference }): boolean {
+    const { clients } = this.#host
+    return ((clients.i32[slot.slot * (clients.recordBytes >> 2) + CLIENT.flags] ?? 0) & CLIENT_FLAG.tls) !== 0
+  }
+
+  #tls(region: Region, { slot }: { readonly slot: SlotReference }): TlsSession {
+    return new TlsSession(region, slot.slot, this.#host.arena)
+  }
+
   /** A live field of its slot. */
   #server({ slot }: { readonly slot: SlotReference }, field: number): number {
     const { servers } = this.#host
@@ -222,6 +248,7 @@ export class Adoption {
 
   #drop({ slot, fd }: Kept): void {
     fd.close()
+    this.#tls(this.#host.serverTlsRecords, { slot }).erase()
     this.#keeper.drop(slot)
   }
 
@@ -232,6 +259,7 @@ export class Adoption {
     arena.rebuild([
       ...clients.flatMap((client) => client.handles(CLIENT_HANDLES)),
       ...servers.flatMap((server) => server.handles(SERVER_HANDLES)),
+      ...[...clients, ...servers].map(({ tls }) => tls?.heldHandle ?? 0).filter((handle) => handle !== 0),
     ])
     const settled = new Set([...servers, ...clients].filter((kept) => kept.settle()))
     log.commit(0)
@@ -295,7 +323,8 @@ export class Adoption {
     const who = this.#whoIs(slot)
     const told = canBeTold && this.#tell(client)
     fd.close()
-    const { clients } = this.#host
+    const { clients, clientTlsRecords } = this.#host
+    this.#tls(clientTlsRecords, client).erase()
     const i = slot.slot * (clients.recordBytes >> 2)
     clients.i32[i + CLIENT.state] = CLIENT_STATE.closing
     for (const field of [CLIENT.inboxHandle, CLIENT.inboxBytes, CLIENT.outboxHandle, CLIENT.outboxBytes]) {
@@ -308,7 +337,8 @@ export class Adoption {
   /** After what was on its way to it. */
   #tell(client: KeptConnection): boolean {
     const { outbound } = this.#host
-    const bytes = Buffer.concat([client.unsent(), LAST_WORDS.bytes])
+    if (client.tls === null && this.#isTlsClient(client)) return false
+    const bytes = Buffer.concat([client.unsent(), lastWords(client.tls)])
     if (bytes.length > outbound.size) return false
     outbound.bytes.set(bytes)
     if (send(client.fd, outbound, 0, bytes.length) !== bytes.length) return false
@@ -334,6 +364,19 @@ export class Adoption {
 function bodyFor(server: KeptConnection | undefined): number {
   if (server === undefined) return 1
   return (server.word(SECTION.flags) & SERVER_STEP.bodyIsForClient) === 0 ? 0 : server.word(SECTION.body)
+}
+
+/** As they leave. */
+function lastWords(tls: TlsSession | null): Buffer {
+  const { bytes } = LAST_WORDS
+  if (tls === null) return bytes
+  const source = NativeBuffer.allocate(bytes.length)
+  source.bytes.set(bytes)
+  const records = new TlsRecordLayer(tls, 'server')
+  records.write(source, 0, bytes.length)
+  const sealed = NativeBuffer.allocate(records.pendingCiphertext())
+  records.drain(sealed, 0, sealed.size)
+  return sealed.bytes
 }
 
 const LAST_WORDS = new MessageWriter()

@@ -4,6 +4,7 @@ import { kernelPosition } from '../io/kernel-position.ts'
 import { READ_HEADROOM } from '../io/link.ts'
 import type { NativeBuffer } from '../io/native.ts'
 import type { OwnedFd } from '../io/owned-fd.ts'
+import type { TlsSession } from '../io/tls-session.ts'
 import type { SlotReference } from '../memory/keeper-protocol.ts'
 import type { Region } from '../memory/region.ts'
 import { slotMark } from '../memory/slot-mark.ts'
@@ -42,6 +43,8 @@ export class KeptConnection {
   /** First i32 of its section; −1: nothing was committed. */
   section: number
   readonly position: StreamPosition
+  /** Its TLS session as it was committed; null: it has none, or its keys are lost. */
+  readonly tls: TlsSession | null
   readonly #memory: KeptMemory
   readonly #region: Region
   readonly #fields: KeptFields
@@ -49,14 +52,19 @@ export class KeptConnection {
   readonly #read: number
   readonly #written: number
 
-  /** `writtenBase`: what the kernel counts as written before the first byte was. */
+  /**
+   * `writtenBase`: what the kernel counts as written before the first byte was. `tls`: its TLS session, if it has one of
+   * which the keys may be known.
+   */
   constructor(
     memory: KeptMemory,
     region: Region,
     fields: KeptFields,
     { slot, fd }: { slot: SlotReference; fd: OwnedFd },
     writtenBase: number,
+    tls: TlsSession | null,
   ) {
+    this.tls = tls?.restore(memory.log.committed) === true ? tls : null
     this.#memory = memory
     this.#region = region
     this.#fields = fields
@@ -134,14 +142,23 @@ export class KeptConnection {
     return all.subarray(all.length - (this.position.unsent ?? 0))
   }
 
+  /** Plain bytes for its owner. What TLS has not opened is not among them. */
   #unread(): Buffer {
     const { arena, reads } = this.#memory
     const inboxAt = arena.offset(this.word(SECTION.inboxHandle))
     const parts = [arena.memory.bytes.subarray(inboxAt, inboxAt + this.word(SECTION.inboxBytes))]
-    for (const { buffer, bytes } of this.#unreadParts) {
+    for (const { buffer, bytes } of this.tls === null ? this.#unreadParts : []) {
       parts.push((reads[buffer] as NativeBuffer).bytes.subarray(READ_HEADROOM, READ_HEADROOM + bytes))
     }
     return Buffer.concat(parts)
+  }
+
+  /** What came and was not opened waits for that; false when there is no room. */
+  #holdSealed(tls: TlsSession): boolean {
+    const { reads } = this.#memory
+    return this.#unreadParts.every(({ buffer, bytes }) =>
+      tls.held.append(reads[buffer] as NativeBuffer, READ_HEADROOM, READ_HEADROOM + bytes),
+    )
   }
 
   /**
@@ -152,6 +169,8 @@ export class KeptConnection {
     const unread = this.#unread()
     const unsent = this.unsent()
     const { arena, log } = this.#memory
+    if (this.tls !== null && !this.#holdSealed(this.tls)) return false
+    this.tls?.save(log.committed + 1)
     const inbox = unread.length === 0 ? 0 : arena.allocate(unread.length)
     const outbox = unsent.length === 0 ? 0 : arena.allocate(unsent.length)
     if ((inbox === 0 && unread.length > 0) || (outbox === 0 && unsent.length > 0)) return false

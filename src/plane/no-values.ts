@@ -42,7 +42,7 @@ export const NO_VALUES: PlaneValues = {
   mockSecret: '',
   authQuery: false,
   clientTls: { mode: 'disable', certificate: null, key: null, ca: null, minVersion: 'TLSv1.2', onUpgrade: 'keep' },
-  serverTls: { mode: 'disable', certificate: null, key: null, ca: null },
+  serverTls: { mode: 'disable', certificate: null, key: null, ca: null, onUpgrade: 'keep' },
   consoleDatabases: [],
   consoleSocket: '/nowhere',
   policy: NO_POLICY,

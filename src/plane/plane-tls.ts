@@ -51,8 +51,14 @@ function clientContext({
   })
 }
 
-function serverContext({ mode, certificate, key, ca }: PlaneValues['serverTls']): TlsContext | null {
+function serverContext({ mode, certificate, key, ca, onUpgrade }: PlaneValues['serverTls']): TlsContext | null {
   if (mode === 'disable') return null
   const verify = mode === 'verify-full' ? 'full' : mode === 'verify-ca' ? 'ca' : 'none'
-  return TlsContext.forClient({ caPem: ca, certificatePem: certificate, keyPem: key, verify })
+  return TlsContext.forClient({
+    caPem: ca,
+    certificatePem: certificate,
+    keyPem: key,
+    verify,
+    logsKeys: onUpgrade === 'keep',
+  })
 }

@@ -95,6 +95,7 @@ export class Plane implements ClientHost {
   readonly toServer: Gather
   readonly clients: Region
   readonly clientTlsRecords: Region
+  readonly serverTlsRecords: Region
   readonly servers: Region
   readonly pools: Region
   readonly parameters: ParameterRegistry = new ParameterRegistry()
@@ -148,6 +149,7 @@ export class Plane implements ClientHost {
     this.toServer = new Gather(parts.gathers.toServer, parts.sends)
     this.clients = parts.shared.clients
     this.clientTlsRecords = parts.shared.clientTls
+    this.serverTlsRecords = parts.shared.serverTls
     this.servers = parts.shared.servers
     this.pools = parts.shared.pools
     this.record = new PlaneRecord(parts.shared.planes, parts.planeIndex)

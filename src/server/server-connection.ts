@@ -4,6 +4,7 @@ import { describeErrno, type NativeBuffer } from '../io/native.ts'
 import type { OwnedFd } from '../io/owned-fd.ts'
 import { connectResult, localAddress, tuneSocket } from '../io/socket.ts'
 import { parseSocketAddress } from '../io/socket-address.ts'
+import { TlsSession } from '../io/tls-session.ts'
 import { SERVER_SECTION, type ServerState } from '../memory/server-slots.ts'
 import { STATUS } from '../protocol/message-type.ts'
 import { type ErrorFields, SYNC, TERMINATE } from '../protocol/messages.ts'
@@ -146,6 +147,10 @@ export class ServerConnection implements ReadServer, HandshakeOwner {
     this.#armDeadline()
   }
 
+  get #tlsSession(): TlsSession {
+    return new TlsSession(this.#host.serverTlsRecords, this.slot, this.#host.arena)
+  }
+
   /** As it was in another process. Its client, if it has one, follows with `reattach`. */
   #goOnFrom({ section }: KeptServer): void {
     const { servers } = this.#host
@@ -155,6 +160,7 @@ export class ServerConnection implements ReadServer, HandshakeOwner {
     this.#enter(savedState(servers, section))
     if (this.#state === 'tested' || this.#state === 'resetting' || this.#state === 'unlistening') this.#armDeadline()
     this.link.touch()
+    if (this.#memory.isTls) this.link.resumeTls(this.#tlsSession, 'client')
     this.#reader.replay()
   }
 
@@ -345,6 +351,7 @@ export class ServerConnection implements ReadServer, HandshakeOwner {
 
   onSecured(tls: string): void {
     this.#memory.secured(tls)
+    this.link.carryOn(this.#tlsSession)
   }
 
   onRefused(reason: string, fields: ErrorFields | null): void {

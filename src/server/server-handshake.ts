@@ -68,8 +68,10 @@ export class ServerHandshake {
     if (step === 'failed') this.#refuse(link.failure, null)
     if (step !== 'done') return
     const channel = link.channel as TlsChannel
+    // The channel may be of no more use once its records are somebody else's.
+    const channelBinding = channel.peerCertificate()?.hash ?? null
     this.#owner.onSecured(`${channel.version}/${channel.cipher}`)
-    this.#startLogin(channel.peerCertificate()?.hash ?? null)
+    this.#startLogin(channelBinding)
   }
 
   /** `host.inbound.bytes[start, end)`; whole messages only: returns where the first unused byte is. */

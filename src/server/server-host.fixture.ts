@@ -8,6 +8,7 @@ import { NativeBuffer } from '../io/native.ts'
 import type { OwnedFd } from '../io/owned-fd.ts'
 import { POOL_RECORD_BYTES, SERVER_SLOT_BYTES } from '../memory/layout.ts'
 import { Region } from '../memory/region.ts'
+import { TLS_RECORD_BYTES } from '../memory/tls-records.ts'
 import { ValueStore } from '../memory/value-store.ts'
 import type { ErrorFields } from '../protocol/messages.ts'
 import { ParameterRegistry } from '../session/parameters.ts'
@@ -41,6 +42,7 @@ const region = (recordBytes: number, count: number): Region =>
 /** A plane without clients, for tests: poller, timers and clock are turned by hand. */
 export class TestServerHost extends TestLinkHost implements ServerHost {
   readonly servers: Region
+  readonly serverTlsRecords: Region
   readonly pools: Region = region(POOL_RECORD_BYTES, 8)
   readonly timers: TimerWheel = new TimerWheel(1000)
   readonly parameters: ParameterRegistry = new ParameterRegistry()
@@ -72,6 +74,7 @@ export class TestServerHost extends TestLinkHost implements ServerHost {
   constructor(serverSlots = 16) {
     super()
     this.servers = region(SERVER_SLOT_BYTES, serverSlots)
+    this.serverTlsRecords = region(TLS_RECORD_BYTES, serverSlots)
     const [mine, theirs] = openSocketPair()
     this.client = new TestLink(this, mine)
     this.#clientPeer = theirs

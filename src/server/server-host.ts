@@ -16,6 +16,8 @@ export type LogFields = Readonly<Record<string, string | number | boolean | null
 /** What server connections need of the plane they live in. */
 export interface ServerHost extends LinkHost {
   readonly servers: Region
+  /** TLS sessions with servers, by slot. */
+  readonly serverTlsRecords: Region
   readonly pools: Region
   readonly timers: TimerWheel
   readonly parameters: ParameterRegistry

@@ -59,6 +59,10 @@ export class ServerSlot {
     this.#set(SERVER.writtenBase, written)
   }
 
+  get isTls(): boolean {
+    return ((this.#host.servers.i32[this.#i + SERVER.flags] ?? 0) & SERVER_FLAG.tls) !== 0
+  }
+
   secured(tls: string): void {
     this.#set(SERVER.flags, (this.#host.servers.i32[this.#i + SERVER.flags] ?? 0) | SERVER_FLAG.tls)
     this.#text('tls', tls)

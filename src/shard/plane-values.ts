@@ -69,6 +69,9 @@ export interface HbaRule {
 export type ClientTlsMode = 'disable' | 'allow' | 'require' | 'verify-ca' | 'verify-full'
 export type ServerTlsMode = 'disable' | 'prefer' | 'require' | 'verify-ca' | 'verify-full'
 
+/** `keep`: keys are where a successor of the plane finds them. */
+export type OnUpgrade = 'keep' | 'disconnect'
+
 /** PEM texts, not paths: read and checked by the control process, so that a plane never touches a file. */
 export interface ClientTlsValue {
   readonly mode: ClientTlsMode
@@ -76,8 +79,7 @@ export interface ClientTlsValue {
   readonly key: string | null
   readonly ca: string | null
   readonly minVersion: 'TLSv1.2' | 'TLSv1.3'
-  /** `keep`: keys are where a successor of the plane finds them. */
-  readonly onUpgrade: 'keep' | 'disconnect'
+  readonly onUpgrade: OnUpgrade
 }
 
 export interface ServerTlsValue {
@@ -85,6 +87,7 @@ export interface ServerTlsValue {
   readonly certificate: string | null
   readonly key: string | null
   readonly ca: string | null
+  readonly onUpgrade: OnUpgrade
 }
 
 /** Durations in milliseconds; 0 switches a limit off. */

@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { LedgerClient, ledgerSums, prepareLedger, QUERY_MODES, type QueryMode } from '../support/ledger-load.ts'
+import { QUERY_MODES } from '../support/ledger-load.ts'
+import { committedBy, runLedger } from '../support/ledger-run.ts'
 import { killPlane, planesOf } from '../support/plane-killer.ts'
 import type { RouterProcess } from '../support/router-process.ts'
 import { Testbed } from '../support/testbed.ts'
@@ -41,33 +42,13 @@ test('a query that runs is answered', async () => {
   assert.equal(onlyValue(await answer), '42')
 })
 
-/** Twenty clients move money while `disturb` runs; nobody may notice anything. */
-async function runLedger(router: RouterProcess, mode: QueryMode, disturb: (clients: LedgerClient[]) => Promise<void>) {
-  const auditor = await open(router)
-  await prepareLedger(auditor)
-  const clients = await Promise.all(
-    Array.from({ length: 12 }, (_, seed) => LedgerClient.open(router, bed.login, mode, seed)),
-  )
-  for (const client of clients) bed.onClose(client, (one) => one.close())
-  const runs = clients.map((client) => client.run())
-  const all = Promise.all(runs)
-  await Promise.race([all, disturb(clients)])
-  for (const client of clients) client.stop()
-  await all
-  const { sums, transactions } = await ledgerSums(auditor)
-  assert.equal(new Set(sums).size, 1, `the ledger does not balance: ${sums}`)
-  const committed = clients.reduce((sum, client) => sum + client.committed, 0)
-  assert.equal(transactions, committed)
-  return committed
-}
-
 for (const mode of QUERY_MODES) {
   test(`${mode}: money moves through crashes of the plane`, async () => {
     const router = await bed.startRouter(SETTINGS)
-    const committed = await runLedger(router, mode, async (clients) => {
+    const committed = await runLedger(bed, router, { mode, clients: 12, tls: null }, async (clients) => {
       for (let round = 0; round < 8; round += 1) {
-        const before = clients.reduce((sum, client) => sum + client.committed, 0)
-        await waitUntil('transactions', () => clients.reduce((sum, client) => sum + client.committed, 0) > before + 40)
+        const before = committedBy(clients)
+        await waitUntil('transactions', () => committedBy(clients) > before + 40)
         await killPlane(router)
       }
     })
@@ -85,7 +66,7 @@ for (const [point, every] of [
   test(`each plane dies at its ${every}th "${point}": nobody notices`, async () => {
     const router = await bed.startRouter(SETTINGS, { env: { SWITCHYARD_CRASH: `${point}:${every}` } })
     const planes = new Set<number>()
-    await runLedger(router, 'extended', async () => {
+    await runLedger(bed, router, { mode: 'extended', clients: 12, tls: null }, async () => {
       await waitUntil('a few crashes', () => {
         for (const plane of planesOf(router)) planes.add(plane)
         return planes.size > 5

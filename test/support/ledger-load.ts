@@ -1,3 +1,4 @@
+import type { ConnectionOptions } from 'node:tls'
 import { type LoginOptions, type WireAddress, WireClient } from './wire-client.ts'
 import * as wire from './wire-frames.ts'
 import { rowsOf, sqlstatesOf } from './wire-message.ts'
@@ -51,8 +52,18 @@ export class LedgerClient {
     this.#seed = seed
   }
 
-  static async open(address: WireAddress, login: LoginOptions, mode: QueryMode, seed: number): Promise<LedgerClient> {
-    const one = new LedgerClient(await WireClient.open(address, login), mode, seed)
+  /** `tls`: over TLS, with these options. */
+  static async open(
+    address: WireAddress,
+    login: LoginOptions,
+    mode: QueryMode,
+    seed: number,
+    tls: ConnectionOptions | null = null,
+  ): Promise<LedgerClient> {
+    const client = await WireClient.connect(address)
+    if (tls !== null) await client.requestTls(tls)
+    await client.login(login)
+    const one = new LedgerClient(client, mode, seed)
     if (mode === 'prepared') {
       const parses = Object.entries(STATEMENTS).map(([name, sql]) => wire.parse(name, sql))
       await one.#checked(Buffer.concat([...parses, wire.sync()]))

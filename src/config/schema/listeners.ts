@@ -136,4 +136,8 @@ export const serverTls = table('server_tls', 'TLS between Switchyard and the sha
     pgbouncer: 'server_tls_key_file',
     doc: 'PEM file with the private key of `certificate`, without passphrase.',
   }),
+  on_upgrade: setting(choice('keep', 'disconnect'), {
+    default: 'keep',
+    doc: 'As `client_tls.on_upgrade`. `disconnect`: clients lose the transaction that they have on such a connection.',
+  }),
 })

@@ -53,6 +53,7 @@ export function compilePlaneValues(config: Config, topology: Topology, options: 
       certificate: serverTls.certificate?.text ?? null,
       key: serverTls.key?.text ?? null,
       ca: serverTls.ca?.text ?? null,
+      onUpgrade: serverTls.onUpgrade,
     },
     consoleDatabases,
     consoleSocket: options.consoleSocket,
