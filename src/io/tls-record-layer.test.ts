@@ -58,6 +58,7 @@ function connect(version: 'TLSv1.2' | 'TLSv1.3', cipher: string, role: TlsRole =
 /** The end of a step. */
 function commit({ region }: Ends): void {
   new TlsSession(region, 0, arena).save(++step)
+  arena.settle()
 }
 
 /** A process that knows nothing but the shared memory, as it was at the last `commit`. */
@@ -187,6 +188,7 @@ test('a megabyte passes both ways', () => {
       assert.ok(give(theirs, take(ours)).equals(part))
       send(theirs, part)
       assert.ok(give(ours, take(theirs)).equals(part))
+      arena.settle()
     }
     ours.free()
     theirs.free()
