@@ -68,8 +68,8 @@ test('many clients at rest stay through several crashes', async () => {
   }
 })
 
-test('a client in a transaction is told, and its transaction is rolled back', async () => {
-  const router = await bed.startRouter()
+test('a client whose server connection does not outlive the plane is told, and its transaction is rolled back', async () => {
+  const router = await bed.startRouter({ server_tls: { mode: 'require', on_upgrade: 'disconnect' } })
   const client = await open(router)
   await client.query('BEGIN')
   await killPlane(router)

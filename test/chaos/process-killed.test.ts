@@ -58,13 +58,16 @@ test('control stopped (SIGSTOP): queries and logins go on as if nothing were', a
   }
 })
 
+/** Server connections end with their plane, and with them the transactions on them. */
+const NO_SERVER_OUTLIVES = { server_tls: { mode: 'require', on_upgrade: 'disconnect' } }
+
 /** What a client was told until its connection ended: SQLSTATEs of errors. */
 async function lastWords(client: WireClient): Promise<string[]> {
   return sqlstatesOf((await client.untilClosed()).messages)
 }
 
 test('plane killed: its standby serves everybody, but who was in a transaction is told', async () => {
-  const router = await bed.startRouter()
+  const router = await bed.startRouter(NO_SERVER_OUTLIVES)
   const idle = await open(router)
   const busy = await open(router)
   await busy.query('BEGIN')
@@ -112,7 +115,7 @@ async function restOf(client: WireClient): Promise<Buffer> {
 }
 
 test('plane killed in the middle of a message: nothing is put into it', async () => {
-  const router = await bed.startRouter()
+  const router = await bed.startRouter(NO_SERVER_OUTLIVES)
   const client = await open(router)
   client.send(query("SELECT repeat('x', 60000000)"))
   assert.equal((await client.next()).type, 'T')
@@ -128,7 +131,7 @@ test('plane killed in the middle of a message: nothing is put into it', async ()
 })
 
 test('plane killed again and again with clients connected: nothing is left over in the keeper', async () => {
-  const router = await bed.startRouter()
+  const router = await bed.startRouter(NO_SERVER_OUTLIVES)
   const { keeper } = router.pids
   const withStandby = () => waitUntil('a standby', () => router.pids.standbys[0])
   await withStandby()
@@ -164,7 +167,7 @@ test('plane killed with a thousand clients: each of them is served at once, and 
 })
 
 test('a plane that crashes while it serves nobody blames nobody', async () => {
-  const router = await bed.startRouter()
+  const router = await bed.startRouter(NO_SERVER_OUTLIVES)
   for (let round = 0; round < 2; round += 1) {
     const client = await waitUntil('a client', () => open(router))
     await client.query('BEGIN')
