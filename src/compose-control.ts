@@ -1,4 +1,5 @@
 import { randomBytes } from 'node:crypto'
+import { writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { ConsoleServer } from './admin/console/console-server.ts'
 import { HttpServer } from './admin/http/http-server.ts'
@@ -22,7 +23,7 @@ import { PlaneLink } from './control/plane-link/plane-link.ts'
 import { PlaneLoggers } from './control/plane-loggers.ts'
 import { VerifierCache } from './control/policy/verifier-cache.ts'
 import { type KeptClient, PreservationLedger } from './control/preservation-ledger.ts'
-import { knownShards, lastVersions, pausedDatabases } from './control/recovered-state.ts'
+import { knownShards, lastPauses, lastVersions, pausesFile } from './control/recovered-state.ts'
 import { Router } from './control/router.ts'
 import { openShardSource, type ShardSource } from './control/shard-source.ts'
 import type { UpgradeLine } from './control/upgrade-line.ts'
@@ -132,7 +133,8 @@ export async function composeControl(options: ControlOptions, signal: AbortSigna
   // First, so that planes have the model when they let clients in.
   learning.start(order.first)
   if (order.first) await router.start([], FIRST_PROBES_MS)
-  else await router.start(pausedDatabases(memory), config.monitor.timeoutMs)
+  else await router.start(lastPauses(order.runDirectory, memory), config.monitor.timeoutMs)
+  link.pauses.keepIn((databases) => writeFileSync(pausesFile(order.runDirectory), JSON.stringify(databases)))
   const admin = await openAdministration(router, config, join(order.runDirectory, 'console.sock'), log)
   return {
     router,

@@ -40,6 +40,7 @@ async function run(name: string, rest: readonly string[]): Promise<number> {
     architecture: process.arch,
     onSignal: (signal, handler) => process.on(signal, handler),
     workingDirectory: process.cwd(),
+    execute,
     setTitle,
     logDestination: STANDARD_ERROR,
     write: (text) => process.stdout.write(text),
@@ -62,6 +63,11 @@ function childContext() {
     complain: (text: string) => process.stderr.write(text),
     exit: (code: number) => process.exit(code),
   }
+}
+
+function execute([program, ...parameters]: readonly [string, ...string[]], environment: NodeJS.ProcessEnv): void {
+  if (process.execve === undefined) throw new Error('this version of Node.js cannot replace a process by another one')
+  process.execve(program, [program, ...parameters], environment)
 }
 
 function setTitle(title: string): void {

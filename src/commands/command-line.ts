@@ -41,9 +41,10 @@ export async function runCommandLine(argv: readonly string[], context: CommandCo
     .option('-c, --config <file>', 'configuration file of the router')
     .option('-d, --data <directory>', 'data directory of the router (default: .switchyard; overrides SWITCHYARD_DATA)')
     .option('--to <path>', 'another program: the bin/switchyard.js of an installed version, an older one to roll back')
-    .action(async ({ config, data, to }: { config?: string; data?: string; to?: string }) => {
+    .option('--keeper', 'replace the keeper as well, in place, when all others are replaced', false)
+    .action(async ({ config, data, to, keeper }: { config?: string; data?: string; to?: string; keeper: boolean }) => {
       const { upgrade } = await import('./upgrade.ts')
-      const flags = { config: config ?? null, data: data ?? null, to: to ?? null }
+      const flags = { config: config ?? null, data: data ?? null, to: to ?? null, keeper }
       exitCode = await upgrade(flags, context.environment, context.write)
     })
   program

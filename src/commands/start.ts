@@ -38,6 +38,8 @@ export interface StartContext {
   readonly onSignal: (signal: 'SIGTERM' | 'SIGINT' | 'SIGHUP' | 'SIGUSR2', handler: () => void) => void
   readonly setTitle: (title: string) => void
   readonly workingDirectory: string
+  /** Makes this process another one (execve(2)). Throws when that is not possible. */
+  readonly execute: (command: readonly [string, ...string[]], environment: Environment) => void
   /** File descriptor of the log. */
   readonly logDestination: number
 }
@@ -49,6 +51,9 @@ export interface StartFlags {
   /** A service manager restarts this program when it dies. */
   readonly supervised: boolean
 }
+
+/** From a keeper to the program that takes its place. */
+const STATUS_VARIABLE = 'SWITCHYARD_UPGRADE_STATUS'
 
 /** Planes dial twenty times a second. */
 const ORPHANS_MS = 5_000
@@ -73,7 +78,7 @@ export async function start(flags: StartFlags, context: StartContext): Promise<n
       context.setTitle('switchyard: keeper')
       const keeper = new Keeper({ ...keeperOptions(flags, context, directory, resources), ...resources, log })
       listenToSignals(keeper, context)
-      const operators = new OperatorSocket((program, listener) => keeper.upgrade(program, listener))
+      const operators = new OperatorSocket(keeper)
       await operators.listen(join(directory.runDirectory, KEEPER_SOCKET))
       try {
         keeper.start()
@@ -154,21 +159,29 @@ function writeRestartCommand(
   const file = restartFile(directory.runDirectory)
   rmSync(file, { force: true })
   if (flags.supervised) return
-  const options = [
-    ...(flags.config === null ? [] : ['--config', resolve(flags.config)]),
-    ...['--data', directory.path],
-    ...(flags.keepShards ? ['--keep-shards'] : []),
-  ]
-  const restart: RestartCommand = { command: [...self, 'start', ...options], directory: workingDirectory }
+  const command = [...self, 'start', ...startOptions(flags, directory.path)] as const
+  const restart: RestartCommand = { command, directory: workingDirectory }
   writeFileSync(file, JSON.stringify(restart), { mode: 0o600 })
 }
 
+/** What a keeper in the place of this one is started with. */
+function startOptions({ config, keepShards, supervised }: StartFlags, dataDirectory: string): readonly string[] {
+  return [
+    ...(config === null ? [] : ['--config', resolve(config)]),
+    ...['--data', dataDirectory],
+    ...(keepShards ? ['--keep-shards'] : []),
+    ...(supervised ? ['--supervised'] : []),
+  ]
+}
+
 function keeperOptions(
-  { config, keepShards }: StartFlags,
-  { self, environment, pid, architecture }: StartContext,
+  flags: StartFlags,
+  context: StartContext,
   directory: DataDirectory,
   { memory, listeners }: KeeperResources,
 ) {
+  const { config, keepShards } = flags
+  const { self, environment, pid, architecture } = context
   const startedAt = memory.state.headerF64[HEADER.startedAt] ?? 0
   const listening = listeners.map(({ place }) => place)
   const { path: dataDirectory, runDirectory } = directory
@@ -179,9 +192,16 @@ function keeperOptions(
   return {
     pid,
     architecture,
+    upgradeStatus: environment[STATUS_VARIABLE] ?? '',
+    becomeKeeperOf: (program: Program, upgradeStatus: string) =>
+      context.execute([...program, 'start', ...startOptions(flags, dataDirectory)], {
+        ...environment,
+        [STATUS_VARIABLE]: upgradeStatus,
+      }),
     environment: { ...environment, SWITCHYARD_DATA: dataDirectory },
     now: monotonicMs,
     program: self,
+    onProgram: (program: Program) => writeRestartCommand(flags, { ...context, self: program }, directory),
     controlCommand: (program: Program) => [...program, 'control'] as const,
     checkCommand: (program: Program) => [...program, 'upgrade-check', ...(config === null ? [] : [config])] as const,
     planeCommand: ([node, ...script]: Program, index: number, generation: number) =>

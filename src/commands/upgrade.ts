@@ -12,6 +12,8 @@ export interface UpgradeFlags {
   readonly data: string | null
   /** The program that is to take over; null: the one that it was started from, as it is on disk now. */
   readonly to: string | null
+  /** The keeper as well. */
+  readonly keeper: boolean
 }
 
 /**
@@ -19,12 +21,12 @@ export interface UpgradeFlags {
  * how it goes. Returns the exit code: 0 when it was done, 1 when not. Throws `ConfigError` when there is no router.
  */
 export async function upgrade(
-  { config, data, to }: UpgradeFlags,
+  { config, data, to, keeper }: UpgradeFlags,
   environment: Environment,
   write: (text: string) => void,
 ): Promise<number> {
   const path = join(runDirectoryOf({ config, data }, environment), KEEPER_SOCKET)
-  const news = await request(path, { op: 'upgrade', program: to === null ? null : resolve(to) }, (text) =>
+  const news = await request(path, { op: 'upgrade', program: to === null ? null : resolve(to), keeper }, (text) =>
     write(`${text}\n`),
   )
   write(`${news.op === 'refused' ? `Not upgraded, nothing has happened: ${news.text}` : news.text}\n`)

@@ -1,3 +1,5 @@
+import { readFileSync } from 'node:fs'
+import { join } from 'node:path'
 import { PLANE } from '../memory/plane-records.ts'
 import { readPool } from '../memory/pool-records.ts'
 import type { SharedState } from '../memory/shared-state.ts'
@@ -31,8 +33,21 @@ export function knownShards({ pools }: SharedState): ReadonlyMap<string, number>
   return ids
 }
 
+/** Where control notes what is paused; databases without a pool are nowhere else. */
+export const pausesFile = (runDirectory: string): string => join(runDirectory, 'pauses.json')
+
+/** What was paused when the last control process died; null stands for all databases. */
+export function lastPauses(runDirectory: string, memory: SharedState): Iterable<string | null> {
+  try {
+    return JSON.parse(readFileSync(pausesFile(runDirectory), 'utf8'))
+  } catch {
+    // It died before it had noted anything.
+    return pausedDatabases(memory)
+  }
+}
+
 /** Databases whose pools are paused. */
-export function pausedDatabases({ pools }: SharedState): ReadonlySet<string> {
+function pausedDatabases({ pools }: SharedState): ReadonlySet<string> {
   const paused = new Set<string>()
   for (let record = 0; record < pools.count; record++) {
     const pool = readPool(pools, record)

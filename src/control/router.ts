@@ -72,7 +72,7 @@ export class Router {
    * `patienceMs`: those that have served for long would otherwise be told that nothing is known of any shard.
    * `paused`: databases that were before.
    */
-  async start(paused: Iterable<string>, patienceMs: number): Promise<void> {
+  async start(paused: Iterable<string | null>, patienceMs: number): Promise<void> {
     const { link, monitor } = this.#options
     for (const database of paused) link.pauses.hold('pause', database)
     monitor.apply(this.#config)

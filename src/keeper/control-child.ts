@@ -106,6 +106,15 @@ export class ControlChild {
     )
   }
 
+  /** It ends, and leaves everything as it is. */
+  async leave(): Promise<void> {
+    this.send({ op: 'leave' })
+    this.#child.stop()
+    if (await this.#watch.until(() => this.isEnded, LEAVE_MS)) return
+    this.kill()
+    await this.#watch.until(() => this.isEnded, LEAVE_MS)
+  }
+
   /** It will end by itself, and finally. */
   expectEnd(): void {
     this.#child.stop()

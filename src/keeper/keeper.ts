@@ -2,7 +2,6 @@ import { Poller } from '../io/poller.ts'
 import type { Logger } from '../log.ts'
 import type { ControlReport, KeeperOrder, StopMode } from '../memory/keeper-control-protocol.ts'
 import { HEADER } from '../memory/layout.ts'
-import { PLANE_F64 } from '../memory/plane-records.ts'
 import type { SharedState } from '../memory/shared-state.ts'
 import { ClientIntake } from './client-intake.ts'
 import type { ClientListener } from './client-listeners.ts'
@@ -14,14 +13,8 @@ import { PlaneChild } from './plane-child.ts'
 import { PollerWatch } from './poller-watch.ts'
 import { type Program, programAt } from './program.ts'
 import { checkProgram } from './program-check.ts'
-import type { RouterMemory } from './router-memory.ts'
-import {
-  type Preserved,
-  RouterUpgrade,
-  type UpgradeListener,
-  type UpgradeParts,
-  type UpgradeResult,
-} from './router-upgrade.ts'
+import { preservedSoFar, type RouterMemory } from './router-memory.ts'
+import { RouterUpgrade, type UpgradeListener, type UpgradeParts, type UpgradeResult } from './router-upgrade.ts'
 import { ServerTable } from './server-table.ts'
 
 /** What control is given beyond the time it asked for, and before it says how long it needs. */
@@ -43,6 +36,12 @@ export interface KeeperOptions {
   readonly checkCommand: (program: Program) => readonly [string, ...string[]]
   readonly environment: NodeJS.ProcessEnv
   readonly startOrder: (first: boolean, upgradeStatus: string) => KeeperOrder
+  /** How the last upgrade went, when an earlier keeper did it. */
+  readonly upgradeStatus: string
+  /** Everything but this process runs another program from now on. */
+  readonly onProgram: (program: Program) => void
+  /** Makes this process another program, with the status of the last upgrade. Comes back only when it cannot be. */
+  readonly becomeKeeperOf: (program: Program, upgradeStatus: string) => void
   readonly pid: number
   readonly architecture: string
   /** Monotonic milliseconds, and what makes them milliseconds since 1970. */
@@ -118,7 +117,7 @@ export class Keeper {
     })
     const { listeners } = options
     this.#intake = new ClientIntake({ poller: this.#poller, listeners, clients, takers: this.#planes, log, now })
-    this.#upgrade = new RouterUpgrade(this.#upgradeParts(memoryFd), '')
+    this.#upgrade = new RouterUpgrade(this.#upgradeParts(memoryFd), options.upgradeStatus)
   }
 
   /** Settles with the exit code when every child is reaped. */
@@ -152,6 +151,19 @@ export class Keeper {
       return { outcome: 'refused', text: error instanceof Error ? error.message : String(error) }
     }
     return this.#upgrade.run(program, listener)
+  }
+
+  /**
+   * Makes this process, which keeps its id, the keeper of the program that everything else runs. What it holds, planes hold as
+   * well, and give it to the new one. Comes back, and ends this process, only when the program cannot be run.
+   */
+  async replaceKeeper(): Promise<void> {
+    if (this.#state !== 'running') return
+    this.#options.log.info({ program: this.#program.join(' ') }, 'this process becomes the keeper of another program')
+    this.#intake.close()
+    await this.#control.leave()
+    await Promise.all(this.#planes.map((plane) => plane.prepareForSuccessor(LAST_MOMENTS_MS)))
+    this.#options.becomeKeeperOf(this.#program, this.#upgrade.status)
   }
 
   /** Ends everything, in the manner of `mode`; may be called again with a more urgent one. */
@@ -213,6 +225,7 @@ export class Keeper {
       program: () => this.#program,
       adopt: (program) => {
         this.#program = program
+        this.#options.onProgram(program)
       },
       check: (program) => checkProgram(checkCommand(program), environment, memoryFd),
       control: this.#control,
@@ -274,16 +287,4 @@ export class Keeper {
     if (!next[this.#state].includes(state)) throw new Error(`keeper: ${state} while ${this.#state}`)
     this.#state = state
   }
-}
-
-/** Sums over all planes since the router started. */
-function preservedSoFar({ planes, geometry }: SharedState): Preserved {
-  const sums = { kept: 0, dropped: 0, stallMs: 0 }
-  for (let plane = 0; plane < geometry.planes; plane++) {
-    const total = (field: number): number => planes.f64[plane * (planes.recordBytes >> 3) + field] ?? 0
-    sums.kept += total(PLANE_F64.clientsKept)
-    sums.dropped += total(PLANE_F64.clientsDropped)
-    sums.stallMs = Math.max(sums.stallMs, total(PLANE_F64.stallMs))
-  }
-  return sums
 }

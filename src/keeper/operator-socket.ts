@@ -4,12 +4,21 @@ import { LineDecoder } from '../memory/keeper-control-protocol.ts'
 import type { UpgradeNews, UpgradeRequest } from '../memory/upgrade-protocol.ts'
 import type { UpgradeListener, UpgradeResult } from './router-upgrade.ts'
 
+export interface Upgradable {
+  upgrade(program: string | null, listener: UpgradeListener): Promise<UpgradeResult>
+  /** Everything else runs the program that this process is to run as well. Does not come back when that succeeds. */
+  replaceKeeper(): Promise<void>
+}
+
+/** What is on its way to whoever asked has left by then. */
+const LAST_WORDS_MS = 100
+
 /** Where `switchyard upgrade` speaks to the keeper: a Unix socket that only this user may open. */
 export class OperatorSocket {
   readonly #server: Server
   readonly #sockets = new Set<Socket>()
 
-  constructor(upgrade: (program: string | null, listener: UpgradeListener) => Promise<UpgradeResult>) {
+  constructor(keeper: Upgradable) {
     this.#server = createServer((socket) => {
       this.#sockets.add(socket)
       socket.on('close', () => this.#sockets.delete(socket))
@@ -19,7 +28,7 @@ export class OperatorSocket {
       socket.setEncoding('utf8')
       socket.on('data', (chunk: string) => {
         try {
-          for (const request of decoder.push(chunk)) if (request.op === 'upgrade') void serve(socket, request, upgrade)
+          for (const request of decoder.push(chunk)) if (request.op === 'upgrade') void serve(socket, request, keeper)
         } catch {
           socket.destroy()
         }
@@ -45,14 +54,17 @@ export class OperatorSocket {
 
 async function serve(
   socket: Socket,
-  { program }: UpgradeRequest,
-  upgrade: (program: string | null, listener: UpgradeListener) => Promise<UpgradeResult>,
+  { program, keeper: wantsKeeper }: UpgradeRequest,
+  keeper: Upgradable,
 ): Promise<void> {
   const say = (news: UpgradeNews): void => {
     if (!socket.destroyed) socket.write(`${JSON.stringify(news)}\n`)
   }
   const progress = (text: string): void => say({ op: 'progress', text })
-  const { outcome, text } = await upgrade(program, { begun: progress, progress })
+  const { outcome, text } = await keeper.upgrade(program, { begun: progress, progress })
   say({ op: outcome, text })
   socket.end()
+  if (!wantsKeeper || outcome !== 'done') return
+  await new Promise((resolve) => setTimeout(resolve, LAST_WORDS_MS))
+  await keeper.replaceKeeper()
 }

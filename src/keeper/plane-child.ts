@@ -147,6 +147,14 @@ export class PlaneChild implements ClientTaker, Replaceable {
     this.#serving = null
   }
 
+  /** This process is about to be another program: the standby ends, and the active process has everything. */
+  async prepareForSuccessor(patienceMs: number): Promise<void> {
+    this.#standby.end()
+    this.discard()
+    this.flush()
+    await this.until(() => this.#standby.state === 'ended' && !this.isBacklogged, patienceMs)
+  }
+
   kill(): void {
     this.#active.kill()
     this.#standby.kill()

@@ -1,7 +1,9 @@
 import type { OwnedFd } from '../io/owned-fd.ts'
 import { createMemoryFile, SharedMapping } from '../io/shared-memory.ts'
 import { type Geometry, HEADER, PAGE_BYTES, regionsOf, tlsBytes } from '../memory/layout.ts'
+import { PLANE_F64 } from '../memory/plane-records.ts'
 import { formatSharedState, openSharedState, readGeometry, type SharedState } from '../memory/shared-state.ts'
+import type { Preserved } from './router-upgrade.ts'
 
 /** The shared memory of a router, as its keeper has it. */
 export interface RouterMemory {
@@ -28,4 +30,16 @@ export function openRouterMemory(fd: OwnedFd): RouterMemory {
   const state = openSharedState(mapping.memory)
   mapping.hideFromDumps(state.regions.clientTls, tlsBytes(state.regions))
   return { fd, state }
+}
+
+/** Sums over all planes since the router started. */
+export function preservedSoFar({ planes, geometry }: SharedState): Preserved {
+  const sums = { kept: 0, dropped: 0, stallMs: 0 }
+  for (let plane = 0; plane < geometry.planes; plane++) {
+    const total = (field: number): number => planes.f64[plane * (planes.recordBytes >> 3) + field] ?? 0
+    sums.kept += total(PLANE_F64.clientsKept)
+    sums.dropped += total(PLANE_F64.clientsDropped)
+    sums.stallMs = Math.max(sums.stallMs, total(PLANE_F64.stallMs))
+  }
+  return sums
 }

@@ -15,6 +15,8 @@ export interface UpgradeRequest {
   readonly op: 'upgrade'
   /** Absolute path of the program that is to take over; null: the one that the router was started with, as it is on disk now. */
   readonly program: string | null
+  /** The keeper as well, once the others are. */
+  readonly keeper: boolean
 }
 
 /** Keeper → `switchyard upgrade`. The last one is not `progress`. */

@@ -43,6 +43,53 @@ test('control killed: clients notice nothing, new ones get in, and it comes back
   assert.deepEqual(sqlstatesOf(await client.query('SELECT 1')), [])
 })
 
+/** The number of a metric whose line begins so. */
+async function metric(router: RouterProcess, name: string): Promise<number> {
+  const page = await (await fetch(`http://127.0.0.1:${router.httpPort}/metrics`)).text()
+  const line = page.split('\n').find((one) => one.startsWith(name))
+  return Number(line?.split(' ').at(-1))
+}
+
+test('control killed in a loop while queries go on: none fails, and what was known is known again', async () => {
+  const router = await bed.startRouter({ databases: { '*': {}, other: { name: bed.database } } })
+  const client = await open(router)
+  const first = await openConsole(router)
+  await first.query('PAUSE other')
+  await first.end()
+  const before = await metric(router, `switchyard_queries_total{database="${bed.database}"`)
+  let isOver = false
+  let queries = 0
+  const asking = (async () => {
+    for (; !isOver; queries += 1) assert.deepEqual(sqlstatesOf(await client.query('SELECT 1')), [])
+  })()
+  for (let round = 0; round < 3; round += 1) {
+    const { control } = router.pids
+    process.kill(control, 'SIGKILL')
+    await waitUntil('another control process', () => router.pids.control !== control)
+    // Sometimes it is back by then, sometimes it dies while it starts.
+    await new Promise((resolve) => setTimeout(resolve, round * 300))
+  }
+  const console = await waitUntil('the console', () => openConsole(router), { timeoutMs: 20_000 })
+  isOver = true
+  await asking
+  const { rows } = await console.query('SHOW STATE')
+  assert.ok(rows.some(({ key, value }) => key === 'paused_databases' && value === 'other'))
+  await console.query('RESUME')
+  await console.end()
+  const after = await waitUntil('HTTP', () => metric(router, `switchyard_queries_total{database="${bed.database}"`))
+  assert.ok(after >= before + queries, `${after} queries are counted of ${before} and ${queries}`)
+})
+
+test('a console whose control process dies is told so', async () => {
+  const router = await bed.startRouter()
+  const console = await openConsole(router)
+  const failure = new Promise<Error & { code?: string }>((resolve) => console.on('error', resolve))
+  process.kill(router.pids.control, 'SIGKILL')
+  const { code, message } = await within(5_000, 'the end of the console', failure)
+  assert.equal(code, '08006')
+  assert.match(message, /the server connection was lost/)
+})
+
 test('control stopped (SIGSTOP): queries and logins go on as if nothing were', async () => {
   const router = await bed.startRouter()
   const client = await open(router)

@@ -79,6 +79,30 @@ test('switchyard upgrade: another version takes over, clients at rest stay, and 
   assert.equal(onlyValue(await clients[7]!.query(`SELECT current_setting('app.number')`)), '7')
 })
 
+test('switchyard upgrade --keeper: the keeper as well, in place, with the same process id', async () => {
+  const router = await bed.startRouter()
+  const clients = await Promise.all(Array.from({ length: 20 }, () => open(router)))
+  for (const [at, client] of clients.entries()) await client.query(`SET app.number = '${at}'`)
+  const { keeper } = router.pids
+  const program = installOtherVersion(join(router.directory, 'next'), { version: '9.9.9' })
+  const { code, output } = await upgrade(router, '--to', program, '--keeper')
+  assert.equal(code, 0, output)
+  const { planes } = router.pids
+  await waitUntil(
+    'the keeper to be another program',
+    () => /this process takes its place/.test(router.tail(1000)),
+    LONG,
+  )
+  await waitUntil('all processes', () => router.pids.standbys.length > 0, LONG)
+  assert.deepEqual([router.pids.keeper, router.pids.planes], [keeper, planes])
+  assert.match((await stateOf(router)).upgrade ?? '', /Switchyard 9\.9\.9 serves\. 20 clients were kept/)
+  process.kill(planes[0]!, 'SIGKILL')
+  await waitUntil('the standby to serve', () => router.pids.planes[0] !== planes[0], LONG)
+  for (const [at, client] of clients.entries()) {
+    assert.equal(onlyValue(await client.query(`SELECT current_setting('app.number')`)), String(at))
+  }
+})
+
 test('what became of each client is in the console, over HTTP and in the metrics', async () => {
   const router = await bed.startRouter()
   const kept = await open(router)

@@ -29,3 +29,14 @@ test('RESUME of everything ends every pause', () => {
   ledger.resume(null)
   assert.deepEqual(ledger.commands(), [])
 })
+
+test('what is held back is noted after each change', () => {
+  const ledger = new PauseLedger()
+  const notes: (readonly (string | null)[])[] = []
+  ledger.hold('pause', 'app')
+  ledger.keepIn((databases) => notes.push(databases))
+  ledger.hold('kill', null)
+  ledger.resume('app')
+  ledger.resume(null)
+  assert.deepEqual(notes, [['app'], ['app', null], [null], []])
+})
