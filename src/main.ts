@@ -20,7 +20,11 @@ try {
 
 async function run(name: string, rest: readonly string[]): Promise<number> {
   // Not for people: how the keeper starts its children.
-  if (name === 'plane') return (await import('./commands/plane.ts')).plane(rest, childContext())
+  if (name === 'plane') {
+    const code = await (await import('./commands/plane.ts')).plane(rest, childContext())
+    // Without taking the heap apart: a successor waits until this process is gone.
+    process.exit(code)
+  }
   if (name === 'control') {
     const code = await (await import('./commands/control.ts')).control(childContext())
     // Without waiting for sockets that others may keep open.
