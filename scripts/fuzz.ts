@@ -13,7 +13,7 @@ import { Trial } from '../test/fuzz/trial.ts'
  *   --lanes N      how many side by side (4); each has programs of its own
  *   --most N       differences of a lane before it ends (5)
  *
- * The last line says how many ran and how many differ; the exit code is 1 when any does.
+ * The last line says how many ran and how many differ; the exit code is 1 when any does, or the router's log has errors.
  */
 const { values } = parseArgs({
   options: {
@@ -45,8 +45,12 @@ try {
   )
   const minutes = (performance.now() - started) / 60_000
   process.stdout.write(`${(result.programs / minutes).toFixed(0)} programs a minute\n`)
+  for (const line of arena.faults) process.stdout.write(`${line}\n`)
   process.stdout.write(`${result.programs} programs, ${result.differ} differ\n`)
-  if (result.differ > 0) process.exitCode = 1
+  if (result.differ > 0 || arena.faults.length > 0) process.exitCode = 1
+} catch (error) {
+  process.stderr.write(`the end of the router's log:\n${arena.log(40)}\n`)
+  throw error
 } finally {
   await arena.close()
 }

@@ -4,6 +4,7 @@ import { RouterProcess } from '../support/router-process.ts'
 import { baseSettings, mergeSettings } from '../support/router-settings.ts'
 import { Lane } from './lane.ts'
 import { ROLES } from './playground.ts'
+import type { RoleName } from './program.ts'
 
 /** Server connections of each of the router's pools. */
 export const POOL_SIZE = 3
@@ -24,8 +25,8 @@ export class Arena {
     const cluster = await TestCluster.open()
     try {
       const password = randomBytes(9).toString('base64url')
-      const roles = { plain: uniqueName('plain'), super: uniqueName('super') }
-      await createRoles(cluster, [roles.plain, roles.super], password)
+      const roles = { plain: uniqueName('plain'), super: uniqueName('super'), tenant: uniqueName('tenant') }
+      await createRoles(cluster, roles, password)
       const users = Object.values(roles).map((user) => ({ user, password }))
       const process = await RouterProcess.start(settings(cluster, users))
       const host = { cluster, router: { host: process.host, port: process.port }, roles, password }
@@ -41,6 +42,11 @@ export class Arena {
   /** The end of the router's log. */
   log(lines: number): string {
     return this.#process.tail(lines)
+  }
+
+  /** What the router's log has of errors of its own, whatever the answers were. */
+  get faults(): string[] {
+    return this.#process.log.filter((line) => /"level":"(error|fatal)"/.test(line))
   }
 
   async close(): Promise<void> {
@@ -59,17 +65,22 @@ function settings(cluster: TestCluster, users: readonly { user: string; password
     auth: { hba: [{ type: 'host', address: '127.0.0.1', method: 'trust' }] },
     // Few, so that statements are evicted all the time.
     limits: { prepared_statements: 5 },
-    timeouts: { query_wait: '3s' },
+    timeouts: { query_wait: '10s' },
     log: { level: 'info', format: 'json' },
   })
 }
 
-async function createRoles(cluster: TestCluster, [plain, boss]: readonly [string, string], password: string) {
+async function createRoles(cluster: TestCluster, roles: Readonly<Record<RoleName, string>>, password: string) {
+  const { plain, super: boss, tenant } = roles
   await cluster.sql('SET scram_iterations = 1')
   await cluster.sql(`CREATE ROLE ${plain} LOGIN PASSWORD '${password}'`)
   await cluster.sql(`CREATE ROLE ${boss} LOGIN SUPERUSER PASSWORD '${password}'`)
+  await cluster.sql(`CREATE ROLE ${tenant} LOGIN PASSWORD '${password}'`)
   for (const role of ROLES) {
     await cluster.sql(`DO $$ BEGIN CREATE ROLE ${role}; EXCEPTION WHEN duplicate_object THEN NULL; END $$`)
-    await cluster.sql(`GRANT ${role} TO ${plain}, ${boss}`)
+    await cluster.sql(`GRANT ${role} TO ${plain}, ${boss}, ${tenant}`)
   }
+  await cluster.sql(`ALTER ROLE ${tenant} SET work_mem = '6MB'`)
+  await cluster.sql(`ALTER ROLE ${tenant} SET search_path = public, pg_catalog`)
+  await cluster.sql(`ALTER ROLE ${tenant} SET role = 'fuzz_writer'`)
 }

@@ -45,5 +45,5 @@ const schema: fc.Arbitrary<Statement> = fc.constantFrom(
 export const dataStatement: fc.Arbitrary<Statement> = fc.oneof(
   { weight: 4, arbitrary: change },
   { weight: 6, arbitrary: select },
-  { weight: 2, arbitrary: schema },
+  { weight: 1, arbitrary: schema },
 )

@@ -29,4 +29,5 @@ test('random programs of several clients get the same answers as from PostgreSQL
   context.diagnostic(`${programs} programs, ${differences.length} differ`)
   assert.ok(programs > 0)
   assert.equal(differences.join('\n'), '')
+  assert.deepEqual(arena.faults, [])
 })

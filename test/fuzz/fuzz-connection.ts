@@ -1,16 +1,45 @@
-import { type LoginOptions, type WireAddress, WireClient, WireError } from '../support/wire-client.ts'
+import { type LoginOptions, sendCancel, WireClient, WireError } from '../support/wire-client.ts'
 import * as wire from '../support/wire-frames.ts'
 import type { WireMessage } from '../support/wire-message.ts'
 import { WireClosed } from '../support/wire-stream.ts'
+import { copyBytes } from './copy-in.ts'
 import { answersTo, encodeFrame, type Frame, unsynced } from './frame.ts'
-import type { Leave, Step } from './program.ts'
+import type { Target } from './lane.ts'
+import type { CopyIn, Request, Step } from './program.ts'
 import { sqlOf } from './statement.ts'
 
 /** An answer that does not come within this is a difference; nothing in a program waits for another client. */
-const ANSWER_TIMEOUT_MS = 3_000
+const ANSWER_TIMEOUT_MS = 10_000
 
 /** What ended a connection that the program did not end. */
 export type Outcome = 'answered' | 'closed' | 'silent'
+
+type CancelledRequest = Extract<Step, { kind: 'cancel' }>['during']
+
+const SLEEP = 'SELECT pg_sleep(60)'
+/** Requests that sleep somewhere. */
+const SLEEPING: Readonly<Record<Exclude<CancelledRequest, 'nothing'>, Buffer>> = {
+  query: wire.query(SLEEP),
+  several: wire.query(`SELECT 'before'; ${SLEEP}; SELECT 'after'`),
+  extended: Buffer.concat([
+    wire.parse('', "SELECT 'before'"),
+    wire.bind('', ''),
+    wire.execute(''),
+    wire.parse('', SLEEP),
+    wire.bind('', ''),
+    wire.execute(''),
+    wire.describe('P', ''),
+    wire.sync(),
+  ]),
+}
+
+/** Half of a message. */
+const TORN = wire.query("SELECT 'all of it'").subarray(0, 12)
+
+function encodeRequest(request: Request, client: number): Buffer {
+  if (request.kind === 'extended') return Buffer.concat(request.frames.map((frame) => encodeFrame(frame, client)))
+  return Buffer.concat(request.statements.map(({ sql }) => wire.query(sqlOf(sql, client))))
+}
 
 /**
  * One client of a program: performs steps, returns the messages that answer them. Notifications are put aside, because
@@ -19,6 +48,7 @@ export type Outcome = 'answered' | 'closed' | 'silent'
 export class FuzzConnection {
   readonly #client: WireClient
   readonly #number: number
+  readonly #target: Target
   /** Messages so far that nobody has asked for; taken by the caller. */
   readonly notifications: WireMessage[] = []
   /** Transaction status of the last ReadyForQuery. */
@@ -29,16 +59,17 @@ export class FuzzConnection {
   #isSkipping = false
   outcome: Outcome = 'answered'
 
-  private constructor(client: WireClient, number: number) {
+  private constructor(client: WireClient, target: Target, number: number) {
     this.#client = client
+    this.#target = target
     this.#number = number
     client.timeoutMs = ANSWER_TIMEOUT_MS
   }
 
   /** Connects client `number`; a refused login gives no connection, but its messages. */
-  static async open(address: WireAddress, login: LoginOptions, number: number) {
-    const client = await WireClient.connect(address)
-    const connection = new FuzzConnection(client, number)
+  static async open(target: Target, login: LoginOptions, number: number) {
+    const client = await WireClient.connect(target.address)
+    const connection = new FuzzConnection(client, target, number)
     try {
       const messages = await client.login(login)
       connection.status = messages.at(-1)!.body.toString('latin1')
@@ -100,8 +131,17 @@ export class FuzzConnection {
         if (this.isOpen) await this.#synchronise(messages)
         await this.#copyIn(step, messages)
         return
+      case 'call':
+        if (this.isOpen) await this.#synchronise(messages)
+        this.#client.send(wire.functionCall(step.oid, step.values))
+        await this.#until('Z', messages)
+        return
+      case 'cancel':
+        if (this.isOpen) await this.#synchronise(messages)
+        await this.#cancel(step.during, messages)
+        return
       case 'leave':
-        await this.#leave(step.how, messages)
+        await this.#leave(step, messages)
     }
   }
 
@@ -124,28 +164,42 @@ export class FuzzConnection {
     }
   }
 
-  async #copyIn(step: Extract<Step, { kind: 'copyIn' }>, messages: WireMessage[]): Promise<void> {
-    const end = step.ending === 'done' ? wire.copyDone() : wire.copyFail('not today')
-    const data = [...step.chunks.map((chunk) => wire.copyData(sqlOf(chunk, this.#number))), end]
-    const query = wire.query(sqlOf(step.statement.sql, this.#number))
-    if (step.eager) this.#client.send(query, ...data)
-    else {
-      this.#client.send(query)
-      if ((await this.#until('GZ', messages)) === 'Z') return
-      this.#client.send(...data)
-    }
+  async #copyIn(step: CopyIn, messages: WireMessage[]): Promise<void> {
+    const { request, data, flush, end } = copyBytes(step, this.#number)
+    const isSimple = step.protocol === 'simple'
+    if (step.eager) this.#client.send(request, data, end)
+    else this.#client.send(request, flush)
+    const copies = (await this.#until(isSimple ? 'GZ' : 'GE', messages)) === 'G'
+    if (!copies && isSimple) return
+    if (copies && !step.eager) this.#client.send(data, end)
+    if (!copies && !step.eager && !step.syncsEarly) this.#client.send(wire.sync())
     await this.#until('Z', messages)
+    // Where nothing is copied, every Sync counts.
+    if (!copies && step.eager && step.syncsEarly) await this.#until('Z', messages)
   }
 
-  async #leave(how: Leave, messages: WireMessage[]): Promise<void> {
+  /** In a failed transaction nothing sleeps. */
+  async #cancel(during: CancelledRequest, messages: WireMessage[]): Promise<void> {
+    const sleeps = during !== 'nothing' && this.status !== 'E'
+    if (during !== 'nothing') this.#client.send(SLEEPING[during])
+    if (sleeps) await this.#target.sleeping()
+    await sendCancel(this.#target.address, this.#client.cancelPid, this.#client.cancelKey)
+    if (during !== 'nothing') await this.#until('Z', messages)
+  }
+
+  async #leave({ how, last, torn }: Extract<Step, { kind: 'leave' }>, messages: WireMessage[]): Promise<void> {
+    if (last !== null) this.#client.send(encodeRequest(last, this.#number))
+    if (torn) this.#client.send(TORN)
     if (how === 'reset') {
       this.#client.reset()
       return
     }
-    if (how === 'terminate') this.#client.send(wire.terminate())
+    const isPolite = how === 'terminate' && !torn
+    if (isPolite) this.#client.send(wire.terminate())
     else this.#client.endWriting()
-    const last = await this.#client.untilClosed()
-    messages.push(...last.messages.filter(({ type }) => type !== 'A' && type !== 'S'))
+    const answers = await this.#client.untilClosed()
+    const isProbe = ({ type, strings }: WireMessage): boolean => type === 'S' && strings[0] === 'client_encoding'
+    messages.push(...answers.messages.filter((message) => message.type !== 'A' && (isPolite || !isProbe(message))))
     this.#client.close()
   }
 

@@ -4,7 +4,7 @@ import { openConsole } from '../support/testbed.ts'
 import { waitUntil } from '../support/wait-until.ts'
 import type { LoginOptions, WireAddress } from '../support/wire-client.ts'
 import { PLAYGROUND } from './playground.ts'
-import type { Startup } from './program.ts'
+import type { RoleName, Startup } from './program.ts'
 
 /** Steps of a server connection at which nothing is on its way to change. */
 const AT_REST = new Set(['idle', 'active', 'listening'])
@@ -17,6 +17,8 @@ export interface Target {
   readonly admin: pg.Client
   /** Resolves when what clients that have left, with these process ids, held has been let go of; `present` are there. */
   settled(left: readonly number[], present: number): Promise<void>
+  /** Resolves when somebody's `pg_sleep` has begun. */
+  sleeping(): Promise<void>
 }
 
 /** What lanes share. */
@@ -24,7 +26,7 @@ export interface LaneHost {
   readonly cluster: TestCluster
   readonly router: WireAddress
   /** Names of the roles to log in as. */
-  readonly roles: Readonly<Record<Startup['role'], string>>
+  readonly roles: Readonly<Record<RoleName, string>>
   readonly password: string
 }
 
@@ -43,18 +45,23 @@ export class Lane {
       database: direct.database!,
       admin: direct,
       settled: (left) => backendsGone(direct, left),
+      sleeping: () => someoneSleeps(direct),
     }
     this.router = {
       address: host.router,
       database: router.database!,
       admin: router,
       settled: (_, present) => this.#routerSettled(present),
+      sleeping: () => someoneSleeps(router),
     }
   }
 
   static async open(host: LaneHost): Promise<Lane> {
     const admins = [await adminOf(host.cluster), await adminOf(host.cluster)] as const
-    for (const admin of admins) await admin.query(PLAYGROUND)
+    for (const admin of admins) {
+      await admin.query(defaultsOf(admin.database!, host.roles.tenant))
+      await admin.query(PLAYGROUND)
+    }
     return new Lane(host, await openConsole(host.router), ...admins)
   }
 
@@ -73,6 +80,15 @@ export class Lane {
     )
     const none = async (): Promise<boolean> => (await this.#show('SERVERS')).length === 0
     await waitUntil('the router to notice that its server connections are gone', none, { everyMs: 1 })
+  }
+
+  /** How many server connections that clients may get the router has, by user. */
+  async sessions(): Promise<ReadonlyMap<string, number>> {
+    const counts = new Map<string, number>()
+    for (const { user, step } of await this.#show('SERVERS')) {
+      if (step !== 'listening') counts.set(String(user), (counts.get(String(user)) ?? 0) + 1)
+    }
+    return counts
   }
 
   async close(): Promise<void> {
@@ -104,6 +120,15 @@ export class Lane {
   }
 }
 
+/** What a session in this database has without asking for it. */
+function defaultsOf(database: string, tenant: string): string {
+  return `
+    ALTER DATABASE ${database} SET lock_timeout = '11s';
+    ALTER DATABASE ${database} SET IntervalStyle = 'sql_standard';
+    ALTER ROLE ${tenant} IN DATABASE ${database} SET TimeZone = 'Asia/Tokyo';
+    ALTER ROLE ${tenant} IN DATABASE ${database} SET app.tenant = 't2'`
+}
+
 function show(rows: readonly Record<string, unknown>[], ...columns: readonly string[]): string {
   return rows.map((row) => columns.map((column) => row[column]).join(' ')).join(', ')
 }
@@ -125,7 +150,14 @@ async function backends(admin: pg.Client): Promise<number[]> {
   return rows.map((row) => Number(row.pid))
 }
 
+async function someoneSleeps(admin: pg.Client): Promise<void> {
+  const sleepers = `SELECT FROM pg_stat_activity WHERE datname = current_database() AND wait_event = 'PgSleep'`
+  const isAsleep = async (): Promise<boolean> => (await admin.query(sleepers)).rowCount === 1
+  await waitUntil('a client to sleep', isAsleep, { everyMs: 1 })
+}
+
 async function backendsGone(admin: pg.Client, pids: readonly number[]): Promise<void> {
+  if (pids.length === 0) return
   await waitUntil('server processes to end', async () => !(await backends(admin)).some((pid) => pids.includes(pid)), {
     everyMs: 1,
   })

@@ -20,6 +20,26 @@ const PROBE = `
   UNION ALL SELECT 'channel ' || c FROM pg_listening_channels() c
   ORDER BY 1`
 
+/** What a session is that nobody has had before, as PostgreSQL itself says. */
+export interface Fresh {
+  /** As the probe shows it. */
+  readonly contents: readonly string[]
+  /** Values of all settings, also of those at their default. */
+  readonly settings: ReadonlyMap<string, string>
+}
+
+/** Looks at a session of somebody who logs in to PostgreSQL itself. */
+export async function freshSession(address: WireAddress, login: LoginOptions): Promise<Fresh> {
+  const client = await WireClient.open(address, login)
+  try {
+    const contents = rowsOf(await client.query(PROBE)).map(([what]) => String(what))
+    const settings = rowsOf(await client.query('SELECT name, setting FROM pg_settings'))
+    return { contents, settings: new Map(settings.map(([name, setting]) => [String(name), String(setting)])) }
+  } finally {
+    client.close()
+  }
+}
+
 /**
  * What a client that has just logged in finds in each of `count` sessions at the same time, so that each is another one of
  * the router's server connections.
@@ -32,7 +52,9 @@ export async function probeSessions(address: WireAddress, login: LoginOptions, c
       const client = await WireClient.open(address, login)
       clients.push(client)
       await client.query('BEGIN')
-      found.push(rowsOf(await client.query(PROBE)).map(([what]) => String(what)))
+      const answer = await client.query(PROBE)
+      const errors = answer.filter(({ type }) => type === 'E').map(({ fields }) => `error ${fields.C} ${fields.M}`)
+      found.push([...errors, ...rowsOf(answer).map(([what]) => String(what))])
     }
     for (const client of clients) {
       await client.query('ROLLBACK')
@@ -47,22 +69,19 @@ export async function probeSessions(address: WireAddress, login: LoginOptions, c
 }
 
 /** A sentence for each thing that is in a session and should not be, or the other way round. */
-export function leaksOf(
-  fresh: readonly string[],
-  found: readonly (readonly string[])[],
-  defaults: ReadonlyMap<string, string>,
-): string[] {
-  const isFresh = (what: string): boolean => fresh.includes(what) || isDefault(what, defaults)
+export function leaksOf({ contents, settings }: Fresh, found: readonly (readonly string[])[]): string[] {
+  const isFresh = (what: string): boolean => contents.includes(what) || isDefault(what, settings)
   const left = found.flatMap((session) =>
     session.filter((what) => !isFresh(what)).map((what) => `left behind: ${what}`),
   )
   const missing = found.flatMap((session) =>
-    fresh.filter((what) => !what.startsWith('setting ') && !session.includes(what)).map((what) => `missing: ${what}`),
+    contents.filter((what) => !session.includes(what)).map((what) => `missing: ${what}`),
   )
   return [...left, ...missing]
 }
 
-function isDefault(what: string, defaults: ReadonlyMap<string, string>): boolean {
+/** A setting that was put back by hand has its value, and another source. */
+function isDefault(what: string, settings: ReadonlyMap<string, string>): boolean {
   const [, name, value] = /^setting (\S+) = (.*)$/s.exec(what) ?? []
-  return name !== undefined && defaults.get(name) === value
+  return name !== undefined && settings.get(name) === value
 }

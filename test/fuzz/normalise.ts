@@ -9,8 +9,10 @@ import type { WireMessage } from '../support/wire-message.ts'
  * - OIDs from 16384 on, in RowDescription and ParameterDescription: the two runs are in two databases, whose objects were
  *   created one after the other.
  * - The order of several ParameterStatus that come together: PostgreSQL promises none.
- * - Notifications and ParameterStatus that a client gets after its goodbye (left out in fuzz-connection.ts): nobody reads
- *   them; they may be on their way at that moment.
+ * - Notifications that a client gets after its goodbye (left out in fuzz-connection.ts): nobody reads them; they may be on
+ *   their way at that moment.
+ * - `client_encoding` for a client that has closed its side (left out there too): how the router finds out whether it still
+ *   listens (docs/compatibility.md).
  * - Authentication requests: the two logins may use different methods.
  * - File, line and routine of an error: where in PostgreSQL's source it was raised. Errors of the router's own have none.
  * - The name of a prepared statement in an error: it is the router's own on the server (docs/compatibility.md).

@@ -1,6 +1,6 @@
 import fc from 'fast-check'
 import type { Frame } from './frame.ts'
-import type { Step } from './program.ts'
+import type { Request } from './program.ts'
 import type { Statement } from './statement.ts'
 
 /** Names of prepared statements, with the number of parameters that each one's texts have. */
@@ -22,10 +22,8 @@ function oneShot(statement: Statement): Frame[] {
 }
 
 function item(anyStatement: fc.Arbitrary<Statement>): fc.Arbitrary<Frame[]> {
-  // COPY is a step of its own: what the server wants to read next would be ambiguous here.
-  const statement = anyStatement.filter(({ sql }) => !sql.startsWith('COPY'))
   const text = named.chain((name) =>
-    statement.filter(({ values }) => values.length === PARAMETERS[name]).map((given) => ({ name, given })),
+    anyStatement.filter(({ values }) => values.length === PARAMETERS[name]).map((given) => ({ name, given })),
   )
   const prepare = fc.tuple(text, fc.boolean()).map(([{ name, given }, describe]): Frame[] => {
     const parse: Frame = { type: 'parse', name, statement: given }
@@ -36,6 +34,11 @@ function item(anyStatement: fc.Arbitrary<Statement>): fc.Arbitrary<Frame[]> {
     { type: 'parse', name, statement: given },
     { type: 'bind', portal: to, name, values: [...given.values, ...more] },
     { type: 'execute', portal: to, rows: limit },
+  ])
+  // Executed later, if at all.
+  const bindOnly = fc.tuple(text, fc.constantFrom('', 'w1', 'w2')).map(([{ name, given }, to]): Frame[] => [
+    { type: 'parse', name, statement: given },
+    { type: 'bind', portal: to, name, values: given.values },
   ])
   const value = fc.constantFrom('1', '0', null, 'on')
   const run = fc
@@ -61,18 +64,19 @@ function item(anyStatement: fc.Arbitrary<Statement>): fc.Arbitrary<Frame[]> {
     fc.record({ type: fc.constantFrom('flush' as const, 'sync' as const) }),
   )
   return fc.oneof(
-    { weight: 6, arbitrary: statement.map(oneShot) },
+    { weight: 6, arbitrary: anyStatement.map(oneShot) },
     { weight: 3, arbitrary: prepare },
     { weight: 3, arbitrary: prepareAndRun },
+    { weight: 1, arbitrary: bindOnly },
     { weight: 4, arbitrary: run },
     { weight: 4, arbitrary: single.map((frame) => [frame]) },
   )
 }
 
 /** Up to four pieces of extended protocol in one go, mostly with a Sync behind them. */
-export function pipeline(anyStatement: fc.Arbitrary<Statement>): fc.Arbitrary<Step> {
+export function pipeline(anyStatement: fc.Arbitrary<Statement>): fc.Arbitrary<Request> {
   const last = fc.constantFrom<Frame>({ type: 'sync' }, { type: 'sync' }, { type: 'sync' }, { type: 'flush' })
   return fc
     .tuple(fc.array(item(anyStatement), { minLength: 1, maxLength: 4 }), last)
-    .map(([items, end]): Step => ({ kind: 'extended', frames: [...items.flat(), end] }))
+    .map(([items, end]): Request => ({ kind: 'extended', frames: [...items.flat(), end] }))
 }

@@ -1,15 +1,23 @@
 /** Roles that programs may become; created once per cluster, members of everything. */
 export const ROLES = ['fuzz_reader', 'fuzz_writer'] as const
 
+/** The table whose definition programs change. */
+const STAR = `
+  CREATE TABLE star (a int, b text);
+  INSERT INTO star VALUES (1, 'x'), (2, NULL);
+  ALTER TABLE star OWNER TO fuzz_writer;
+  GRANT ALL ON star TO PUBLIC;
+`
+
 /** Everything that programs find in their database. Run as superuser, in a schema `public` that is empty. */
-const OBJECTS = `
+export const PLAYGROUND: string = `
+  DROP SCHEMA public CASCADE;
+  CREATE SCHEMA public;
+  GRANT ALL ON SCHEMA public TO PUBLIC;
   CREATE TABLE item (id serial PRIMARY KEY, owner int, note text CHECK (note <> 'bad'));
   INSERT INTO item (owner, note) VALUES (0, 'old'), (1, 'old'), (2, 'old');
   CREATE TABLE fixed (id int PRIMARY KEY, note text);
   INSERT INTO fixed VALUES (1, 'first');
-  CREATE TABLE star (a int, b text);
-  INSERT INTO star VALUES (1, 'x'), (2, NULL);
-  ALTER TABLE star OWNER TO fuzz_writer;
   CREATE TABLE secret (tenant text, content text);
   INSERT INTO secret VALUES ('t1', 'of one'), ('t2', 'of two');
   ALTER TABLE secret ENABLE ROW LEVEL SECURITY;
@@ -23,19 +31,18 @@ const OBJECTS = `
     $$ BEGIN RAISE EXCEPTION 'a complaint' USING HINT = hint, DETAIL = detail, ERRCODE = 'AB123'; END $$;
   GRANT ALL ON ALL TABLES IN SCHEMA public TO PUBLIC;
   GRANT ALL ON ALL SEQUENCES IN SCHEMA public TO PUBLIC;
+  ${STAR}
 `
 
-/** A database as programs find it, whatever was in it. */
-export const PLAYGROUND = `
-  DROP SCHEMA IF EXISTS public CASCADE;
-  CREATE SCHEMA public;
-  GRANT ALL ON SCHEMA public TO PUBLIC;
-  ${OBJECTS}
-`
-
-/** What a program did to the playground, undone; cheaper than making it anew, and enough unless it changed the schema. */
+/** What a program did to the playground, undone. */
 export const TIDY = `
-  TRUNCATE item RESTART IDENTITY;
+  DELETE FROM item;
+  SELECT setval('item_id_seq', 1, false), setval('counter', 1, false);
   INSERT INTO item (owner, note) VALUES (0, 'old'), (1, 'old'), (2, 'old');
-  SELECT setval('counter', 1, false);
 `
+
+/** The same of one that changed the schema, by any of so many clients. */
+export function tidySchema(clients: number): string {
+  const made = Array.from({ length: clients }, (_, client) => `made_${client}`)
+  return `DROP TABLE IF EXISTS star, ${made.join(', ')}; ${STAR} ${TIDY}`
+}

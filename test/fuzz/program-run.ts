@@ -71,7 +71,7 @@ class Run implements ProgramRun {
   async play(): Promise<void> {
     for (const action of this.#program.actions) await this.#play(action)
     for (const client of [...this.#connections.keys()].sort()) {
-      await this.#play({ client, step: { kind: 'leave', how: 'terminate' } })
+      await this.#play({ client, step: { kind: 'leave', how: 'terminate', last: null, torn: false } })
     }
   }
 
@@ -92,13 +92,14 @@ class Run implements ProgramRun {
   }
 
   #mayConnect({ client, step }: Action): boolean {
-    return step.kind !== 'leave' && !this.#connections.has(client) && !this.#refused.has(client)
+    const isNeeded = step.kind !== 'leave' || step.last !== null || step.torn
+    return isNeeded && !this.#connections.has(client) && !this.#refused.has(client)
   }
 
   async #connect(client: number): Promise<void> {
     const startup = this.#program.startups[client]!
     const login = this.#lane.login(startup, this.#target)
-    const { connection, messages } = await FuzzConnection.open(this.#target.address, login, client)
+    const { connection, messages } = await FuzzConnection.open(this.#target, login, client)
     this.exchanges.push({ title: `client ${client}: connects`, lines: normalise(messages) })
     // The other run's may have been closed by the server.
     this.#connections.get(client)?.close()
@@ -124,24 +125,20 @@ class Run implements ProgramRun {
     if (connection.outcome === 'closed') lines.push('-- the connection was closed')
     if (traits.has('usesSequence') && step.kind === 'queries' && !hasError(messages)) this.#seats.usedSequence(client)
     if (step.kind === 'leave' || connection.outcome !== 'answered') {
-      lines.push(...(await this.#leave(connection, client, decision, given)))
+      const leavesMuch = step.kind === 'leave' && (step.last !== null || step.torn)
+      decision.settles = given?.settles ?? (leavesMuch || this.#seats.isHolding(client))
+      lines.push(...(await this.#leave(connection, client, decision)))
     } else if (this.traits.has('notifies') && this.traits.has('listens')) {
       await this.#hear(decision, given, lines)
     }
     this.exchanges.push({ title: showAction(action), lines })
   }
 
-  async #leave(
-    connection: FuzzConnection,
-    client: number,
-    decision: Decision,
-    given: Decision | undefined,
-  ): Promise<string[]> {
-    decision.settles = given?.settles ?? this.#seats.isHolding(client)
+  async #leave(connection: FuzzConnection, client: number, { settles }: Decision): Promise<string[]> {
     connection.close()
     this.#connections.delete(client)
     this.#seats.leave(client)
-    if (!decision.settles) return []
+    if (!settles) return []
     try {
       await this.#target.settled([connection.processId], this.#connections.size)
       return []

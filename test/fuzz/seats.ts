@@ -34,6 +34,7 @@ export class Seats {
       seated,
       pinned: false,
       named: new Map(),
+      rowless: new Set(),
       usedSequence: false,
       listens: false,
     })
@@ -56,6 +57,16 @@ export class Seats {
   /** Whether `client` may perform `step` now. If so, it must. */
   admit(client: number, step: Step): boolean {
     const place = this.#place(client)
+    if (step.kind === 'leave') return step.last === null || this.#mayPerform(place, step.last)
+    if (!this.#mayPerform(place, step)) return false
+    const traits = this.#traitsOf(place, step)
+    place.pinned ||= traits.has('pins')
+    place.listens ||= traits.has('listens')
+    if (step.kind === 'extended') rememberNames(place, step.frames)
+    return true
+  }
+
+  #mayPerform(place: Place, step: Step): boolean {
     const traits = this.#traitsOf(place, step)
     if (traits.has('alone') && !this.#isQuiet(step, traits)) return false
     if (traits.has('idle') && place.seated.status !== 'I') return false
@@ -71,13 +82,10 @@ export class Seats {
     if (traits.has('executes') && traits.has('control')) return false
     if (traits.has('simple') && !isSimple(step, traits)) return false
     if (place.seated.status === 'E' && describesNamed(step)) return false
+    if (describesOlder(place, step)) return false
     if (traits.has('readsSequence') && !place.usedSequence) return false
     const needsSeat = traits.has('begins') || traits.has('pins') || endsOpen(step)
-    if (needsSeat && !holds(place) && this.#taken(place.pool) >= this.#most) return false
-    place.pinned ||= traits.has('pins')
-    place.listens ||= traits.has('listens')
-    if (step.kind === 'extended') rememberNames(place, step.frames)
-    return true
+    return !needsSeat || holds(place) || this.#taken(place.pool) < this.#most
   }
 
   /** A step with a `nextval` has been performed without an error. */
@@ -111,8 +119,12 @@ export class Seats {
         return new Set(step.statements.flatMap(({ traits }) => [...traits, ...executed(place, traits)]))
       case 'copyIn':
         return new Set(step.statement.traits)
-      case 'leave':
+      case 'call':
+        return new Set(step.traits)
+      case 'cancel':
         return new Set()
+      case 'leave':
+        return step.last === null ? new Set() : this.#traitsOf(place, step.last)
       case 'extended':
         return new Set(step.frames.flatMap((frame) => traitsOfFrame(place, frame)))
     }
@@ -127,6 +139,8 @@ interface Place {
   pinned: boolean
   /** What is known of the statements it prepared, by name. */
   readonly named: Map<string, readonly Trait[]>
+  /** Those of them that may stand for a statement that returns no rows. */
+  readonly rowless: Set<string>
   usedSequence: boolean
   listens: boolean
 }
@@ -161,6 +175,17 @@ function describesNamed(step: Step): boolean {
   return step.kind === 'extended' && step.frames.some((frame) => frame.type === 'describe' && frame.kind === 'S')
 }
 
+const RETURNS_ROWS = /^(select|show|values|fetch|execute|with)\b|\breturning\b/i
+
+/**
+ * PostgreSQL describes a statement without rows as it was when it was prepared, whatever has become of its tables or of the
+ * search_path. A server connection that lacks it has to be given it first, which may fail (docs/compatibility.md).
+ */
+function describesOlder({ rowless }: Place, step: Step): boolean {
+  if (step.kind !== 'extended') return false
+  return step.frames.some((frame) => frame.type === 'describe' && frame.kind === 'S' && rowless.has(frame.name))
+}
+
 /** Parse, Bind, Describe, Execute, Sync of the unnamed statement. */
 function isOneShot(step: Step): boolean {
   if (step.kind !== 'extended' || step.frames.length !== 5) return false
@@ -185,5 +210,6 @@ function rememberNames(place: Place, frames: readonly Frame[]): void {
     if (frame.type !== 'parse') continue
     const known = frame.name === '' ? [] : (place.named.get(frame.name) ?? [])
     place.named.set(frame.name, [...known, ...frame.statement.traits])
+    if (!RETURNS_ROWS.test(frame.statement.sql)) place.rowless.add(frame.name)
   }
 }

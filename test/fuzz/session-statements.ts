@@ -37,14 +37,15 @@ const cursor: fc.Arbitrary<Statement> = fc.constantFrom(
   statement("SELECT name, is_holdable, is_scrollable FROM pg_cursors WHERE name = 'c'"),
 )
 
-const notification: fc.Arbitrary<Statement> = fc.constantFrom(
+/** LISTEN, NOTIFY and what belongs to them. */
+export const notification: fc.Arbitrary<Statement> = fc.constantFrom(
   statement('LISTEN one', 'listens'),
   statement('LISTEN two', 'listens'),
   statement('UNLISTEN one'),
   statement('UNLISTEN *'),
   statement("NOTIFY one, 'to one by :me'", 'notifies'),
   statement('NOTIFY two', 'notifies'),
-  statement("SELECT pg_notify('one', 'by function')", 'notifies', 'pins'),
+  statement("SELECT pg_notify('one', 'by function')", 'notifies'),
   statement('SELECT pg_listening_channels() AS channel ORDER BY channel'),
 )
 
@@ -56,7 +57,8 @@ const sequence: fc.Arbitrary<Statement> = fc.constantFrom(
   statement('DISCARD SEQUENCES'),
 )
 
-const preparation: fc.Arbitrary<Statement> = fc.constantFrom(
+/** PREPARE in SQL, and what uses statements that it or the protocol has prepared. */
+export const preparation: fc.Arbitrary<Statement> = fc.constantFrom(
   statement('PREPARE q1 AS SELECT a FROM star ORDER BY a', 'pins'),
   statement('PREPARE q1 (int) AS SELECT $1 + 1 AS next', 'pins'),
   statement("PREPARE q2 (text) AS SELECT set_config('app.tenant', $1, false)", 'pins'),
@@ -78,13 +80,24 @@ const discard: fc.Arbitrary<Statement> = fc.constantFrom(
   statement('DISCARD PLANS'),
 )
 
-/** What leaves something behind in a session besides settings, and what takes it away. */
-export const sessionStatement: fc.Arbitrary<Statement> = fc.oneof(
+const library: fc.Arbitrary<Statement> = fc.constantFrom(
+  statement("LOAD 'auto_explain'", 'pins'),
+  statement("LOAD 'no_such_library'", 'pins'),
+)
+
+/** What leaves objects behind in a session, and what takes them away. */
+export const ownState: fc.Arbitrary<Statement> = fc.oneof(
   { weight: 4, arbitrary: temporary },
   { weight: 4, arbitrary: advisory },
   { weight: 4, arbitrary: cursor },
-  { weight: 4, arbitrary: notification },
   { weight: 2, arbitrary: sequence },
-  { weight: 5, arbitrary: preparation },
   { weight: 2, arbitrary: discard },
+  { weight: 1, arbitrary: library },
+)
+
+/** What leaves something behind in a session besides settings, and what takes it away. */
+export const sessionStatement: fc.Arbitrary<Statement> = fc.oneof(
+  { weight: 16, arbitrary: ownState },
+  { weight: 4, arbitrary: notification },
+  { weight: 5, arbitrary: preparation },
 )

@@ -17,6 +17,7 @@ const end: fc.Arbitrary<Statement> = fc.constantFrom(
   statement('ABORT', 'control'),
   statement('COMMIT AND CHAIN', 'begins', 'control'),
   statement('ROLLBACK AND CHAIN', 'begins', 'control'),
+  statement("COMMIT PREPARED 'none such'", 'control'),
 )
 
 const savepoint: fc.Arbitrary<Statement> = fc
