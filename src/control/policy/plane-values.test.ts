@@ -67,7 +67,7 @@ test('the defaults become the values of a plane', () => {
     lostNotifications: 'warn',
   })
   assert.equal(values.authQuery, false)
-  assert.deepEqual(values.serverTls, { mode: 'prefer', certificate: null, key: null, ca: null })
+  assert.deepEqual(values.serverTls, { mode: 'prefer', certificate: null, key: null, ca: null, onUpgrade: 'keep' })
 })
 
 test('a database keeps the name that clients use and the one on the shards apart', () => {
@@ -126,8 +126,8 @@ test('a plane gets PEM texts, never paths', () => {
     server_tls: { ...tls, mode: 'verify-full' },
   })
   const texts = { certificate: server.certificate, key: server.key, ca: server.certificate }
-  assert.deepEqual(clientTls, { mode: 'verify-ca', ...texts, minVersion: 'TLSv1.3' })
-  assert.deepEqual(serverTls, { mode: 'verify-full', ...texts })
+  assert.deepEqual(clientTls, { mode: 'verify-ca', ...texts, minVersion: 'TLSv1.3', onUpgrade: 'keep' })
+  assert.deepEqual(serverTls, { mode: 'verify-full', ...texts, onUpgrade: 'keep' })
 })
 
 test('the values of a plane cannot be changed, and are complete in JSON', () => {
