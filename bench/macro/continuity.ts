@@ -1,6 +1,6 @@
 import { setTimeout as delay } from 'node:timers/promises'
 import { ContinuityBed } from '../../test/support/continuity-bed.ts'
-import { MixedLoad } from '../../test/support/mixed-load.ts'
+import { type LoadKind, MixedLoad } from '../../test/support/mixed-load.ts'
 import { waitUntil } from '../../test/support/wait-until.ts'
 import type { Bench } from './bench-environment.ts'
 import { startPgbouncerBefore } from './continuity-pgbouncer.ts'
@@ -28,6 +28,8 @@ type Results = Record<string, Outcome>
 
 const SHARDS = ['shard-1', 'shard-2', 'shard-3']
 const RECOVERY_MS = 60_000
+/** What any version of PgBouncer can do in transaction pooling. */
+const PGBOUNCER_KINDS: readonly LoadKind[] = ['simple', 'transfer', 'read', 'copy']
 
 /**
  * Mixed work of many clients while servers are restarted, switched over, patched and killed: what of it the clients noticed.
@@ -72,11 +74,11 @@ async function lose(bed: ContinuityBed): Promise<void> {
 
 async function measured(
   bed: ContinuityBed,
-  { clients, seconds }: ContinuityOptions,
+  { clients, seconds, kinds }: ContinuityOptions & { readonly kinds?: readonly LoadKind[] },
   address: { readonly host: string; readonly port: number },
   event: () => Promise<void>,
 ): Promise<Outcome> {
-  const load = MixedLoad.start(address, bed.login, { clients })
+  const load = MixedLoad.start(address, bed.login, { clients, ...(kinds === undefined ? {} : { kinds }) })
   await delay(seconds * 1000)
   load.forgetStalls()
   await event()
@@ -104,7 +106,8 @@ async function throughPgbouncer(bench: Bench, bed: ContinuityBed, options: Conti
   const peer = await startPgbouncerBefore({ server: shard, login: bed.login, clients: options.clients, bench })
   if (peer === null) return null
   console.error('restart, through PgBouncer …')
-  const restart = await measured(bed, options, peer.address, async () => {
+  const kinds = PGBOUNCER_KINDS
+  const restart = await measured(bed, { ...options, kinds }, peer.address, async () => {
     await peer.command('PAUSE')
     await bed.command(`RESTART ${primary}`)
     await peer.command('RESUME')

@@ -10,6 +10,10 @@ const LAST_WORDS_MS = 5000
 const DRAINING_LAST_WORDS_MS = 200
 const WAITED_TOO_LONG = 'no server connection became free in time (query_wait timeout)'
 const WAIT_HINT = 'raise pool.size or timeouts.query_wait, or lower the load'
+const AWAY_HINT = 'try again in a moment; SHOW SHARDS and SHOW STATE at the console tell what is wrong'
+
+/** SQLSTATE of a failed connection to a shard. */
+const UNREACHABLE = '08001'
 
 /** What the session is doing, which has to end in time. */
 type Purpose = 'none' | 'login' | 'welcome' | 'idle' | 'waiting' | 'querying' | 'in-transaction' | 'last-words'
@@ -152,8 +156,18 @@ export class SessionDeadlines {
 
   /** Why there is no server connection, if that is known. */
   #noServer(): ErrorFields {
-    return this.#session.poolFailure ?? ERROR('53300', WAITED_TOO_LONG, WAIT_HINT)
+    const { poolFailure, pool, greeting } = this.#session
+    if (poolFailure !== null && poolFailure.sqlstate !== UNREACHABLE) return poolFailure
+    const why = poolFailure?.message ?? (greeting === null ? whyAway(pool) : null)
+    if (why === null) return ERROR('53300', WAITED_TOO_LONG, WAIT_HINT)
+    return ERROR('57P03', `the shard did not come back in time (query_wait timeout): ${why}`, AWAY_HINT)
   }
+}
+
+/** Why nobody gets a server connection at the moment; null: because others have them. */
+function whyAway(pool: { readonly paused: boolean } | null): string | null {
+  if (pool === null) return 'its group has no primary'
+  return pool.paused ? 'it is paused, or an operation is at work on it' : null
 }
 
 /** Of two limits, each of which 0 switches off. */

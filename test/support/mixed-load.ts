@@ -61,6 +61,7 @@ export class MixedLoad {
   readonly #address: WireAddress
   readonly #login: LoginOptions
   readonly #tls: boolean
+  readonly #kinds: readonly LoadKind[]
   readonly #confirmed = new Set<string>()
   readonly #errors: LoadError[] = []
   readonly #dropped: string[] = []
@@ -73,7 +74,8 @@ export class MixedLoad {
   /** No other load has it in its ids. */
   readonly #number = loads++
 
-  private constructor(address: WireAddress, login: LoginOptions, tls: boolean) {
+  private constructor(address: WireAddress, login: LoginOptions, tls: boolean, kinds: readonly LoadKind[]) {
+    this.#kinds = kinds
     this.#address = address
     this.#login = login
     this.#tls = tls
@@ -88,8 +90,12 @@ export class MixedLoad {
   }
 
   /** `tls`: every other client uses it. */
-  static start(address: WireAddress, login: LoginOptions, options: { clients: number; tls?: boolean }): MixedLoad {
-    const load = new MixedLoad(address, login, options.tls === true)
+  static start(
+    address: WireAddress,
+    login: LoginOptions,
+    options: { readonly clients: number; readonly tls?: boolean; readonly kinds?: readonly LoadKind[] },
+  ): MixedLoad {
+    const load = new MixedLoad(address, login, options.tls === true, options.kinds ?? KINDS)
     for (let number = 0; number < options.clients; number++) load.#loops.push(load.#run(number))
     return load
   }
@@ -128,7 +134,7 @@ export class MixedLoad {
   }
 
   async #run(number: number): Promise<void> {
-    const kind = KINDS[number % KINDS.length] as LoadKind
+    const kind = this.#kinds[number % this.#kinds.length] as LoadKind
     const tls = this.#tls && number % 2 === 1
     let client: LoadClient | null = null
     let worst = 0
