@@ -36,6 +36,7 @@ export function runAgain(
     inTransaction: server.status !== STATUS.idle || settings.transactionLost,
     isMidMessage: loss.midMessage || requests.midMessage,
     isDelivered: server.relay.isDelivered,
+    isCancelled: server.isCancelled,
     isRecorded: sent !== null,
     runs: requests.runs,
   }

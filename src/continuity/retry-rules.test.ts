@@ -8,6 +8,7 @@ const work: LostWork = {
   inTransaction: false,
   isMidMessage: false,
   isDelivered: false,
+  isCancelled: false,
   isRecorded: true,
   runs: 0,
 }
@@ -29,6 +30,7 @@ for (const [what, changes] of [
   ['a transaction of the client', { inTransaction: true }],
   ['a message in the middle', { isMidMessage: true }],
   ['an answer that was delivered in part', { isDelivered: true }],
+  ['what was cancelled', { isCancelled: true }],
   ['what is not known as a whole', { isRecorded: false }],
   ['what was run again already', { runs: 1 }],
   ['a backend that was told to end', { sqlstate: '57P01' }],

@@ -10,6 +10,8 @@ export interface LostWork {
   readonly isMidMessage: boolean
   /** The client has got something of the answer. */
   readonly isDelivered: boolean
+  /** It was cancelled, by its client or because its time was over. */
+  readonly isCancelled: boolean
   /** All of what was asked is known, byte for byte. */
   readonly isRecorded: boolean
   /** How often it has been run again already. */
@@ -41,6 +43,7 @@ export function retryVerdict(work: LostWork, onlyReads: () => boolean): RetryVer
   if (work.isMidMessage) return no('a message was cut in the middle')
   if (work.inTransaction) return no('it was in a transaction')
   if (work.isDelivered) return no('a part of its answer was delivered')
+  if (work.isCancelled) return no('it was cancelled')
   if (work.sqlstate === TERMINATED) return no('its backend was told to end')
   if (work.runs >= MOST_RUNS) return no('it was run again already')
   if (!work.isRecorded) return no('it is too long to be kept')

@@ -69,6 +69,8 @@ export class ServerConnection implements ReadServer, HandshakeOwner {
   readonly queue: ReplyQueue
   readonly statements: ServerStatements = new ServerStatements()
   readonly relay: ReplyRelay
+  /** Somebody wants no answer to that any more. */
+  isCancelled = false
   /** What its client has asked and is not answered. */
   readonly sent: SentRecord = new SentRecord()
   readonly link: Link
@@ -228,7 +230,10 @@ export class ServerConnection implements ReadServer, HandshakeOwner {
 
   /** `source[start, end)` of its client's was passed on; `isFirst`: all that was asked before is answered. */
   noteSent(source: NativeBuffer, start: number, end: number, isFirst: boolean): void {
-    if (isFirst) this.relay.isDelivered = false
+    if (isFirst) {
+      this.relay.isDelivered = false
+      this.isCancelled = false
+    }
     this.sent.note(source, start, end, isFirst)
   }
 
@@ -290,6 +295,7 @@ export class ServerConnection implements ReadServer, HandshakeOwner {
 
   /** Between these two nobody else may get it: the cancel would hit the wrong query. */
   beginCancel(): void {
+    this.isCancelled = true
     this.#cancels++
   }
 

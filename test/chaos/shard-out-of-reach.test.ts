@@ -88,7 +88,8 @@ test('a connection cut in the middle of a result: an error or the end of the con
     client.send(wire.query(`SELECT repeat(i::text, 1000) FROM generate_series(100, 999) i`))
     const { messages, ended } = await untilReadyOrEnd(client)
     assert.ok(
-      ended || sqlstatesOf(messages)[0]?.startsWith('08'),
+      // Of a read that was run again, and met the same fate, the shard is not reached in time.
+      ended || /^(08|57P03)/.test(sqlstatesOf(messages)[0] ?? ''),
       `after ${afterBytes}: ${messages.slice(-3).join(' ')}`,
     )
     assert.ok(!shapeOf(messages).includes('C'), 'the result was called complete')
