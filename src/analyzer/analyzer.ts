@@ -1,17 +1,16 @@
-import { CLIENT, CLIENT_F64, CLIENT_FLAG, CLIENT_TEXT } from '../memory/client-slots.ts'
+import { CLIENT, CLIENT_F64 } from '../memory/client-slots.ts'
 import { HistoryRing } from '../memory/history-ring.ts'
-import type { IdentityNames } from '../memory/identity-records.ts'
 import { IDENTITY_RECORDS } from '../memory/layout.ts'
 import type { PLANE_F64 } from '../memory/plane-records.ts'
 import { PROFILE, PROFILE_F32, PROFILE_F64, PROFILE_FLAG } from '../memory/profile-records.ts'
 import type { AnalyzerValues } from '../shard/plane-values.ts'
 import type { TierRule } from '../shard/policy.ts'
 import { DEFAULT_TIER } from '../shard/tier.ts'
+import { factsOf, identityIn, type NewConnection } from './connection-facts.ts'
 import { ConnectionProfiles } from './connection-profiles.ts'
 import { isEvaluationPoint, isSnapshotPoint } from './evaluation-points.ts'
 import { FEATURE, FEATURE_COUNT } from './feature-schema.ts'
 import { type FeatureRegions, fillFeatures } from './feature-vector.ts'
-import { normaliseApplication, subnetOf } from './identity.ts'
 import { IdentityIds } from './identity-ids.ts'
 import { IdentityProfiles } from './identity-profiles.ts'
 import { writeSnapshot } from './snapshot-writer.ts'
@@ -28,14 +27,6 @@ const CONTRIBUTION_TICKS = 120
 
 export interface AnalyzerRegions extends FeatureRegions {
   readonly history: HistoryRing['region']
-}
-
-/** What a client logged in with; who it is says its slot. */
-export interface NewConnection {
-  /** Of the startup packet; names in lower case. */
-  readonly settings: ReadonlyMap<string, string>
-  /** The tier that the startup packet asks for, or null. */
-  readonly hint: string | null
 }
 
 export type AnalyzerCounter = Extract<keyof typeof PLANE_F64, `tier${string}` | 'runaways' | 'historyDropped'>
@@ -123,18 +114,9 @@ export class Analyzer {
   /** A client has logged in. */
   connected(slot: number, connection: NewConnection, now: number): void {
     this.#top = Math.max(this.#top, slot + 1)
-    const { settings } = connection
-    const identity = this.identities.recordOf(this.#namesOf(slot), now)
-    const inSlot = slot * (this.regions.clients.recordBytes >> 2)
-    const facts = {
-      generation: this.regions.clients.i32[inSlot + CLIENT.generation] as number,
-      identity,
-      flags: this.#flagsOf(slot, settings),
-      statementTimeoutMs: millisecondsOf(settings.get('statement_timeout')),
-      startupSettings: settings.size,
-      superuser: Number.NaN,
-      memberships: Number.NaN,
-    }
+    const { clients } = this.regions
+    const identity = this.identities.recordOf(identityIn(clients, slot), now)
+    const facts = factsOf(clients, slot, identity, connection.settings, this.#values.raisingUsers)
     this.profiles.begin(slot, facts, now)
     if (identity >= 0) this.identities.connected(identity, now, false)
     const hint = this.#values.hints ? hintedTier(connection.hint ?? '') + 1 : 0
@@ -158,7 +140,7 @@ export class Analyzer {
   renamed(slot: number, now: number): void {
     if (!this.#isProfiled(slot)) return
     const before = this.#get(slot, PROFILE.identity) - 1
-    const after = this.identities.recordOf(this.#namesOf(slot), now)
+    const after = this.identities.recordOf(identityIn(this.regions.clients, slot), now)
     this.#tiers.matchRules(slot)
     if (after !== before) {
       if (before >= 0) this.identities.disconnected(before, slot, now)
@@ -254,36 +236,6 @@ export class Analyzer {
     return generation !== 0 && generation === i32[slot * (recordBytes >> 2) + CLIENT.generation]
   }
 
-  #namesOf(slot: number): IdentityNames {
-    const text = (field: keyof typeof CLIENT_TEXT): string => this.#text(slot, field)
-    return {
-      user: text('user'),
-      database: text('database'),
-      application: normaliseApplication(text('applicationName')),
-      subnet: subnetOf(text('address'), (this.#clientFlags(slot) & CLIENT_FLAG.unix) !== 0),
-    }
-  }
-
-  #flagsOf(slot: number, settings: ReadonlyMap<string, string>): number {
-    const flags = this.#clientFlags(slot)
-    const isReadOnly = /^(on|true|yes|1)$/i.test(settings.get('default_transaction_read_only') ?? '')
-    return (
-      (flags & CLIENT_FLAG.tls ? PROFILE_FLAG.tls : 0) |
-      (flags & CLIENT_FLAG.unix ? PROFILE_FLAG.local : 0) |
-      (isReadOnly ? PROFILE_FLAG.readOnly : 0) |
-      (this.#values.raisingUsers.includes(this.#text(slot, 'user')) ? PROFILE_FLAG.mayRaise : 0)
-    )
-  }
-
-  #clientFlags(slot: number): number {
-    const { i32, recordBytes } = this.regions.clients
-    return i32[slot * (recordBytes >> 2) + CLIENT.flags] as number
-  }
-
-  #text(slot: number, field: keyof typeof CLIENT_TEXT): string {
-    return this.regions.clients.readText(slot, CLIENT_TEXT[field].offset)
-  }
-
   #fill(slot: number, now: number): void {
     fillFeatures(this.#vector, this.regions, slot, now)
     this.#ids.write(this.#get(slot, PROFILE.identity) - 1, this.#vector)
@@ -346,12 +298,4 @@ export class Analyzer {
   #time(slot: number, field: number): number {
     return this.regions.profiles.f64[slot * (this.#words >> 1) + field] as number
   }
-}
-
-/** A statement_timeout as PostgreSQL reads it; 0 when there is none, or it makes no sense. */
-function millisecondsOf(text: string | undefined): number {
-  const found = /^\s*(\d+(?:\.\d+)?)\s*(us|ms|s|min|h|d|)\s*$/.exec(text ?? '')
-  if (found === null) return 0
-  const units: Record<string, number> = { us: 0.001, ms: 1, '': 1, s: 1000, min: 60_000, h: 3_600_000, d: 86_400_000 }
-  return Number(found[1]) * (units[found[2] as string] ?? 0)
 }
