@@ -49,7 +49,13 @@ export async function continuity(bench: Bench, options: ContinuityOptions): Prom
   const switchyard: Results = {}
   const measure = async (name: string, event: () => Promise<void>): Promise<void> => {
     console.error(`${name} …`)
-    switchyard[name] = await measured(bed, options, bed.router, event)
+    try {
+      switchyard[name] = await measured(bed, options, bed.router, event)
+      console.error(JSON.stringify(switchyard[name]))
+    } catch (error) {
+      console.error(`${name} failed; the end of the router's log:\n${bed.router.tail(60)}`)
+      throw error
+    }
   }
   await measure('restart', async () => void (await bed.command(`RESTART ${await bed.primary()}`)))
   await measure('switchover', async () => void (await bed.command('SWITCHOVER main')))
