@@ -7,8 +7,10 @@ import { Bench, type BenchOptions } from './macro/bench-environment.ts'
 import { Interrupted } from './macro/cleanup.ts'
 import { continuity } from './macro/continuity.ts'
 import { idle } from './macro/idle.ts'
+import { isolation } from './macro/isolation.ts'
 import { parameters } from './macro/parameters.ts'
 import { type Mode, modes, peerNames } from './macro/peer.ts'
+import { routing } from './macro/routing.ts'
 import { throughput } from './macro/throughput.ts'
 import { upgrade } from './macro/upgrade.ts'
 
@@ -19,6 +21,8 @@ const usage = `npm run bench -- <name> [options]
   upgrade      what 1,000 and 5,000 clients, 100 of them active, notice of an upgrade and of a plane's SIGKILL, also over TLS
   continuity   what clients notice of a restart, a switchover, a patch and a lost primary under mixed work
   parameters   round trips and latency when clients with different settings take turns on one server connection
+  isolation    short reads of the high tier beside reports and writes of the low one, with and without a policy
+  routing      what it costs to decide where a read goes
 
   analyzer     what tiers cost a plane, and how good they are on what the laboratory recorded (npm run lab)
 
@@ -108,7 +112,7 @@ function plan(argv: string[]): Plan | null {
   const [name, ...rest] = positionals
   if (values.help) return null
   if (name === undefined || rest.length > 0)
-    throw new UsageError('name one benchmark: throughput, idle, continuity, parameters or upgrade')
+    throw new UsageError('name one benchmark: throughput, idle, continuity, parameters, upgrade, isolation or routing')
   const { quick } = values
   const options = {
     peers: chosen('peers', values.peers ?? peerNames.join(), peerNames),
@@ -147,10 +151,17 @@ function plan(argv: string[]): Plan | null {
     }
     return { name, options: all, shown: all, run: (bench) => continuity(bench, all) }
   }
+  if (name === 'isolation') {
+    const clients = wholeNumber('clients', values.clients ?? '32')
+    const all = { ...options, clients, rate: wholeNumber('rate', values.rate ?? '200') }
+    return { name, options: all, shown: all, run: (bench) => isolation(bench, all) }
+  }
   if (name === 'parameters') {
     return { name, options, shown: options, run: (bench) => parameters(bench, options) }
   }
-  throw new UsageError(`there is no benchmark ${name}: throughput, idle, continuity, parameters or upgrade`)
+  throw new UsageError(
+    `there is no benchmark ${name}: throughput, idle, continuity, parameters, upgrade, isolation or routing`,
+  )
 }
 
 async function main(argv: string[]): Promise<void> {
@@ -158,6 +169,10 @@ async function main(argv: string[]): Promise<void> {
   if (argv[0] === 'analyzer') {
     const { analyzer } = await import('./analyzer/analyzer.ts')
     process.stdout.write(`${JSON.stringify({ bench: 'analyzer', ...(await analyzer(argv[1])) })}\n`)
+    return
+  }
+  if (argv[0] === 'routing') {
+    process.stdout.write(`${JSON.stringify({ bench: 'routing', ...routing() })}\n`)
     return
   }
   const planned = plan(argv)

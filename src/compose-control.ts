@@ -19,6 +19,7 @@ import { localConfig } from './control/local-settings.ts'
 import { Monitor } from './control/monitor/monitor.ts'
 import { resolveHost } from './control/monitor/shard-addresses.ts'
 import { ShardIds } from './control/monitor/shard-ids.ts'
+import { WalWatch } from './control/monitor/wal-watch.ts'
 import { PlaneLink } from './control/plane-link/plane-link.ts'
 import { PlaneLoggers } from './control/plane-loggers.ts'
 import { VerifierCache } from './control/policy/verifier-cache.ts'
@@ -84,6 +85,7 @@ export async function composeControl(options: ControlOptions, signal: AbortSigna
   const onTopology = (): void => continuity?.look()
   const begin = { firstVersion: last.topology + 1, onTopology }
   const { monitor, accounts, catalogues, link } = composeWatch(options, logs, { memory, preservation }, begin)
+  const walWatch = new WalWatch(memory, monotonicMs)
   // Before all that takes time: planes that know us do not have to dial again and again.
   await link.listen(join(order.runDirectory, 'control.sock'))
   const { configFile, dataDirectory } = order
@@ -120,6 +122,7 @@ export async function composeControl(options: ControlOptions, signal: AbortSigna
     firstValuesVersion: last.values + 1,
     link,
     monitor,
+    walWatch,
     accounts,
     catalogues,
     continuity,
@@ -147,6 +150,7 @@ export async function composeControl(options: ControlOptions, signal: AbortSigna
       await link.exitAll(PLANES_EXIT_MS)
       learning.stop()
       await link.close()
+      await walWatch.close()
       await monitor.close()
       await accounts.close()
       await source.end(keepShards)

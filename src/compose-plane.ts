@@ -38,6 +38,8 @@ import {
 } from './plane/take-over-report.ts'
 import type { PostgresParser } from './sql/postgres-parser.ts'
 import { SecondOpinion } from './sql/second-opinion.ts'
+import { monotonicMs } from './util/monotonic-clock.ts'
+import { pseudoRandom } from './util/random.ts'
 import { TimerWheel } from './util/timer-wheel.ts'
 
 export interface PlaneOptions {
@@ -138,6 +140,8 @@ function serve(options: PlaneOptions, { memory, ring, poller, channelFd, channel
     gathers: memory,
     store: new ValueStore(memory.values),
     values: NO_VALUES,
+    clock: monotonicMs,
+    random: pseudoRandom(randomBytes(4).readInt32LE()),
     opinion: options.parser === null ? null : new SecondOpinion(options.parser, clock),
     randomBytes,
     tell: (event) => {

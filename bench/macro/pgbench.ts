@@ -66,21 +66,26 @@ export async function runPgbench(options: {
   readonly signal: AbortSignal
   /** Over TLS; by default not. */
   readonly tls?: boolean
+  /** A script of our own instead of what the mode says. */
+  readonly script?: string
+  /** As what the clients introduce themselves; runs at the same time need different ones. */
+  readonly application?: string
 }): Promise<PgbenchResult> {
   const { address, clients, mode } = options
   const startedMs = performance.now()
-  const prefix = `run-${process.pid}`
+  const { script, application = 'pgbench' } = options
+  const prefix = `run-${process.pid}-${application}`
   const threads = Math.min(clients, availableParallelism())
   const { code, stdout, stderr } = await execute(
     'pgbench',
     [
-      ...modeArguments[mode],
+      ...(script === undefined ? modeArguments[mode] : ['-f', script]),
       ...(mode === 'paced' ? ['-R', String(options.rate)] : []),
       ...['-n', '-c', String(clients), '-j', String(threads), '-T', String(options.seconds)],
       ...['-l', `--log-prefix=${join(options.directory, prefix)}`],
       ...connection(address),
     ],
-    { address, signal: options.signal, tls: options.tls === true },
+    { address, signal: options.signal, tls: options.tls === true, application },
   )
   const texts = takeLogs(options.directory, prefix)
   const failed = countFailures(stdout, stderr)
@@ -142,12 +147,18 @@ function takeLogs(directory: string, prefix: string): string[] {
 async function execute(
   command: string,
   args: readonly string[],
-  options: { readonly address?: Address; readonly signal?: AbortSignal; readonly tls?: boolean },
+  options: {
+    readonly address?: Address
+    readonly signal?: AbortSignal
+    readonly tls?: boolean
+    readonly application?: string
+  },
 ): Promise<{ code: number | null; stdout: string; stderr: string }> {
   const child = spawn(command, args, {
     env: {
       ...process.env,
       PGPASSWORD: options.address?.password,
+      ...(options.application === undefined ? {} : { PGAPPNAME: options.application }),
       PGSSLMODE: options.tls === true ? 'require' : 'disable',
       PGGSSENCMODE: 'disable',
     },

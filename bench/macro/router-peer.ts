@@ -15,6 +15,8 @@ export interface RouterPeerOptions {
   readonly cleanup: Cleanup
   /** For TLS with clients; by default there is none. */
   readonly certificate?: { readonly certificate: string; readonly key: string } | null
+  /** More of the configuration file. */
+  readonly sections?: string
 }
 
 /** Switchyard before `server`, as an operator would start it, with the same pool size and authentication as PgBouncer. */
@@ -60,7 +62,7 @@ function packageVersion(checkout: string): string {
   return String(version)
 }
 
-function configuration(options: Pick<RouterPeerOptions, 'server' | 'maxClients' | 'certificate'>): string {
+function configuration(options: Pick<RouterPeerOptions, 'server' | 'maxClients' | 'certificate' | 'sections'>): string {
   const { address, verifier } = options.server
   const { certificate = null } = options
   const password = `password = "${address.password}"`
@@ -89,7 +91,7 @@ size = ${poolSize}
 
 [limits]
 max_clients = ${options.maxClients + 50}
-${certificate === null ? '' : tlsSection(certificate)}`
+${certificate === null ? '' : tlsSection(certificate)}${options.sections ?? ''}`
 }
 
 function tlsSection({ certificate, key }: { readonly certificate: string; readonly key: string }): string {

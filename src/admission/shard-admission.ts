@@ -5,6 +5,7 @@ import type { PoolAdmission } from '../server/pool-admission.ts'
 import type { Policy, TierPolicy } from '../shard/policy.ts'
 import { TIERS } from '../shard/tier.ts'
 import { AdaptiveLimit } from './adaptive-limit.ts'
+import { PeakLatency } from './peak-latency.ts'
 import { ShardSlots } from './shard-slots.ts'
 import { NEVER, turn } from './turn.ts'
 
@@ -29,6 +30,7 @@ export class ShardAdmission implements PoolAdmission {
   readonly #totals: Float64Array
   readonly slots: ShardSlots
   readonly #adaptive: AdaptiveLimit
+  readonly #peak = new PeakLatency()
   #tiers: readonly TierPolicy[] = []
   #ageMs = 1
   #maxWaiting = 0
@@ -59,6 +61,18 @@ export class ShardAdmission implements PoolAdmission {
     this.slots.configure(limit, tiers)
     this.#adaptive.configure(admission, limit)
     this.#allow()
+  }
+
+  get busy(): number {
+    return this.slots.total
+  }
+
+  get limit(): number {
+    return this.slots.limit
+  }
+
+  peakMs(now: number): number {
+    return this.#peak.at(now)
   }
 
   mayTake(tier: number): boolean {
@@ -144,6 +158,8 @@ export class ShardAdmission implements PoolAdmission {
   answered(tier: number, milliseconds: number): void {
     this.#add(SHARD_LOAD_F64.latencySumMs + tier, milliseconds)
     this.#add(SHARD_LOAD_F64.latencyCount + tier, 1)
+    this.#peak.observe(milliseconds, this.#host.now)
+    this.#totals[SHARD_LOAD_F64.peakLatencyMs] = this.#peak.at(this.#host.now)
     if (this.#adaptive.observe(tier, milliseconds, this.#host.now, this.slots.held)) this.#allow()
   }
 

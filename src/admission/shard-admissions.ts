@@ -23,6 +23,11 @@ export class ShardAdmissions {
     return shard.id < 0 ? NO_ADMISSION : this.#of(shard)
   }
 
+  /** The work on this shard. */
+  loadOf(shard: Shard): ShardAdmission {
+    return this.#of(shard)
+  }
+
   /** New rules, or another number of slots. */
   configure(policy: Policy, topology: Topology): void {
     this.#policy = policy

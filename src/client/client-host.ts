@@ -6,6 +6,7 @@ import type { TlsContext } from '../io/tls-context.ts'
 import type { Region } from '../memory/region.ts'
 import type { ErrorFields } from '../protocol/messages.ts'
 import type { Route } from '../router/route.ts'
+import type { RouteTable } from '../router/route-table.ts'
 import type { ListenerSet } from '../server/listener-set.ts'
 import type { ListenerCounter, ListenerHost } from '../server/notification-listener.ts'
 import type { PoolSet } from '../server/pool-set.ts'
@@ -20,6 +21,7 @@ import type { StatementFacts } from '../sql/statement-facts.ts'
 import type { ClientSession } from './client-session.ts'
 import type { FunctionCatalogues } from './function-catalogues.ts'
 import type { PoolChoices } from './pool-choices.ts'
+import type { ReadRouting } from './read-routing.ts'
 import type { SessionRecords } from './session-records.ts'
 
 /** What the control process found out about a user that the configuration does not list. */
@@ -84,6 +86,9 @@ export interface ClientHost extends ListenerHost {
   readonly epoch: number
   /** The admin console, as a shard. */
   readonly consoleShard: Shard
+  /** Where reads may run. */
+  readonly routes: RouteTable
+  readonly readRouting: ReadRouting
   /** The entry of its own, else `*`. */
   database(name: string): DatabaseValue | null
   route(group: string): Route

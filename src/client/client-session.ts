@@ -276,11 +276,11 @@ export class ClientSession
 
   // ── requests
 
-  acquire(): boolean {
+  acquire(isRead: boolean): boolean {
     // An answer of ours to what it sent before has found nobody.
     if (this.#step === 'closing') return false
     this.meter.requestBegins()
-    if (this.seat.take()) {
+    if (this.seat.take(isRead)) {
       this.#enter('active')
       return true
     }
@@ -290,6 +290,12 @@ export class ClientSession
     this.deadlines.waiting()
     this.seat.wait()
     return false
+  }
+
+  letGo(): void {
+    if (this.settings.keepsServer) return
+    this.#enter('idle')
+    this.seat.giveBack()
   }
 
   onSeated(): void {

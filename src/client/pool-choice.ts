@@ -1,6 +1,9 @@
+import type { Reader } from '../router/read-route.ts'
+import type { GroupPlan } from '../router/route-table.ts'
 import type { PoolSettings, ServerPool } from '../server/server-pool.ts'
 import type { ServerCredential } from '../server/server-target.ts'
 import type { DatabaseValue, PoolMode, UserValue } from '../shard/plane-values.ts'
+import type { Shard } from '../shard/topology.ts'
 import type { ClientHost } from './client-host.ts'
 
 /** Whose server connections a session uses. */
@@ -18,7 +21,7 @@ export interface PoolIdentity {
  * The pool for the next transaction of whoever is of this identity; asked anew only when topology or configuration have
  * changed. Sessions get theirs from `PoolChoices`, which gives those that are alike the same one.
  */
-export class PoolChoice {
+export class PoolChoice implements Reader {
   readonly identity: PoolIdentity
   readonly mode: PoolMode
   /** How many sessions have it; written by `PoolChoices` only. */
@@ -26,29 +29,63 @@ export class PoolChoice {
   readonly #host: ClientHost
   #pool: ServerPool | null = null
   #epoch = -1
+  #plan: GroupPlan | null = null
+  /** On shards other than the primary, by shard id; of this epoch. */
+  readonly #others = new Map<number, ServerPool>()
+  /** When anybody of this identity was through with a transaction that may have written. Monotonic milliseconds. */
+  wroteAt: number
 
   constructor(host: ClientHost, identity: PoolIdentity) {
     this.#host = host
     this.identity = identity
     this.mode = poolMode(host, identity)
+    this.wroteAt = host.now
   }
 
   /** Null: the group has no primary at the moment. */
   current(): ServerPool | null {
-    if (this.#epoch !== this.#host.epoch) {
-      this.#epoch = this.#host.epoch
-      this.#pool = this.#choose()
-    }
+    if (this.#epoch !== this.#host.epoch) this.#renew()
     return this.#pool
   }
 
-  #choose(): ServerPool | null {
+  /** Where transactions of its group may run; null: its group has no shards. */
+  plan(): GroupPlan | null {
+    if (this.#epoch !== this.#host.epoch) this.#renew()
+    return this.#plan
+  }
+
+  /** Its pool on one of the group's shards. */
+  on(shard: Shard): ServerPool {
+    const known = this.#others.get(shard.id)
+    if (known !== undefined) return known
+    const made = this.#open(shard)
+    this.#others.set(shard.id, made)
+    return made
+  }
+
+  /** A shard that has refused this user or database lately is left alone. */
+  canReach(shard: Shard): boolean {
+    return this.on(shard).isOpen
+  }
+
+  #renew(): void {
+    this.#epoch = this.#host.epoch
+    this.#others.clear()
+    const { group } = this.#entry
+    this.#plan = this.#host.routes.of(group)
+    const route = this.#host.route(group)
+    this.#pool = route.kind === 'hold' ? null : this.#open(route.shard)
+  }
+
+  get #entry(): DatabaseValue {
+    return this.#host.database(this.identity.database) ?? this.identity.entry
+  }
+
+  #open(shard: Shard): ServerPool {
     const { database, user, userValue, credential } = this.identity
-    const entry = this.#host.database(database) ?? this.identity.entry
-    const route = this.#host.route(entry.group)
-    if (route.kind === 'hold') return null
+    const entry = this.#entry
     const target = {
-      shard: route.shard,
+      shard,
       user: entry.serverUser ?? user,
       database: entry.serverDatabase ?? database,
       credential: entry.serverUser === null ? credential : forcedCredential(entry.serverPassword),

@@ -117,6 +117,7 @@ export class RequestRelay {
   consume(source: NativeBuffer, start: number, end: number): number {
     const { toServer } = this.#host
     const session = this.#session
+    if (session.seat.isReading && this.#body === 0 && !this.#goesWithRead(source, start, end)) return start
     const isRefusing = this.#refusals?.any === true
     const isFirst = session.server === null || !session.server.isAsked
     if (session.server) toServer.begin(session.server.link)
@@ -228,7 +229,7 @@ export class RequestRelay {
     const sqlEnd = Math.min(stop - 1, end)
     if (server === null) noteComment(this.#host, slot, source, at + HEADER_BYTES, sqlEnd)
     // Nobody holds a server connection while the rest of a message is on its way, and nothing is looked at in vain.
-    if (!this.#attached()) return -1
+    if (!this.#attached(source, at, end)) return -1
     const facts = this.#look(source, at + HEADER_BYTES, stop, end)
     const effects = this.#effects(facts)
     if (concernsListening(effects) && !this.#session.admitListening(effects)) return this.#hold()
@@ -277,8 +278,42 @@ export class RequestRelay {
     this.#session.note(effects)
   }
 
-  #attached(): boolean {
-    return this.#session.server !== null || this.#session.acquire()
+  /**
+   * The session has, or had, its server connection for a read: what is there now may be that read, or more. False: it has to
+   * wait, because nothing but reads may be sent to a replica.
+   */
+  #goesWithRead(source: NativeBuffer, start: number, end: number): boolean {
+    const session = this.#session
+    const { seat, server } = session
+    if (server === null) return true
+    const isOwed = seat.isOwed
+    if (!isOwed && this.#isRead(source, start, end)) {
+      seat.attempt(source.bytes, start, end)
+      return true
+    }
+    if (!seat.isOnReplica) {
+      seat.noteMore()
+      return true
+    }
+    if (isOwed || server.queue.length > 0) {
+      session.holdBack()
+      return false
+    }
+    session.letGo()
+    return true
+  }
+
+  #isRead(source: NativeBuffer, at: number, end: number): boolean {
+    return this.#host.readRouting.isRead(source, at, end, this.#statements?.book ?? null)
+  }
+
+  #attached(source: NativeBuffer, at: number, end: number): boolean {
+    const session = this.#session
+    if (session.server !== null) return true
+    const isRead = session.seat.routesReads && this.#isRead(source, at, end)
+    if (!session.acquire(isRead)) return false
+    if (isRead) session.seat.attempt(source.bytes, at, end)
+    return true
   }
 
   /** What a statement does counts when it is executed. */
@@ -291,7 +326,7 @@ export class RequestRelay {
       return end
     }
     if (this.#session.server === null) this.#noteCommentOfParse(source, nameEnd + 1, Math.min(stop, end))
-    if (!this.#attached()) return -1
+    if (!this.#attached(source, at, end)) return -1
     const statements = this.needStatements()
     if (statements.mustWait || statements.isUncertain(source, at, nameEnd)) return this.#wait()
     if (stop <= end && statements.isAgain(bytes, at, nameEnd, stop)) return this.#parseAgain(source, at, stop)
@@ -330,7 +365,7 @@ export class RequestRelay {
   }
 
   #bind(source: NativeBuffer, at: number, stop: number, end: number): number {
-    if ((stop > end && stop - at <= SEEN_BYTES) || !this.#attached()) return -1
+    if ((stop > end && stop - at <= SEEN_BYTES) || !this.#attached(source, at, end)) return -1
     const statements = this.needStatements()
     if (statements.mustWait) return this.#wait()
     const session = this.#session
@@ -347,7 +382,7 @@ export class RequestRelay {
   }
 
   #execute(source: NativeBuffer, at: number, stop: number, end: number): number {
-    if (!this.#attached()) return -1
+    if (!this.#attached(source, at, end)) return -1
     this.#session.seat.prepare(null)
     if (this.#skipped()) return stop
     this.#statements?.noteExecute()
@@ -357,7 +392,7 @@ export class RequestRelay {
 
   /** Describe and Close. */
   #named(type: number, source: NativeBuffer, at: number, stop: number, end: number): number {
-    if ((stop > end && stop - at <= SEEN_BYTES) || !this.#attached()) return -1
+    if ((stop > end && stop - at <= SEEN_BYTES) || !this.#attached(source, at, end)) return -1
     const statements = this.needStatements()
     if (statements.mustWait) return this.#wait()
     this.#session.seat.prepare(null)
@@ -401,7 +436,7 @@ export class RequestRelay {
 
   /** By object id: what it calls is anybody's guess. */
   #functionCall(source: NativeBuffer, at: number, stop: number, end: number): number {
-    if (!this.#attached()) return -1
+    if (!this.#attached(source, at, end)) return -1
     this.#session.seat.prepare(null)
     if (this.#skipped()) return stop
     this.#session.settings.pin(PIN.unknownFunction)

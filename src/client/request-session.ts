@@ -14,8 +14,10 @@ export interface RequestSession {
   readonly slot: number
   readonly seat: ServerSeat
   readonly settings: SessionState
-  /** Attaches a server connection; false: wait, and keep the rest of the bytes. */
-  acquire(): boolean
+  /** Attaches a server connection for something that certainly only reads, or may write; false: wait, and keep the bytes. */
+  acquire(isRead: boolean): boolean
+  /** Gives a server connection back to which nothing has been sent. */
+  letGo(): void
   /** A statement with these effects is sent and will be executed. */
   note(effects: Effects): void
   /** A query with these effects has been sent. */

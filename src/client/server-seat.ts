@@ -1,6 +1,7 @@
 import { CLIENT_STEP, PIN } from '../memory/client-slots.ts'
 import type { ErrorFields } from '../protocol/messages.ts'
 import type { PoolWaiter } from '../server/pool-waiter.ts'
+import { ReadAttempt } from '../server/read-attempt.ts'
 import type { ReplySink } from '../server/reply-sink.ts'
 import type { ServerConnection } from '../server/server-connection.ts'
 import type { ServerPool } from '../server/server-pool.ts'
@@ -12,6 +13,9 @@ import type { ClientSlot } from './client-slot.ts'
 import type { PoolChoice } from './pool-choice.ts'
 import type { SessionListening } from './session-listening.ts'
 import type { SessionState } from './session-state.ts'
+import type { StatementBook } from './statement-book.ts'
+
+const EMPTY = Buffer.alloc(0)
 
 /** The session whose seat it is. */
 export interface SeatedSession {
@@ -46,6 +50,10 @@ export class ServerSeat implements PoolWaiter {
   #awaited: ServerPool | null = null
   /** Its server connection has not been put into the session's state yet. */
   #isFresh = false
+  /** What it asks for certainly only reads. */
+  #isReading = false
+  /** A replica could not answer it: the primary is asked. */
+  #avoidsReplicas = false
   /** It has been, and has lost something of it since. */
   #isStale = false
   fifo: Fifo<FifoNode> | null = null
@@ -112,9 +120,32 @@ export class ServerSeat implements PoolWaiter {
     server.reattach(this.#session.answers)
   }
 
+  /** A request that only reads may run elsewhere than on the primary, so it is worth a look. */
+  get routesReads(): boolean {
+    const { listening, memory } = this.#session
+    return listening === null && this.#choice?.plan()?.tiers[memory.tier]?.mayLeave === true
+  }
+
+  /** It has its server connection for something that certainly only reads. */
+  get isReading(): boolean {
+    return this.#isReading
+  }
+
+  /** It reads on a replica, and nothing else may be sent there. */
+  get isOnReplica(): boolean {
+    return this.#isReading && this.#server !== null && this.#server.target.shard.role === 'replica'
+  }
+
+  /** More has come than the read that it has its server connection for. */
+  noteMore(): void {
+    this.#isReading = false
+  }
+
   /** Takes a free server connection; false: there is none, so `wait`. */
-  take(): boolean {
-    const pool = this.#choice?.current() ?? null
+  take(isRead: boolean): boolean {
+    this.#isReading = isRead
+    const pool = this.#choose()
+    this.#awaited = pool
     const server = pool?.checkout(this.#session.memory.tier) ?? null
     if (pool === null || server === null) return false
     this.#usePool(pool)
@@ -123,19 +154,28 @@ export class ServerSeat implements PoolWaiter {
     return true
   }
 
-  /** Gets in line; `onSeated` or `rejectRequest` follows, unless `leaveQueue` is called before. */
+  #choose(): ServerPool | null {
+    const choice = this.#choice
+    if (choice === null || !this.#isReading || this.#avoidsReplicas) return choice?.current() ?? null
+    const { slot, memory } = this.#session
+    const sawOn = this.#pool?.target.shard.id ?? -1
+    const candidate = this.#host.readRouting.choose(choice, slot, memory.tier, sawOn)
+    return candidate === null || candidate.isPrimary ? choice.current() : choice.on(candidate.shard)
+  }
+
+  /** Gets in line where `take` found nothing; `onSeated` or `rejectRequest` follows, unless `leaveQueue` is called before. */
   wait(): void {
-    const pool = this.#choice?.current() ?? null
+    const pool = this.#awaited
     if (pool === null) {
       this.#host.holdForRoute(this)
       return
     }
     this.#usePool(pool)
-    this.#awaited = pool
     pool.wait(this)
   }
 
   requeue(): void {
+    this.#awaited = this.#choose()
     this.wait()
   }
 
@@ -147,6 +187,12 @@ export class ServerSeat implements PoolWaiter {
   }
 
   onPoolFailed(fields: ErrorFields): void {
+    if (this.#isReading && this.#awaited !== this.#choice?.current()) {
+      // Whatever a replica has against it, the primary may not.
+      this.#avoidsReplicas = true
+      this.requeue()
+      return
+    }
     this.#session.rejectRequest({ ...fields, severity: 'ERROR' })
   }
 
@@ -191,6 +237,39 @@ export class ServerSeat implements PoolWaiter {
     if (sql !== '' && server?.queue.length === 0) server.relay.questions.prepare(sql, this.#host.toServer)
   }
 
+  /** `bytes[start, end)` is the read. When a replica is asked it is kept until that has begun to answer. */
+  attempt(bytes: Buffer, start: number, end: number): void {
+    const server = this.#server
+    if (server === null || !this.isOnReplica) return
+    server.attempt ??= new ReadAttempt()
+    server.attempt.open(bytes, start, end)
+  }
+
+  /** `server`, a replica, had no answer: the primary is asked next. Returns what the client asked for. */
+  askElsewhere(server: ServerConnection): Buffer {
+    if (this.#server !== null) this.giveUp(false)
+    this.#avoidsReplicas = true
+    this.#host.readRouting.retried(server.target.shard.id)
+    const request = server.attempt?.request() ?? EMPTY
+    server.attempt?.close()
+    return request
+  }
+
+  /** What was asked here is nothing for replicas. */
+  refuse(request: Buffer, book: StatementBook | null): void {
+    this.#host.readRouting.refuse(request, book)
+  }
+
+  /** A transaction is over, and its server connection may go. */
+  transactionEnds(): void {
+    const server = this.#server
+    if (this.#choice === null || server === null) return
+    server.attempt?.close()
+    this.#avoidsReplicas = false
+    const shard = this.isOnReplica ? server.target.shard.id : -1
+    this.#host.readRouting.transactionEnds(this.#choice, this.#session.slot, !this.#isReading, shard)
+  }
+
   /** The session's state is not what its server connection has: it is put there ahead of the next request. */
   renew(): void {
     this.#isStale = true
@@ -214,6 +293,8 @@ export class ServerSeat implements PoolWaiter {
 
   /** Its server connection is gone; returns it. */
   lose(): ServerConnection {
+    // What it was in the middle of may have happened.
+    if (!this.#isReading) this.transactionEnds()
     const server = this.#server as ServerConnection
     this.#have(null)
     return server

@@ -10,7 +10,7 @@ import type { Cleared } from '../server/reply-messages.ts'
 import type { ReplySink, ServerLoss } from '../server/reply-sink.ts'
 import type { ServerConnection } from '../server/server-connection.ts'
 import type { ParameterSet } from '../session/parameters.ts'
-import type { ClientHost } from './client-host.ts'
+import { type ClientHost, FATAL } from './client-host.ts'
 import type { ClientMeter } from './client-meter.ts'
 import type { ClientReader } from './client-reader.ts'
 import type { ClientSlot } from './client-slot.ts'
@@ -57,6 +57,9 @@ export interface AnsweredSession {
 }
 
 const writer = new MessageWriter()
+const CANCELLED = '57014'
+/** SQLSTATEs of what no replica does, today or tomorrow: it writes, needs a higher isolation, or an unlogged table. */
+const NEVER_ON_REPLICAS = new Set(['25006', '0A000', '55000'])
 
 /** What a session does when its server connection answers, or dies. */
 export class SessionAnswers implements ReplySink {
@@ -178,6 +181,29 @@ export class SessionAnswers implements ReplySink {
     this.#session.host.analyzer.profiles.error(this.#session.slot)
   }
 
+  onAttemptFailed(sqlstate: string): boolean {
+    const session = this.#session
+    const { server, seat, settings } = session
+    // That was somebody's wish.
+    if (server === null || sqlstate === CANCELLED || !seat.isOnReplica || settings.pins !== 0) return false
+    this.#askElsewhere(server, NEVER_ON_REPLICAS.has(sqlstate))
+    return true
+  }
+
+  /** Nothing of the answer has gone to the client, so what it asked for is asked again. `isForGood`: never of a replica. */
+  #askElsewhere(server: ServerConnection, isForGood: boolean): void {
+    const session = this.#session
+    const { seat, requests, settings } = session
+    const request = seat.askElsewhere(server)
+    const book = requests.statements?.book ?? null
+    book?.abandon()
+    if (isForGood) seat.refuse(request, book)
+    settings.loseServer(false)
+    requests.abort(false)
+    if (session.reader.unread(request)) session.goOn()
+    else session.close('out of buffers', FATAL('53200', 'out of memory for buffers of waiting clients'))
+  }
+
   onReady(status: number): void {
     const session = this.#session
     const server = session.server as ServerConnection
@@ -192,13 +218,16 @@ export class SessionAnswers implements ReplySink {
     }
     const isIdle = status === STATUS.idle
     if (queue.length > 0 || this.#session.requests.midMessage) {
-      if (isIdle) session.listening?.onCommit()
+      if (!isIdle) return
+      session.listening?.onCommit()
+      session.seat.transactionEnds()
       return
     }
     this.#settle(server, isIdle)
     if (isIdle) {
       session.meter.transactionEnds(server.slot)
       if (this.#session.requests.runs > 0) this.#session.requests.runs = 0
+      session.seat.transactionEnds()
       if (session.listening?.isConcerned) session.listening.end(server)
       else this.endTransaction()
       return
@@ -242,6 +271,10 @@ export class SessionAnswers implements ReplySink {
     const server = this.#session.seat.lose()
     if (session.state === 'closing') return
     const { settings, requests } = session
+    if (server.attempt?.isOpen === true && settings.ties === 0 && !loss.midMessage && session.listening === null) {
+      this.#askElsewhere(server, false)
+      return
+    }
     requests.statements?.book.abandon()
     if (settings.ties === 0 && session.listening?.onServerLost() === true) {
       settings.loseServer(false)

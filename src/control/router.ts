@@ -16,6 +16,7 @@ import { keepRestartSettings } from './keep-restart-settings.ts'
 import type { AnalyzerState, Learning } from './learning/learning.ts'
 import type { Monitor, ShardReport } from './monitor/monitor.ts'
 import { topologyTroubles } from './monitor/topology-troubles.ts'
+import type { WalWatch } from './monitor/wal-watch.ts'
 import type { OperationRecord, OperationRequest } from './operations/operation.ts'
 import type { PlaneLink } from './plane-link/plane-link.ts'
 import { compilePlaneValues } from './policy/plane-values.ts'
@@ -38,6 +39,7 @@ export interface RouterOptions {
   readonly firstValuesVersion: number
   readonly link: PlaneLink
   readonly monitor: Monitor
+  readonly walWatch: WalWatch
   readonly accounts: AccountFinder
   readonly catalogues: CatalogueFinder
   readonly continuity: Continuity
@@ -215,6 +217,7 @@ export class Router {
     this.#values = this.#compile(config, version)
     link.publishValues(this.#values)
     catalogues.configure(config)
+    this.#options.walWatch.watch(config.routing.reads === 'replicas' ? monitor.positions() : [])
     await accounts.configure(config)
   }
 

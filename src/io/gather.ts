@@ -25,6 +25,7 @@ export class Gather {
   #end = 0
   #link: Link | null = null
   #failed = false
+  #hasLeft = false
 
   /** `own`: at least 64 KiB of the gather's own. */
   constructor(own: NativeBuffer, sends: SendBatch) {
@@ -44,6 +45,12 @@ export class Gather {
     if (this.#base !== 0) this.#makeRoom()
     this.#source = null
     this.#failed = false
+    this.#hasLeft = false
+  }
+
+  /** Something of it has left already, since `begin`. */
+  get hasLeft(): boolean {
+    return this.#hasLeft
   }
 
   /** `source[start, end)` comes next. */
@@ -123,6 +130,7 @@ export class Gather {
 
   #send(source: NativeBuffer, start: number, end: number): void {
     if (this.#failed || this.#link === null) return
+    this.#hasLeft = true
     if (!this.#link.write(source, start, end)) this.#failed = true
   }
 }

@@ -148,6 +148,8 @@ export class TestPlane {
       steps,
       gathers: memory,
       store: new ValueStore(memory.values),
+      clock: () => this.plane.now,
+      random: () => 0.5,
       values: testPlaneValues(this.shard, timeouts, poolSize, clientSlots - RESERVED_SLOTS),
       opinion: null,
       randomBytes: (count) => Buffer.alloc(count, 5),

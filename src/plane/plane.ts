@@ -7,6 +7,7 @@ import { ClientSession } from '../client/client-session.ts'
 import { FunctionCatalogues } from '../client/function-catalogues.ts'
 import { poolSettings } from '../client/pool-choice.ts'
 import { PoolChoices } from '../client/pool-choices.ts'
+import { ReadRouting } from '../client/read-routing.ts'
 import { type SessionRecord, SessionRecords } from '../client/session-records.ts'
 import type { BufferArena } from '../io/buffer-arena.ts'
 import { DeferredWork } from '../io/deferred.ts'
@@ -25,6 +26,7 @@ import type { SharedState } from '../memory/shared-state.ts'
 import { slotMark } from '../memory/slot-mark.ts'
 import type { ValueStore } from '../memory/value-store.ts'
 import type { Route } from '../router/route.ts'
+import { RouteTable } from '../router/route-table.ts'
 import { ListenerSet } from '../server/listener-set.ts'
 import { PoolSet } from '../server/pool-set.ts'
 import type { PoolWaiter } from '../server/pool-waiter.ts'
@@ -66,6 +68,10 @@ export interface PlaneParts {
   /** For values that outlive this process. */
   readonly store: ValueStore
   readonly values: PlaneValues
+  /** Monotonic milliseconds of this very moment. */
+  readonly clock: () => number
+  /** At least 0, below 1. */
+  readonly random: () => number
   /** Null: the lexer's word on statements counts. */
   readonly opinion: SecondOpinion | null
   randomBytes(count: number): Buffer
@@ -109,6 +115,8 @@ export class Plane implements ClientHost {
   readonly poolSet: PoolSet
   readonly poolChoices: PoolChoices = new PoolChoices(this)
   readonly admissions: ShardAdmissions
+  readonly routes: RouteTable
+  readonly readRouting: ReadRouting
   readonly listeners: ListenerSet
   readonly accounts: Accounts
   readonly analyzer: Analyzer
@@ -158,6 +166,9 @@ export class Plane implements ClientHost {
     this.sessions = new ClientTable(this.clients)
     this.#serverSlots = new ServerSlotList(this.servers)
     this.admissions = new ShardAdmissions(this, parts.shared.shards)
+    this.routes = new RouteTable(this.admissions)
+    const { shards } = parts.shared
+    this.readRouting = new ReadRouting(this, shards, parts.clock, parts.random, parts.values.policy)
     this.poolSet = new PoolSet(this, { maxUserConnections: 0, maxDatabaseConnections: 0 }, (shard) =>
       this.admissions.of(shard),
     )
@@ -231,16 +242,24 @@ export class Plane implements ClientHost {
   /** Whoever waits may have another place to go. */
   #changed(): void {
     this.epoch++
-    this.admissions.configure(this.values.policy, this.values.topology)
+    const { policy, topology } = this.values
+    this.admissions.configure(policy, topology)
+    this.routes.rebuild(policy, topology, this.now)
+    this.readRouting.configure(policy)
     const waiting: PoolWaiter[] = []
     for (let waiter = this.#held.shift(); waiter; waiter = this.#held.shift()) waiting.push(waiter)
     for (const pool of this.poolSet.all) {
-      if (pool.waiting > 0 && this.#configuration.isMisplaced(pool.target.shard)) waiting.push(...pool.dismissWaiters())
+      if (pool.waiting > 0 && this.#isMisplaced(pool.target.shard)) waiting.push(...pool.dismissWaiters())
     }
     for (const waiter of waiting) waiter.requeue()
-    this.poolSet.abandonMisplaced((shard) => this.#configuration.isMisplaced(shard))
+    this.poolSet.abandonMisplaced((shard) => this.#isMisplaced(shard))
     this.poolSet.reconsider()
     this.listeners.revise()
+  }
+
+  /** Nobody is sent there any more, or to another address. */
+  #isMisplaced(shard: Shard): boolean {
+    return this.#configuration.isMisplaced(shard) && !this.routes.isReadable(shard)
   }
 
   accept(client: NewClient, fd: OwnedFd): void {

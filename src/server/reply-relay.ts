@@ -10,6 +10,7 @@ import { MessageWriter } from '../protocol/writer.ts'
 import { OwnQuestions } from './own-questions.ts'
 import { clearedBy, isPlain } from './reply-messages.ts'
 import { CAPTURE, REPLY, SWALLOW, SYNTHESIZE } from './reply-queue.ts'
+import type { ReplySink } from './reply-sink.ts'
 import type { ServerConnection } from './server-connection.ts'
 import type { ServerHost } from './server-host.ts'
 
@@ -30,6 +31,8 @@ export class ReplyRelay {
   #body = 0
   #bodyIsForClient = false
   #copyingIn = false
+  /** A part of an answer has been put together for the client, by this `consume`. */
+  #hasAnswered = false
   /** COPY both ways: a walsender, until its ReadyForQuery. */
   #copyingBoth = false
   readonly questions: OwnQuestions
@@ -88,6 +91,7 @@ export class ReplyRelay {
   /** Returns where the first unused byte is; what is left is less than one message. */
   consume(source: NativeBuffer, start: number, end: number): number {
     let at = start
+    this.#hasAnswered = false
     this.#begin()
     const { bytes } = source
     while (at < end) {
@@ -137,6 +141,8 @@ export class ReplyRelay {
     // The client may wait for them, having sent a Flush: nothing of the server's may follow.
     if ((this.#server.queue.head & SYNTHESIZE) !== 0) this.synthesize()
     this.#server.remains(this.midMessage ? this.#body : 0)
+    const { attempt } = this.#server
+    if (attempt?.isOpen === true && this.#hasAnswered) attempt.close()
     if (client && !this.#host.toClient.flush()) client.onLost()
   }
 
@@ -149,7 +155,9 @@ export class ReplyRelay {
       this.#body = stop - end
       this.#bodyIsForClient = forClient
     }
-    if (forClient && this.#server.client) this.#deliver(source, at, Math.min(stop, end))
+    if (!forClient || this.#server.client === null) return
+    this.#hasAnswered = true
+    this.#deliver(source, at, Math.min(stop, end))
   }
 
   /** A message that changes what we know. False when `consume` must end: the connection is closed. */
@@ -196,6 +204,8 @@ export class ReplyRelay {
         break
       case BACKEND.noticeResponse:
         if (missing === 0 && this.#isFarewell(source, at, stop)) return true
+        // Nobody has to know that this one ends, when another is asked.
+        if (server.attempt?.isOpen === true && isEnd(this.#fields(source, at, stop)?.sqlstate)) return true
         break
       case BACKEND.notificationResponse:
         return this.#notification(source, at, stop)
@@ -213,7 +223,10 @@ export class ReplyRelay {
     const { queue, client } = server
     const { head } = queue
     const forward = (head & SWALLOW) === 0 && client !== null
-    if (forward) this.#deliver(source, at, stop)
+    if (forward) {
+      this.#hasAnswered = true
+      this.#deliver(source, at, stop)
+    }
     if (queue.headKind !== kind) return true
     queue.pop()
     client?.onAnswered(head)
@@ -280,6 +293,7 @@ export class ReplyRelay {
     if ((queue.head & SWALLOW) !== 0 && queue.headKind === REPLY.query) {
       this.questions.failed(fields)
     } else if (client) {
+      if (server.attempt?.isOpen === true && this.#asksElsewhere(client, fields?.sqlstate ?? '')) return true
       this.#deliver(source, at, stop)
       client.onError(fields?.sqlstate ?? '')
     }
@@ -293,6 +307,14 @@ export class ReplyRelay {
     const fields = this.#fields(source, at, stop)
     if (fields?.sqlstate !== CRASH_SHUTDOWN) return false
     this.lastWords = fields
+    return true
+  }
+
+  /** What has been put together for the client, if anything, is forgotten. */
+  #asksElsewhere(client: ReplySink, sqlstate: string): boolean {
+    if (this.#host.toClient.hasLeft || !client.onAttemptFailed(sqlstate)) return false
+    this.#host.toClient.begin(client.link)
+    this.#server.queue.fail(() => {})
     return true
   }
 
@@ -344,4 +366,9 @@ export class ReplyRelay {
     }
     return true
   }
+}
+
+/** 57P01 to 57P03: the server, or this connection to it, is coming to its end. */
+function isEnd(sqlstate: string | undefined): boolean {
+  return sqlstate?.startsWith('57P') === true
 }

@@ -42,6 +42,8 @@ export interface ReplySink {
   /** An error skipped a request that will never be answered. */
   onSkipped(entry: number): void
   onError(sqlstate: string): void
+  /** What a replica was asked has failed, and nothing of its answer has gone to the client. True: it is asked elsewhere. */
+  onAttemptFailed(sqlstate: string): boolean
   /** Some of what was owed has come: a client that had to stop may go on. */
   onProgress(): void
   /** Bytes could not be delivered; the client is closed when this returns. */

@@ -13,6 +13,7 @@ import { ServerStatements } from '../session/prepared-statements.ts'
 import type { Dialect } from '../session/setting-statements.ts'
 import { Timer } from '../util/timer-wheel.ts'
 import { NO_ADMISSION, type PoolAdmission } from './pool-admission.ts'
+import type { ReadAttempt } from './read-attempt.ts'
 import { REPLY, REPLY_RING_BYTES, ReplyQueue, SWALLOW } from './reply-queue.ts'
 import { ReplyRelay } from './reply-relay.ts'
 import type { ReplySink } from './reply-sink.ts'
@@ -105,6 +106,8 @@ export class ServerConnection implements ReadServer, HandshakeOwner {
   strays: Set<string> | null = null
   /** Its session may have made it listen to something. */
   listens = false
+  /** What it was asked and may have to be asked of the primary; null: it never was asked such a thing. */
+  attempt: ReadAttempt | null = null
   /** What its slot counts against. */
   admission: PoolAdmission = NO_ADMISSION
   /** Code of the tier whose slot its client has; −1: it counts against none. */

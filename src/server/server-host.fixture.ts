@@ -204,6 +204,10 @@ export class TestWaiter implements PoolWaiter, ReplySink {
   onAnswered(): void {}
   onSkipped(): void {}
   onError(): void {}
+  onAttemptFailed(): boolean {
+    return false
+  }
+
   onProgress(): void {}
   onLost(): void {}
   onServerDrained(): void {}

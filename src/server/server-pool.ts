@@ -41,6 +41,8 @@ export interface PoolSettings {
 
 /** A shard that stays away is said again this often. */
 const REPEAT_LOG_MS = 30_000
+/** After this time a pool that could open no connection may be tried by those who have another place to go. */
+const FORGIVE_MS = 5000
 /** SQLSTATE classes of a refused login that waiting will not heal: wrong password, no such role or database, no right. */
 const HOPELESS = new Set(['28', '3D', '42'])
 
@@ -66,6 +68,7 @@ export class ServerPool implements ServerOwner, LanePool {
   /** Fewer connections were opened than clients wait, because the shard has no slots for more. */
   wasHeldBack = false
   #loggedAt = Number.NEGATIVE_INFINITY
+  #failedAt = Number.NEGATIVE_INFINITY
   target: ServerTarget
   #settings: PoolSettings
   /** Why no server connection could be opened last time; null when the last one could. */
@@ -114,6 +117,11 @@ export class ServerPool implements ServerOwner, LanePool {
   /** Server connections that somebody has or that are on their way. */
   get busy(): number {
     return this.#all.size - this.#idle.length
+  }
+
+  /** It has server connections, or nothing is known against opening one. */
+  get isOpen(): boolean {
+    return this.lastFailure === null || this.#idle.length > 0 || this.#host.now - this.#failedAt > FORGIVE_MS
   }
 
   /** Nobody gets a server connection, because an operator paused it or because its shard is held. */
@@ -378,6 +386,7 @@ export class ServerPool implements ServerOwner, LanePool {
     const { shard, user, database } = this.target
     const isNews = this.lastFailure?.message !== fields.message || this.#host.now - this.#loggedAt > REPEAT_LOG_MS
     this.lastFailure = fields
+    this.#failedAt = this.#host.now
     const hopeless = HOPELESS.has(fields.sqlstate.slice(0, 2))
     this.#add(hopeless ? POOL_F64.serverLoginFailures : POOL_F64.serverConnectFailures)
     if (isNews) {

@@ -13,6 +13,8 @@ export class PreparedStatement {
   readonly serverNameBytes: Buffer
   /** What executing it does to a session; null: nothing, undefined: nobody has looked yet. */
   effects: Effects | null | undefined = undefined
+  /** Whether executing it certainly only reads; undefined: nobody has looked yet. */
+  reads: boolean | undefined = undefined
   /** Sessions that have it. */
   users = 0
   /** The id of its tail in the plane's value store; 0 as long as no session at rest has it. */

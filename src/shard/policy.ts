@@ -70,9 +70,6 @@ export interface AdmissionPolicy {
 
 export interface RoutingPolicy {
   readonly reads: 'replicas' | 'primary'
-  readonly readOnlyTransactions: 'replicas' | 'primary'
-  /** How long a read waits for a replica that is recent enough. */
-  readonly replicaWaitMs: number
   /** A replica that is further behind gets nothing. */
   readonly maxLagMs: number
   readonly slowStartMs: number
@@ -106,8 +103,6 @@ export function slotsOf(share: SlotShare, limit: number, round: (value: number) 
 export const NO_POLICY: Policy = Object.freeze<Policy>({
   routing: {
     reads: 'primary',
-    readOnlyTransactions: 'primary',
-    replicaWaitMs: 0,
     maxLagMs: 10_000,
     slowStartMs: 0,
     zone: null,

@@ -1,4 +1,5 @@
 import type { Command } from './command.ts'
+import { explainRoute } from './command-set/explain-route.ts'
 import { explainTier } from './command-set/explain-tier.ts'
 import { kill } from './command-set/kill.ts'
 import { killClient } from './command-set/kill-client.ts'
@@ -16,12 +17,14 @@ import { showLists } from './command-set/show-lists.ts'
 import { showMem } from './command-set/show-mem.ts'
 import { showOperations } from './command-set/show-operations.ts'
 import { showPlanes } from './command-set/show-planes.ts'
+import { showPolicy } from './command-set/show-policy.ts'
 import { showPools } from './command-set/show-pools.ts'
 import { showPreservation } from './command-set/show-preservation.ts'
 import { showPreservedClients } from './command-set/show-preserved-clients.ts'
 import { showProfiles } from './command-set/show-profiles.ts'
 import { showServers } from './command-set/show-servers.ts'
 import { showShards } from './command-set/show-shards.ts'
+import { showQueues, showSlots } from './command-set/show-slots.ts'
 import { showState } from './command-set/show-state.ts'
 import { showStats } from './command-set/show-stats.ts'
 import { showStatsAverages } from './command-set/show-stats-averages.ts'
@@ -43,6 +46,10 @@ export const COMMANDS: readonly Command[] = [
   showPools,
   showListeners,
   showShards,
+  showSlots,
+  showQueues,
+  showPolicy,
+  explainRoute,
   showOperations,
   showDatabases,
   showUsers,

@@ -151,21 +151,11 @@ export const shardPools = entries(
 )
 
 export const routing = table('routing', 'Which transactions may run on replicas.', {
-  reads: setting(choice('replicas', 'primary'), {
-    default: 'replicas',
+  reads: setting(choice('primary', 'replicas'), {
+    default: 'primary',
     doc:
       '`replicas`: a statement that certainly only reads may run on a replica, if the pools and the consistency of its ' +
       'tier allow it. `primary`: everything runs on the primary.',
-  }),
-  read_only_transactions: setting(choice('replicas', 'primary'), {
-    default: 'primary',
-    doc:
-      'Where a transaction runs that says READ ONLY when it begins. On a replica, advisory locks, LISTEN and functions ' +
-      'that tell of the server behave differently; so only where nobody depends on them.',
-  }),
-  replica_wait: setting(duration(0, 60_000, 'do not wait'), {
-    default: 0,
-    doc: 'How long a read waits for a replica to have seen what it must, before it goes to the primary.',
   }),
   max_lag: setting(duration(10, 86_400_000), {
     default: '10s',

@@ -6,6 +6,7 @@ import { isUsable } from './health-state.ts'
 import type { Resolve } from './shard-addresses.ts'
 import type { ShardIds } from './shard-ids.ts'
 import { ShardWatch, type ShardWatchOptions } from './shard-watch.ts'
+import type { PositionSource } from './wal-watch.ts'
 
 export interface MonitorOptions {
   readonly ids: ShardIds
@@ -70,6 +71,13 @@ export class Monitor {
     })
     for (const { watch } of before.values()) watch.close()
     this.#publish()
+  }
+
+  /** The watched shards, to be asked where their logs are. */
+  positions(): readonly PositionSource[] {
+    return this.#watched.map(({ id, config, watch }) => {
+      return { id, group: config.group, position: (timeoutMs) => watch.position(timeoutMs) }
+    })
   }
 
   /** Settles when every shard has been probed once, or after `patienceMs`. */

@@ -2,6 +2,7 @@ import pg from 'pg'
 import type { ServerTlsValue } from '../../shard/plane-values.ts'
 import { shardTls } from '../shard-tls.ts'
 import { describeProbeFailure, type ProbeFailure } from './probe-failure.ts'
+import { POSITION_QUESTION, type PositionRow, readPosition, type WalPosition } from './wal-position.ts'
 
 export interface ProbeSettings {
   readonly user: string
@@ -48,6 +49,8 @@ export class ShardProbe {
   #client: pg.Client | null = null
   #isTlsRefused = false
   #isAsking = false
+  #isConnected = false
+  #isAskingPosition = false
 
   /** `onBroken`: the idle connection ended, so the shard may have. */
   constructor(target: ProbeTarget, settings: ProbeSettings, onBroken: () => void) {
@@ -76,6 +79,29 @@ export class ShardProbe {
   /** The next question goes over a new connection. Not while one is under way. */
   reconnect(): void {
     this.#drop()
+  }
+
+  /** Where its log is; null: there is no open connection to ask on, no answer in time, or one question too many. */
+  async position(timeoutMs: number): Promise<WalPosition | null> {
+    const client = this.#client
+    if (client === null || !this.#isConnected || this.#isAskingPosition) return null
+    this.#isAskingPosition = true
+    let timer: NodeJS.Timeout | undefined
+    const answer = client
+      .query<PositionRow>({ name: 'switchyard_position', text: POSITION_QUESTION })
+      .then(({ rows: [row] }) => (row === undefined ? null : readPosition(row)))
+      .catch(() => null)
+      .finally(() => {
+        this.#isAskingPosition = false
+      })
+    const tooLate = new Promise<null>((resolve) => {
+      timer = setTimeout(() => resolve(null), timeoutMs)
+    })
+    try {
+      return await Promise.race([answer, tooLate])
+    } finally {
+      clearTimeout(timer)
+    }
   }
 
   /** A probe under way fails. */
@@ -141,10 +167,12 @@ export class ShardProbe {
       keepAlive: true,
     })
     this.#client = client
+    this.#isConnected = false
     // Both come for a connection that breaks, whether or not a question is under way.
     client.on('error', () => this.#lost(client))
     client.on('end', () => this.#lost(client))
     await client.connect()
+    this.#isConnected = this.#client === client
     return client
   }
 

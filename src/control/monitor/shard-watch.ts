@@ -3,6 +3,7 @@ import type { ShardRole } from '../../shard/topology.ts'
 import { type Health, type HealthEvent, healthAfter, unknownHealth } from './health-state.ts'
 import { type Resolve, ShardAddresses } from './shard-addresses.ts'
 import { type Observation, type ProbeResult, type ProbeSettings, ShardProbe } from './shard-probe.ts'
+import type { WalPosition } from './wal-position.ts'
 
 /** Doubts may come in floods, from every client of a shard that went away. */
 const SHORTEST_INTERVAL_MS = 50
@@ -85,6 +86,11 @@ export class ShardWatch {
 
   get usesTls(): boolean {
     return this.#probe?.usesTls === true
+  }
+
+  /** Where its log is; null when it does not say so in time. */
+  async position(timeoutMs: number): Promise<WalPosition | null> {
+    return this.#health.state === 'down' || this.#probe === null ? null : await this.#probe.position(timeoutMs)
   }
 
   /** Probes until `close`; settles then. */

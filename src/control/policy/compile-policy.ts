@@ -10,8 +10,6 @@ export function compilePolicy(config: Config): Policy {
   return {
     routing: {
       reads: routing.reads,
-      readOnlyTransactions: routing.readOnlyTransactions,
-      replicaWaitMs: routing.replicaWaitMs,
       maxLagMs: routing.maxLagMs,
       slowStartMs: routing.slowStartMs,
       zone: routing.zone,

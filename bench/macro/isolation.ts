@@ -1,0 +1,125 @@
+import { writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import type { Bench, BenchOptions } from './bench-environment.ts'
+import type { Peer } from './peer.ts'
+import { runPgbench } from './pgbench.ts'
+import { startRouter } from './router-peer.ts'
+import { percentile, significant } from './statistics.ts'
+import { formatTable } from './text-table.ts'
+
+export interface IsolationOptions extends BenchOptions {
+  readonly seconds: number
+  /** Transactions per second of the high tier. */
+  readonly rate: number
+  /** Clients of the low tier. */
+  readonly clients: number
+}
+
+const HIGH_CLIENTS = 4
+/** Three slots of low keep two cores busy. */
+const POLICY = `
+[tiers.low]
+max = 2
+queue = 10000
+
+[[tiers.rules]]
+application = "high"
+tier = "high"
+
+[[tiers.rules]]
+application = "low"
+tier = "low"
+`
+/** A report over all accounts, and an update of many of them. */
+const LOW_SCRIPT = `\\set n random(1, 10)
+SELECT sum(abalance), count(*) FROM pgbench_accounts WHERE aid % 10 = :n;
+UPDATE pgbench_accounts SET abalance = abalance + 1 WHERE aid BETWEEN :n * 1000 AND :n * 1000 + 200;
+`
+
+interface Outcome {
+  readonly name: string
+  readonly aloneP99: number | null
+  readonly loadedP99: number | null
+  readonly lowTps: number
+  readonly failed: number
+}
+
+/**
+ * A modest rate of short reads, alone and while reports and writes saturate the server: through PgBouncer, through Switchyard
+ * where all are of one tier, and where a policy sets them apart.
+ */
+export async function isolation(bench: Bench, options: IsolationOptions): Promise<Record<string, unknown>> {
+  const script = join(bench.directory, 'low.sql')
+  writeFileSync(script, LOW_SCRIPT, { mode: 0o644 })
+  const maxClients = options.clients + HIGH_CLIENTS
+  const outcomes: Outcome[] = []
+  const pgbouncer = options.peers.includes('pgbouncer') ? await bench.startPeer('pgbouncer', maxClients) : null
+  if (pgbouncer !== null) outcomes.push(await outcomeOf('pgbouncer', pgbouncer, bench, script, options))
+  await pgbouncer?.stop()
+  const common = { server: bench.server, directory: bench.directory, maxClients, cleanup: bench.cleanup, ...options }
+  for (const [name, sections] of [
+    ['switchyard, one tier', ''],
+    ['switchyard, policy', POLICY],
+  ] as const) {
+    const router = await startRouter({ ...common, sections })
+    outcomes.push(await outcomeOf(name, router, bench, script, options))
+    await router.stop()
+  }
+  return report(outcomes)
+}
+
+async function outcomeOf(
+  name: string,
+  peer: Peer,
+  bench: Bench,
+  script: string,
+  { seconds, rate, clients }: IsolationOptions,
+): Promise<Outcome> {
+  const common = { address: peer.address('paced'), directory: bench.directory, signal: bench.signal, rate }
+  const high = { ...common, mode: 'paced', clients: HIGH_CLIENTS, seconds, application: 'high' } as const
+  await runPgbench({ ...high, seconds: 1 })
+  const alone = await runPgbench(high)
+  const low = runPgbench({ ...common, mode: 'simple', script, clients, seconds: seconds + 4, application: 'low' })
+  // The load has to be there first.
+  await new Promise((resolve) => setTimeout(resolve, 2000))
+  const loaded = await runPgbench(high)
+  const done = await low
+  console.error(`${name}: measured`)
+  return {
+    name,
+    aloneP99: percentile(alone.log.latencyUs, 0.99),
+    loadedP99: percentile(loaded.log.latencyUs, 0.99),
+    lowTps: done.log.latencyUs.length / (seconds + 4),
+    failed: alone.failed + loaded.failed + done.failed,
+  }
+}
+
+function report(outcomes: readonly Outcome[]): Record<string, unknown> {
+  const ratioOf = ({ aloneP99, loadedP99 }: Outcome): number | null =>
+    aloneP99 === null || loadedP99 === null ? null : loadedP99 / aloneP99
+  console.log(
+    formatTable(
+      ['', 'high p99 alone, ms', 'loaded, ms', 'ratio', 'low, tps', 'failed'],
+      outcomes.map((each) => [
+        each.name,
+        shown((each.aloneP99 ?? 0) / 1000),
+        shown((each.loadedP99 ?? 0) / 1000),
+        shown(ratioOf(each) ?? 0),
+        shown(each.lowTps),
+        String(each.failed),
+      ]),
+      { leftColumns: 1 },
+    ),
+  )
+  const of = (name: string): Outcome | undefined => outcomes.find((each) => each.name === name)
+  const [bouncer, flat, policy] = ['pgbouncer', 'switchyard, one tier', 'switchyard, policy'].map(of)
+  return {
+    high_p99_ratio: policy === undefined ? null : significant(ratioOf(policy)),
+    high_p99_ratio_one_tier: flat === undefined ? null : significant(ratioOf(flat)),
+    high_p99_ratio_pgbouncer: bouncer === undefined ? null : significant(ratioOf(bouncer)),
+    low_throughput_kept: policy === undefined || flat === undefined ? null : significant(policy.lowTps / flat.lowTps),
+    failed: outcomes.reduce((sum, { failed }) => sum + failed, 0),
+  }
+}
+
+const shown = (value: number): string => String(significant(value, 3))

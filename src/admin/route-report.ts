@@ -1,0 +1,151 @@
+import { type ClientView, pinReasons, readClient } from '../memory/client-slots.ts'
+import { readShardLoad } from '../memory/shard-records.ts'
+import type { SharedState } from '../memory/shared-state.ts'
+import { Freshness } from '../router/freshness.ts'
+import { type ReadDemand, ReadRouter } from '../router/read-route.ts'
+import { type GroupPlan, RouteTable } from '../router/route-table.ts'
+import { TIERS, tierCode } from '../shard/tier.ts'
+import type { Shard } from '../shard/topology.ts'
+import { ReadScan } from '../sql/read-scan.ts'
+import { FACT } from '../sql/statement-effects.ts'
+import { StatementFacts } from '../sql/statement-facts.ts'
+import { poolAt } from './observe.ts'
+import type { RouterControl } from './router-control.ts'
+
+/** One shard, or one step, of an explanation. */
+export interface RouteLine {
+  readonly tier: string
+  readonly pool: string
+  readonly shard: string
+  readonly usable: boolean
+  readonly reason: string
+}
+
+/** What the text of a statement says about where it may run. */
+export interface Intent {
+  readonly isRead: boolean
+  readonly reason: string
+}
+
+/** Whether `sql` certainly only reads, as a plane without a parser would see it, and why not. */
+export function intentOf(sql: string): Intent {
+  const bytes = Buffer.from(sql)
+  if (!new ReadScan().isRead(bytes, 0, bytes.length)) {
+    return {
+      isRead: false,
+      reason: 'it is no plain query, or has a word in it that may write, lock, or tell of the server',
+    }
+  }
+  const facts = new StatementFacts(null)
+  facts.read(bytes, 0, bytes.length)
+  if (facts.pins !== 0) return { isRead: false, reason: `it may pin the session: ${pinReasons(facts.pins).join(', ')}` }
+  if ((facts.flags & ~FACT.several) !== 0) return { isRead: false, reason: 'it depends on, or changes, the session' }
+  return { isRead: true, reason: 'it certainly only reads' }
+}
+
+/** Where reads of each tier may run at this moment, for sessions that have written nothing. */
+export function routesByTier(control: RouterControl): readonly RouteLine[] {
+  const { router, table, now } = open(control)
+  const nothing = { wroteAt: 0, sawAt: 0, sawOn: -1 }
+  return [...table.plans].flatMap((plan) =>
+    TIERS.flatMap((tier, code) => {
+      const consistency = control.values().policy.tiers[code]?.consistency ?? 'strong'
+      return linesOf(control, plan, { tier: code, consistency, causality: nothing }, router, now).map((line) => ({
+        ...line,
+        tier,
+      }))
+    }),
+  )
+}
+
+/** The same for the client in `slot`; null: there is none. */
+export function routeOfClient(control: RouterControl, slot: number): readonly RouteLine[] | null {
+  const { memory } = control
+  const client = readClient(memory.clients, slot)
+  if (client === null) return null
+  const { router, table, now } = open(control)
+  const { databases, policy } = control.values()
+  const entry = databases.find(({ name }) => name === client.database) ?? databases.find(({ name }) => name === '*')
+  const plan = entry === undefined ? null : table.of(entry.group)
+  const tier = tierCode(client.tier)
+  const head = { tier: client.tier, pool: '', shard: '', usable: false }
+  if (plan === null) return [{ ...head, reason: 'its database is in no group of shards' }]
+  if (client.pins.length > 0) {
+    return [{ ...head, reason: `it keeps its server connection: ${client.pins.join(', ')}` }]
+  }
+  const causality = {
+    wroteAt: 0,
+    sawAt: 0,
+    sawOn: lastShard(memory, client),
+  }
+  const consistency = policy.tiers[tier]?.consistency ?? 'strong'
+  return linesOf(control, plan, { tier, consistency, causality }, router, now).map((line) => ({
+    ...line,
+    tier: client.tier,
+  }))
+}
+
+function lastShard(memory: SharedState, client: ClientView): number {
+  return poolAt(memory, client.pool)?.shardId ?? -1
+}
+
+function open(control: RouterControl): {
+  readonly router: ReadRouter
+  readonly table: RouteTable
+  readonly now: number
+} {
+  const { memory } = control
+  const { policy } = control.values()
+  const now = control.nowMonotonic()
+  const table = new RouteTable({ loadOf: (shard) => loadOf(memory, shard) })
+  table.rebuild(policy, control.topology(), now)
+  return { router: new ReadRouter(new Freshness(memory.shards), () => 0, policy.routing), table, now }
+}
+
+/** Over all planes. */
+function loadOf(memory: SharedState, { id, slots, maxConnections }: Shard) {
+  let busy = 0
+  let peak = 0
+  for (let plane = 0; plane < memory.geometry.planes; plane++) {
+    const load = readShardLoad(memory.shards, plane, id)
+    if (load === null) continue
+    busy += load.tiers.reduce((sum, { held }) => sum + held, 0)
+    peak = Math.max(peak, load.peakLatencyMs)
+  }
+  return { busy, limit: slots ?? maxConnections, peakMs: () => peak }
+}
+
+function linesOf(
+  control: RouterControl,
+  plan: GroupPlan,
+  demand: ReadDemand,
+  router: ReadRouter,
+  now: number,
+): readonly Omit<RouteLine, 'tier'>[] {
+  const { policy } = control.values()
+  const tier = plan.tiers[demand.tier]
+  const names = policy.tiers[demand.tier]?.pools ?? []
+  if (tier?.mayLeave !== true) {
+    const why =
+      policy.routing.reads === 'primary'
+        ? 'routing.reads says so'
+        : demand.consistency === 'strong'
+          ? 'its consistency is strong'
+          : 'its pools have no replica'
+    return [
+      {
+        pool: '',
+        shard: plan.primary?.name ?? '',
+        usable: plan.primary !== null,
+        reason: `everything runs on the primary: ${why}`,
+      },
+    ]
+  }
+  return tier.pools.flatMap((pool, index) =>
+    pool.map((candidate) => ({
+      pool: names[index] ?? '',
+      shard: candidate.shard.name,
+      ...router.standing(plan, candidate, demand, now),
+    })),
+  )
+}

@@ -1,0 +1,205 @@
+import type { NativeBuffer } from '../io/native.ts'
+import type { Region } from '../memory/region.ts'
+import { loadRecord, SHARD_LOAD_F64 } from '../memory/shard-records.ts'
+import { FRONTEND, HEADER_BYTES, lengthAt } from '../protocol/message-type.ts'
+import { Freshness } from '../router/freshness.ts'
+import { type ReadDemand, ReadRouter } from '../router/read-route.ts'
+import type { Candidate } from '../router/replica-choice.ts'
+import { LONGEST_ATTEMPT_BYTES } from '../server/read-attempt.ts'
+import type { Consistency, Policy } from '../shard/policy.ts'
+import { ReadScan } from '../sql/read-scan.ts'
+import { FACT } from '../sql/statement-effects.ts'
+import type { StatementFacts } from '../sql/statement-facts.ts'
+import type { PoolChoice } from './pool-choice.ts'
+import type { StatementBook } from './statement-book.ts'
+
+/** Texts that turned out to be no reads; past this many, all are forgotten. */
+const REMEMBERED = 4096
+const PORTAL = 0x50
+/** More messages in one request may not fit into the reply queue. */
+const MOST_MESSAGES = 32
+
+/** What routing reads needs of its plane. */
+export interface ReadHost {
+  readonly planeIndex: number
+  readonly now: number
+  readonly clients: Region
+  readonly facts: StatementFacts
+}
+
+/** The clock of now, not of the wake-up: what happened since must not look older than it is. Monotonic milliseconds. */
+type Clock = () => number
+
+/** Which requests are reads, and where those of a session may run. One per plane, shared by all sessions. */
+export class ReadRouting {
+  readonly router: ReadRouter
+  readonly #host: ReadHost
+  readonly #clock: Clock
+  readonly #records: Region
+  readonly #scan = new ReadScan()
+  readonly #refused = new Set<number>()
+  /** By client slot: when it was through with a transaction that may have written, and when it saw something last. */
+  readonly #wroteAt: Float64Array
+  readonly #sawAt: Float64Array
+  #policy: Policy
+  readonly #demand = { tier: 0, consistency: 'session' as Consistency, causality: { wroteAt: 0, sawAt: 0, sawOn: -1 } }
+
+  /** `records`: of all shards. */
+  constructor(host: ReadHost, records: Region, clock: Clock, random: () => number, policy: Policy) {
+    this.#host = host
+    this.#clock = clock
+    this.#records = records
+    // What was before this process counts as written by everybody.
+    this.#wroteAt = new Float64Array(host.clients.count).fill(clock())
+    this.#sawAt = new Float64Array(host.clients.count)
+    this.#policy = policy
+    this.router = new ReadRouter(new Freshness(records), random, policy.routing)
+  }
+
+  configure(policy: Policy): void {
+    this.#policy = policy
+    this.router.routing = policy.routing
+  }
+
+  /**
+   * Whether `source[at, end)` is one request that certainly only reads, and nothing else: a simple query, or an extended one
+   * from its first message to its Sync, that prepares nothing under a name.
+   */
+  isRead(source: NativeBuffer, at: number, end: number, book: StatementBook | null): boolean {
+    const { bytes } = source
+    if (end - at > LONGEST_ATTEMPT_BYTES) return false
+    if (bytes[at] === FRONTEND.query) {
+      return at + 1 + lengthAt(bytes, at + 1) === end && this.#isReadText(bytes, at + HEADER_BYTES, end - 1)
+    }
+    let isParsed = false
+    let start = at
+    for (let count = 0; count < MOST_MESSAGES && start + HEADER_BYTES <= end; count++) {
+      const stop = start + 1 + lengthAt(bytes, start + 1)
+      if (stop > end) return false
+      switch (bytes[start]) {
+        case FRONTEND.sync:
+          return stop === end
+        case FRONTEND.parse: {
+          const textEnd = bytes.indexOf(0, start + HEADER_BYTES + 1)
+          if (bytes[start + HEADER_BYTES] !== 0 || textEnd < 0 || textEnd >= stop) return false
+          if (!this.#isReadText(bytes, start + HEADER_BYTES + 1, textEnd)) return false
+          isParsed = true
+          break
+        }
+        case FRONTEND.bind:
+          if (!this.#bindsRead(bytes, start, stop, isParsed, book)) return false
+          break
+        case FRONTEND.describe:
+        case FRONTEND.execute:
+          break
+        case FRONTEND.close:
+          if (bytes[start + HEADER_BYTES] !== PORTAL) return false
+          break
+        default:
+          return false
+      }
+      start = stop
+    }
+    return false
+  }
+
+  #bindsRead(bytes: Buffer, at: number, stop: number, isParsed: boolean, book: StatementBook | null): boolean {
+    const portalEnd = bytes.indexOf(0, at + HEADER_BYTES)
+    const nameEnd = portalEnd < 0 ? -1 : bytes.indexOf(0, portalEnd + 1)
+    if (nameEnd < 0 || nameEnd >= stop) return false
+    if (nameEnd === portalEnd + 1) return isParsed
+    const statement = book?.get(bytes.toString('utf8', portalEnd + 1, nameEnd))
+    if (statement === undefined || statement.isLong) return false
+    statement.reads ??= this.#isReadText(statement.tail, 0, statement.tail.indexOf(0))
+    return statement.reads
+  }
+
+  #isReadText(bytes: Buffer, start: number, end: number): boolean {
+    if (!this.#scan.isRead(bytes, start, end)) return false
+    if (this.#refused.size > 0 && this.#refused.has(hashOf(bytes, start, end))) return false
+    const { facts } = this.#host
+    facts.read(bytes, start, end)
+    return facts.pins === 0 && (facts.flags & ~FACT.several) === 0
+  }
+
+  /** What `request` asked for cannot be had from a replica: it is not tried again. */
+  refuse(request: Buffer, book: StatementBook | null): void {
+    if (this.#refused.size >= REMEMBERED) this.#refused.clear()
+    for (let at = 0; at + HEADER_BYTES <= request.length; at += 1 + lengthAt(request, at + 1)) {
+      const start = at + HEADER_BYTES
+      const type = request[at]
+      if (type === FRONTEND.query || type === FRONTEND.parse) {
+        const from = type === FRONTEND.parse ? start + 1 : start
+        this.#refused.add(hashOf(request, from, request.indexOf(0, from)))
+      } else if (type === FRONTEND.bind) {
+        const nameAt = request.indexOf(0, start) + 1
+        const statement = book?.get(request.toString('utf8', nameAt, request.indexOf(0, nameAt)))
+        if (statement !== undefined) statement.reads = false
+      }
+    }
+  }
+
+  /** Where the session in `slot` reads next: a shard of its group; null: on the primary. `sawOn`: shard id of its last pool. */
+  choose(choice: PoolChoice, slot: number, tier: number, sawOn: number): Candidate | null {
+    const plan = choice.plan()
+    if (plan?.tiers[tier]?.mayLeave !== true) return null
+    return this.router.choose(plan, this.demandOf(choice, slot, tier, sawOn), this.#host.now, choice)
+  }
+
+  /** What a read of this session asks for; to be used at once. Without `choice` its identity is not looked at. */
+  demandOf(choice: PoolChoice | null, slot: number, tier: number, sawOn: number): ReadDemand {
+    const demand = this.#demand
+    const consistency = this.#consistencyOf(tier)
+    demand.tier = tier
+    demand.consistency = consistency
+    const own = this.#wroteAt[slot] ?? 0
+    demand.causality.wroteAt = consistency === 'identity' && choice !== null ? Math.max(own, choice.wroteAt) : own
+    demand.causality.sawAt = this.#sawAt[slot] ?? 0
+    demand.causality.sawOn = sawOn
+    return demand
+  }
+
+  #consistencyOf(tier: number): Consistency {
+    return this.#policy.tiers[tier]?.consistency ?? 'strong'
+  }
+
+  /** A transaction of the session in `slot` is over. `replica`: the id of the shard it ran on, −1: it was the primary. */
+  transactionEnds(choice: PoolChoice, slot: number, mayHaveWritten: boolean, replica: number): void {
+    const plan = choice.plan()
+    if (replica >= 0) this.#add(replica, SHARD_LOAD_F64.replicaReads)
+    if (plan === null || !isTracked(plan.tiers)) return
+    const at = this.#clock()
+    const { planeIndex } = this.#host
+    this.#sawAt[slot] = at
+    if (!mayHaveWritten) return
+    this.#wroteAt[slot] = at
+    choice.wroteAt = at
+    plan.wroteAt = at
+    const record = plan.primary === null ? -1 : loadRecord(planeIndex, plan.primary.id)
+    if (record >= 0) this.#records.f64[record * (this.#records.recordBytes >> 3) + SHARD_LOAD_F64.wroteAt] = at
+  }
+
+  /** A read that was tried on this replica has to be done by the primary. */
+  retried(shard: number): void {
+    this.#add(shard, SHARD_LOAD_F64.retriedReads)
+  }
+
+  #add(shard: number, field: number): void {
+    const record = loadRecord(this.#host.planeIndex, shard)
+    if (record < 0) return
+    const at = record * (this.#records.recordBytes >> 3) + field
+    this.#records.f64[at] = (this.#records.f64[at] ?? 0) + 1
+  }
+}
+
+function isTracked(tiers: readonly { readonly mayLeave: boolean }[]): boolean {
+  for (const tier of tiers) if (tier.mayLeave) return true
+  return false
+}
+
+/** FNV-1a, 32 bits. */
+function hashOf(bytes: Buffer, start: number, end: number): number {
+  let hash = 0x811c9dc5
+  for (let at = start; at < end; at++) hash = Math.imul(hash ^ (bytes[at] as number), 0x01000193)
+  return hash
+}

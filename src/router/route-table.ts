@@ -1,0 +1,111 @@
+import type { Policy, ShardPoolPolicy } from '../shard/policy.ts'
+import type { Shard, Topology } from '../shard/topology.ts'
+import type { Candidate } from './replica-choice.ts'
+import { routeToPrimary } from './route.ts'
+import type { ShardLoad } from './shard-load.ts'
+
+/** Where reads of one tier may run. */
+export interface TierPlan {
+  /** The preferred first. */
+  readonly pools: readonly (readonly Candidate[])[]
+  /** Some of them are on replicas. */
+  readonly mayLeave: boolean
+}
+
+/** Where transactions of one group may run. */
+export interface GroupPlan {
+  readonly group: string
+  /** Null: nobody knows. */
+  readonly primary: Shard | null
+  /** In the order of `TIERS`. */
+  readonly tiers: readonly TierPlan[]
+  /** When anybody wrote last, as far as this plane knows. */
+  wroteAt: number
+}
+
+/** What the table needs to know of shards beside the topology. */
+export interface ShardFacts {
+  loadOf(shard: Shard): ShardLoad
+}
+
+/**
+ * Policy and topology, worked out: for each group and tier the shards where a read may run. Made anew when one of them
+ * changes; what it knows of shards that stay, stays.
+ */
+export class RouteTable {
+  readonly #facts: ShardFacts
+  #plans = new Map<string, GroupPlan>()
+  /** Since when a shard has been up without a break, by id. */
+  #since = new Map<number, number>()
+  #isFirst = true
+
+  constructor(facts: ShardFacts) {
+    this.#facts = facts
+  }
+
+  of(group: string): GroupPlan | null {
+    return this.#plans.get(group) ?? null
+  }
+
+  get plans(): Iterable<GroupPlan> {
+    return this.#plans.values()
+  }
+
+  /** Reads may run on this shard, at this address, whoever the primary is. */
+  isReadable({ id, group, address, port }: Shard): boolean {
+    for (const { pools } of this.of(group)?.tiers ?? []) {
+      for (const pool of pools) {
+        const found = pool.find(({ shard }) => shard.id === id)
+        if (found !== undefined) return found.shard.address === address && found.shard.port === port
+      }
+    }
+    return false
+  }
+
+  rebuild(policy: Policy, topology: Topology, now: number): void {
+    const since = new Map<number, number>()
+    for (const { id, up } of topology.shards) {
+      // Those of the first topology were there before this process was.
+      if (up) since.set(id, this.#isFirst ? Number.NEGATIVE_INFINITY : (this.#since.get(id) ?? now))
+    }
+    this.#since = since
+    this.#isFirst &&= topology.shards.length === 0
+    const before = this.#plans
+    this.#plans = new Map()
+    for (const group of new Set(topology.shards.map((shard) => shard.group))) {
+      this.#plans.set(group, this.#plan(group, policy, topology, before.get(group)?.wroteAt ?? now))
+    }
+  }
+
+  #plan(group: string, policy: Policy, topology: Topology, wroteAt: number): GroupPlan {
+    const route = routeToPrimary(topology, group)
+    const primary = route.kind === 'shard' ? route.shard : null
+    const members = topology.shards.filter((shard) => shard.group === group && isUsable(shard, primary))
+    const candidates = members.map((shard) => this.#candidate(shard, shard === primary, policy.routing.zone))
+    const tiers = policy.tiers.map(({ pools, consistency }) => {
+      const lists = pools.map((name) => {
+        const pool = policy.pools.find((each) => each.name === name)
+        return pool === undefined ? [] : candidates.filter((candidate) => isMember(pool, candidate))
+      })
+      const isAllowed = policy.routing.reads === 'replicas' && consistency !== 'strong'
+      const mayLeave = isAllowed && lists.some((list) => list.some(({ isPrimary }) => !isPrimary))
+      return { pools: lists, mayLeave }
+    })
+    return { group, primary, tiers, wroteAt }
+  }
+
+  #candidate(shard: Shard, isPrimary: boolean, zone: string | null): Candidate {
+    const isFar = zone !== null && shard.zone !== zone
+    const since = this.#since.get(shard.id) ?? Number.NEGATIVE_INFINITY
+    return { shard, isPrimary, isFar, since, load: this.#facts.loadOf(shard) }
+  }
+}
+
+function isUsable(shard: Shard, primary: Shard | null): boolean {
+  return shard === primary || (shard.up && shard.role === 'replica' && shard.address !== null)
+}
+
+function isMember({ shards, role }: ShardPoolPolicy, { shard, isPrimary }: Candidate): boolean {
+  if (shards !== null && !shards.includes(shard.name)) return false
+  return role === 'any' || (role === 'primary') === isPrimary
+}
