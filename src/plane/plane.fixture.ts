@@ -148,7 +148,7 @@ export class TestPlane {
       steps,
       gathers: memory,
       store: new ValueStore(memory.values),
-      clock: () => this.plane.now,
+      clock: () => 1000,
       random: () => 0.5,
       values: testPlaneValues(this.shard, timeouts, poolSize, clientSlots - RESERVED_SLOTS),
       opinion: null,
