@@ -82,8 +82,7 @@ export async function composeControl(options: ControlOptions, signal: AbortSigna
   const last = lastVersions(memory)
   const preservation = new PreservationLedger((slot, generation) => whoIs(memory, slot, generation))
   let continuity: Continuity | null = null
-  const onTopology = (): void => continuity?.look()
-  const begin = { firstVersion: last.topology + 1, onTopology }
+  const begin = { firstVersion: last.topology + 1, onTopology: () => continuity?.look() }
   const { monitor, accounts, catalogues, link } = composeWatch(options, logs, { memory, preservation }, begin)
   const walWatch = new WalWatch(memory, monotonicMs)
   // Before all that takes time: planes that know us do not have to dial again and again.
@@ -92,53 +91,32 @@ export async function composeControl(options: ControlOptions, signal: AbortSigna
   const source = await openShardSource({ configFile, dataDirectory, environment, signal, log })
   const config = source.readConfig()
   for (const warning of configWarnings(config, Date.now())) log.warn(warning)
-  const secrets = loginSecrets(dataDirectory)
-  continuity = new Continuity(
-    {
-      monitor,
-      link,
-      memory,
-      preservation,
-      dataDirectory,
-      environment,
-      now: monotonicMs,
-      wallClock: () => Date.now(),
-      log,
-    },
-    config,
-  )
+  const parts = { monitor, link, memory, preservation, dataDirectory, environment, log }
+  continuity = new Continuity({ ...parts, now: monotonicMs, wallClock: () => Date.now() }, config)
   const operations = continuity
   const learning: Learning = composeLearning({ memory, dataDirectory, link, log, config: () => router.config })
+  const secrets = loginSecrets(dataDirectory)
   const router: Router = new Router({
     version: VERSION,
     startedAt: order.startedAt,
     now: monotonicMs,
-    memory,
     config,
     readConfig: source.readConfig,
-    consoleSocket: join(order.runDirectory, 'console.sock'),
+    consoleSocket: consoleSocketOf(order.runDirectory),
     verifiers: new VerifierCache(secrets.verifiers),
     mockSecret: secrets.mock,
     firstValuesVersion: last.values + 1,
-    link,
-    monitor,
-    walWatch,
-    accounts,
-    catalogues,
-    continuity,
+    ...{ memory, link, monitor, walWatch, accounts, catalogues, continuity, preservation, learning, log },
     onLogLevel: logs.setLevel,
     requestStop: options.requestStop,
     upgrades: options.upgrades,
-    preservation,
-    learning,
-    log,
   })
   // First, so that planes have the model when they let clients in.
   learning.start(order.first)
   if (order.first) await router.start([], FIRST_PROBES_MS)
   else await router.start(lastPauses(order.runDirectory, memory), config.monitor.timeoutMs)
   link.pauses.keepIn((databases) => writeFileSync(pausesFile(order.runDirectory), JSON.stringify(databases)))
-  const admin = await openAdministration(router, config, join(order.runDirectory, 'console.sock'), log)
+  const admin = await openAdministration(router, config, consoleSocketOf(order.runDirectory), log)
   return {
     router,
     source,
@@ -162,6 +140,8 @@ export async function composeControl(options: ControlOptions, signal: AbortSigna
     },
   }
 }
+
+const consoleSocketOf = (runDirectory: string): string => join(runDirectory, 'console.sock')
 
 function composeLearning(
   parts: Pick<LearningOptions, 'memory' | 'dataDirectory' | 'config' | 'log'> & { readonly link: PlaneLink },

@@ -127,16 +127,12 @@ function serve(options: PlaneOptions, { memory, ring, poller, channelFd, channel
   const log = new StepLog(memory.stepLog)
   const steps = new Steps(log, arena, options.crash)
   const sends = new SendBatch(ring.queue, steps, memory.own)
+  const reads = new ReadBuffers(memory.reads, sends, steps)
   const timers = new TimerWheel(clock())
   const plane: Plane = new Plane({
     planeIndex,
     shared,
-    poller,
-    timers,
-    arena,
-    reads: new ReadBuffers(memory.reads, sends, steps),
-    sends,
-    steps,
+    ...{ poller, timers, arena, reads, sends, steps },
     gathers: memory,
     store: new ValueStore(memory.values),
     values: NO_VALUES,

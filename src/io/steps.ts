@@ -26,7 +26,7 @@ export interface StepParticipant {
 
 /**
  * A wake-up of the reactor is a step: what it reads stays where it landed, and what it writes is held back, until all that
- * it has touched is written down and one store makes it count. See docs/design/0017.
+ * it has touched is written down and one store makes it count. See docs/design/0015.
  *
  * Where too much is held back a step is committed early, in the middle of an event; then whoever that event has touched is
  * torn until the next commit, which is a few microseconds later.
