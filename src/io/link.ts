@@ -235,8 +235,12 @@ export class Link implements PollTarget, Deferrable, BatchedSender, StepParticip
     if (this.#closed) return
     this.touch()
     this.#host.progress[0] = this.mark
-    if (this.#isLost) this.#lost()
-    else if (this.#reading) this.#owner.onReadable()
+    if (this.#isLost) {
+      this.#lost()
+      return
+    }
+    if (this.#sending === 'hanging up' && !this.blocked) this.hangUp()
+    if (this.#reading) this.#owner.onReadable()
   }
 
   onFault(error: unknown): void {
@@ -311,7 +315,11 @@ export class Link implements PollTarget, Deferrable, BatchedSender, StepParticip
     } else if (this.blocked) {
       this.touch()
       this.#watch()
-    } else if (this.#sending !== 'open' && this.#heldBytes === 0) this.hangUp()
+    } else if (this.#sending !== 'open' && this.#heldBytes === 0) {
+      // TLS has a last word, and nothing may be written in here.
+      if (this.secure && this.#sending === 'hanging up') this.#host.deferred.add(this)
+      else this.hangUp()
+    }
   }
 
   /** The same for bytes of our own making, which are copied. */
