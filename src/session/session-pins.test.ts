@@ -141,3 +141,12 @@ test('a hint counts once', () => {
   assert.equal(pins.takeFreed(), true)
   assert.equal(pins.takeFreed(), false)
 })
+
+test('in another process, what was sent there ends pins here', () => {
+  const before = make(PIN.sequence)
+  before.end(PIN.sequence)
+  const pins = make()
+  pins.restore(before.bits, before.snapshot)
+  pins.ended()
+  assert.equal(pins.bits, 0)
+})

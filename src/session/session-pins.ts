@@ -22,6 +22,7 @@ export interface PinWatcher {
 /** What is to be known of pins besides which there are. */
 export interface PinsSnapshot {
   readonly ending: number
+  readonly endings: number
   readonly reviewed: number
   readonly sinceReview: number
   readonly isUnanswered: boolean
@@ -54,6 +55,7 @@ export class SessionPins {
       return null
     return {
       ending: this.#ending,
+      endings: this.#endings,
       reviewed: this.#reviewed,
       sinceReview: this.#sinceReview,
       isUnanswered: this.#isUnanswered,
@@ -67,6 +69,7 @@ export class SessionPins {
     this.#bits = bits
     if (snapshot === null) return
     this.#ending = snapshot.ending
+    this.#endings = snapshot.endings
     this.#reviewed = snapshot.reviewed
     this.#sinceReview = snapshot.sinceReview
     this.#isUnanswered = snapshot.isUnanswered
