@@ -89,7 +89,7 @@ export class SessionSettings {
     this.#touched = new Set(touched)
     this.#reset = new Set(reset)
     this.#mayHaveFallen = mayHaveFallen
-    if (changes !== null) this.#changes.restore(changes)
+    if (changes !== null) this.#ownChanges().restore(changes)
   }
 
   get isAsking(): boolean {

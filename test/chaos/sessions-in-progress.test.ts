@@ -42,6 +42,28 @@ test('a query that runs is answered', async () => {
   assert.equal(onlyValue(await answer), '42')
 })
 
+test('settings that are being set become those of the session that sets them, and of nobody else', async () => {
+  const router = await bed.startRouter(SETTINGS)
+  const show = "SELECT coalesce(current_setting('app.who', true), '')"
+  const [one, other, third] = [await open(router), await open(router), await open(router)]
+  const answers = [one, other].map((client, at) => client.query(`SET app.who = '${at}'; SELECT pg_sleep(1)`))
+  await waitUntil(
+    'both to run',
+    async () => (await bed.cluster.backends(bed.database)).filter(({ state }) => state === 'active').length === 2,
+  )
+  await killPlane(router)
+  await third.query('SELECT 1')
+  for (const answer of answers) assert.deepEqual(sqlstatesOf(await answer), [])
+  // On server connections that have none of it yet.
+  await bed.sql(
+    'SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid()',
+  )
+  await waitUntil('them to be gone', async () => (await bed.cluster.backends(bed.database)).length === 0)
+  assert.equal(onlyValue(await one.query(show)), '0')
+  assert.equal(onlyValue(await other.query(show)), '1')
+  assert.equal(onlyValue(await third.query(show)), '')
+})
+
 for (const mode of QUERY_MODES) {
   test(`${mode}: money moves through crashes of the plane`, async () => {
     const router = await bed.startRouter(SETTINGS)
