@@ -34,11 +34,13 @@ async function pinsOf(client: WireClient): Promise<string> {
   return String(row?.pinned)
 }
 
-/** The pins that `sql` leaves in a transaction of its own. */
+/** The pins that `sql` leaves in a transaction of its own; nothing pins the session any more behind it. */
 async function pinsBehind(client: WireClient, sql: string): Promise<string> {
   assert.deepEqual(sqlstatesOf(await client.query(`BEGIN; ${sql}`)), [])
   const pins = await pinsOf(client)
   assert.deepEqual(sqlstatesOf(await client.query('ROLLBACK')), [])
+  // Its server is asked when the session has been quiet for a while, so nothing may be sent until then.
+  await waitUntil('nothing pins the session', async () => (await pinsOf(client)) === '')
   return pins
 }
 
