@@ -14,6 +14,7 @@ import { AccountFinder } from './control/account-finder.ts'
 import { loginSecrets } from './control/accounts/login-secrets.ts'
 import { CatalogueFinder } from './control/catalogue/catalogue-finder.ts'
 import { Continuity } from './control/continuity.ts'
+import { EventLog } from './control/events/event-log.ts'
 import { Learning, type LearningOptions } from './control/learning/learning.ts'
 import { localConfig } from './control/local-settings.ts'
 import { Monitor } from './control/monitor/monitor.ts'
@@ -80,18 +81,18 @@ export async function composeControl(options: ControlOptions, signal: AbortSigna
   const { log } = logs
   const memory = openMemory(options.memoryFd)
   const last = lastVersions(memory)
+  const events = new EventLog(log, () => Date.now())
   const preservation = new PreservationLedger((slot, generation) => whoIs(memory, slot, generation))
   let continuity: Continuity | null = null
   const begin = { firstVersion: last.topology + 1, onTopology: () => continuity?.look() }
-  const { monitor, accounts, catalogues, link } = composeWatch(options, logs, { memory, preservation }, begin)
+  const { monitor, accounts, catalogues, link } = composeWatch(options, logs, { memory, preservation, events }, begin)
   const walWatch = new WalWatch(memory, monotonicMs)
   // Before all that takes time: planes that know us do not have to dial again and again.
   await link.listen(join(order.runDirectory, 'control.sock'))
   const { configFile, dataDirectory } = order
   const source = await openShardSource({ configFile, dataDirectory, environment, signal, log })
-  const config = source.readConfig()
-  for (const warning of configWarnings(config, Date.now())) log.warn(warning)
-  const parts = { monitor, link, memory, preservation, dataDirectory, environment, log }
+  const config = firstConfig(source, log)
+  const parts = { monitor, link, memory, preservation, events, dataDirectory, environment, log }
   continuity = new Continuity({ ...parts, now: monotonicMs, wallClock: () => Date.now() }, config)
   const operations = continuity
   const learning: Learning = composeLearning({ memory, dataDirectory, link, log, config: () => router.config })
@@ -106,7 +107,7 @@ export async function composeControl(options: ControlOptions, signal: AbortSigna
     verifiers: new VerifierCache(secrets.verifiers),
     mockSecret: secrets.mock,
     firstValuesVersion: last.values + 1,
-    ...{ memory, link, monitor, walWatch, accounts, catalogues, continuity, preservation, learning, log },
+    ...{ memory, link, monitor, walWatch, accounts, catalogues, continuity, preservation, learning, events, log },
     onLogLevel: logs.setLevel,
     requestStop: options.requestStop,
     upgrades: options.upgrades,
@@ -141,6 +142,12 @@ export async function composeControl(options: ControlOptions, signal: AbortSigna
   }
 }
 
+function firstConfig(source: ShardSource, log: Logger): Config {
+  const config = source.readConfig()
+  for (const warning of configWarnings(config, Date.now())) log.warn(warning)
+  return config
+}
+
 const consoleSocketOf = (runDirectory: string): string => join(runDirectory, 'console.sock')
 
 function composeLearning(
@@ -161,13 +168,14 @@ interface Watch {
 interface Seen {
   readonly memory: SharedState
   readonly preservation: PreservationLedger
+  readonly events: EventLog
 }
 
 /** What looks at shards and talks to planes: each of the three needs the others. */
 function composeWatch(
   { order }: ControlOptions,
   logs: Logs,
-  { memory, preservation }: Seen,
+  { memory, preservation, events }: Seen,
   { firstVersion, onTopology }: { readonly firstVersion: number; readonly onTopology: () => void },
 ): Watch {
   const { log } = logs
@@ -179,7 +187,7 @@ function composeWatch(
       link.publishTopology(topology)
       onTopology()
     },
-    log,
+    events,
     now: monotonicMs,
   })
   const accounts = new AccountFinder({

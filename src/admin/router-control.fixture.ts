@@ -1,3 +1,5 @@
+import { pino } from 'pino'
+import { EventLog } from '../control/events/event-log.ts'
 import type { AnalyzerState } from '../control/learning/learning.ts'
 import type { OperationRecord, OperationRequest } from '../control/operations/operation.ts'
 import { CLIENT, CLIENT_F64, CLIENT_FLAG, CLIENT_STATE, CLIENT_TEXT, type ClientState } from '../memory/client-slots.ts'
@@ -42,6 +44,7 @@ export class TestRouter implements RouterControl {
     model: null,
     drift: { rows: 0, features: [], unseen: 0, disagreement: 0, state: 'unknown' },
   }
+  readonly eventLog = new EventLog(pino({ level: 'silent' }), () => Date.UTC(2026, 0, 1))
   upgradeText = ''
   /** What the next commands do instead of succeeding at once. */
   outcome: () => Promise<void> = async () => undefined
@@ -86,6 +89,10 @@ export class TestRouter implements RouterControl {
 
   analyzer(): AnalyzerState {
     return this.analyzerState
+  }
+
+  events(): EventLog {
+    return this.eventLog
   }
 
   troubles(): readonly string[] {

@@ -1,3 +1,4 @@
+import type { EventLog } from '../control/events/event-log.ts'
 import type { AnalyzerState } from '../control/learning/learning.ts'
 import type { OperationRecord, OperationRequest } from '../control/operations/operation.ts'
 import type { DroppedClient, PreservationSummary } from '../memory/preservation.ts'
@@ -84,6 +85,8 @@ export interface RouterControl {
   pauses(): Pauses
   /** The tier model in use, and how far from its training the clients are. */
   analyzer(): AnalyzerState
+  /** What control found out and decided of late. */
+  events(): Pick<EventLog, 'events' | 'counts'>
   /** What an operator should know, one sentence each ("plane 0 is not connected"); empty on a good day. */
   troubles(): readonly string[]
 

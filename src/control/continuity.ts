@@ -4,6 +4,7 @@ import type { Config } from '../config/schema.ts'
 import { reasonsText } from '../continuity/report.ts'
 import type { Logger } from '../log.ts'
 import type { SharedState } from '../memory/shared-state.ts'
+import type { EventSink } from './events/event-log.ts'
 import { FailoverWatch } from './failover/failover-watch.ts'
 import { knock } from './failover/primary-check.ts'
 import type { Monitor } from './monitor/monitor.ts'
@@ -19,6 +20,7 @@ export interface ContinuityOptions {
   readonly link: PlaneLink
   readonly memory: SharedState
   readonly preservation: PreservationLedger
+  readonly events: EventSink
   readonly dataDirectory: string
   readonly environment: Environment
   /** Monotonic milliseconds. */
@@ -52,6 +54,7 @@ export class Continuity {
       onReport: (result) => this.#report(options, result),
       journal: new OperationJournal(options.dataDirectory, (reason) => log.warn(reason)),
       onEnded: () => this.#watch.look(),
+      events: options.events,
       log,
     })
     this.#watch = new FailoverWatch({
@@ -62,7 +65,7 @@ export class Continuity {
       knock: ({ address, port }) => (address === null ? Promise.resolve(false) : knock(address, port, KNOCK_MS)),
       pause: (ms) => delay(ms),
       onAlive: ({ id }) => monitor.doubt(id, 'it seemed lost, and answers'),
-      log,
+      events: options.events,
     })
   }
 

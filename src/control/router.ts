@@ -12,6 +12,7 @@ import type { Topology } from '../shard/topology.ts'
 import type { AccountFinder } from './account-finder.ts'
 import type { CatalogueFinder } from './catalogue/catalogue-finder.ts'
 import type { Continuity } from './continuity.ts'
+import type { EventLog } from './events/event-log.ts'
 import { keepRestartSettings } from './keep-restart-settings.ts'
 import type { AnalyzerState, Learning } from './learning/learning.ts'
 import type { Monitor, ShardReport } from './monitor/monitor.ts'
@@ -48,6 +49,7 @@ export interface RouterOptions {
   readonly upgrades: UpgradeLine
   readonly preservation: PreservationLedger
   readonly learning: Learning
+  readonly events: EventLog
   readonly log: Logger
 }
 
@@ -117,6 +119,10 @@ export class Router {
     return { model: learning.model, drift: learning.drift.report() }
   }
 
+  events(): EventLog {
+    return this.#options.events
+  }
+
   troubles(): readonly string[] {
     return [...this.#options.link.troubles(), ...topologyTroubles(this.topology())]
   }
@@ -182,7 +188,7 @@ export class Router {
 
   /** Reads the configuration again and applies what can change while running. Throws ConfigError and changes nothing. */
   async reload(): Promise<{ readonly applied: readonly string[]; readonly needsRestart: readonly string[] }> {
-    const { readConfig, log, learning } = this.#options
+    const { readConfig, events, learning } = this.#options
     learning.look()
     const after = readConfig()
     const diff = diffConfig(this.#config, after)
@@ -190,8 +196,12 @@ export class Router {
     this.#options.continuity.apply(next)
     this.#config = next
     await this.#apply(this.#config, this.#values.version + 1)
-    log.info(diff, diff.applied.length === 0 ? 'reloaded: nothing to apply' : `reloaded: ${diff.applied.join(', ')}`)
-    if (diff.needsRestart.length > 0) log.warn(diff, `these wait for a restart: ${diff.needsRestart.join(', ')}`)
+    const reason = diff.applied.length === 0 ? 'nothing to apply' : diff.applied.join(', ')
+    events.publish({ kind: 'configuration', what: 'reloaded', reason })
+    if (diff.needsRestart.length > 0) {
+      const waiting = diff.needsRestart.join(', ')
+      events.publish({ kind: 'configuration', level: 'warn', what: 'these wait for a restart', reason: waiting })
+    }
     return diff
   }
 

@@ -3,6 +3,7 @@ import { after, type TestContext, test } from 'node:test'
 import { pino } from 'pino'
 import { parseConfig } from '../../src/config/load-config.ts'
 import type { Config } from '../../src/config/schema.ts'
+import { EventLog } from '../../src/control/events/event-log.ts'
 import { Monitor } from '../../src/control/monitor/monitor.ts'
 import { ShardIds } from '../../src/control/monitor/shard-ids.ts'
 import type { Shard, Topology } from '../../src/shard/topology.ts'
@@ -48,7 +49,10 @@ function watch(t: TestContext, config: Config) {
     },
     firstVersion: 10,
     onTopology: (topology) => topologies.push(topology),
-    log: pino({ level: 'info' }, { write: (line: string) => lines.push(JSON.parse(line).msg) }),
+    events: new EventLog(
+      pino({ level: 'info' }, { write: (line: string) => lines.push(JSON.parse(line).msg) }),
+      () => 0,
+    ),
     now: () => performance.now(),
   })
   t.after(() => monitor.close())

@@ -11,6 +11,7 @@ import { resume } from './command-set/resume.ts'
 import { showClients } from './command-set/show-clients.ts'
 import { showConfig } from './command-set/show-config.ts'
 import { showDatabases } from './command-set/show-databases.ts'
+import { showEvents } from './command-set/show-events.ts'
 import { createShowHelp } from './command-set/show-help.ts'
 import { showListeners } from './command-set/show-listeners.ts'
 import { showLists } from './command-set/show-lists.ts'
@@ -50,6 +51,7 @@ export const COMMANDS: readonly Command[] = [
   showQueues,
   showPolicy,
   explainRoute,
+  showEvents,
   showOperations,
   showDatabases,
   showUsers,

@@ -68,6 +68,20 @@ test("reports are the console's tables as JSON", async (t) => {
   }
 })
 
+test('events are told with their time, and counted by kind', async (t) => {
+  const { router, url } = await serve(t)
+  router.eventLog.publish({ kind: 'health', level: 'error', shard: 'alpha', what: 'alpha is down', reason: 'gone' })
+  router.eventLog.publish({ kind: 'scaling', what: 'a shard is wanted' })
+  const time = '2026-01-01 00:00:00.000 UTC'
+  assert.deepEqual(await (await fetch(url('/api/events'))).json(), [
+    { id: 2, time, kind: 'scaling', level: 'info', shard: null, event: 'a shard is wanted', reason: null },
+    { id: 1, time, kind: 'health', level: 'error', shard: 'alpha', event: 'alpha is down', reason: 'gone' },
+  ])
+  const metrics = await (await fetch(url('/metrics'))).text()
+  assert.match(metrics, /^switchyard_events_total\{kind="health"\} 1$/m)
+  assert.match(metrics, /^switchyard_events_total\{kind="adjustment"\} 0$/m)
+})
+
 test('a report of many clients is whole', async (t) => {
   const router = new TestRouter(5_000)
   for (let slot = 0; slot < 5_000; slot++) writeClient(router, slot, 'idle')

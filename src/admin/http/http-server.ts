@@ -3,6 +3,7 @@ import type { AddressInfo } from 'node:net'
 import type { ReportContext, ShowCommand } from '../console/command.ts'
 import { showClients } from '../console/command-set/show-clients.ts'
 import { showDatabases } from '../console/command-set/show-databases.ts'
+import { showEvents } from '../console/command-set/show-events.ts'
 import { showPlanes } from '../console/command-set/show-planes.ts'
 import { showPools } from '../console/command-set/show-pools.ts'
 import { showPreservation } from '../console/command-set/show-preservation.ts'
@@ -27,6 +28,7 @@ const REPORTS: Readonly<Record<string, ShowCommand>> = {
   '/api/pools': showPools,
   '/api/shards': showShards,
   '/api/databases': showDatabases,
+  '/api/events': showEvents,
   '/api/planes': showPlanes,
   '/api/stats': showStats,
   '/api/preservation': showPreservation,

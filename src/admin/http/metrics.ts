@@ -1,6 +1,7 @@
 import { collectDefaultMetrics, Registry } from 'prom-client'
 import type { RouterControl } from '../router-control.ts'
 import { registerAnalyzerMetrics } from './analyzer-metrics.ts'
+import { registerEventMetrics } from './event-metrics.ts'
 import { registerPoolMetrics } from './pool-metrics.ts'
 import { registerProcessMetrics } from './process-metrics.ts'
 import { type ScrapeSnapshot, takeScrapeSnapshot } from './scrape-snapshot.ts'
@@ -20,6 +21,7 @@ export class Metrics {
     const current = (): ScrapeSnapshot => this.#snapshot
     registerPoolMetrics(this.#registry, current)
     registerProcessMetrics(this.#registry, control, current)
+    registerEventMetrics(this.#registry, control)
     registerAnalyzerMetrics(this.#registry, control, current)
     collectDefaultMetrics({ register: this.#registry, prefix: 'switchyard_control_' })
   }

@@ -1,5 +1,5 @@
-import type { Logger } from '../../log.ts'
 import type { Shard, Topology } from '../../shard/topology.ts'
+import type { EventLevel, EventSink } from '../events/event-log.ts'
 import type { Operations } from '../operations/operations.ts'
 import { lostPrimaries } from './lost-primary.ts'
 import { isGone } from './primary-check.ts'
@@ -21,7 +21,7 @@ export interface FailoverWatchOptions {
   readonly pause: (ms: number) => Promise<void>
   /** The shard is alive after all. */
   readonly onAlive: (shard: Shard) => void
-  readonly log: Logger
+  readonly events: EventSink
 }
 
 /**
@@ -54,12 +54,12 @@ export class FailoverWatch {
   }
 
   async #confirm(shard: Shard): Promise<void> {
-    const { settings, operations, knock, pause, onAlive, log } = this.#options
+    const { settings, operations, knock, pause, onAlive } = this.#options
     this.#confirming.add(shard.id)
     try {
-      log.warn({ shard: shard.name, group: shard.group }, `${shard.name}, the primary of ${shard.group}, seems lost`)
+      this.#publish('warn', shard, `${shard.name}, the primary of ${shard.group}, seems lost`)
       if (!(await isGone(settings(), () => knock(shard), pause))) {
-        log.info({ shard: shard.name }, `${shard.name} answers: it is not lost`)
+        this.#publish('info', shard, `${shard.name} is not lost`, 'it answers')
         onAlive(shard)
         return
       }
@@ -69,11 +69,16 @@ export class FailoverWatch {
       if (this.#isClosed || operations.isBusy || !isStillLost) return
       await operations.run({ kind: 'failover', group: shard.group, lost: shard.name })
     } catch (error) {
-      log.error({ err: error, shard: shard.name, group: shard.group }, `no other primary for ${shard.group} yet`)
+      const reason = error instanceof Error ? error.message : String(error)
+      this.#publish('error', shard, `no other primary for ${shard.group} yet`, reason)
       // Looked at again with the next topology, but not at once.
       await pause(settings().pauseMs * 10)
     } finally {
       this.#confirming.delete(shard.id)
     }
+  }
+
+  #publish(level: EventLevel, { name, group }: Shard, what: string, reason = ''): void {
+    this.#options.events.publish({ kind: 'failover', level, shard: name, what, reason, fields: { group } })
   }
 }

@@ -1,7 +1,6 @@
 import assert from 'node:assert/strict'
 import { createServer } from 'node:net'
 import { type TestContext, test } from 'node:test'
-import { pino } from 'pino'
 import { freezeShard } from './failover.fixture.ts'
 import { FailoverWatch } from './failover-watch.ts'
 import { lostPrimaries } from './lost-primary.ts'
@@ -59,6 +58,7 @@ test('a door is answered by a server that speaks, not by one that is frozen or g
 
 function watch(options: { mode?: 'follow' | 'local'; isBusy?: boolean; answers?: boolean[] }) {
   const story: string[] = []
+  const told: string[] = []
   const operations = {
     isBusy: options.isBusy ?? false,
     run: async (request: object) => {
@@ -77,9 +77,9 @@ function watch(options: { mode?: 'follow' | 'local'; isBusy?: boolean; answers?:
     },
     pause: async () => {},
     onAlive: ({ name }) => story.push(`${name} is alive`),
-    log: pino({ level: 'silent' }),
+    events: { publish: ({ kind, shard, what }) => told.push(`${kind} ${shard}: ${what}`) },
   })
-  return { watched, story }
+  return { watched, story, told }
 }
 
 const settled = () => new Promise((resolve) => setImmediate(resolve))
@@ -93,10 +93,11 @@ test('a lost primary is replaced once it has refused often enough', async () => 
 })
 
 test('one that answers is left alone', async () => {
-  const { watched, story } = watch({ answers: [false, true] })
+  const { watched, story, told } = watch({ answers: [false, true] })
   watched.look()
   await settled()
   assert.deepEqual(story, ['knock', 'knock', 'one is alive'])
+  assert.deepEqual(told, ['failover one: one, the primary of main, seems lost', 'failover one: one is not lost'])
 })
 
 test('nothing is done where others decide, or while an operation is at work', async () => {

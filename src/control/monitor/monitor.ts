@@ -1,6 +1,6 @@
 import type { Config, ShardConfig } from '../../config/schema.ts'
-import type { Logger } from '../../log.ts'
 import type { Shard, Topology } from '../../shard/topology.ts'
+import type { EventSink } from '../events/event-log.ts'
 import { serverTlsValue } from '../shard-tls.ts'
 import { isUsable } from './health-state.ts'
 import type { Resolve } from './shard-addresses.ts'
@@ -14,7 +14,7 @@ export interface MonitorOptions {
   /** The version of the first topology. */
   readonly firstVersion: number
   readonly onTopology: (topology: Topology) => void
-  readonly log: Logger
+  readonly events: EventSink
   /** Monotonic milliseconds. */
   readonly now: () => number
 }
@@ -154,8 +154,8 @@ export class Monitor {
   }
 
   #start(what: Pick<ShardWatchOptions, 'shard' | 'settings' | 'intervalMs' | 'predecessor'>): ShardWatch {
-    const { resolve, log, now } = this.#options
-    const watch = new ShardWatch({ ...what, resolve, log, now, onChange: () => this.#publish() })
+    const { resolve, events, now } = this.#options
+    const watch = new ShardWatch({ ...what, resolve, events, now, onChange: () => this.#publish() })
     const run = watch.run().finally(() => this.#running.delete(run))
     this.#running.add(run)
     return watch

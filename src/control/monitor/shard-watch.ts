@@ -1,12 +1,19 @@
-import type { Logger } from '../../log.ts'
 import type { ShardRole } from '../../shard/topology.ts'
-import { type Health, type HealthEvent, healthAfter, unknownHealth } from './health-state.ts'
+import type { EventLevel, EventSink } from '../events/event-log.ts'
+import { type Health, type HealthEvent, type HealthState, healthAfter, unknownHealth } from './health-state.ts'
 import { type Resolve, ShardAddresses } from './shard-addresses.ts'
 import { type Observation, type ProbeResult, type ProbeSettings, ShardProbe } from './shard-probe.ts'
 import type { WalPosition } from './wal-position.ts'
 
 /** Doubts may come in floods, from every client of a shard that went away. */
 const SHORTEST_INTERVAL_MS = 50
+
+const LEVELS: Readonly<Record<HealthState, EventLevel>> = {
+  unknown: 'info',
+  up: 'info',
+  suspect: 'warn',
+  down: 'error',
+}
 
 export interface WatchedShard {
   readonly name: string
@@ -23,7 +30,7 @@ export interface ShardWatchOptions {
   readonly predecessor: ShardWatch | null
   /** Something that the topology says has changed. */
   readonly onChange: () => void
-  readonly log: Logger
+  readonly events: EventSink
   /** Monotonic milliseconds. */
   readonly now: () => number
 }
@@ -171,22 +178,24 @@ export class ShardWatch {
   }
 
   #observe(observation: Observation): void {
-    const { shard, log } = this.#options
+    const { shard, events } = this.#options
     const before = this.#observation
     this.#observation = observation
     if (before !== null && before.startedAt !== observation.startedAt) {
-      log.warn({ shard: shard.name, startedAt: observation.startedAt }, `${shard.name} was restarted`)
+      const reason = `its server started at ${observation.startedAt}`
+      events.publish({ kind: 'health', level: 'warn', shard: shard.name, what: `${shard.name} was restarted`, reason })
     }
     const role = observation.isInRecovery ? 'replica' : 'primary'
     if (role !== this.#role) this.#become(role, observation.serverVersion)
   }
 
   #become(role: 'primary' | 'replica', version: string | null): void {
-    const { shard, log } = this.#options
+    const { shard, events } = this.#options
     const was = this.#role
     this.#role = role
-    const message = was === 'unknown' ? `${shard.name} is a ${role}` : `${shard.name} is now a ${role}, it was a ${was}`
-    log.info({ shard: shard.name, role, ...(version === null ? {} : { version }) }, message)
+    const what = was === 'unknown' ? `${shard.name} is a ${role}` : `${shard.name} is now a ${role}, it was a ${was}`
+    const fields = { role, ...(version === null ? {} : { version }) }
+    events.publish({ kind: 'role', shard: shard.name, what, fields })
     this.#options.onChange()
   }
 
@@ -200,12 +209,10 @@ export class ShardWatch {
   }
 
   #tell(before: Health): void {
-    const { shard, log } = this.#options
+    const { shard, events } = this.#options
     const { state, reason } = this.#health
-    const fields = { shard: shard.name, health: state, reason }
-    if (state === 'down') log.error(fields, `${shard.name} is down: ${reason}`)
-    else if (state === 'suspect') log.warn(fields, `${shard.name} is suspect: ${reason}`)
-    else log.info(fields, before.state === 'down' ? `${shard.name} is up again` : `${shard.name} is up`)
+    const what = `${shard.name} is ${state}${state === 'up' && before.state === 'down' ? ' again' : ''}`
+    events.publish({ kind: 'health', level: LEVELS[state], shard: shard.name, what, reason })
   }
 
   /** Not cut short by a doubt. */

@@ -1,6 +1,7 @@
 import { RouterError } from '../../errors.ts'
 import type { Logger } from '../../log.ts'
 import type { SharedState } from '../../memory/shared-state.ts'
+import type { EventSink } from '../events/event-log.ts'
 import { type CensusResult, ClientCensus, type ReportedOperation } from './client-census.ts'
 import { drain, undrain } from './drain.ts'
 import { failover } from './failover.ts'
@@ -26,6 +27,7 @@ export interface OperationsOptions extends LiveWorldOptions {
   readonly wallClock: () => number
   /** An operation has ended; the next one may begin. */
   readonly onEnded: (record: OperationRecord) => void
+  readonly events: EventSink
   readonly log: Logger
 }
 
@@ -111,6 +113,7 @@ export class Operations {
       detail: interrupted?.detail ?? '',
     }
     this.#current = record
+    this.#publish(record, `${requestText(request)} ${interrupted === null ? 'has begun' : 'goes on'}`, '', {})
     const running = this.#carryOut(record).finally(() => {
       const ended = this.#current
       this.#current = null
@@ -205,11 +208,22 @@ export class Operations {
     const detail = [before.detail, changes.detail ?? ''].filter((text) => text !== '').join(' ')
     this.#note({ ...changes, state, detail, endedAt: this.#options.wallClock() })
     const record = this.#current as OperationRecord
-    const fields = { operation: record.id, heldMs: record.heldMs }
+    const fields = { heldMs: record.heldMs }
     const text = requestText(record.request)
-    if (state === 'done') this.#options.log.info(fields, `${text} is done`)
-    else this.#options.log.error({ ...fields, step: record.step }, `${text} failed: ${detail}`)
+    if (state === 'done') this.#publish(record, `${text} is done`, '', fields)
+    else this.#publish(record, `${text} failed`, detail, { ...fields, step: record.step })
     return record
+  }
+
+  #publish({ id, request, state }: OperationRecord, what: string, reason: string, fields: object): void {
+    this.#options.events.publish({
+      kind: request.kind === 'failover' ? 'failover' : 'operation',
+      level: state === 'failed' ? 'error' : 'info',
+      shard: 'shard' in request ? request.shard : null,
+      what,
+      reason,
+      fields: { operation: id, ...fields },
+    })
   }
 }
 
