@@ -128,7 +128,9 @@ export class ClientReader implements LinkOwner, Deferrable {
 
   /** Uses what waits in the inbox, then listens again. */
   runDeferred(): void {
-    if (this.#session.state === 'closing') return
+    const { state } = this.#session
+    // One that waits has got in line since this was asked for, and goes on when its turn comes.
+    if (state === 'closing' || state === 'waiting') return
     this.#host.progress[0] = this.#mark
     this.#isHeldBack = false
     if (this.#inbox.bytes > 0) {

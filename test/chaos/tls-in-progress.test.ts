@@ -74,6 +74,17 @@ for (const version of VERSIONS) {
   })
 }
 
+test('clients that ask for more than there are server connections while no plane is there are all answered', async () => {
+  const router = await bed.startRouter({ ...SETTINGS, pool: { size: 2 } })
+  const clients = await Promise.all(Array.from({ length: 40 }, () => open(router)))
+  for (let round = 0; round < 3; round += 1) {
+    const killed = killPlane(router)
+    const answers = clients.map((client, at) => client.query(`SELECT ${at} FROM pg_sleep(0.01)`))
+    await killed
+    for (const [at, answer] of answers.entries()) assert.equal(onlyValue(await answer), String(at))
+  }
+})
+
 for (const [point, every] of [
   ['received', 97],
   ['commit', 83],
