@@ -95,7 +95,7 @@ export async function composeControl(options: ControlOptions, signal: AbortSigna
   const parts = { monitor, link, memory, preservation, events, dataDirectory, environment, log }
   continuity = new Continuity({ ...parts, now: monotonicMs, wallClock: () => Date.now() }, config)
   const operations = continuity
-  const learning: Learning = composeLearning({ memory, dataDirectory, link, log, config: () => router.config })
+  const learning: Learning = composeLearning({ memory, dataDirectory, link, monitor, log, config: () => router.config })
   const secrets = loginSecrets(dataDirectory)
   const router: Router = new Router({
     version: VERSION,
@@ -151,10 +151,20 @@ function firstConfig(source: ShardSource, log: Logger): Config {
 const consoleSocketOf = (runDirectory: string): string => join(runDirectory, 'console.sock')
 
 function composeLearning(
-  parts: Pick<LearningOptions, 'memory' | 'dataDirectory' | 'config' | 'log'> & { readonly link: PlaneLink },
+  parts: Pick<LearningOptions, 'memory' | 'dataDirectory' | 'config' | 'log'> & {
+    readonly link: PlaneLink
+    readonly monitor: Monitor
+  },
 ): Learning {
-  const { link, ...rest } = parts
-  return new Learning({ ...rest, wallClock: () => Date.now(), publish: (model) => link.publishModel(model) })
+  const { link, monitor, ...rest } = parts
+  return new Learning({
+    ...rest,
+    shards: () => monitor.topology.shards,
+    ask: (shard, question, timeoutMs) => monitor.rows(shard, question, timeoutMs),
+    now: monotonicMs,
+    wallClock: () => Date.now(),
+    publish: (model) => link.publishModel(model),
+  })
 }
 
 interface Watch {

@@ -3,9 +3,11 @@ import { HistoryRing } from '../memory/history-ring.ts'
 import { IDENTITY_RECORDS } from '../memory/layout.ts'
 import type { PLANE_F64 } from '../memory/plane-records.ts'
 import { PROFILE, PROFILE_F32, PROFILE_F64, PROFILE_FLAG } from '../memory/profile-records.ts'
+import type { Region } from '../memory/region.ts'
 import type { AnalyzerValues } from '../shard/plane-values.ts'
 import type { TierRule } from '../shard/policy.ts'
 import { DEFAULT_TIER } from '../shard/tier.ts'
+import { learnBackendUsage } from './backend-usage.ts'
 import { factsOf, identityIn, type NewConnection } from './connection-facts.ts'
 import { ConnectionProfiles } from './connection-profiles.ts'
 import { isEvaluationPoint, isSnapshotPoint } from './evaluation-points.ts'
@@ -26,6 +28,7 @@ const LONG_MS = 1_000
 const CONTRIBUTION_TICKS = 120
 
 export interface AnalyzerRegions extends FeatureRegions {
+  readonly servers: Region
   readonly history: HistoryRing['region']
 }
 
@@ -237,6 +240,9 @@ export class Analyzer {
   }
 
   #fill(slot: number, now: number): void {
+    const { clients, profiles, servers } = this.regions
+    const server = (clients.i32[slot * (clients.recordBytes >> 2) + CLIENT.server] as number) - 1
+    if (server >= 0) learnBackendUsage(profiles, slot, servers, server)
     fillFeatures(this.#vector, this.regions, slot, now)
     this.#ids.write(this.#get(slot, PROFILE.identity) - 1, this.#vector)
   }

@@ -45,8 +45,6 @@ export function factsOf(
       (mayRaise ? PROFILE_FLAG.mayRaise : 0),
     statementTimeoutMs: millisecondsOf(settings.get('statement_timeout')),
     startupSettings: settings.size,
-    superuser: Number.NaN,
-    memberships: Number.NaN,
   }
 }
 

@@ -26,9 +26,6 @@ export interface ConnectionFacts {
   /** Milliseconds; 0: none. */
   readonly statementTimeoutMs: number
   readonly startupSettings: number
-  /** NaN: not known. */
-  readonly superuser: number
-  readonly memberships: number
 }
 
 /**
@@ -64,8 +61,6 @@ export class ConnectionProfiles {
     this.#f64[f + PROFILE_F64.updatedAt] = now
     const timeout = facts.statementTimeoutMs
     this.#f32[i + PROFILE_F32.statementTimeout] = timeout > 0 ? Math.log2(timeout) : Number.NaN
-    this.#f32[i + PROFILE_F32.superuser] = facts.superuser
-    this.#f32[i + PROFILE_F32.memberships] = facts.memberships
     for (let index = PROFILE_F32.backendCpu; index <= PROFILE_F32.backendWrite; index++) {
       this.#f32[i + index] = Number.NaN
     }

@@ -11,7 +11,7 @@ import {
 } from '../memory/profile-records.ts'
 import type { Region } from '../memory/region.ts'
 import { DURATION_BUCKET_SHIFT, TAU_FAST_MS, TAU_SLOW_MS } from './connection-profiles.ts'
-import { FEATURE, IDENTITY_FEATURES } from './feature-schema.ts'
+import { FEATURE, IDENTITY_FEATURES, IDENTITY_HISTORY_FEATURES } from './feature-schema.ts'
 import { roughLog2 } from './rough-log.ts'
 
 /** The regions that a vector is made of. */
@@ -33,7 +33,11 @@ export function fillFeatures(vector: Float32Array, regions: FeatureRegions, slot
   fillPresent(vector, regions, slot, i, now)
   const identity = (regions.profiles.i32[i + PROFILE.identity] as number) - 1
   if (identity >= 0) fillIdentity(vector, regions.identities, identity)
+  else for (const feature of OF_IDENTITY) vector[feature] = Number.NaN
 }
+
+/** What is known by the identity's record alone. */
+const OF_IDENTITY = [FEATURE.superuser, FEATURE.memberships, ...IDENTITY_HISTORY_FEATURES]
 
 /** The number of identity features, which are the first ones. */
 export const IDENTITY_FEATURE_COUNT: number = IDENTITY_FEATURES.length
@@ -44,8 +48,6 @@ function fillStatic(vector: Float32Array, { i32, f32 }: Region, i: number): void
   vector[FEATURE.local] = flags & PROFILE_FLAG.local ? 1 : 0
   vector[FEATURE.replication] = flags & PROFILE_FLAG.replication ? 1 : 0
   vector[FEATURE.readOnly] = flags & PROFILE_FLAG.readOnly ? 1 : 0
-  vector[FEATURE.superuser] = f32[i + PROFILE_F32.superuser] as number
-  vector[FEATURE.memberships] = f32[i + PROFILE_F32.memberships] as number
   vector[FEATURE.statementTimeout] = f32[i + PROFILE_F32.statementTimeout] as number
   vector[FEATURE.startupSettings] = i32[i + PROFILE.startupSettings] as number
 }
@@ -123,6 +125,11 @@ function quantile(f32: Float32Array, first: number, part: number): number {
   return bucket - DURATION_BUCKET_SHIFT + 1
 }
 
+/** 0 is what nobody has written. */
+function lessOne(value: number): number {
+  return value === 0 ? Number.NaN : value - 1
+}
+
 function fillPresent(vector: Float32Array, regions: FeatureRegions, slot: number, i: number, now: number): void {
   const { clients, profiles, identities } = regions
   vector[FEATURE.prepared] = roughLog2(1 + (clients.i32[slot * (clients.recordBytes >> 2) + CLIENT.prepared] as number))
@@ -138,8 +145,10 @@ function fillPresent(vector: Float32Array, regions: FeatureRegions, slot: number
       : roughLog2(identities.i32[identity * (identities.recordBytes >> 2) + IDENTITY.live] as number)
 }
 
-function fillIdentity(vector: Float32Array, { f32, recordBytes }: Region, identity: number): void {
+function fillIdentity(vector: Float32Array, { i32, f32, recordBytes }: Region, identity: number): void {
   const i = identity * (recordBytes >> 2)
+  vector[FEATURE.superuser] = lessOne(i32[i + IDENTITY.superuser] as number)
+  vector[FEATURE.memberships] = lessOne(i32[i + IDENTITY.memberships] as number)
   const count = f32[i + IDENTITY_SUM.count] as number
   const per = count > 1e-6 ? 1 / count : Number.NaN
   vector[FEATURE.identityDuration] = (f32[i + IDENTITY_SUM.logDuration] as number) * per

@@ -2,7 +2,7 @@ import { CLIENT, CLIENT_TEXT } from '../memory/client-slots.ts'
 import { readIdentityNames } from '../memory/identity-records.ts'
 import { PROFILE, PROFILE_F32, PROFILE_FLAG, SOURCES, type TierSource } from '../memory/profile-records.ts'
 import { TIERS, type Tier, tierOf } from '../shard/tier.ts'
-import { type Reason, reasonsFor, rivalOf } from './explanation.ts'
+import { phrase, type Reason, reasonsFor, rivalOf } from './explanation.ts'
 import { FEATURE, FEATURE_COUNT } from './feature-schema.ts'
 import { type FeatureRegions, fillFeatures } from './feature-vector.ts'
 import type { TierModel } from './tier-model.ts'
@@ -117,6 +117,9 @@ export interface ReportingAnalyzer {
   readonly values: { readonly mode: string }
 }
 
+/** Shown when they are known. */
+const SHOWN = ['superuser', 'memberships', 'backendCpu', 'backendMemory', 'backendRead', 'backendWrite'] as const
+
 /** What `SHOW switchyard.profile` prints; the first line is the tier. */
 export function profileLines(
   { regions, model, values }: ReportingAnalyzer,
@@ -139,6 +142,10 @@ export function profileLines(
     ['queries', String(profile.queries)],
     ['queries_per_second', (profile.features[FEATURE.rateSlow] as number).toFixed(2)],
     ['model', profile.modelHash],
+    ...SHOWN.flatMap((name) => {
+      const value = profile.features[FEATURE[name]] as number
+      return Number.isNaN(value) ? [] : [[name, phrase(name, value)] as const]
+    }),
     ...profileReasons(profile, model).map(({ text }, index) => [`reason_${index + 1}`, text] as const),
   ]
 }

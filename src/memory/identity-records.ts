@@ -13,6 +13,10 @@ export const IDENTITY = {
   live: 1,
   /** Tier code + 1 of the last one that was settled; 0: none. */
   lastTier: 2,
+  /** Written by control, 0: not known. 1: its user is no superuser, 2: it is one. */
+  superuser: 3,
+  /** 1 + the roles that its user is a direct member of. */
+  memberships: 4,
 } as const
 
 /** f64 indexes within a record. Times are monotonic milliseconds. */

@@ -55,6 +55,8 @@ export const PROFILE_F64 = {
   runawayUntil: 15,
   /** When the decision changed last. */
   decidedAt: 54,
+  /** Of the last sample of a server process that counted: its `SERVER_F64.usageAt`. */
+  usageAt: 55,
 } as const
 
 /** f32 indexes within a record: sums that decay with τ = 120 s, each one number but for the histogram. */
@@ -100,8 +102,6 @@ export const PROFILE_F32 = {
   logProbabilities: 93,
   /** As the features of the same name. NaN: not known. */
   statementTimeout: 97,
-  superuser: 98,
-  memberships: 99,
   backendCpu: 100,
   backendMemory: 101,
   backendRead: 102,

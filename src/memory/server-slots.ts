@@ -58,6 +58,12 @@ export const SERVER = {
   listeners: 25,
 } as const
 
+/**
+ * f32 indexes within a server slot: what its process has used lately, written by control. Part of one CPU, megabytes of its
+ * own, kilobytes a second; NaN: not known. They count once `SERVER_F64.usageAt` is not 0.
+ */
+export const SERVER_F32 = { cpu: 26, memory: 27, read: 28, write: 29 } as const
+
 /** f64 indexes within a server slot. Times are monotonic milliseconds, 0 = none. */
 export const SERVER_F64 = {
   connectedAt: 16,
@@ -66,6 +72,8 @@ export const SERVER_F64 = {
   /** Of a listening connection: notifications that came, and how many went to clients. */
   notifications: 19,
   deliveries: 20,
+  /** When control wrote `SERVER_F32` last. */
+  usageAt: 21,
   bytesRead: 22,
   bytesWritten: 23,
   transactions: 24,

@@ -5,10 +5,12 @@ import type { Config } from '../../config/schema.ts'
 import type { Logger } from '../../log.ts'
 import type { SharedState } from '../../memory/shared-state.ts'
 import type { ModelValue } from '../../shard/model-value.ts'
+import { BackendWatch, type BackendWatchOptions } from './backend-watch.ts'
 import { type DriftReport, DriftWatch } from './drift.ts'
 import { HistoryRecorder } from './history-recorder.ts'
 import { loadIdentities, saveIdentities } from './identity-archive.ts'
 import { ModelStore } from './model-store.ts'
+import { RoleWatch } from './role-watch.ts'
 
 const LOOK_MS = 5_000
 const SAVE_MS = 60_000
@@ -28,18 +30,25 @@ export interface LearningOptions {
   readonly wallClock: () => number
   /** Null: no model is to be asked. */
   readonly publish: (model: ModelValue | null) => void
+  readonly shards: BackendWatchOptions['shards']
+  readonly ask: BackendWatchOptions['ask']
+  /** Monotonic milliseconds. */
+  readonly now: () => number
   readonly log: Logger
 }
 
 /**
  * What control does for the analyzer while the router runs: it writes the history, hands models to planes when another one
- * is promoted, watches for drift, and keeps the profiles of identities over restarts.
+ * is promoted, watches for drift, finds what server processes use and what roles may do, and keeps the profiles of
+ * identities over restarts.
  */
 export class Learning {
   readonly drift: DriftWatch
   readonly #options: LearningOptions
   readonly #store: ModelStore
   readonly #recorder: HistoryRecorder
+  readonly #backends: BackendWatch
+  readonly #roles: RoleWatch
   readonly #identityFile: string
   #model: TierModel | null = null
   #stamp: string | null = null
@@ -53,6 +62,8 @@ export class Learning {
     this.#store = new ModelStore(dataDirectory)
     this.#identityFile = join(dataDirectory, 'identities.json')
     this.drift = new DriftWatch(log)
+    this.#backends = new BackendWatch(options)
+    this.#roles = new RoleWatch(options)
     this.#recorder = new HistoryRecorder({
       memory,
       directory: join(dataDirectory, 'history'),
@@ -76,6 +87,8 @@ export class Learning {
     if (isFirst) this.#restoreIdentities()
     this.look()
     this.#recorder.start()
+    this.#backends.start()
+    this.#roles.start()
     const look = (): void => {
       this.look()
       this.#heedDrift()
@@ -87,6 +100,8 @@ export class Learning {
   stop(): void {
     for (const timer of this.#timers) clearInterval(timer)
     this.#recorder.stop()
+    this.#backends.stop()
+    this.#roles.stop()
     this.#saveIdentities()
   }
 

@@ -5,6 +5,7 @@ import { serverTlsValue } from '../shard-tls.ts'
 import { isUsable } from './health-state.ts'
 import type { Resolve } from './shard-addresses.ts'
 import type { ShardIds } from './shard-ids.ts'
+import type { ShardQuestion } from './shard-probe.ts'
 import { ShardWatch, type ShardWatchOptions } from './shard-watch.ts'
 import type { PositionSource } from './wal-watch.ts'
 
@@ -78,6 +79,16 @@ export class Monitor {
     return this.#watched.map(({ id, config, watch }) => {
       return { id, group: config.group, position: (timeoutMs) => watch.position(timeoutMs) }
     })
+  }
+
+  /** Asks a shard over the monitor's connection; null: it is not known, or does not answer in time. */
+  async rows<Row extends object>(
+    shard: number,
+    question: ShardQuestion,
+    timeoutMs: number,
+  ): Promise<readonly Row[] | null> {
+    const found = this.#watched.find(({ id }) => id === shard)
+    return found === undefined ? null : await found.watch.rows(question, timeoutMs)
   }
 
   /** Settles when every shard has been probed once, or after `patienceMs`. */

@@ -21,6 +21,13 @@ export interface ProbeTarget {
   readonly port: number
 }
 
+/** A prepared statement that is asked again and again. */
+export interface ShardQuestion {
+  readonly name: string
+  readonly text: string
+  readonly values?: readonly unknown[]
+}
+
 /** What a shard says of itself. */
 export interface Observation {
   readonly isInRecovery: boolean
@@ -50,7 +57,8 @@ export class ShardProbe {
   #isTlsRefused = false
   #isAsking = false
   #isConnected = false
-  #isAskingPosition = false
+  /** Names of the questions that have not been answered yet. */
+  readonly #asked = new Set<string>()
 
   /** `onBroken`: the idle connection ended, so the shard may have. */
   constructor(target: ProbeTarget, settings: ProbeSettings, onBroken: () => void) {
@@ -83,17 +91,24 @@ export class ShardProbe {
 
   /** Where its log is; null: there is no open connection to ask on, no answer in time, or one question too many. */
   async position(timeoutMs: number): Promise<WalPosition | null> {
+    const rows = await this.rows<PositionRow>({ name: 'switchyard_position', text: POSITION_QUESTION }, timeoutMs)
+    return rows?.[0] === undefined ? null : readPosition(rows[0])
+  }
+
+  /**
+   * The answer to a question beside the probe's own, over the same connection; null: there is no open connection to ask on,
+   * no answer in time, an error, or the question of that name has not been answered yet.
+   */
+  async rows<Row extends object>(question: ShardQuestion, timeoutMs: number): Promise<readonly Row[] | null> {
     const client = this.#client
-    if (client === null || !this.#isConnected || this.#isAskingPosition) return null
-    this.#isAskingPosition = true
+    if (client === null || !this.#isConnected || this.#asked.has(question.name)) return null
+    this.#asked.add(question.name)
     let timer: NodeJS.Timeout | undefined
     const answer = client
-      .query<PositionRow>({ name: 'switchyard_position', text: POSITION_QUESTION })
-      .then(({ rows: [row] }) => (row === undefined ? null : readPosition(row)))
+      .query<Row & pg.QueryResultRow>({ ...question, values: [...(question.values ?? [])] })
+      .then(({ rows }) => rows)
       .catch(() => null)
-      .finally(() => {
-        this.#isAskingPosition = false
-      })
+      .finally(() => this.#asked.delete(question.name))
     const tooLate = new Promise<null>((resolve) => {
       timer = setTimeout(() => resolve(null), timeoutMs)
     })

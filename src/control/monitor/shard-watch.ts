@@ -2,7 +2,13 @@ import type { ShardRole } from '../../shard/topology.ts'
 import type { EventLevel, EventSink } from '../events/event-log.ts'
 import { type Health, type HealthEvent, type HealthState, healthAfter, unknownHealth } from './health-state.ts'
 import { type Resolve, ShardAddresses } from './shard-addresses.ts'
-import { type Observation, type ProbeResult, type ProbeSettings, ShardProbe } from './shard-probe.ts'
+import {
+  type Observation,
+  type ProbeResult,
+  type ProbeSettings,
+  ShardProbe,
+  type ShardQuestion,
+} from './shard-probe.ts'
 import type { WalPosition } from './wal-position.ts'
 
 /** Doubts may come in floods, from every client of a shard that went away. */
@@ -98,6 +104,11 @@ export class ShardWatch {
   /** Where its log is; null when it does not say so in time. */
   async position(timeoutMs: number): Promise<WalPosition | null> {
     return this.#health.state === 'down' || this.#probe === null ? null : await this.#probe.position(timeoutMs)
+  }
+
+  /** See `ShardProbe.rows`. */
+  async rows<Row extends object>(question: ShardQuestion, timeoutMs: number): Promise<readonly Row[] | null> {
+    return this.#health.state === 'down' || this.#probe === null ? null : await this.#probe.rows(question, timeoutMs)
   }
 
   /** Probes until `close`; settles then. */

@@ -22,6 +22,8 @@ const likely =
   ({ profile }: Item): number | null =>
     profile.probabilities === null ? null : Number((profile.probabilities[tier] as number).toFixed(4))
 
+const same = (value: number): number => value
+
 const FIELDS: readonly Field<Item>[] = [
   int8('id', ({ id }) => id),
   text('user', ({ profile }) => profile.user),
@@ -42,14 +44,8 @@ const FIELDS: readonly Field<Item>[] = [
   bool('runaway', ({ profile }) => profile.isRunaway),
   int8('queries', ({ profile }) => profile.queries),
   int4('changes', ({ profile }) => profile.changes),
-  float8(
-    'queries_per_s',
-    feature('rateSlow', (rate) => rate),
-  ),
-  float8(
-    'busy',
-    feature('busySlow', (part) => part),
-  ),
+  float8('queries_per_s', feature('rateSlow', same)),
+  float8('busy', feature('busySlow', same)),
   float8(
     'query_ms',
     feature('duration', (log) => 2 ** log),
@@ -57,6 +53,21 @@ const FIELDS: readonly Field<Item>[] = [
   float8(
     'think_ms',
     feature('thinkTime', (log) => 2 ** log - 1),
+  ),
+  float8('superuser', feature('superuser', same)),
+  float8('memberships', feature('memberships', same)),
+  float8('backend_cpu', feature('backendCpu', same)),
+  float8(
+    'backend_mb',
+    feature('backendMemory', (log) => 2 ** log),
+  ),
+  float8(
+    'backend_read_kb_per_s',
+    feature('backendRead', (log) => 2 ** log - 1),
+  ),
+  float8(
+    'backend_write_kb_per_s',
+    feature('backendWrite', (log) => 2 ** log - 1),
   ),
   text('model', ({ profile }) => profile.modelHash),
 ]
