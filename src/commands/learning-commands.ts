@@ -10,6 +10,7 @@ import { ModelStore, readModel, writeModel } from '../control/learning/model-sto
 import { comparePromotion } from '../control/learning/promotion.ts'
 import { reportPage } from '../control/learning/report-page.ts'
 import { trainModel } from '../control/learning/train-model.ts'
+import { TrainingCheckpoint } from '../control/learning/training-checkpoint.ts'
 import { importXgboost } from '../control/learning/xgboost-import.ts'
 import { ConfigError } from '../errors.ts'
 import { TIERS } from '../shard/tier.ts'
@@ -80,17 +81,17 @@ export async function train(options: TrainCommandOptions, write: Write): Promise
     const examples = await readExamples(options.data)
     const { training, validation, test } = splitByTime(examples, [0.8, 0.2])
     const began = performance.now()
+    const out = options.out ?? placesOf(options.data).candidate
+    const checkpoint = new TrainingCheckpoint(`${out}.checkpoint`)
     const model = trainModel(training, [...validation, ...test], {
       seed: options.seed,
       portable: options.portable,
       about: aboutOf(examples),
-      onTree: (trees, loss) => {
-        write(`\r${'█'.repeat(trees)} ${trees} trees, validation loss ${loss.toFixed(4)} `)
-        return true
-      },
+      onTree: (trees, loss) => write(`\r${'█'.repeat(trees)} ${trees} trees, validation loss ${loss.toFixed(4)} `),
+      checkpoint,
     })
-    const out = options.out ?? placesOf(options.data).candidate
     writeModel(out, model)
+    checkpoint.remove()
     const seconds = ((performance.now() - began) / 1000).toFixed(1)
     write(`\n${training.length} snapshots in ${seconds} s; ${out} is ${model.sha256.slice(0, 8)}\n`)
     return 0

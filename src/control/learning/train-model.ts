@@ -4,6 +4,7 @@ import { NO_VOCABULARY } from '../../analyzer/vocabulary.ts'
 import { TIERS } from '../../shard/tier.ts'
 import { seededRandom } from '../../util/seeded-random.ts'
 import { type Example, quantilesOf, toRows, vocabularyOf } from './dataset.ts'
+import type { TrainingCheckpoint } from './training-checkpoint.ts'
 import { DEFAULT_TRAINING, type LabelledRows, trainTrees } from './tree-trainer.ts'
 
 /** Part of the rows that are trained without their identity. */
@@ -16,7 +17,9 @@ export interface TrainOptions {
   /** True: without any names, for use by others; identities are unseen to it, so behaviour alone speaks. */
   readonly portable: boolean
   readonly about: Readonly<Record<string, unknown>>
-  readonly onTree?: (trees: number, loss: number) => boolean
+  readonly onTree?: (trees: number, loss: number) => void
+  /** What an interrupted training left, and where this one saves itself after each tree. */
+  readonly checkpoint?: TrainingCheckpoint
 }
 
 /** A model of `training`, stopped early and calibrated on `validation`, which has to be later. */
@@ -30,8 +33,17 @@ export function trainModel(
   const dropout = { random, share: options.portable ? 1 : DROPOUT }
   const rows = balance(toRows(training, vocabulary, dropout))
   const checks = toRows(validation, vocabulary, options.portable ? dropout : null)
-  const settings = { ...DEFAULT_TRAINING, seed: options.seed }
-  const { trees, loss } = trainTrees(rows, checks, options.onTree ? { ...settings, onTree: options.onTree } : settings)
+  const { checkpoint, onTree, seed } = options
+  const begun = checkpoint?.load(rows, checks, seed) ?? []
+  const { trees, loss } = trainTrees(rows, checks, {
+    ...DEFAULT_TRAINING,
+    seed,
+    begun,
+    onTree: (grown, loss) => {
+      if (grown.length > begun.length) checkpoint?.save(grown)
+      onTree?.(grown.length, loss)
+    },
+  })
   const header = {
     temperature: fitTemperature(new TreeEnsemble(trees), checks),
     thresholds: THRESHOLDS,

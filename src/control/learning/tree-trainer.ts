@@ -19,8 +19,10 @@ export interface TrainingOptions {
   readonly rowShare: number
   readonly featureShare: number
   readonly shape: TreeShape
-  /** After each tree; false: stop here. */
-  readonly onTree?: (trees: number, loss: number) => boolean
+  /** The first trees of a run with the same rows and options that was interrupted. */
+  readonly begun?: readonly GrownTree[]
+  /** After each tree. */
+  readonly onTree?: (trees: readonly GrownTree[], loss: number) => void
 }
 
 export const DEFAULT_TRAINING: TrainingOptions = {
@@ -57,14 +59,15 @@ export function trainTrees(training: LabelledRows, validation: LabelledRows, opt
   while (grown.length < options.mostTrees && grown.length - best.trees < options.patience) {
     const gradients = gradientsOf(scores, training, classes)
     const rows = chooseRows(rowCount(training), options.rowShare, random)
-    const tree = grower.grow(rows, gradients, chooseFeatures(training.features, options.featureShare, random))
+    const allowed = chooseFeatures(training.features, options.featureShare, random)
+    const tree = options.begun?.[grown.length] ?? grower.grow(rows, gradients, allowed)
     grown.push(tree)
     const one = new TreeEnsemble(assemble([tree], new Float32Array(classes)))
     addScores(one, training, scores)
     addScores(one, validation, checks)
     const loss = meanLoss(checks, validation, classes)
     if (loss < best.loss - 1e-5) best = { trees: grown.length, loss }
-    if (options.onTree?.(grown.length, loss) === false) break
+    options.onTree?.(grown, loss)
   }
   return { trees: assemble(grown.slice(0, Math.max(1, best.trees)), base), loss: best.loss }
 }
