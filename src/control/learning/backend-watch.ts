@@ -7,7 +7,6 @@ import type { ShardQuestion } from '../monitor/shard-probe.ts'
 import { readStatistics, STATISTICS_SINCE, statisticsQuestion } from './backend-statistics.ts'
 import { type ProcessUsage, readProcessUsage } from './process-usage.ts'
 
-const INTERVAL_MS = 2_000
 const TIMEOUT_MS = 1_000
 /** Looked at in one round; the others are in the next. */
 const MOST_AT_ONCE = 256
@@ -54,43 +53,26 @@ export class BackendWatch {
   readonly #options: BackendWatchOptions
   readonly #samples = new Map<number, Sample>()
   #next = 0
-  #timer: NodeJS.Timeout | null = null
-  #isLooking = false
 
   constructor(options: BackendWatchOptions) {
     this.#options = options
   }
 
-  start(): void {
-    this.#timer = setInterval(() => void this.look(), INTERVAL_MS)
-    this.#timer.unref()
-  }
-
-  stop(): void {
-    if (this.#timer !== null) clearInterval(this.#timer)
-  }
-
-  /** One round. Settles when what was found is written; a round that has not ended yet is not begun again. */
+  /** One round. Settles when what was found is written. */
   async look(): Promise<void> {
-    if (this.#isLooking) return
-    this.#isLooking = true
-    try {
-      const remote: Backend[] = []
-      for (const backend of this.#busy()) {
-        const { shard, server, user, database } = backend
-        const isLocal = isLocalHost(shard.address ?? shard.host)
-        const usage = isLocal
-          ? readProcessUsage(server.backendPid, { user, database }, this.#options.proc ?? '/proc')
-          : null
-        if (usage !== null && !Number.isNaN(usage.readBytes)) this.#note(backend, usage)
-        else if (Number.parseInt(server.serverVersion, 10) >= STATISTICS_SINCE) remote.push(backend)
-        else if (usage !== null) this.#note(backend, usage)
-      }
-      const shards = new Set(remote.map(({ shard }) => shard.id))
-      await Promise.all([...shards].map((id) => this.#ask(remote.filter(({ shard }) => shard.id === id))))
-    } finally {
-      this.#isLooking = false
+    const remote: Backend[] = []
+    for (const backend of this.#busy()) {
+      const { shard, server, user, database } = backend
+      const isLocal = isLocalHost(shard.address ?? shard.host)
+      const usage = isLocal
+        ? readProcessUsage(server.backendPid, { user, database }, this.#options.proc ?? '/proc')
+        : null
+      if (usage !== null && !Number.isNaN(usage.readBytes)) this.#note(backend, usage)
+      else if (Number.parseInt(server.serverVersion, 10) >= STATISTICS_SINCE) remote.push(backend)
+      else if (usage !== null) this.#note(backend, usage)
     }
+    const shards = new Set(remote.map(({ shard }) => shard.id))
+    await Promise.all([...shards].map((id) => this.#ask(remote.filter(({ shard }) => shard.id === id))))
   }
 
   async #ask(backends: readonly Backend[]): Promise<void> {

@@ -14,6 +14,7 @@ import { RoleWatch } from './role-watch.ts'
 
 const LOOK_MS = 5_000
 const SAVE_MS = 60_000
+const WATCH_MS = 2_000
 
 /** What administration may know of the analyzer. */
 export interface AnalyzerState {
@@ -87,21 +88,21 @@ export class Learning {
     if (isFirst) this.#restoreIdentities()
     this.look()
     this.#recorder.start()
-    this.#backends.start()
-    this.#roles.start()
     const look = (): void => {
       this.look()
       this.#heedDrift()
     }
-    this.#timers = [setInterval(look, LOOK_MS), setInterval(() => this.#saveIdentities(), SAVE_MS)]
-    for (const timer of this.#timers) timer.unref()
+    this.#timers = [
+      this.#every(LOOK_MS, look),
+      this.#every(SAVE_MS, () => this.#saveIdentities()),
+      this.#every(WATCH_MS, () => this.#backends.look()),
+      this.#every(WATCH_MS, () => this.#roles.look()),
+    ]
   }
 
   stop(): void {
     for (const timer of this.#timers) clearInterval(timer)
     this.#recorder.stop()
-    this.#backends.stop()
-    this.#roles.stop()
     this.#saveIdentities()
   }
 
@@ -133,6 +134,23 @@ export class Learning {
     this.#isSuspended = isLost
     this.#options.publish(isLost ? null : (this.#file as unknown as ModelValue))
     this.#options.log.warn(isLost ? 'the tier model is not asked while it drifts' : 'the tier model is asked again')
+  }
+
+  /** Work that has not ended yet is not begun again. */
+  #every(milliseconds: number, work: () => void | Promise<void>): NodeJS.Timeout {
+    let isAtWork = false
+    const begin = async (): Promise<void> => {
+      if (isAtWork) return
+      isAtWork = true
+      try {
+        await work()
+      } catch (error) {
+        this.#options.log.error({ err: error }, 'the analyzer could not do its round')
+      } finally {
+        isAtWork = false
+      }
+    }
+    return setInterval(() => void begin(), milliseconds).unref()
   }
 
   #restoreIdentities(): void {

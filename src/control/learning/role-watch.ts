@@ -6,7 +6,6 @@ import type { Shard } from '../../shard/topology.ts'
 import type { ShardQuestion } from '../monitor/shard-probe.ts'
 import type { BackendWatchOptions } from './backend-watch.ts'
 
-const INTERVAL_MS = 2_000
 const TIMEOUT_MS = 1_000
 /** Roles are asked about again after this time: privileges change. */
 const KNOWN_MS = 60_000
@@ -54,38 +53,21 @@ export class RoleWatch {
   readonly #options: RoleWatchOptions
   /** By group and user, as JSON. */
   readonly #known = new Map<string, Known>()
-  #timer: NodeJS.Timeout | null = null
-  #isLooking = false
 
   constructor(options: RoleWatchOptions) {
     this.#options = options
   }
 
-  start(): void {
-    this.#timer = setInterval(() => void this.look(), INTERVAL_MS)
-    this.#timer.unref()
-  }
-
-  stop(): void {
-    if (this.#timer !== null) clearInterval(this.#timer)
-  }
-
-  /** One round. Settles when what was found is written; a round that has not ended yet is not begun again. */
+  /** One round. Settles when what was found is written. */
   async look(): Promise<void> {
-    if (this.#isLooking) return
-    this.#isLooking = true
-    try {
-      const identities = [...this.#identities()]
-      const byGroup = Map.groupBy(identities, ({ group }) => group)
-      await Promise.all([...byGroup].map(([group, own]) => this.#ask(group, new Set(own.map(({ user }) => user)))))
-      const keys = new Set(identities.map(keyOf))
-      for (const key of this.#known.keys()) if (!keys.has(key)) this.#known.delete(key)
-      for (const identity of identities) {
-        const role = this.#known.get(keyOf(identity))?.role ?? null
-        if (role !== null) this.#write(identity.record, role)
-      }
-    } finally {
-      this.#isLooking = false
+    const identities = [...this.#identities()]
+    const byGroup = Map.groupBy(identities, ({ group }) => group)
+    await Promise.all([...byGroup].map(([group, own]) => this.#ask(group, new Set(own.map(({ user }) => user)))))
+    const keys = new Set(identities.map(keyOf))
+    for (const key of this.#known.keys()) if (!keys.has(key)) this.#known.delete(key)
+    for (const identity of identities) {
+      const role = this.#known.get(keyOf(identity))?.role ?? null
+      if (role !== null) this.#write(identity.record, role)
     }
   }
 
