@@ -2,22 +2,18 @@ import { CLIENT, CLIENT_F64 } from '../memory/client-slots.ts'
 import { HistoryRing } from '../memory/history-ring.ts'
 import { IDENTITY_RECORDS } from '../memory/layout.ts'
 import type { PLANE_F64 } from '../memory/plane-records.ts'
-import { PROFILE, PROFILE_F32, PROFILE_F64, PROFILE_FLAG } from '../memory/profile-records.ts'
-import type { Region } from '../memory/region.ts'
+import { PROFILE, PROFILE_F64 } from '../memory/profile-records.ts'
 import type { AnalyzerValues } from '../shard/plane-values.ts'
 import type { TierRule } from '../shard/policy.ts'
 import { DEFAULT_TIER } from '../shard/tier.ts'
-import { learnBackendUsage } from './backend-usage.ts'
 import { factsOf, identityIn, type NewConnection } from './connection-facts.ts'
 import { ConnectionProfiles } from './connection-profiles.ts'
 import { isEvaluationPoint, isSnapshotPoint } from './evaluation-points.ts'
-import { FEATURE, FEATURE_COUNT } from './feature-schema.ts'
-import { type FeatureRegions, fillFeatures } from './feature-vector.ts'
 import { IdentityIds } from './identity-ids.ts'
 import { IdentityProfiles } from './identity-profiles.ts'
 import { writeSnapshot } from './snapshot-writer.ts'
+import { type EvaluatorRegions, TierEvaluator } from './tier-evaluator.ts'
 import { hintedTier } from './tier-hint.ts'
-import { TierHysteresis } from './tier-hysteresis.ts'
 import { TierKeeper } from './tier-keeper.ts'
 import { type ModelFile, TierModel } from './tier-model.ts'
 
@@ -27,8 +23,7 @@ const LONG_MS = 1_000
 /** Every so many seconds, what a connection did becomes part of its identity's profile. */
 const CONTRIBUTION_TICKS = 120
 
-export interface AnalyzerRegions extends FeatureRegions {
-  readonly servers: Region
+export interface AnalyzerRegions extends EvaluatorRegions {
   readonly history: HistoryRing['region']
 }
 
@@ -56,14 +51,10 @@ export class Analyzer {
   readonly #ring: HistoryRing
   readonly #count: (counter: AnalyzerCounter) => void
   readonly #planeIndex: number
-  readonly #hysteresis: TierHysteresis
-  readonly #ids: IdentityIds
   readonly #tiers: TierKeeper
-  readonly #vector = new Float32Array(FEATURE_COUNT)
-  readonly #probabilities = new Float64Array(4)
+  readonly #evaluator: TierEvaluator
   readonly #words: number
   #values: AnalyzerValues = NO_ANALYZER
-  #model: TierModel | null = null
   /** Behind the last slot that was ever used: memory that nobody touched costs nothing. */
   #top = 0
   #ticks = 0
@@ -76,15 +67,15 @@ export class Analyzer {
     this.profiles = new ConnectionProfiles(regions.profiles)
     const first = planeIndex * IDENTITY_RECORDS
     this.identities = new IdentityProfiles(regions.identities, regions.profiles, first, IDENTITY_RECORDS)
-    this.#ids = new IdentityIds(regions.identities, first, IDENTITY_RECORDS)
-    this.identities.onReplaced = (record) => this.#ids.forget(record)
     this.#ring = new HistoryRing(regions.history, planeIndex)
-    this.#hysteresis = new TierHysteresis(regions.profiles)
     this.#tiers = new TierKeeper(regions, count)
+    const ids = new IdentityIds(regions.identities, first, IDENTITY_RECORDS)
+    this.identities.onReplaced = (record) => ids.forget(record)
+    this.#evaluator = new TierEvaluator(regions, ids, this.#tiers, count)
   }
 
   get model(): TierModel | null {
-    return this.#model
+    return this.#evaluator.model
   }
 
   get values(): AnalyzerValues {
@@ -94,6 +85,7 @@ export class Analyzer {
   /** New rules and limits; they count for connections that are open as well. */
   setValues(values: AnalyzerValues, rules: readonly TierRule[], now: number): void {
     this.#values = values
+    this.#evaluator.values = values
     this.#tiers.setValues(values, rules)
     for (const slot of this.#slots()) {
       this.#tiers.matchRules(slot)
@@ -104,10 +96,8 @@ export class Analyzer {
 
   /** Takes this model's word from now on; null: no model's. @throws BadModel and keeps the one it has. */
   setModel(file: ModelFile | null, now: number): void {
-    const model = file === null ? null : TierModel.open(file)
-    this.#model = model
-    this.#ids.use(model?.vocabulary ?? null)
-    if (model !== null) return
+    this.#evaluator.use(file === null ? null : TierModel.open(file))
+    if (file !== null) return
     for (const slot of this.#slots()) {
       this.#set(slot, PROFILE.modelTier, 0)
       this.#tiers.decide(slot, now)
@@ -126,7 +116,7 @@ export class Analyzer {
     this.#set(slot, PROFILE.startupHint, hint)
     this.#set(slot, PROFILE.hintTier, hint)
     this.#tiers.matchRules(slot)
-    this.#evaluate(slot, now)
+    this.#evaluator.evaluate(slot, now)
     this.#tiers.apply(slot)
     this.#remember(slot, 0, now)
   }
@@ -150,7 +140,7 @@ export class Analyzer {
       if (after >= 0) this.identities.connected(after, now, false)
       this.#set(slot, PROFILE.identity, after + 1)
     }
-    this.#evaluate(slot, now)
+    this.#evaluator.evaluate(slot, now)
   }
 
   /** The client's setting `switchyard.tier` is this now; undefined: what it was at its login. */
@@ -187,7 +177,7 @@ export class Analyzer {
     const before = this.#get(slot, PROFILE.evaluatedAtQuery)
     const passed = now - this.#time(slot, PROFILE_F64.evaluatedAt)
     if (isEvaluationPoint(queries, before, passed)) {
-      this.#evaluate(slot, now)
+      this.#evaluator.evaluate(slot, now)
       if (isSnapshotPoint(queries)) this.#remember(slot, 0, now)
     } else if (isRunaway) this.#tiers.decide(slot, now)
     if (status !== IDLE) return
@@ -201,7 +191,7 @@ export class Analyzer {
   disconnected(slot: number, now: number): void {
     if (!this.#isProfiled(slot)) return
     this.profiles.settle(slot, now)
-    this.#fill(slot, now)
+    this.#evaluator.fill(slot, now)
     this.#remember(slot, 1, now)
     const identity = this.#get(slot, PROFILE.identity) - 1
     if (identity >= 0) this.identities.disconnected(identity, slot, now)
@@ -216,7 +206,7 @@ export class Analyzer {
       const queryAt = f64[slot * (recordBytes >> 3) + CLIENT_F64.queryAt] as number
       if (queryAt !== 0 && now - queryAt > LONG_MS) {
         this.#tiers.runaways.look(slot, queryAt, now)
-        this.#evaluate(slot, now)
+        this.#evaluator.evaluate(slot, now)
       }
       if (slot % CONTRIBUTION_TICKS !== this.#ticks % CONTRIBUTION_TICKS) continue
       const identity = this.#get(slot, PROFILE.identity) - 1
@@ -239,58 +229,13 @@ export class Analyzer {
     return generation !== 0 && generation === i32[slot * (recordBytes >> 2) + CLIENT.generation]
   }
 
-  #fill(slot: number, now: number): void {
-    const { clients, profiles, servers } = this.regions
-    const server = (clients.i32[slot * (clients.recordBytes >> 2) + CLIENT.server] as number) - 1
-    if (server >= 0) learnBackendUsage(profiles, slot, servers, server)
-    fillFeatures(this.#vector, this.regions, slot, now)
-    this.#ids.write(this.#get(slot, PROFILE.identity) - 1, this.#vector)
-  }
-
-  /** Asks the model, if it may speak, and decides. */
-  #evaluate(slot: number, now: number): void {
-    this.#fill(slot, now)
-    const model = this.#model
-    if (model !== null && this.#values.mode !== 'off') {
-      this.#count('tierEvaluations')
-      const isSeen = this.#vector[FEATURE.pairId] !== 0
-      const isKnown = isSeen || this.#get(slot, PROFILE.queries) >= this.#values.evidenceQueries
-      this.#flag(slot, PROFILE_FLAG.identitySeen, isSeen)
-      this.#flag(slot, PROFILE_FLAG.abstained, !isKnown)
-      if (isKnown) this.#consult(model, slot, now)
-      else {
-        this.#set(slot, PROFILE.modelTier, 0)
-        this.#count('tierAbstentions')
-      }
-    } else if (this.#values.mode === 'off') this.#set(slot, PROFILE.modelTier, 0)
-    // Else a model is on its way: what the one before said holds meanwhile.
-    this.#tiers.decide(slot, now)
-    this.#set(slot, PROFILE.evaluatedAtQuery, this.#get(slot, PROFILE.queries))
-    this.regions.profiles.f64[slot * (this.#words >> 1) + PROFILE_F64.evaluatedAt] = now
-  }
-
-  #consult(model: TierModel, slot: number, now: number): void {
-    const probabilities = this.#probabilities
-    model.predict(this.#vector, probabilities)
-    const at = slot * this.#words + PROFILE_F32.probabilities
-    for (let k = 0; k < 4; k++) this.regions.profiles.f32[at + k] = probabilities[k] as number
-    this.#set(slot, PROFILE.model, model.shortHash)
-    this.#hysteresis.step(slot, probabilities, model.header.thresholds, now)
-    this.#set(slot, PROFILE.evaluations, this.#get(slot, PROFILE.evaluations) + 1)
-  }
-
   /** Of a part of the connections, chosen by slot and generation, whatever they do. */
   #remember(slot: number, kind: number, now: number): void {
     const sample = this.#values.historySample
     if (sample <= 0) return
     const dice = (Math.imul(this.#get(slot, PROFILE.generation) * 8191 + slot + 1, 0x9e3779b1) >>> 0) / 2 ** 32
     if (dice >= sample) return
-    if (!writeSnapshot(this.#ring, this.regions, slot, this.#vector, kind, now)) this.#count('historyDropped')
-  }
-
-  #flag(slot: number, flag: number, on: boolean): void {
-    const flags = this.#get(slot, PROFILE.flags)
-    this.#set(slot, PROFILE.flags, on ? flags | flag : flags & ~flag)
+    if (!writeSnapshot(this.#ring, this.regions, slot, this.#evaluator.vector, kind, now)) this.#count('historyDropped')
   }
 
   #get(slot: number, field: number): number {
