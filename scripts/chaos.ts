@@ -4,6 +4,7 @@ import { join } from 'node:path'
 import { parseArgs } from 'node:util'
 import pg from 'pg'
 import { mayhem, seededRandom } from '../test/chaos/mayhem.ts'
+import { runStorm } from '../test/chaos/shard-storm.ts'
 import { startTestCluster } from '../test/support/cluster-start.ts'
 import { MixedLoad } from '../test/support/mixed-load.ts'
 import { processesOf } from '../test/support/process-usage.ts'
@@ -11,14 +12,16 @@ import { RouterProcess } from '../test/support/router-process.ts'
 import { baseSettings } from '../test/support/router-settings.ts'
 
 /**
- * Kills the processes of a router at random moments, and upgrades it, while clients write, read, transfer and copy through it;
- * then compares the database with what they were told.
+ * Does harm at random moments while clients of all kinds work through a router; then compares the database with what they were
+ * told. To the router: its processes are killed, and it is upgraded. To its shards: test/chaos/shard-faults.ts.
  *
- *   npm run chaos -- --seed 7 --minutes 10
+ *   npm run chaos -- --seed 7 --minutes 10 --of shards
  *
- *   --clients N   of the load (24)
+ *   --of router|shards   what is harmed; both, one after the other, when it is not said
+ *   --minutes N          of each (1)
+ *   --clients N          of the load (24)
  *
- * The last line says how often what happened, how many operations there were, how many failed or were cut off, and whether the
+ * The last line of each says how often what happened, how many operations there were, how many failed or were cut off, and whether the
  * ledger is sound: nothing confirmed is missing, nothing is there twice, no money was lost. The exit code is 1 when it is not.
  */
 const { values } = parseArgs({
@@ -26,6 +29,7 @@ const { values } = parseArgs({
     seed: { type: 'string', default: String(Math.floor(Math.random() * 1_000_000)) },
     minutes: { type: 'string', default: '1' },
     clients: { type: 'string', default: '24' },
+    of: { type: 'string', default: 'router,shards' },
   },
 })
 process.stdout.write(`seed ${values.seed}\n`)
@@ -35,15 +39,42 @@ const directory = mkdtempSync(join(tmpdir(), 'switchyard-chaos-'))
 chmodSync(directory, 0o711)
 process.env.TMPDIR = directory
 try {
-  const started = await startTestCluster({ replicas: 0 })
-  try {
-    process.exitCode = await run(started.coordinates)
-  } finally {
-    await started.stop()
-  }
+  const harmed = values.of.split(',')
+  if (harmed.includes('router')) await harmRouter()
+  if (harmed.includes('shards')) await harmShards()
 } finally {
   for (const { pid } of processesOf(directory)) process.kill(pid, 'SIGKILL')
   rmSync(directory, { recursive: true, force: true })
+}
+
+async function harmRouter(): Promise<void> {
+  const started = await startTestCluster({ replicas: 0 })
+  try {
+    if ((await run(started.coordinates)) !== 0) process.exitCode = 1
+  } finally {
+    await started.stop()
+  }
+}
+
+async function harmShards(): Promise<void> {
+  const began = performance.now()
+  const seconds = (): string => ((performance.now() - began) / 1000).toFixed(1)
+  const { faults, operations, audit, allowed, violations } = await runStorm({
+    seed: Number(values.seed),
+    durationMs: Number(values.minutes) * 60_000,
+    clients: Number(values.clients),
+    onFault: (fault) => process.stdout.write(`${seconds()} s: ${fault}\n`),
+  })
+  for (const text of tally(allowed)) process.stdout.write(`${text}\n`)
+  for (const text of tally(violations)) process.stdout.write(`NOT ALLOWED: ${text}\n`)
+  const { lost, doubled, isBalanced } = audit
+  const isSound = lost === 0 && doubled === 0 && isBalanced
+  if (!isSound || violations.length > 0) process.exitCode = 1
+  const happened = [...faults].map(([fault, times]) => `${fault} ${times}`).join(', ')
+  process.stdout.write(
+    `faults: ${happened}; operations: ${operations}; told of a loss: ${allowed.length}; not allowed: ${violations.length}; ` +
+      `ledger: ${isSound ? 'sound' : `lost ${lost}, doubled ${doubled}, ${isBalanced ? 'balanced' : 'not balanced'}`}\n`,
+  )
 }
 
 async function run({

@@ -1,7 +1,11 @@
 import { after, afterEach } from 'node:test'
 import pg from 'pg'
 import type { LocalShard } from '../../src/control/scaling/drivers/local/local-cluster.ts'
+import { LocalDriver } from '../../src/control/scaling/drivers/local/local-driver.ts'
+import { type LocalServer, localServers } from '../../src/control/scaling/drivers/local/local-servers.ts'
+import { serverProcesses } from '../../src/control/scaling/drivers/local/process-table.ts'
 import { type StartedCluster, startTestCluster } from './cluster-start.ts'
+import { FaultProxy } from './fault-proxy.ts'
 import type { DirectSql } from './mixed-load.ts'
 import { RouterProcess } from './router-process.ts'
 import { baseSettings, mergeSettings, type RouterSettings } from './router-settings.ts'
@@ -17,14 +21,19 @@ export interface ShownShard {
   readonly reason: string
 }
 
+/** Servers listen on 127.0.0.1 only, so their ports are free here. */
+const PROXY_HOST = '127.0.0.7'
+
 /**
  * A primary and two replicas of the file's own, which may be stopped, killed and promoted, and a router that manages them.
  * Everything is torn down after the file's last test.
  */
 export class ContinuityBed {
   readonly #started: StartedCluster
+  readonly #proxies = new Map<string, FaultProxy>()
   #router: RouterProcess | null = null
   #console: pg.Client | null = null
+  #driver: LocalDriver | null = null
 
   private constructor(started: StartedCluster) {
     this.#started = started
@@ -40,13 +49,21 @@ export class ContinuityBed {
     return bed
   }
 
-  /** For others than tests: whoever starts it closes it. `isDurable`: servers that write to the disk before they answer. */
+  /**
+   * For others than tests: whoever starts it closes it. `isDurable`: servers that write to the disk before they answer.
+   * `hasProxies`: whoever wants a shard, the other shards too, goes through its proxy, on the same port of another address.
+   */
   static async start(
     changes: RouterSettings,
-    options: { readonly replicas: number; readonly isDurable: boolean },
+    options: { readonly replicas: number; readonly isDurable: boolean; readonly hasProxies?: boolean },
   ): Promise<ContinuityBed> {
     const bed = new ContinuityBed(await startTestCluster(options))
     try {
+      if (options.hasProxies === true) {
+        for (const { name, host, port } of bed.shards) {
+          bed.#proxies.set(name, await FaultProxy.start({ host, port }, PROXY_HOST, port))
+        }
+      }
       await bed.#begin(changes)
       return bed
     } catch (error) {
@@ -78,7 +95,7 @@ export class ContinuityBed {
     const { superuser } = this.#started.coordinates
     const shards = this.shards.map(({ name, host, port, dataDirectory }) => ({
       name,
-      host,
+      host: this.#proxies.get(name)?.host ?? host,
       port,
       data_directory: dataDirectory,
       max_connections: 80,
@@ -120,6 +137,13 @@ export class ContinuityBed {
     return await WireClient.open(this.router, { ...this.login, parameters })
   }
 
+  /** What stands before this shard. */
+  proxy(shard: string): FaultProxy {
+    const proxy = this.#proxies.get(shard)
+    if (proxy === undefined) throw new Error(`${shard} has no proxy`)
+    return proxy
+  }
+
   /** SQL on a server itself. */
   on(shard: string): DirectSql {
     const { host, port } = this.shards.find(({ name }) => name === shard) as LocalShard
@@ -149,12 +173,34 @@ export class ContinuityBed {
     return Number(row?.pid)
   }
 
+  /** Everything that runs on the data of a shard. */
+  async processes(shard: string): Promise<readonly number[]> {
+    const server = this.#servers.find(({ name }) => name === shard) as LocalServer
+    return await serverProcesses(server.directory.data, server.account)
+  }
+
+  /** To do to servers what the router does not. */
+  get driver(): LocalDriver {
+    this.#driver ??= new LocalDriver({
+      servers: this.#servers,
+      login: this.#started.coordinates.superuser,
+      environment: process.env,
+      onProgress: () => {},
+    })
+    return this.#driver
+  }
+
+  get #servers(): readonly LocalServer[] {
+    return localServers(this.shards)
+  }
+
   async close(): Promise<void> {
     await this.#console?.end().catch(() => {})
     try {
       const exit = await this.#router?.stop()
       if (exit !== undefined && exit.code !== 0) throw new Error(`the router ended with ${JSON.stringify(exit)}`)
     } finally {
+      for (const proxy of this.#proxies.values()) await proxy.close()
       await this.#started.stop()
     }
   }

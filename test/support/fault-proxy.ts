@@ -9,12 +9,13 @@ import type { WireAddress } from './wire-client.ts'
  * - refuse: nobody listens; what is connected stays as it is.
  * - reset: accepts, then RST; what is connected is reset too.
  * - black-hole: accepts and is silent; what is connected becomes silent, without FIN or RST.
+ * - half-open: what the target says goes nowhere; what it is told arrives. It is reset when that is over.
  * - delay: each arrival of bytes, in both directions, waits `ms`.
  * - throttle: at most `bytesPerSecond` from the target to the connecting side.
  * - cut: resets both sides when `afterBytes` more bytes have come from the target, on each new connection.
  */
 export type Fault =
-  | { readonly kind: 'pass' | 'refuse' | 'reset' | 'black-hole' }
+  | { readonly kind: 'pass' | 'refuse' | 'reset' | 'black-hole' | 'half-open' }
   | { readonly kind: 'delay'; readonly ms: number }
   | { readonly kind: 'throttle'; readonly bytesPerSecond: number }
   | { readonly kind: 'cut'; readonly afterBytes: number }
@@ -24,6 +25,8 @@ interface Pair {
   readonly far: Socket
   /** From the target while the fault is `cut`. */
   answered: number
+  /** Bytes were thrown away: nothing that follows can be understood. */
+  isMaimed: boolean
 }
 
 /** A TCP proxy with faults, to stand between the router and a shard. `close` ends it and all that goes through. */
@@ -44,10 +47,10 @@ export class FaultProxy {
     this.#server = this.#newServer()
   }
 
-  /** @param host where it listens; all of 127.0.0.0/8 is there on Linux */
-  static async start(target: WireAddress, host = '127.0.0.1'): Promise<FaultProxy> {
+  /** @param host where it listens; all of 127.0.0.0/8 is there on Linux. `port`: 0 for any that is free */
+  static async start(target: WireAddress, host = '127.0.0.1', port = 0): Promise<FaultProxy> {
     const proxy = new FaultProxy(target, host)
-    await proxy.#listen()
+    await proxy.#listen(port)
     return proxy
   }
 
@@ -73,6 +76,7 @@ export class FaultProxy {
   async heal(): Promise<void> {
     for (const socket of this.#silent) socket.destroy()
     this.#silent.clear()
+    for (const pair of this.#pairs) if (pair.isMaimed) this.#reset(pair)
     await this.inject({ kind: 'pass' })
   }
 
@@ -97,9 +101,9 @@ export class FaultProxy {
     return createServer({ allowHalfOpen: true, noDelay: true }, (near) => this.#accept(near))
   }
 
-  async #listen(): Promise<void> {
+  async #listen(port = this.#port): Promise<void> {
     if (this.#port !== 0) this.#server = this.#newServer()
-    this.#server.listen(this.#port, this.host)
+    this.#server.listen(port, this.host)
     await once(this.#server, 'listening')
     const address = this.#server.address()
     if (address !== null && typeof address === 'object') this.#port = address.port
@@ -118,7 +122,7 @@ export class FaultProxy {
       return
     }
     const far = connect({ host: this.#target.host, port: this.#target.port, allowHalfOpen: true, noDelay: true })
-    const pair: Pair = { near, far, answered: 0 }
+    const pair: Pair = { near, far, answered: 0, isMaimed: false }
     this.#pairs.add(pair)
     far.on('error', () => far.destroy())
     this.#relay(pair, near, far)
@@ -128,6 +132,11 @@ export class FaultProxy {
   #relay(pair: Pair, from: Socket, to: Socket): void {
     from.on('data', (chunk: Buffer) => {
       const fault = this.#fault
+      if (pair.isMaimed && from === pair.far) return
+      if (fault.kind === 'half-open' && from === pair.far) {
+        pair.isMaimed = true
+        return
+      }
       if (fault.kind === 'cut' && from === pair.far) {
         pair.answered += chunk.length
         if (pair.answered > fault.afterBytes) {
@@ -148,7 +157,9 @@ export class FaultProxy {
         to.once('drain', () => from.resume())
       }
     })
-    from.on('end', () => to.end())
+    from.on('end', () => {
+      if (this.#fault.kind !== 'half-open' || from === pair.near) to.end()
+    })
     from.on('close', () => {
       to.destroy()
       this.#pairs.delete(pair)

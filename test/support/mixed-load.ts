@@ -1,14 +1,25 @@
-import { type LoginOptions, type WireAddress, WireClient } from './wire-client.ts'
-import * as wire from './wire-frames.ts'
-import { onlyValue, sqlstatesOf, type WireMessage } from './wire-message.ts'
+import { LoadClient, LoadFailure } from './load-client.ts'
+import { ACCOUNTS, BALANCE, type LoadKind, loadWork } from './load-work.ts'
+import { lockLedger } from './lock-ledger.ts'
+import type { LoginOptions, WireAddress } from './wire-client.ts'
 import { WireClosed } from './wire-stream.ts'
 
-/** What one client of the load does, over and over. */
-const KINDS = ['simple', 'prepared', 'transfer', 'read', 'pipeline', 'copy', 'settings', 'transfer'] as const
-export type LoadKind = (typeof KINDS)[number]
+export type { LoadKind }
 
-const ACCOUNTS = 50
-const BALANCE = 1000
+/** What clients of the load do, one kind each, over and over, when nothing else is said. */
+const KINDS: readonly LoadKind[] = [
+  'simple',
+  'prepared',
+  'transfer',
+  'read',
+  'pipeline',
+  'copy',
+  'settings',
+  'transfer',
+]
+/** Of those that write rows which are looked for in the end. */
+const WRITES: ReadonlySet<LoadKind> = new Set(['simple', 'prepared', 'transfer', 'pipeline', 'copy', 'ownWrites'])
+
 /** As many clients do as applications do: with pauses. */
 const PAUSE_MS = 4
 let loads = 0
@@ -19,6 +30,14 @@ export interface LoadError {
   readonly message: string
   /** The statement that it answered. */
   readonly during: string
+}
+
+/** An error, or the end of a connection. */
+export interface LoadTrouble {
+  readonly kind: LoadKind
+  /** Null: the connection ended. */
+  readonly sqlstate: string | null
+  readonly text: string
 }
 
 /** What the clients saw. */
@@ -37,7 +56,7 @@ export interface LoadReport {
 export interface Audit {
   /** Acknowledged, and not there. */
   readonly lost: number
-  /** There more than once. */
+  /** There more than once, or there although it was said to be rolled back. */
   readonly doubled: number
   /** The sum over all accounts is what it was. */
   readonly isBalanced: boolean
@@ -46,16 +65,6 @@ export interface Audit {
 /** SQL on a server itself; rows with all values as text. */
 export type DirectSql = (text: string) => Promise<readonly Record<string, unknown>[]>
 
-class LoadFailure extends Error {
-  readonly sqlstate: string
-  readonly during: string
-  constructor(answer: WireMessage, during: string) {
-    super(answer.fields.M ?? '')
-    this.sqlstate = answer.sqlstate
-    this.during = during
-  }
-}
-
 /** Clients that write, read, transfer and copy, each with rows that nobody else writes, and remember what was confirmed. */
 export class MixedLoad {
   readonly #address: WireAddress
@@ -63,8 +72,11 @@ export class MixedLoad {
   readonly #tls: boolean
   readonly #kinds: readonly LoadKind[]
   readonly #confirmed = new Set<string>()
+  /** Of transactions that their clients were told are rolled back. */
+  readonly #undone = new Set<string>()
   readonly #errors: LoadError[] = []
   readonly #dropped: string[] = []
+  readonly #failures: LoadTrouble[] = []
   readonly #wrong: string[] = []
   readonly #stalls: number[] = []
   readonly #loops: Promise<void>[] = []
@@ -84,9 +96,11 @@ export class MixedLoad {
   /** Makes the tables of the load in the database of `sql`. */
   static async prepare(sql: DirectSql): Promise<void> {
     await sql(`CREATE TABLE entry (id text NOT NULL);
+      CREATE INDEX ON entry (id);
+      CREATE SEQUENCE load_numbers;
       CREATE TABLE account (id int PRIMARY KEY, balance int NOT NULL);
       INSERT INTO account SELECT i, ${BALANCE} FROM generate_series(1, ${ACCOUNTS}) i;
-      GRANT ALL ON entry, account TO PUBLIC`)
+      GRANT ALL ON entry, account, load_numbers TO PUBLIC`)
   }
 
   /** `tls`: every other client uses it. */
@@ -104,6 +118,11 @@ export class MixedLoad {
     return this.#operations
   }
 
+  /** Every error and every end of a connection so far, with the kind of work. */
+  get failures(): readonly LoadTrouble[] {
+    return this.#failures
+  }
+
   /** What clients have waited for until now is not what is measured. */
   forgetStalls(): void {
     this.#epoch++
@@ -117,7 +136,7 @@ export class MixedLoad {
       operations: this.#operations,
       errors: this.#errors,
       dropped: this.#dropped,
-      wrong: this.#wrong,
+      wrong: lockLedger.conflicts === 0 ? this.#wrong : [...this.#wrong, 'two clients had the same lock'],
       stallsMs: this.#stalls,
     }
   }
@@ -128,7 +147,7 @@ export class MixedLoad {
     const [sum] = await sql('SELECT sum(balance)::int AS total FROM account')
     return {
       lost: [...this.#confirmed].filter((id) => !found.has(id)).length,
-      doubled: [...found.values()].filter((times) => times > 1).length,
+      doubled: [...found].filter(([id, times]) => times > 1 || this.#undone.has(id)).length,
       isBalanced: Number(sum?.total) === ACCOUNTS * BALANCE,
     }
   }
@@ -140,23 +159,19 @@ export class MixedLoad {
     let worst = 0
     let epoch = 0
     for (let turn = 0; this.#isRunning; turn++) {
+      const id = `${number}:${turn}:${this.#number}`
       try {
         client ??= await LoadClient.open(this.#address, this.#login, tls)
         client.worstMs = 0
-        const id = `${number}:${turn}:${this.#number}`
-        const wrong = await client.work(kind, id)
-        if (wrong === null) {
-          if (kind !== 'read' && kind !== 'settings') this.#confirmed.add(id)
-        } else this.#wrong.push(wrong)
+        const wrong = await loadWork[kind](client, id)
+        if (wrong !== null) this.#wrong.push(wrong)
+        else if (WRITES.has(kind)) this.#confirmed.add(id)
         this.#operations++
       } catch (error) {
+        this.#note(kind, id, error)
         if (!(error instanceof LoadFailure)) {
-          this.#dropped.push(error instanceof WireClosed ? `${kind}: ${error.message}` : `${kind}: ${String(error)}`)
           client?.close()
           client = null
-        } else {
-          const { sqlstate, message, during } = error
-          this.#errors.push({ kind, sqlstate, message, during })
         }
       }
       if (epoch !== this.#epoch) {
@@ -169,131 +184,22 @@ export class MixedLoad {
     this.#stalls.push(worst)
     client?.close()
   }
-}
 
-/** One connection of the load. */
-class LoadClient {
-  readonly #wire: WireClient
-  #isPrepared = false
-  #setting = ''
-  /** The longest wait for one answer. */
-  worstMs = 0
-
-  private constructor(client: WireClient) {
-    this.#wire = client
-    client.timeoutMs = 60_000
-  }
-
-  static async open(address: WireAddress, login: LoginOptions, tls: boolean): Promise<LoadClient> {
-    const client = await WireClient.connect(address)
-    if (tls) await client.requestTls()
-    await client.login(login)
-    return new LoadClient(client)
-  }
-
-  close(): void {
-    this.#wire.close()
-  }
-
-  /** Returns what is wrong with an answer, null: nothing. Throws LoadFailure for an error, which leaves no transaction. */
-  async work(kind: LoadKind, id: string): Promise<string | null> {
-    switch (kind) {
-      case 'simple':
-        await this.#ask(`INSERT INTO entry VALUES ('${id}')`)
-        return null
-      case 'prepared':
-        return await this.#prepared(id)
-      case 'transfer':
-        return await this.#transfer(id)
-      case 'read':
-        return await this.#read()
-      case 'pipeline':
-        return await this.#pipeline(id)
-      case 'copy':
-        return await this.#copy(id)
-      case 'settings':
-        return await this.#settings(id)
+  #note(kind: LoadKind, id: string, error: unknown): void {
+    if (!(error instanceof LoadFailure)) {
+      const text = error instanceof WireClosed ? error.message : String(error)
+      this.#dropped.push(`${kind}: ${text}`)
+      this.#failures.push({ kind, sqlstate: null, text })
+      return
     }
-  }
-
-  async #prepared(id: string): Promise<null> {
-    const parse = this.#isPrepared ? [] : [wire.parse('insert', 'INSERT INTO entry VALUES ($1)')]
-    const frames = [...parse, wire.bind('', 'insert', [id]), wire.execute(''), wire.sync()]
-    const answer = await this.#timed('prepared insert', Buffer.concat(frames), 1)
-    this.#isPrepared = answer.length > 0
-    return null
-  }
-
-  async #transfer(id: string): Promise<string | null> {
-    const [from, to] = accountsOf(id)
-    try {
-      await this.#ask('BEGIN')
-      await this.#ask(`UPDATE account SET balance = balance - 1 WHERE id = ${from}`)
-      await this.#ask(`UPDATE account SET balance = balance + 1 WHERE id = ${to}`)
-      await this.#ask(`INSERT INTO entry VALUES ('${id}')`)
-      const tag = (await this.#ask('COMMIT')).find(({ type }) => type === 'C')?.strings[0]
-      return tag === 'COMMIT' ? null : `a COMMIT without an error before it was answered with ${tag}`
-    } catch (error) {
-      if (error instanceof LoadFailure) await this.#wire.query('ROLLBACK')
-      throw error
-    }
-  }
-
-  async #read(): Promise<string | null> {
-    const total = onlyValue(await this.#timed('read', wire.extendedQuery('SELECT sum(balance) FROM account'), 1))
-    return Number(total) === ACCOUNTS * BALANCE ? null : `a read found ${total} in all accounts`
-  }
-
-  async #pipeline(id: string): Promise<string | null> {
-    const frames = [
-      wire.extendedQuery('SELECT $1::text', [id]),
-      wire.extendedQuery('INSERT INTO entry VALUES ($1)', [id]),
-      wire.extendedQuery('SELECT $1::text', [`${id}!`]),
-    ]
-    const answer = await this.#timed('pipeline', Buffer.concat(frames), 3)
-    const values = answer.filter(({ type }) => type === 'D').map((message) => message.row[0])
-    return values.join() === [id, `${id}!`].join() ? null : `a pipeline answered ${values.join()} to ${id}`
-  }
-
-  async #copy(id: string): Promise<null> {
-    const began = performance.now()
-    this.#wire.send(wire.query('COPY entry FROM STDIN'), wire.copyData(`${id}\n`), wire.copyDone())
-    this.#judge('COPY', await this.#wire.until('Z'), began)
-    return null
-  }
-
-  async #settings(id: string): Promise<string | null> {
-    const shown = onlyValue(
-      await this.#ask(`SELECT current_setting('search_path') || current_setting('app.load', true)`),
-    )
-    const wanted = this.#setting === '' ? shown : `public${this.#setting}`
-    await this.#ask(`SET search_path = public`)
-    await this.#ask(`SET app.load = '${id}'`)
-    this.#setting = id
-    return shown === wanted ? null : `a session of ${wanted} had ${shown}`
-  }
-
-  async #ask(sql: string): Promise<WireMessage[]> {
-    return await this.#timed(sql, wire.query(sql), 1)
-  }
-
-  async #timed(what: string, frames: Buffer, count: number): Promise<WireMessage[]> {
-    const began = performance.now()
-    return this.#judge(what, await this.#wire.exchange(frames, count), began)
-  }
-
-  #judge(what: string, answer: WireMessage[], began: number): WireMessage[] {
-    this.worstMs = Math.max(this.worstMs, performance.now() - began)
-    const error = answer.find(({ type }) => type === 'E')
-    if (error !== undefined && sqlstatesOf(answer).length > 0) throw new LoadFailure(error, what)
-    return answer
+    const { sqlstate, message, during } = error
+    this.#errors.push({ kind, sqlstate, message, during })
+    this.#failures.push({ kind, sqlstate, text: `${message} (${during})` })
+    if (isRolledBack(kind, sqlstate, during)) this.#undone.add(id)
   }
 }
 
-function accountsOf(id: string): [number, number] {
-  const [client = 0, turn = 0] = id.split(':').map(Number)
-  const from = 1 + ((client * 7 + turn) % ACCOUNTS)
-  const to = 1 + ((client * 13 + turn * 3 + 1) % ACCOUNTS)
-  // Always the lower one first: transfers wait for each other, and never in a circle.
-  return from === to ? [from, (to % ACCOUNTS) + 1] : from < to ? [from, to] : [to, from]
+/** Its client was told for certain that nothing of it stays. */
+function isRolledBack(kind: LoadKind, sqlstate: string, during: string): boolean {
+  return kind === 'transfer' && during !== 'COMMIT' && sqlstate !== '08007'
 }
