@@ -1,4 +1,4 @@
-import { chmodSync, mkdtempSync, rmSync } from 'node:fs'
+import { chmodSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { parseArgs } from 'node:util'
@@ -20,6 +20,7 @@ import { baseSettings } from '../test/support/router-settings.ts'
  *   --of router|shards   what is harmed; both, one after the other, when it is not said
  *   --minutes N          of each (1)
  *   --clients N          of the load (24)
+ *   --log FILE           gets the log of the router whose shards are harmed
  *
  * The last line of each says how often what happened, how many operations there were, how many failed or were cut off, and whether the
  * ledger is sound: nothing confirmed is missing, nothing is there twice, no money was lost. The exit code is 1 when it is not.
@@ -30,6 +31,7 @@ const { values } = parseArgs({
     minutes: { type: 'string', default: '1' },
     clients: { type: 'string', default: '24' },
     of: { type: 'string', default: 'router,shards' },
+    log: { type: 'string' },
   },
 })
 process.stdout.write(`seed ${values.seed}\n`)
@@ -63,6 +65,9 @@ async function harmShards(): Promise<void> {
     seed: Number(values.seed),
     durationMs: Number(values.minutes) * 60_000,
     clients: Number(values.clients),
+    onLog: (log) => {
+      if (values.log !== undefined) writeFileSync(values.log, log)
+    },
     onFault: (fault) => process.stdout.write(`${seconds()} s: ${fault}\n`),
   })
   for (const text of tally(allowed)) process.stdout.write(`${text}\n`)

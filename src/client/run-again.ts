@@ -32,7 +32,7 @@ export function runAgain(
   const sent = server.sent.whole
   const work = {
     sqlstate: loss.fields?.sqlstate ?? null,
-    isTied: greeting !== null || settings.ties !== 0,
+    isTied: greeting !== null || settings.tiesTo(server) !== 0,
     inTransaction: server.status !== STATUS.idle || settings.transactionLost,
     isMidMessage: loss.midMessage || requests.midMessage,
     isDelivered: server.relay.isDelivered,

@@ -271,12 +271,17 @@ export class SessionAnswers implements ReplySink {
     const server = this.#session.seat.lose()
     if (session.state === 'closing') return
     const { settings, requests } = session
-    if (server.attempt?.isOpen === true && settings.ties === 0 && !loss.midMessage && session.listening === null) {
+    if (
+      server.attempt?.isOpen === true &&
+      settings.tiesTo(server) === 0 &&
+      !loss.midMessage &&
+      session.listening === null
+    ) {
       this.#askElsewhere(server, false)
       return
     }
     requests.statements?.book.abandon()
-    if (settings.ties === 0 && session.listening?.onServerLost() === true) {
+    if (settings.tiesTo(server) === 0 && session.listening?.onServerLost() === true) {
       settings.loseServer(false)
       if (session.listening.isOver) return
       session.goOn()
@@ -291,7 +296,7 @@ export class SessionAnswers implements ReplySink {
     }
     const verdict = describeLoss(loss, {
       welcoming: session.greeting !== null,
-      pins: settings.ties,
+      pins: settings.tiesTo(server),
       status: server.status,
       outstanding: loss.promised,
       unfinished: loss.unfinished,

@@ -55,6 +55,8 @@ export class SessionSettings {
   #touched: ReadonlySet<string> = NONE
   #reset: ReadonlySet<string> = NONE
   #mayHaveFallen = false
+  /** Behind which ReadyForQuery, counted since the server connection began, the first change is done; 0: it is. */
+  #doneBehind = 0
 
   constructor(registry: ParameterRegistry) {
     this.#registry = registry
@@ -115,9 +117,13 @@ export class SessionSettings {
     return this.#asked !== null || this.#changes.any
   }
 
-  /** Were the server connection lost now, something would be lost with it that a rollback does not undo. */
-  get isAtRisk(): boolean {
-    return this.#asked !== null || (this.#changes.any && !this.#changes.onlyInTransaction)
+  /**
+   * Were the server connection lost now, something would be lost with it that a rollback does not undo, and that the client
+   * has been told is done.
+   */
+  isAtRisk(answered: number): boolean {
+    if (this.#asked !== null) return true
+    return this.#changes.any && !this.#changes.onlyInTransaction && answered >= this.#doneBehind
   }
 
   begin(parameters: ParameterSet | null): void {
@@ -130,9 +136,15 @@ export class SessionSettings {
     this.#parameters = parameters
   }
 
-  /** A statement that touches settings is sent. */
-  touch(effects: Effects, server: ServerConnection | null): void {
+  /** A statement that touches settings is sent, or, `isSent`, has been sent. */
+  touch(effects: Effects, server: ServerConnection | null, isSent: boolean): void {
     if (this.#parameters === null || server === null) return
+    const { any } = this.#changes
+    this.#touchNamed(effects, server)
+    if (!any) this.#doneBehind = server.queue.answered + server.queue.outstanding + (isSent ? 0 : 1)
+  }
+
+  #touchNamed(effects: Effects, server: ServerConnection): void {
     const inTransaction = server.status !== STATUS.idle
     const { settings, values } = effects
     for (let at = 0; at < settings.length; at++) {
@@ -157,6 +169,7 @@ export class SessionSettings {
   /** RESET ALL, or DISCARD ALL, which ends a role too. */
   touchAll(server: ServerConnection | null, withRole: boolean): void {
     if (this.#parameters === null || server === null) return
+    if (!this.#changes.any) this.#doneBehind = server.queue.answered + server.queue.outstanding + 1
     const names = new Set([...this.#parameters.values.keys(), ...(this.#initial?.values.keys() ?? [])])
     for (const [name] of this.#changes.all) names.add(name)
     for (const name of names) {
@@ -208,7 +221,10 @@ export class SessionSettings {
     this.#parameters = this.#registry.with(this.#parameters, name, shown)
     // It came in the client's encoding, which need not be ours.
     const isForeign = !/^[\0-\x7f]*$/.test(value) && !isUtf8(this.#parameters)
-    if (isForeign) this.#ownChanges().touch(lower, undefined, server.status !== STATUS.idle)
+    if (isForeign) {
+      this.#doneBehind = 0
+      this.#ownChanges().touch(lower, undefined, server.status !== STATUS.idle)
+    }
     return shown === told ? null : shown
   }
 
@@ -274,6 +290,7 @@ export class SessionSettings {
     if (asked === null || this.#parameters === null) return NO_ANSWER
     const findings = rows === null ? null : readFindings(asked, rows)
     if (findings === null) {
+      this.#doneBehind = 0
       for (const name of this.#touched) this.#ownChanges().touch(name, undefined, false)
       return null
     }

@@ -59,9 +59,9 @@ export class SessionState {
     return this.#pins?.bits ?? 0
   }
 
-  /** Why the session could not go on without its server connection at this moment; PIN bits. */
-  get ties(): number {
-    return this.#settings.isAtRisk ? this.pins | PIN.setting : this.pins
+  /** Why the session could not go on without this server connection at this moment; PIN bits. */
+  tiesTo({ queue }: ServerConnection): number {
+    return this.#settings.isAtRisk(queue.answered) ? this.pins | PIN.setting : this.pins
   }
 
   /** The server connection may be somebody else's after an inquiry at the earliest. */
@@ -221,14 +221,14 @@ export class SessionState {
   }
 
   /** A text with these effects is sent now. */
-  note(effects: Effects, server: ServerConnection | null): void {
+  note(effects: Effects, server: ServerConnection | null, isSent = false): void {
     const { flags, pins } = effects
     this.#onlyBegun &&= flags === FACT.begins
     if (server !== null && (flags & ENDS_TRANSACTION) !== 0) this.#end(flags, server.queue)
     if ((flags & FACT.discardsSequences) !== 0) this.#pins?.end(PIN.sequence)
     if ((flags & FACT.discardsAll) !== 0) this.#pins?.endAll()
     if (pins !== 0) this.pin(pins)
-    if ((flags & FACT.sets) !== 0) this.#settings.touch(effects, server)
+    if ((flags & FACT.sets) !== 0) this.#settings.touch(effects, server, isSent)
     if ((flags & FACT.resetsAll) !== 0) this.#settings.touchAll(server, false)
     if ((flags & FACT.discardsAll) !== 0) this.#settings.touchAll(server, true)
     if ((flags & FACT.undoes) !== 0) this.#settings.undo()
@@ -237,7 +237,7 @@ export class SessionState {
 
   /** The same for a query that has been sent already. */
   noteSent(effects: Effects, server: ServerConnection | null): void {
-    this.note(effects, server)
+    this.note(effects, server, true)
     // Its own ReadyForQuery is owed by now.
     if ((effects.flags & ENDS_TRANSACTION) !== 0) this.#endsWith--
   }

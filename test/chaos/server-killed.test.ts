@@ -235,3 +235,28 @@ test('killed again and again under load: every query is answered or told, and al
   await killer
   assert.ok(answered > 0)
 })
+
+test('killed while a SET is on its way: it was never said to be done, so the session goes on without it', async () => {
+  const client = await bed.open()
+  await client.query(`SET app.colour = 'green'; SET work_mem = '8MB'`)
+  const pid = await pidOf(client)
+  client.send(wire.query(`SELECT pg_sleep(60); SET app.colour = 'red'; SET work_mem = '9MB'`))
+  await waitUntil('the query to run', async () => (await bed.pool()).sv_active === 1)
+  await terminate(pid)
+  assert.deepEqual(sqlstatesOf(await client.until('Z')), ['08006'])
+  assert.equal(
+    onlyValue(await client.query(`SELECT current_setting('app.colour') || current_setting('work_mem')`)),
+    'green8MB',
+  )
+})
+
+test('killed behind a SET that was said to be done, before its value is known: the session cannot go on', async () => {
+  const client = await bed.open()
+  const pid = await pidOf(client)
+  client.send(wire.query(`SET app.colour = 'red'`), wire.query('SELECT pg_sleep(60)'))
+  assert.deepEqual(sqlstatesOf(await client.until('Z')), [])
+  await waitUntil('the query to run', async () => (await bed.pool()).sv_active === 1)
+  await terminate(pid)
+  const { messages } = await client.untilClosed()
+  assert.match(String(messages.at(-1)?.fields.M), /session state \(setting\)/)
+})

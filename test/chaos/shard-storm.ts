@@ -36,6 +36,8 @@ export interface StormOptions {
   readonly durationMs: number
   readonly clients: number
   readonly onFault?: (fault: ShardFault) => void
+  /** Gets what the router has logged, in the end. */
+  readonly onLog?: (log: string) => void
 }
 
 export interface StormReport {
@@ -80,9 +82,10 @@ async function runIn(directory: string, options: StormOptions): Promise<StormRep
   try {
     return await weather(bed, options)
   } catch (error) {
-    process.stderr.write(`${bed.router.tail(400)}\n${await stateOf(bed)}\n`)
+    process.stderr.write(`${bed.router.tail(100)}\n${await stateOf(bed)}\n`)
     throw error
   } finally {
+    options.onLog?.(bed.router.log.join('\n'))
     await bed.close()
   }
 }

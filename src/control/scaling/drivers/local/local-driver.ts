@@ -12,7 +12,7 @@ import { setDataAside } from './inspect-shards.ts'
 import { LocalClusterError } from './local-cluster-error.ts'
 import type { LocalServer } from './local-servers.ts'
 import { findPostmaster, killServerProcesses, startPostmaster, stopPostmaster } from './postmaster.ts'
-import { ensureSlots, waitForStreaming } from './replication.ts'
+import { ensureSlots, waitForStreaming, waitForTimeline } from './replication.ts'
 import { type PrimaryAddress, type ServerAddress, withServer } from './server-client.ts'
 import { settingsFileName, slotName } from './server-settings.ts'
 
@@ -161,8 +161,10 @@ export class LocalDriver implements ShardDriver {
   }
 
   async streams(shard: string, primary: string, timeoutMs: number): Promise<boolean> {
+    const began = performance.now()
     const missing = await waitForStreaming(this.#login(primary), [shard], { timeoutMs })
-    return missing.length === 0
+    if (missing.length > 0) return false
+    return waitForTimeline(this.#login(primary), this.#login(shard), timeoutMs - (performance.now() - began))
   }
 
   /** What it kept log with while it was the primary would keep it for ever. */

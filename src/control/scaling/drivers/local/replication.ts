@@ -92,3 +92,31 @@ export async function waitForStreaming(
     }
   })
 }
+
+/**
+ * Waits until a replica gets the log that the primary writes. One that has more log than the primary had when it was promoted
+ * streams as well for moments: what comes before they part, again and again.
+ *
+ * @returns false when it did not within `timeoutMs`
+ */
+export async function waitForTimeline(
+  primary: ServerAddress,
+  replica: ServerAddress,
+  timeoutMs: number,
+): Promise<boolean> {
+  const deadline = performance.now() + timeoutMs
+  const timeline = await withServer(primary, async (client) => {
+    const { rows } = await client.query<{ file: string }>('select pg_walfile_name(pg_current_wal_lsn()) as file')
+    return Number.parseInt(rows[0]?.file.slice(0, 8) ?? '', 16)
+  })
+  return withServer(replica, async (client) => {
+    for (;;) {
+      const { rows } = await client.query<{ timeline: number }>(
+        `select received_tli as timeline from pg_stat_wal_receiver where status = 'streaming'`,
+      )
+      if (rows[0]?.timeline === timeline) return true
+      if (performance.now() > deadline) return false
+      await delay(pollMs)
+    }
+  })
+}
