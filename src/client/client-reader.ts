@@ -221,6 +221,12 @@ export class ClientReader implements LinkOwner, Deferrable {
     for (;;) {
       const count = this.link.read()
       if (count === LINK_EMPTY) return
+      if (count === LINK_END && this.link.isDelivering) {
+        // It still listens, and has not got all that it was answered.
+        this.#peerEnded = true
+        if (this.link.blocked) this.link.pauseReading()
+        return
+      }
       if (count <= 0) {
         this.#session.finish()
         return
@@ -230,13 +236,18 @@ export class ClientReader implements LinkOwner, Deferrable {
   }
 
   onDrained(): void {
+    if (this.#session.state === 'closing') {
+      if (this.#peerEnded) this.#session.finish()
+      return
+    }
     this.#session.seat.server?.link.resumeReading()
     this.#session.listening?.flush()
   }
 
   /** Both directions are dead: nothing can be delivered any more. */
   onHangUp(): void {
-    this.#session.close('connection reset by the client', null)
+    if (this.#session.state === 'closing') this.#session.finish()
+    else this.#session.close('connection reset by the client', null)
   }
 
   /** A client that waits sends no more. If it is gone, its requests are forgotten. */
@@ -260,6 +271,7 @@ export class ClientReader implements LinkOwner, Deferrable {
   }
 
   onLost(): void {
-    this.#session.close(this.link.failure, null)
+    if (this.#session.state === 'closing') this.#session.finish()
+    else this.#session.close(this.link.failure, null)
   }
 }

@@ -454,12 +454,14 @@ export class ClientSession
 
   #sayLastWords(fields: ErrorFields | null): void {
     if (fields !== null) writeError(writer.reset(), fields)
-    if (fields === null || !this.link.send(writer.bytes)) {
+    // Without last words, what it was answered before may still be on its way.
+    const isSpeaking = fields === null ? this.link.isDelivering : this.link.send(writer.bytes)
+    if (!isSpeaking) {
       this.link.farewell()
       this.finish()
       return
     }
-    this.deadlines.lastWords()
+    this.deadlines.lastWords(fields === null)
     this.link.hangUp()
     this.link.resumeReading()
   }

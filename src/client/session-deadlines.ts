@@ -8,6 +8,8 @@ import type { ClientSession } from './client-session.ts'
 const LAST_WORDS_MS = 5000
 /** The same while the whole plane waits for it. */
 const DRAINING_LAST_WORDS_MS = 200
+/** How long a client that has said goodbye may take to read the answer to what it asked before. */
+const LAST_ANSWER_MS = 60_000
 const WAITED_TOO_LONG = 'no server connection became free in time (query_wait timeout)'
 const WAIT_HINT = 'raise pool.size or timeouts.query_wait, or lower the load'
 const AWAY_HINT = 'try again in a moment; SHOW SHARDS and SHOW STATE at the console tell what is wrong'
@@ -67,8 +69,10 @@ export class SessionDeadlines {
     )
   }
 
-  lastWords(): void {
-    this.#arm('last-words', this.#host.draining ? DRAINING_LAST_WORDS_MS : LAST_WORDS_MS)
+  /** `isAnswer`: nothing but the answer to what it asked is still on its way. */
+  lastWords(isAnswer: boolean): void {
+    const mostMs = isAnswer ? LAST_ANSWER_MS : LAST_WORDS_MS
+    this.#arm('last-words', this.#host.draining ? DRAINING_LAST_WORDS_MS : mostMs)
   }
 
   /** Nothing has to end for a long time: an idle client costs no timer. */

@@ -142,6 +142,11 @@ export class Link implements PollTarget, Deferrable, BatchedSender, StepParticip
     return this.#outbox.bytes !== 0
   }
 
+  /** Bytes have been written that the kernel does not have yet. */
+  get isDelivering(): boolean {
+    return this.#heldBytes > 0 || this.blocked
+  }
+
   get waitingBytes(): number {
     return this.#outbox.bytes
   }

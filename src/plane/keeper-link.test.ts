@@ -88,6 +88,7 @@ test('the keeper is told when clients may come, once it is so', (t) => {
   const { link, told } = open(t)
   assert.deepEqual(told().messages, [])
   link.ready()
+  link.flush()
   assert.deepEqual(told().messages, [{ op: 'ready' }])
 })
 
@@ -172,6 +173,7 @@ test('a server connection is kept with its descriptor, after the news of an earl
   const [mine, theirs] = openSocketPair()
   link.drop(reference(3))
   link.keep({ slot: 3, generation: 200 }, mine)
+  link.flush()
   const { messages, fds } = told()
   assert.deepEqual(messages, [
     { op: 'drop', servers: [reference(3)] },
@@ -185,6 +187,23 @@ test('a server connection is kept with its descriptor, after the news of an earl
   assert.equal(new RawPeer(theirs).receive()?.toString(), 'still open')
   kept.close()
   theirs.close()
+})
+
+test('nothing leaves before the flush: what is gone may have bytes that leave first', (t) => {
+  const { host, link, told } = open(t)
+  const [mine, theirs] = openSocketPair()
+  link.gone(reference(1))
+  link.keep({ slot: 3, generation: 200 }, mine)
+  link.ready()
+  host.turn()
+  assert.deepEqual(told().messages, [])
+  link.flush()
+  const { messages, fds } = told()
+  assert.deepEqual(
+    messages.map(({ op }) => op),
+    ['ready', 'gone', 'put'],
+  )
+  for (const one of [...fds, mine, theirs]) one.close()
 })
 
 test('a keeper that is gone is noticed, after its last words were heard', (t) => {

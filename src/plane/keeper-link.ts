@@ -61,7 +61,9 @@ interface Attached {
 
 /**
  * The plane's end of the channel to the keeper, and to the one after it. What the plane says is gathered and leaves once per
- * wake-up, in `flush`. It also has what the next keeper has to get: listeners, and the server connections that this one holds.
+ * wake-up, in `flush`, after all bytes of that wake-up: the keeper shuts down what is gone, and the last answer to a client
+ * may be among those bytes. It also has what the next keeper has to get: listeners, and the server connections that this one
+ * holds.
  */
 export class KeeperLink implements PollTarget {
   readonly #poller: Poller
@@ -93,7 +95,6 @@ export class KeeperLink implements PollTarget {
   ready(): void {
     this.#isReady = true
     this.#isReadyDue = true
-    this.flush()
   }
 
   gone(client: SlotReference): void {
@@ -105,7 +106,6 @@ export class KeeperLink implements PollTarget {
     const kept = { reference: server, fd }
     this.#servers.set(server.slot, kept)
     this.#kept.push(kept)
-    this.flush()
   }
 
   /** Harmless for one that the keeper does not have. */
@@ -129,11 +129,9 @@ export class KeeperLink implements PollTarget {
       ...this.#holdings(),
     ]
     this.#isReadyDue = this.#isReady
-    this.flush()
   }
 
-  onReady(events: number): void {
-    if ((events & WRITABLE) !== 0) this.flush()
+  onReady(): void {
     // The kernel may say once that the keeper left packets of ours unread, before it gives out the keeper's own.
     for (let refusals = 0; this.#attached !== null; ) {
       const received = this.#attached.channel.receive()
@@ -147,7 +145,7 @@ export class KeeperLink implements PollTarget {
     }
   }
 
-  /** What a full channel does not take is tried again when there is room, or at the next wake-up. */
+  /** The end of a wake-up. What a full channel does not take is tried again when there is room, or at the next wake-up. */
   flush(): void {
     if (this.#attached === null) return
     const isAllSent = this.#sendIntroduction() && this.#sendNews()
