@@ -18,6 +18,7 @@ import { EventLog } from './control/events/event-log.ts'
 import { Learning, type LearningOptions } from './control/learning/learning.ts'
 import { localConfig } from './control/local-settings.ts'
 import { Monitor } from './control/monitor/monitor.ts'
+import { planeSight } from './control/monitor/plane-sight.ts'
 import { resolveHost } from './control/monitor/shard-addresses.ts'
 import { ShardIds } from './control/monitor/shard-ids.ts'
 import { WalWatch } from './control/monitor/wal-watch.ts'
@@ -197,6 +198,7 @@ function composeWatch(
       link.publishTopology(topology)
       onTopology()
     },
+    sight: (shard) => planeSight(memory, shard),
     events,
     now: monotonicMs,
   })

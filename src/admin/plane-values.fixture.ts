@@ -16,6 +16,8 @@ export function testShard(id: number, name: string, role: Shard['role'], group =
     maxConnections: 50,
     slots: null,
     zone: null,
+    health: 'up',
+    adjustment: null,
   }
 }
 

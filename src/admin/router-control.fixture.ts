@@ -25,6 +25,12 @@ import type {
 } from './router-control.ts'
 import { StatsSampler } from './stats/stats-sampler.ts'
 
+/** For tests: a shard about which all is well. */
+export function testHealth(shard: number, changes: Partial<ShardHealth> = {}): ShardHealth {
+  const how = { health: 'up' as const, reason: 'accepts connections', since: 95_000, probedAt: 99_000 }
+  return { shard, ...how, load: null, rates: null, ...changes }
+}
+
 /** For tests: real shared memory that nobody but the test writes, a clock it sets, and a record of the commands given. */
 export class TestRouter implements RouterControl {
   readonly version = '1.2.3'
@@ -33,7 +39,7 @@ export class TestRouter implements RouterControl {
   now = 100_000
   readonly calls: string[] = []
   shards: Shard[] = [testShard(0, 'alpha', 'primary'), testShard(1, 'beta', 'replica')]
-  shardHealth: ShardHealth[] = [{ shard: 0, reason: 'accepts connections', probedAt: 99_000 }]
+  shardHealth: ShardHealth[] = [testHealth(0)]
   databases: DatabaseValue[] = [testDatabase('app')]
   users: UserValue[] = [testUser('alice')]
   paused: Pauses = { all: false, databases: [] }

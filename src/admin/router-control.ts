@@ -1,10 +1,12 @@
 import type { EventLog } from '../control/events/event-log.ts'
 import type { AnalyzerState } from '../control/learning/learning.ts'
+import type { LoadRates } from '../control/monitor/load-rates.ts'
+import type { LoadSample } from '../control/monitor/load-sample.ts'
 import type { OperationRecord, OperationRequest } from '../control/operations/operation.ts'
 import type { DroppedClient, PreservationSummary } from '../memory/preservation.ts'
 import type { SharedState } from '../memory/shared-state.ts'
 import type { PlaneValues } from '../shard/plane-values.ts'
-import type { Topology } from '../shard/topology.ts'
+import type { ShardHealth as HealthState, Topology } from '../shard/topology.ts'
 
 /** One line of SHOW CONFIG. Secrets are masked before they get here. */
 export interface Setting {
@@ -16,10 +18,16 @@ export interface Setting {
   readonly changeable: boolean
 }
 
-/** What the last probe of a shard found, for people. */
+/** What the monitor knows of a shard. */
 export interface ShardHealth {
   /** Shard id. */
   readonly shard: number
+  readonly health: HealthState
+  /** Monotonic milliseconds at which this health began. */
+  readonly since: number
+  /** What it said last of its load, and what it did per second of late; null: not known. */
+  readonly load: LoadSample | null
+  readonly rates: LoadRates | null
   /** One phrase: "accepts connections", "connection refused", "not probed yet". */
   readonly reason: string
   /** Monotonic milliseconds of the last finished probe; 0 = never. */

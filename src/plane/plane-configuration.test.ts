@@ -18,6 +18,8 @@ const PRIMARY: Shard = {
   maxConnections: 10,
   slots: null,
   zone: null,
+  health: 'up',
+  adjustment: null,
 }
 const VALUES: PlaneValues = {
   ...NO_VALUES,

@@ -80,5 +80,7 @@ function consoleShard(values: PlaneValues): Shard {
     maxConnections: 0,
     slots: null,
     zone: null,
+    health: 'up',
+    adjustment: null,
   }
 }

@@ -17,7 +17,7 @@ function fresh(shard: number, asOf: number, seenAt = NOW): void {
 }
 
 function shard(id: number, role: Shard['role'], changes: Partial<Shard> = {}): Shard {
-  const place = { host: '', address: '10.0.0.1', port: 5432, zone: null }
+  const place = { host: '', address: '10.0.0.1', port: 5432, zone: null, health: 'up' as const, adjustment: null }
   return { id, name: `db${id}`, group: 'main', role, up: true, maxConnections: 10, slots: null, ...place, ...changes }
 }
 
@@ -137,4 +137,15 @@ test('everything that is chosen or not can be explained', () => {
   ])
   fresh(2, NOW - 5, NOW - 5000)
   assert.equal(reasons(demand)?.[2], 'nothing is known of how far it has got')
+})
+
+test('a suspect replica gets nothing, and slowly more once it is none any more; a suspect primary is used', () => {
+  fresh(1, NOW - 5)
+  const suspect = { health: 'suspect' as const }
+  const shards = [shard(0, 'primary', suspect), shard(1, 'replica', suspect)]
+  const { table, choose } = open(policy({}, ['all']), { version: 1, shards })
+  assert.equal(choose(), 0)
+  const rules = policy({}, ['replicas'])
+  table.rebuild(rules, { version: 2, shards: [shard(0, 'primary'), shard(1, 'replica')] }, 500)
+  assert.equal(table.of('main')?.tiers[1]?.pools[0]?.[0]?.since, 500)
 })

@@ -4,7 +4,17 @@ import { type Candidate, costOf, ReplicaChoice } from './replica-choice.ts'
 
 function candidate(id: number, changes: { busy?: number; ms?: number; far?: boolean; since?: number } = {}): Candidate {
   const { busy = 0, ms = 1, far = false, since = Number.NEGATIVE_INFINITY } = changes
-  const rest = { host: '', address: '', port: 1, up: true, maxConnections: 9, slots: null, zone: null }
+  const rest = {
+    host: '',
+    address: '',
+    port: 1,
+    up: true,
+    maxConnections: 9,
+    slots: null,
+    zone: null,
+    health: 'up' as const,
+    adjustment: null,
+  }
   return {
     shard: { id, name: `db${id}`, group: 'main', role: 'replica', ...rest },
     isPrimary: false,
@@ -21,6 +31,12 @@ test('cost is latency times work, dearer when far or fresh', () => {
   assert.equal(cost({ since: 9500 }), 2)
   assert.equal(cost({ since: 10_000 }), 10)
   assert.equal(cost({ since: 9000 }), 1)
+})
+
+test('an overloaded shard is four times as dear', () => {
+  const strained = candidate(1, { busy: 3, ms: 2 })
+  const shard = { ...strained.shard, health: 'overloaded' as const }
+  assert.equal(costOf({ ...strained, shard }, 10_000, 1000), 32)
 })
 
 test('of two the cheaper one is picked, of one that one, of none nothing', () => {

@@ -14,15 +14,18 @@ export interface Candidate {
 
 /** How much dearer a shard in another zone is. */
 const FAR = 3
+/** How much dearer a shard is that has too much to do. */
+const OVERLOADED = 4
 /** The share of a shard that has just come. */
 const FIRST_SHARE = 0.1
 
-/** What one more transaction costs there: latency times work in flight, more for a newcomer and one that is far. */
+/** What one more transaction costs there: latency times work in flight, more for one that is new, far or overloaded. */
 export function costOf(candidate: Candidate, now: number, slowStartMs: number): number {
-  const { load, since, isFar } = candidate
+  const { load, since, isFar, shard } = candidate
   const age = now - since
   const share = age >= slowStartMs ? 1 : Math.max(FIRST_SHARE, age / slowStartMs)
-  return ((load.peakMs(now) * (load.busy + 1)) / share) * (isFar ? FAR : 1)
+  const factor = (isFar ? FAR : 1) * (shard.health === 'overloaded' ? OVERLOADED : 1)
+  return ((load.peakMs(now) * (load.busy + 1)) / share) * factor
 }
 
 /** Picks one of two at random that may be used, the cheaper one: as good as looking at all, and no herd follows it. */

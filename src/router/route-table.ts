@@ -35,7 +35,7 @@ export interface ShardFacts {
 export class RouteTable {
   readonly #facts: ShardFacts
   #plans = new Map<string, GroupPlan>()
-  /** Since when a shard has been up without a break, by id. */
+  /** Since when a shard has been up without a break or a doubt, by id. */
   #since = new Map<number, number>()
   #isFirst = true
 
@@ -64,9 +64,10 @@ export class RouteTable {
 
   rebuild(policy: Policy, topology: Topology, now: number): void {
     const since = new Map<number, number>()
-    for (const { id, up } of topology.shards) {
+    for (const { id, up, health } of topology.shards) {
       // Those of the first topology were there before this process was.
-      if (up) since.set(id, this.#isFirst ? Number.NEGATIVE_INFINITY : (this.#since.get(id) ?? now))
+      if (up && health !== 'suspect')
+        since.set(id, this.#isFirst ? Number.NEGATIVE_INFINITY : (this.#since.get(id) ?? now))
     }
     this.#since = since
     this.#isFirst &&= topology.shards.length === 0
@@ -102,7 +103,9 @@ export class RouteTable {
 }
 
 function isUsable(shard: Shard, primary: Shard | null): boolean {
-  return shard === primary || (shard.up && shard.role === 'replica' && shard.address !== null)
+  return (
+    shard === primary || (shard.up && shard.health !== 'suspect' && shard.role === 'replica' && shard.address !== null)
+  )
 }
 
 function isMember({ shards, role }: ShardPoolPolicy, { shard, isPrimary }: Candidate): boolean {

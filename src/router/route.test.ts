@@ -5,7 +5,17 @@ import { routeToPrimary } from './route.ts'
 
 function shard(id: number, changes: Partial<Shard> = {}): Shard {
   const name = `shard-${id}`
-  const rest = { host: name, address: '10.0.0.1', port: 5432, up: true, maxConnections: 10, slots: null, zone: null }
+  const rest = {
+    host: name,
+    address: '10.0.0.1',
+    port: 5432,
+    up: true,
+    maxConnections: 10,
+    slots: null,
+    zone: null,
+    health: 'up' as const,
+    adjustment: null,
+  }
   return { id, name, group: 'main', role: 'primary', ...rest, ...changes }
 }
 

@@ -110,6 +110,8 @@ function open(t: TestContext, mode: ServerTlsMode, address = '127.0.0.1'): Bench
       maxConnections: 1,
       slots: null,
       zone: null,
+      health: 'up',
+      adjustment: null,
     },
     user: 'ada',
     database: 'shop',

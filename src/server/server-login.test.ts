@@ -26,6 +26,8 @@ const shard = {
   maxConnections: 10,
   slots: null,
   zone: null,
+  health: 'up',
+  adjustment: null,
 } as const
 const NOTHING: ServerCredential = { scram: null, password: null, md5Hash: null }
 const PASSWORD: ServerCredential = {

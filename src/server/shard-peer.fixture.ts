@@ -183,6 +183,8 @@ export class TestShard implements PollTarget {
       maxConnections,
       slots: null,
       zone: null,
+      health: 'up',
+      adjustment: null,
     }
   }
 

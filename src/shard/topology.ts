@@ -1,5 +1,15 @@
+import type { ShardAdjustment } from './shard-adjustment.ts'
+
 /** Detected with `pg_is_in_recovery()`, never configured. */
 export type ShardRole = 'primary' | 'replica' | 'unknown'
+
+/**
+ * How a shard is, as the control process believes.
+ *
+ * - unknown: not probed yet. starting, down: not in use. draining: an operator wants nothing new to go there.
+ * - up. suspect: an answer is overdue; a replica gets nothing new. overloaded: in use, but others are preferred.
+ */
+export type ShardHealth = 'unknown' | 'starting' | 'up' | 'suspect' | 'overloaded' | 'draining' | 'down'
 
 /** One PostgreSQL server. Frozen; a change is a new topology with a higher version. */
 export interface Shard {
@@ -15,12 +25,15 @@ export interface Shard {
   readonly role: ShardRole
   /** False when the last probe failed; the plane still tries when it has nothing better. */
   readonly up: boolean
+  readonly health: ShardHealth
   /** Server connections that all planes together may hold on this shard. */
   readonly maxConnections: number
   /** Transactions that it may have at once; null: as many as connections. */
   readonly slots: number | null
   /** Where it is; null: nowhere in particular. */
   readonly zone: string | null
+  /** What tiers get less of there because of the load; null: nothing. */
+  readonly adjustment: ShardAdjustment | null
 }
 
 /** What is known of all shards at one moment. */

@@ -49,6 +49,7 @@ function watch(t: TestContext, config: Config) {
     },
     firstVersion: 10,
     onTopology: (topology) => topologies.push(topology),
+    sight: () => null,
     events: new EventLog(
       pino({ level: 'info' }, { write: (line: string) => lines.push(JSON.parse(line).msg) }),
       () => 0,
@@ -116,6 +117,23 @@ test('a shard that does not answer is down after the timeout', async (t) => {
   await proxy.inject({ kind: 'black-hole' })
   await until('the shard to be down', ({ up }) => !up)
   assert.match(monitor.reports()[0]?.reason ?? '', /no answer within 500 ms/)
+})
+
+test('a shard whose answer is overdue is suspect and stays in use, until it answers or its time is over', async (t) => {
+  const proxy = await startProxy(t)
+  const config = configOf([{ name: 'one', host: proxy.host, port: proxy.port }], { timeout: '1500ms' })
+  const { monitor, lines, until } = watch(t, config)
+  await until('the primary', ({ up }) => up)
+  await proxy.inject({ kind: 'black-hole' })
+  await until('the shard to be suspect', ({ health, up }) => health === 'suspect' && up)
+  assert.match(monitor.reports()[0]?.reason ?? '', /^no answer for 500 ms/)
+  await until('the shard to be down', ({ health, up }) => health === 'down' && !up)
+  await proxy.heal()
+  await until('the shard to be up', ({ health, up }) => health === 'up' && up)
+  assert.deepEqual(
+    lines.filter((line) => line.startsWith('one is ')).map((line) => line.split(':')[0]),
+    ['one is a primary', 'one is up', 'one is suspect', 'one is down', 'one is up again'],
+  )
 })
 
 test('a flood of doubts does not become a flood of probes', async (t) => {

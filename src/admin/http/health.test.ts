@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { TestRouter, testDatabase, testShard, writePlane } from '../router-control.fixture.ts'
+import { TestRouter, testDatabase, testHealth, testShard, writePlane } from '../router-control.fixture.ts'
 import { liveness, readiness } from './health.ts'
 
 function healthyRouter(): TestRouter {
@@ -29,7 +29,7 @@ test('a group without a primary that is up makes the router unready and says why
   const router = healthyRouter()
   router.shards = [{ ...testShard(0, 'alpha', 'primary'), up: false }, testShard(1, 'beta', 'replica', 'other')]
   router.databases = [testDatabase('app'), { ...testDatabase('shop'), group: 'third' }]
-  router.shardHealth = [{ shard: 0, reason: 'connection refused', probedAt: 1 }]
+  router.shardHealth = [testHealth(0, { health: 'down', reason: 'connection refused' })]
   assert.deepEqual(readiness(router).reasons, [
     'The primary of the group "main", alpha, is down: connection refused.',
     'No primary of the group "other" is known.',

@@ -1,8 +1,10 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
+import { loadSample } from '../../control/monitor/load.fixture.ts'
 import { HISTOGRAM_BUCKETS } from '../../memory/pool-records.ts'
 import {
   TestRouter,
+  testHealth,
   writeClient,
   writeHistogram,
   writePlane,
@@ -146,6 +148,26 @@ test('planes, shards, build and the control process are there', async () => {
   assert.ok((value('switchyard_control_process_resident_memory_bytes') ?? 0) > 0)
   assert.ok(samples.every(({ name }) => name.startsWith('switchyard_')))
   for (const [name, type] of types) if (type === 'counter') assert.match(name, /_total$/)
+})
+
+test('what a shard says of its load is there, and nothing of one that says nothing', async () => {
+  const router = new TestRouter()
+  const sessions = { active: 4, idle: 30, inTransaction: 2, hidden: 1 }
+  const load = loadSample({ sessions, waits: { ...loadSample().waits, lock: 3 }, replayDelayMs: 40, walBytes: 9000 })
+  router.shardHealth = [testHealth(0), testHealth(1, { load })]
+  const { value, find } = await scrape(router)
+  assert.equal(value('switchyard_shard_health', { shard: 'beta', health: 'up' }), 1)
+  assert.equal(value('switchyard_shard_health', { shard: 'beta', health: 'down' }), 0)
+  assert.equal(value('switchyard_shard_sessions', { shard: 'beta', state: 'inTransaction' }), 2)
+  assert.equal(value('switchyard_shard_active_sessions', { shard: 'beta', wait: 'lock' }), 3)
+  assert.equal(value('switchyard_shard_pg_connections', { shard: 'beta' }), 38)
+  assert.equal(value('switchyard_shard_replay_delay_seconds', { shard: 'beta' }), 0.04)
+  assert.equal(value('switchyard_shard_pg_commits_total', { shard: 'beta' }), 0)
+  assert.deepEqual(
+    find('switchyard_shard_pg_connections').map(({ labels }) => labels.shard),
+    ['beta'],
+  )
+  assert.deepEqual(find('switchyard_shard_lag_bytes'), [])
 })
 
 test('what is gone since the last scrape is gone from the page', async () => {

@@ -5,6 +5,7 @@ import { registerEventMetrics } from './event-metrics.ts'
 import { registerPoolMetrics } from './pool-metrics.ts'
 import { registerProcessMetrics } from './process-metrics.ts'
 import { type ScrapeSnapshot, takeScrapeSnapshot } from './scrape-snapshot.ts'
+import { registerShardMetrics } from './shard-metrics.ts'
 
 /**
  * The Prometheus page. Nothing is counted here: each scrape reads shared memory once, so that all figures of a page are
@@ -21,6 +22,7 @@ export class Metrics {
     const current = (): ScrapeSnapshot => this.#snapshot
     registerPoolMetrics(this.#registry, current)
     registerProcessMetrics(this.#registry, control, current)
+    registerShardMetrics(this.#registry, control)
     registerEventMetrics(this.#registry, control)
     registerAnalyzerMetrics(this.#registry, control, current)
     collectDefaultMetrics({ register: this.#registry, prefix: 'switchyard_control_' })

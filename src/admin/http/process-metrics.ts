@@ -38,14 +38,13 @@ const PLANE_GAUGES: readonly (readonly [name: string, total: PlaneTotal, help: s
   ['takeover_stall_milliseconds', 'stallMs', 'How long clients had no service when the plane was taken over last.'],
 ]
 
-/** What each plane process counts, how shards are, and the build. */
+/** What each plane process counts, and the build. */
 export function registerProcessMetrics(
   registry: Registry,
   control: RouterControl,
   current: () => ScrapeSnapshot,
 ): void {
   registerPlaneMetrics(registry, control, current)
-  registerShardMetrics(registry, control)
   const gauge = (name: string, help: string, value: () => number): void => {
     new Gauge({
       name: `switchyard_${name}`,
@@ -106,33 +105,6 @@ function registerPlaneMetrics(registry: Registry, control: RouterControl, curren
     collect() {
       this.reset()
       for (const { plane } of current().planes) this.set({ plane }, (heartbeatAge(control, plane) ?? 0) / 1000)
-    },
-  })
-}
-
-function registerShardMetrics(registry: Registry, control: RouterControl): void {
-  new Gauge({
-    name: 'switchyard_shard_up',
-    help: '1 when the last probe of the shard succeeded.',
-    labelNames: ['shard', 'group', 'role'],
-    registers: [registry],
-    collect() {
-      this.reset()
-      for (const { name, group, role, up } of control.topology().shards) {
-        this.set({ shard: name, group, role }, up ? 1 : 0)
-      }
-    },
-  })
-  new Gauge({
-    name: 'switchyard_shard_max_connections',
-    help: 'Server connections that the router may hold on the shard.',
-    labelNames: ['shard', 'group'],
-    registers: [registry],
-    collect() {
-      this.reset()
-      for (const { name, group, maxConnections } of control.topology().shards) {
-        this.set({ shard: name, group }, maxConnections)
-      }
     },
   })
 }

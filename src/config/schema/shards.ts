@@ -89,9 +89,18 @@ export const monitor = table('monitor', 'How Switchyard watches the shards: whet
     doc: 'File with the password of `user`, instead of `password`.',
   }),
   database: setting(postgresName, { default: 'postgres', doc: 'Database on the shards to connect to.' }),
-  interval: setting(duration(50, 3_600_000), { default: '1s', doc: 'Time from one probe of a shard to the next.' }),
+  interval: setting(duration(50, 3_600_000), {
+    default: '250ms',
+    doc: 'Time from one probe of a shard to the next. With up to 400ms a shard that stops answering is noticed within a second.',
+  }),
+  load_interval: setting(duration(200, 3_600_000), {
+    default: '1s',
+    doc: 'Time from one question about the load of a shard to the next. An answer takes its server a few milliseconds.',
+  }),
   timeout: setting(duration(50, 600_000), {
     default: '3s',
-    doc: 'A probe that has no answer after this time failed, and the shard counts as down.',
+    doc:
+      'A probe that has no answer after this time failed, and the shard counts as down. After half a second it is ' +
+      'suspect already, and a replica gets nothing new.',
   }),
 })

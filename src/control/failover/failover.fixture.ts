@@ -10,6 +10,8 @@ export function freezeShard(values: Pick<Shard, 'id' | 'name' | 'role' | 'up'>):
     maxConnections: 10,
     slots: null,
     zone: null,
+    health: 'up' as const,
+    adjustment: null,
   }
   return Object.freeze({ ...place, ...values })
 }

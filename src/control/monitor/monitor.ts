@@ -1,12 +1,16 @@
 import type { Config, ShardConfig } from '../../config/schema.ts'
-import type { Shard, Topology } from '../../shard/topology.ts'
+import type { ShardAdjustment } from '../../shard/shard-adjustment.ts'
+import type { Shard, ShardHealth, Topology } from '../../shard/topology.ts'
 import type { EventSink } from '../events/event-log.ts'
 import { serverTlsValue } from '../shard-tls.ts'
-import { isUsable } from './health-state.ts'
+import { type Health, isUsable } from './health-state.ts'
+import type { LoadRates } from './load-rates.ts'
+import type { LoadSample } from './load-sample.ts'
 import type { Resolve } from './shard-addresses.ts'
 import type { ShardIds } from './shard-ids.ts'
 import type { ShardQuestion } from './shard-probe.ts'
 import { ShardWatch, type ShardWatchOptions } from './shard-watch.ts'
+import type { PlaneSight } from './strain.ts'
 import type { PositionSource } from './wal-watch.ts'
 
 export interface MonitorOptions {
@@ -15,15 +19,22 @@ export interface MonitorOptions {
   /** The version of the first topology. */
   readonly firstVersion: number
   readonly onTopology: (topology: Topology) => void
+  /** What planes see of a shard at this moment; null: nothing. */
+  readonly sight: (shard: number) => PlaneSight | null
   readonly events: EventSink
   /** Monotonic milliseconds. */
   readonly now: () => number
 }
 
-/** What the last probe of a shard found, for people. */
+/** What the monitor knows of a shard, for people. */
 export interface ShardReport {
   readonly shard: number
+  readonly health: ShardHealth
   readonly reason: string
+  /** Monotonic milliseconds at which this health began. */
+  readonly since: number
+  readonly load: LoadSample | null
+  readonly rates: LoadRates | null
   /** Monotonic milliseconds; 0 = never. */
   readonly probedAt: number
 }
@@ -42,7 +53,9 @@ export class Monitor {
   readonly #running = new Set<Promise<void>>()
   #watched: readonly Watched[] = []
   #topology: Topology
-  readonly #drained = new Set<string>()
+  /** Since when, by name. */
+  readonly #drained = new Map<string, number>()
+  #adjustments: ReadonlyMap<number, ShardAdjustment> = new Map()
   /** Called for everything that is found, whether or not it changes the topology. */
   readonly #listeners = new Set<() => void>()
 
@@ -57,18 +70,20 @@ export class Monitor {
 
   /** Watches the shards of `config` from now on; those that it does not change are not disturbed. */
   apply({ shards, monitor, serverTls }: Config): void {
-    const { user, password, database, timeoutMs, intervalMs } = monitor
+    const { user, password, database, timeoutMs, intervalMs, loadIntervalMs } = monitor
     const settings = { user, password, database, timeoutMs, tls: serverTlsValue(serverTls) }
     const before = new Map(this.#watched.map((each) => [each.key, each]))
     const previous = new Map(this.#watched.map((each) => [place(each.config), each]))
     this.#watched = shards.map((config) => {
       const shard = { name: config.name, host: config.host, port: config.port }
-      const key = JSON.stringify([shard, settings, intervalMs])
+      const key = JSON.stringify([shard, settings, intervalMs, loadIntervalMs])
       const kept = before.get(key)
       before.delete(key)
       const predecessor = previous.get(place(config))?.watch ?? null
-      const watch = kept?.watch ?? this.#start({ shard, settings, intervalMs, predecessor })
-      return { id: this.#options.ids.idOf(config.name), config, key, watch }
+      const id = this.#options.ids.idOf(config.name)
+      const intervals = { intervalMs, loadIntervalMs }
+      const watch = kept?.watch ?? this.#start(id, { shard, settings, ...intervals, predecessor })
+      return { id, config, key, watch }
     })
     for (const { watch } of before.values()) watch.close()
     this.#publish()
@@ -114,13 +129,19 @@ export class Monitor {
   /** Whether its last probe was answered, drained or not. */
   answers(shard: number): boolean {
     const found = this.#watched.find(({ id }) => id === shard)
-    return found !== undefined && found.watch.health.state === 'up'
+    return found !== undefined && /^(up|overloaded)$/.test(found.watch.health.state)
   }
 
   /** A drained replica counts as down, so that nothing is sent there; a primary never does. */
   setDrained(name: string, drained: boolean): void {
-    if (drained) this.#drained.add(name)
+    if (drained) this.#drained.set(name, this.#options.now())
     else this.#drained.delete(name)
+    this.#publish()
+  }
+
+  /** What tiers get less of, by shard id; planes hear of it with the topology. */
+  setAdjustments(adjustments: ReadonlyMap<number, ShardAdjustment>): void {
+    this.#adjustments = adjustments
     this.#publish()
   }
 
@@ -146,11 +167,13 @@ export class Monitor {
   }
 
   reports(): readonly ShardReport[] {
-    return this.#watched.map(({ id, config, watch }) => ({
-      shard: id,
-      reason: this.#isLeftOut(config.name, watch) ? 'drained by an operator (UNDRAIN ends it)' : watch.health.reason,
-      probedAt: watch.probedAt,
-    }))
+    return this.#watched.map(({ id, config, watch }) => {
+      const { health, load, probedAt } = watch
+      const shown = shownHealth(health, this.#isLeftOut(config.name, watch))
+      const { reason, since } =
+        shown === 'draining' ? { reason: DRAINED, since: this.#drained.get(config.name) ?? health.since } : health
+      return { shard: id, health: shown, reason, since, load: load.sample, rates: load.rates, probedAt }
+    })
   }
 
   /** Whether the router's own connections to this shard use TLS. */
@@ -164,9 +187,10 @@ export class Monitor {
     await Promise.all(this.#running)
   }
 
-  #start(what: Pick<ShardWatchOptions, 'shard' | 'settings' | 'intervalMs' | 'predecessor'>): ShardWatch {
-    const { resolve, events, now } = this.#options
-    const watch = new ShardWatch({ ...what, resolve, events, now, onChange: () => this.#publish() })
+  #start(id: number, what: Omit<ShardWatchOptions, 'resolve' | 'events' | 'now' | 'sight' | 'onChange'>): ShardWatch {
+    const { resolve, events, now, sight } = this.#options
+    const onChange = (): void => this.#publish()
+    const watch = new ShardWatch({ ...what, resolve, events, now, sight: () => sight(id), onChange })
     const run = watch.run().finally(() => this.#running.delete(run))
     this.#running.add(run)
     return watch
@@ -177,9 +201,10 @@ export class Monitor {
   }
 
   #publish(): void {
-    const shards = this.#watched.map((watched) =>
-      describe(watched, this.#isLeftOut(watched.config.name, watched.watch)),
-    )
+    const shards = this.#watched.map((watched) => {
+      const isLeftOut = this.#isLeftOut(watched.config.name, watched.watch)
+      return describe(watched, isLeftOut, this.#adjustments.get(watched.id) ?? null)
+    })
     if (JSON.stringify(shards) !== JSON.stringify(this.#topology.shards)) {
       const version = this.#topology.version + 1
       this.#topology = Object.freeze({ version, shards: Object.freeze(shards) })
@@ -194,7 +219,14 @@ function place({ name, host, port }: ShardConfig): string {
   return JSON.stringify([name, host, port])
 }
 
-function describe({ id, config, watch }: Watched, isLeftOut: boolean): Shard {
+const DRAINED = 'drained by an operator (UNDRAIN ends it)'
+
+/** A drained shard that is down is down all the same. */
+function shownHealth(health: Health, isLeftOut: boolean): ShardHealth {
+  return isLeftOut && isUsable(health) ? 'draining' : health.state
+}
+
+function describe({ id, config, watch }: Watched, isLeftOut: boolean, adjustment: ShardAdjustment | null): Shard {
   return Object.freeze({
     id,
     name: config.name,
@@ -204,8 +236,10 @@ function describe({ id, config, watch }: Watched, isLeftOut: boolean): Shard {
     port: config.port,
     role: watch.role,
     up: isUsable(watch.health) && !isLeftOut,
+    health: shownHealth(watch.health, isLeftOut),
     maxConnections: config.maxConnections,
     slots: config.slots,
     zone: config.zone,
+    adjustment,
   })
 }

@@ -23,9 +23,14 @@ test('a server that refuses the monitor’s login is told apart from one that do
   for (const code of ['28P01', '28000', '3D000', '42501']) {
     assert.equal(describeProbeFailure(databaseError(code, 'no'), false).kind, 'locked-out', code)
   }
-  for (const code of ['57P03', '57P01', 'XX000']) {
+  for (const code of ['57P01', 'XX000']) {
     assert.equal(describeProbeFailure(databaseError(code, 'no'), false).kind, 'failed', code)
   }
+})
+
+test('a server that starts up or shuts down says so, and one that gave up on our question is alive', () => {
+  const kindOf = (code: string) => describeProbeFailure(databaseError(code, 'no'), false).kind
+  assert.deepEqual([kindOf('57P03'), kindOf('57014')], ['starting', 'busy'])
 })
 
 test('errors of the network are phrases', () => {

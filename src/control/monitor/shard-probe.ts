@@ -1,6 +1,7 @@
 import pg from 'pg'
 import type { ServerTlsValue } from '../../shard/plane-values.ts'
 import { shardTls } from '../shard-tls.ts'
+import { type LoadAnswer, type LoadSample, loadQuestion, readLoad } from './load-sample.ts'
 import { describeProbeFailure, type ProbeFailure } from './probe-failure.ts'
 import { POSITION_QUESTION, type PositionRow, readPosition, type WalPosition } from './wal-position.ts'
 
@@ -38,6 +39,11 @@ export interface Observation {
 
 export type ProbeResult = { readonly kind: 'answered'; readonly observation: Observation } | ProbeFailure
 
+/** A question that takes longer than this is a sign of its own. */
+export const STATEMENT_TIMEOUT_MS = 400
+/** The oldest major version whose load we know how to ask for. */
+const OLDEST_VERSION = 15
+
 const QUESTION = `select pg_catalog.pg_is_in_recovery() as recovery,
   pg_catalog.current_setting('server_version') as version,
   pg_catalog.pg_postmaster_start_time()::text as started`
@@ -52,6 +58,7 @@ interface Answer {
 export class ShardProbe {
   readonly #target: ProbeTarget
   readonly #settings: ProbeSettings
+  readonly #now: () => number
   readonly #onBroken: () => void
   #client: pg.Client | null = null
   #isTlsRefused = false
@@ -59,11 +66,13 @@ export class ShardProbe {
   #isConnected = false
   /** Names of the questions that have not been answered yet. */
   readonly #asked = new Set<string>()
+  #majorVersion = 0
 
-  /** `onBroken`: the idle connection ended, so the shard may have. */
-  constructor(target: ProbeTarget, settings: ProbeSettings, onBroken: () => void) {
+  /** `now`: monotonic milliseconds. `onBroken`: the idle connection ended, so the shard may have. */
+  constructor(target: ProbeTarget, settings: ProbeSettings, now: () => number, onBroken: () => void) {
     this.#target = target
     this.#settings = settings
+    this.#now = now
     this.#onBroken = onBroken
   }
 
@@ -78,7 +87,8 @@ export class ShardProbe {
     this.#isAsking = true
     try {
       const result = await this.#askOnce()
-      return result.kind === 'answered' || !wasConnected || result.isTimeout ? result : await this.#askOnce()
+      if (result.kind === 'answered' || result.kind === 'busy') return result
+      return !wasConnected || result.isTimeout ? result : await this.#askOnce()
     } finally {
       this.#isAsking = false
     }
@@ -103,20 +113,28 @@ export class ShardProbe {
     const client = this.#client
     if (client === null || !this.#isConnected || this.#asked.has(question.name)) return null
     this.#asked.add(question.name)
-    let timer: NodeJS.Timeout | undefined
     const answer = client
       .query<Row & pg.QueryResultRow>({ ...question, values: [...(question.values ?? [])] })
       .then(({ rows }) => rows)
       .catch(() => null)
       .finally(() => this.#asked.delete(question.name))
-    const tooLate = new Promise<null>((resolve) => {
-      timer = setTimeout(() => resolve(null), timeoutMs)
-    })
-    try {
-      return await Promise.race([answer, tooLate])
-    } finally {
-      clearTimeout(timer)
-    }
+    return await withinTime(answer, timeoutMs)
+  }
+
+  /**
+   * What it says of its load. `slow`: the answer took so long that the server gave up. Null: there is no open connection to
+   * ask on, it does not tell, or it has not answered after `timeoutMs`.
+   */
+  async load(timeoutMs: number): Promise<LoadSample | 'slow' | null> {
+    const client = this.#client
+    if (client === null || !this.#isConnected || this.#majorVersion < OLDEST_VERSION) return null
+    const askedAt = this.#now()
+    const name = `switchyard_load_${this.#majorVersion}`
+    const answer = client.query<{ load: LoadAnswer }>({ name, text: loadQuestion(this.#majorVersion) }).then(
+      ({ rows: [row] }) => (row === undefined ? null : readLoad(row.load, askedAt, this.#now() - askedAt)),
+      (error: unknown) => (describeProbeFailure(error, false).kind === 'busy' ? 'slow' : null),
+    )
+    return await withinTime(answer, timeoutMs)
   }
 
   /** A probe under way fails. */
@@ -134,6 +152,7 @@ export class ShardProbe {
       const { rows } = await Promise.race([this.#query(), tooLate])
       const [answer] = rows
       if (answer === undefined) throw new Error('no row came back')
+      this.#majorVersion = Number.parseInt(answer.version, 10)
       return {
         kind: 'answered',
         observation: {
@@ -143,8 +162,9 @@ export class ShardProbe {
         },
       }
     } catch (error) {
-      this.#drop()
-      return describeProbeFailure(error, error instanceof ProbeTimeout)
+      const failure = describeProbeFailure(error, error instanceof ProbeTimeout)
+      if (failure.kind !== 'busy' || !this.#isConnected) this.#drop()
+      return failure
     } finally {
       clearTimeout(timer)
     }
@@ -180,6 +200,7 @@ export class ShardProbe {
       ssl: useTls ? shardTls(settings.tls, target.host) : false,
       application_name: 'switchyard monitor',
       keepAlive: true,
+      statement_timeout: Math.min(STATEMENT_TIMEOUT_MS, settings.timeoutMs),
     })
     this.#client = client
     this.#isConnected = false
@@ -204,6 +225,19 @@ export class ShardProbe {
     // `end` waits for the server to agree, which it may never do.
     client?.end().catch(() => {})
     client?.connection.stream.destroy()
+  }
+}
+
+/** What comes in time; null otherwise. */
+async function withinTime<T>(answer: Promise<T>, timeoutMs: number): Promise<T | null> {
+  let timer: NodeJS.Timeout | undefined
+  const tooLate = new Promise<null>((resolve) => {
+    timer = setTimeout(() => resolve(null), timeoutMs)
+  })
+  try {
+    return await Promise.race([answer, tooLate])
+  } finally {
+    clearTimeout(timer)
   }
 }
 

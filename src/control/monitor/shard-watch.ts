@@ -1,6 +1,14 @@
 import type { ShardRole } from '../../shard/topology.ts'
 import type { EventLevel, EventSink } from '../events/event-log.ts'
-import { type Health, type HealthEvent, type HealthState, healthAfter, unknownHealth } from './health-state.ts'
+import {
+  type Health,
+  type HealthEvent,
+  type HealthState,
+  healthAfter,
+  isUsable,
+  unknownHealth,
+} from './health-state.ts'
+import { LoadWatch } from './load-watch.ts'
 import { type Resolve, ShardAddresses } from './shard-addresses.ts'
 import {
   type Observation,
@@ -9,17 +17,18 @@ import {
   ShardProbe,
   type ShardQuestion,
 } from './shard-probe.ts'
+import { type PlaneSight, strainOf } from './strain.ts'
 import type { WalPosition } from './wal-position.ts'
 
 /** Doubts may come in floods, from every client of a shard that went away. */
 const SHORTEST_INTERVAL_MS = 50
+/** An answer that takes longer is overdue: the shard is suspect, though the probe goes on until its timeout. */
+const OVERDUE_MS = 500
+/** Answers in a row before a replica that was away is used again. A primary is waited for by everybody: one will do. */
+const REPLICA_PROOFS = 3
+const NOTHING_ELSE = 'accepts connections'
 
-const LEVELS: Readonly<Record<HealthState, EventLevel>> = {
-  unknown: 'info',
-  up: 'info',
-  suspect: 'warn',
-  down: 'error',
-}
+const LEVELS: Partial<Record<HealthState, EventLevel>> = { suspect: 'warn', overloaded: 'warn', down: 'error' }
 
 export interface WatchedShard {
   readonly name: string
@@ -31,9 +40,13 @@ export interface ShardWatchOptions {
   readonly shard: WatchedShard
   readonly settings: ProbeSettings
   readonly intervalMs: number
+  /** From one question about its load to the next. */
+  readonly loadIntervalMs: number
   readonly resolve: Resolve
   /** Watched the same shard in another way until now: what it knew holds until the first probe. */
   readonly predecessor: ShardWatch | null
+  /** What planes see of it at this moment; null: nothing. */
+  readonly sight: () => PlaneSight | null
   /** Something that the topology says has changed. */
   readonly onChange: () => void
   readonly events: EventSink
@@ -51,17 +64,21 @@ export class ShardWatch {
   #observation: Observation | null = null
   #role: ShardRole = 'unknown'
   #probedAt = 0
+  readonly load: LoadWatch
   #isClosed = false
   readonly #firstProbe = Promise.withResolvers<void>()
   /** Ends the pause between two probes. */
   #wake: (() => void) | null = null
   #isDoubted = false
+  /** What the doubt is about that no answer has come to yet; '': none. */
+  #doubt = ''
   /** A connection that is open proves that its backend lives, not that the server takes new ones. */
   #isFreshWanted = false
 
   constructor(options: ShardWatchOptions) {
     this.#options = options
     this.#addresses = new ShardAddresses(options.shard.host, options.shard.port, options.resolve)
+    this.load = new LoadWatch(options.loadIntervalMs, options.now)
     const before = options.predecessor
     this.#health = before?.health ?? unknownHealth(options.now())
     this.#role = before?.role ?? 'unknown'
@@ -115,18 +132,27 @@ export class ShardWatch {
   async run(): Promise<void> {
     while (!this.#isClosed) {
       this.#isDoubted = false
-      await this.#probeOnce()
+      await this.#watched(() => this.#probeOnce())
       this.#firstProbe.resolve()
+      const probe = this.#probe
+      if (!this.#isClosed && probe !== null && isUsable(this.#health) && this.load.isDue) {
+        await this.#watched(() => this.load.ask(probe, OVERDUE_MS + SHORTEST_INTERVAL_MS))
+      }
       if (this.#isClosed) return
       await this.#breathe()
-      if (!this.#isClosed && !this.#isDoubted)
-        await this.#pause(Math.max(1, this.#options.intervalMs - SHORTEST_INTERVAL_MS))
+      if (!this.#isClosed && !this.#isDoubted) await this.#pause(Math.max(1, this.#interval - SHORTEST_INTERVAL_MS))
     }
+  }
+
+  /** One that has to prove itself is asked as often as may be. */
+  get #interval(): number {
+    const { state } = this.#health
+    return state === 'starting' || state === 'suspect' ? SHORTEST_INTERVAL_MS : this.#options.intervalMs
   }
 
   /** Somebody had trouble with this shard: it is probed now. */
   doubt(reason: string): void {
-    this.#settle('doubted', reason)
+    this.#doubt = reason
     this.#isDoubted = true
     this.#isFreshWanted = true
     this.#wake?.()
@@ -148,7 +174,7 @@ export class ShardWatch {
     const failure = await this.#addresses.refresh(this.#options.now())
     const address = this.#addresses.current
     if (address === null) {
-      this.#settle('failed', failure ?? 'its host name has no address')
+      this.#settle({ kind: 'failed', reason: failure ?? 'its host name has no address' })
       return
     }
     const probe = this.#probeOf(address)
@@ -165,7 +191,7 @@ export class ShardWatch {
     this.#probe?.close()
     const { shard, settings } = this.#options
     const onBroken = (): void => this.doubt('the connection of the monitor broke')
-    this.#probe = new ShardProbe({ host: shard.host, address, port: shard.port }, settings, onBroken)
+    this.#probe = new ShardProbe({ host: shard.host, address, port: shard.port }, settings, this.#options.now, onBroken)
     this.#probedAddress = address
     return this.#probe
   }
@@ -174,17 +200,51 @@ export class ShardWatch {
     switch (result.kind) {
       case 'answered':
         this.#observe(result.observation)
-        this.#settle('answered', 'accepts connections')
+        this.#answered(null)
         return
       case 'busy':
-        this.#settle('answered', `accepts connections, but none for the monitor: ${result.reason}`)
+        this.#answered(`it has no time or no room for the monitor: ${result.reason}`)
+        return
+      case 'starting':
+        this.#addresses.tryNext()
+        this.#settle({ kind: 'starting', reason: result.reason })
         return
       case 'locked-out':
-        this.#settle('failed', `does not let the monitor in: ${result.reason}; see [monitor] in the configuration`)
+        this.#settle({
+          kind: 'failed',
+          reason: `does not let the monitor in: ${result.reason}; see [monitor] in the configuration`,
+        })
         return
       case 'failed':
         this.#addresses.tryNext()
-        this.#settle('failed', result.reason)
+        this.#settle({ kind: 'failed', reason: result.reason })
+    }
+  }
+
+  #answered(trouble: string | null): void {
+    this.#doubt = ''
+    const slow = this.load.isSlow ? 'it has no time to tell how it is' : null
+    const strain = trouble ?? slow ?? strainOf(this.load.sample, this.#options.sight())
+    const proofs = this.#role === 'replica' ? REPLICA_PROOFS : 1
+    this.#settle({ kind: 'answered', reason: NOTHING_ELSE, strain, proofs })
+  }
+
+  /** Carries out a question; while its answer is overdue, the shard is suspect. */
+  async #watched(ask: () => Promise<void>): Promise<void> {
+    let isAnswered = false
+    const timer = setTimeout(() => {
+      // After what has arrived was read: this process itself may have been the slow one.
+      setImmediate(() => {
+        if (isAnswered || this.#isClosed) return
+        const why = this.#doubt !== '' ? ` (${this.#doubt})` : ''
+        this.#settle({ kind: 'overdue', reason: `no answer for ${OVERDUE_MS} ms${why}` })
+      })
+    }, OVERDUE_MS)
+    try {
+      await ask()
+    } finally {
+      isAnswered = true
+      clearTimeout(timer)
     }
   }
 
@@ -210,10 +270,11 @@ export class ShardWatch {
     this.#options.onChange()
   }
 
-  #settle(event: HealthEvent, reason: string): void {
+  #settle(event: HealthEvent): void {
     const before = this.#health
-    this.#health = healthAfter(before, event, reason, this.#options.now())
-    const { state } = this.#health
+    this.#health = healthAfter(before, event, this.#options.now())
+    const { state, reason } = this.#health
+    if (!isUsable(this.#health)) this.load.forget()
     if (state !== before.state || (state === 'down' && reason !== before.reason)) this.#tell(before)
     // Also for a new address, which no state tells of: whoever listens compares.
     this.#options.onChange()
@@ -222,8 +283,8 @@ export class ShardWatch {
   #tell(before: Health): void {
     const { shard, events } = this.#options
     const { state, reason } = this.#health
-    const what = `${shard.name} is ${state}${state === 'up' && before.state === 'down' ? ' again' : ''}`
-    events.publish({ kind: 'health', level: LEVELS[state], shard: shard.name, what, reason })
+    const what = `${shard.name} is ${state}${state === 'up' && before.state !== 'unknown' ? ' again' : ''}`
+    events.publish({ kind: 'health', level: LEVELS[state] ?? 'info', shard: shard.name, what, reason })
   }
 
   /** Not cut short by a doubt. */

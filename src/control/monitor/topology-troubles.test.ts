@@ -18,6 +18,8 @@ function shard(name: string, role: Shard['role'], up: boolean, group = 'main'): 
     maxConnections: 1,
     slots: null,
     zone: null,
+    health: 'up',
+    adjustment: null,
   }
 }
 

@@ -1,11 +1,13 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { recordsOf, TestRouter, writePool, writeServer } from '../../router-control.fixture.ts'
+import { loadSample } from '../../../control/monitor/load.fixture.ts'
+import { loadRecord, SHARD_LOAD, SHARD_STATE_F64 } from '../../../memory/shard-records.ts'
+import { recordsOf, TestRouter, testHealth, writePool, writeServer } from '../../router-control.fixture.ts'
 import { showShards } from './show-shards.ts'
 
 test('a shard is shown with its health, connections of all its pools and totals', () => {
   const router = new TestRouter()
-  writePool(router, 0, { shard: 'alpha', user: 'alice', transactions: 10 })
+  writePool(router, 0, { shard: 'alpha', user: 'alice', transactions: 10, errors: 7 })
   writePool(router, 1, {
     shard: 'alpha',
     user: 'bob',
@@ -34,6 +36,10 @@ test('a shard is shown with its health, connections of all its pools and totals'
       max_connections: 50,
       xact_count: 15,
       connect_failures: 3,
+      health: 'up',
+      since: '2026-01-01 00:01:35 UTC',
+      answer_ms: null,
+      errors: 7,
     },
   )
   assert.deepEqual([beta?.reason, beta?.probe_time, beta?.current_connections], ['not probed yet', null, 0])
@@ -47,4 +53,39 @@ test('pools of a shard that is not configured any more are left out', () => {
     recordsOf(showShards, router).map((row) => row.current_connections),
     [0, 0],
   )
+})
+
+test('what a shard says of its load stands beside what planes have there', () => {
+  const router = new TestRouter()
+  const sessions = { active: 4, idle: 30, inTransaction: 2, hidden: 1 }
+  const rates = { transactions: 12.34, rollbacks: 0, tuplesReturned: 5, tuplesWritten: 1, blocksRead: 0, tempBytes: 0 }
+  router.shardHealth = [
+    testHealth(0, { load: loadSample({ walBytes: 9000 }) }),
+    testHealth(1, {
+      health: 'overloaded',
+      load: loadSample({ sessions, walBytes: 8000, replayDelayMs: 40, tookMs: 3.14 }),
+      rates: { ...rates, meanActive: 3.9 },
+    }),
+  ]
+  const { shards } = router.memory
+  const i = loadRecord(0, 1) * (shards.recordBytes >> 2)
+  shards.i32[i + SHARD_LOAD.limit] = 8
+  shards.i32[i + SHARD_LOAD.held + 1] = 3
+  shards.i32[i + SHARD_LOAD.held + 2] = 2
+  shards.i32[i + SHARD_LOAD.waiting + 2] = 6
+  const [alpha, beta] = recordsOf(showShards, router)
+  assert.deepEqual([alpha?.lag_bytes, alpha?.lag_ms, alpha?.slots], [null, null, 0])
+  assert.deepEqual(
+    { ...beta },
+    {
+      ...beta,
+      ...{ health: 'overloaded', held: 5, waiting: 6, slots: 8, answer_ms: 3.1 },
+      ...{ pg_active: 4, pg_idle: 30, pg_in_xact: 2, pg_hidden: 1, pg_connections: 38, pg_max_connections: 97 },
+      ...{ lag_bytes: 1000, lag_ms: 40, xact_per_s: 12.3, mean_active: 3.9 },
+    },
+  )
+  // What the position watch has just found is younger than samples.
+  shards.f64[(shards.recordBytes >> 3) + SHARD_STATE_F64.freshAt] = router.now - 100
+  shards.f64[(shards.recordBytes >> 3) + SHARD_STATE_F64.lagBytes] = 16
+  assert.equal(recordsOf(showShards, router)[1]?.lag_bytes, 16)
 })
