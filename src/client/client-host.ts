@@ -54,6 +54,9 @@ export type PlaneCounter =
   | 'internalErrors'
   | 'cancels'
   | 'slowListeners'
+  | 'commitsConfirmed'
+  | 'commitsAborted'
+  | 'commitsUnknown'
 
 /** What client sessions need of the plane they live in. */
 export interface ClientHost extends ListenerHost {

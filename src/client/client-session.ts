@@ -17,13 +17,15 @@ import { type ClientHost, ERROR, FATAL } from './client-host.ts'
 import { ClientMeter } from './client-meter.ts'
 import { ClientReader, type ReaderSession } from './client-reader.ts'
 import { ClientSlot } from './client-slot.ts'
+import { CommitDoubt, type DoubtingSession } from './commit-doubt.ts'
 import { Greeting } from './greeting.ts'
 import { PinReview } from './pin-review.ts'
 import type { PoolChoice } from './pool-choice.ts'
 import { RequestRelay } from './request-relay.ts'
 import type { RequestSession } from './request-session.ts'
+import type { LosingSession } from './server-loss.ts'
 import { type SeatedSession, ServerSeat } from './server-seat.ts'
-import { type AnsweredSession, SessionAnswers } from './session-answers.ts'
+import { SessionAnswers } from './session-answers.ts'
 import { SessionDeadlines } from './session-deadlines.ts'
 import { concernsListening, type ListeningSession, SessionListening } from './session-listening.ts'
 import type { RecordedSession, SessionRecord, SessionSpills } from './session-records.ts'
@@ -50,7 +52,8 @@ export class ClientSession
     RecordedSession,
     ReaderSession,
     RequestSession,
-    AnsweredSession,
+    LosingSession,
+    DoubtingSession,
     ListeningSession,
     PinWatcher
 {
@@ -77,6 +80,7 @@ export class ClientSession
   user = ''
   database = ''
   spills: SessionSpills | null = null
+  doubt: CommitDoubt | null = null
 
   /** `record`: the client has logged in to another process. `server`: the server connection that it had there. */
   constructor(
@@ -137,6 +141,7 @@ export class ClientSession
       this.#listening = new SessionListening(this.#host, this)
       this.#listening.restore(record.listening)
     }
+    if (record.doubt !== null) this.doubt = CommitDoubt.resume(this, record.doubt)
     this.#host.analyzer.resumed(this.slot, this.#host.now)
     this.#goOnWaiting(server)
     this.resume()
@@ -282,7 +287,9 @@ export class ClientSession
     this.meter.requestBegins()
     if (this.seat.take(isRead)) {
       this.#enter('active')
-      return true
+      if (this.doubt === null || !this.seat.mustAwait) return true
+      this.reader.holdBack()
+      return false
     }
     this.#enter('waiting')
     this.reader.holdBack()
@@ -307,8 +314,28 @@ export class ClientSession
   rejectRequest(fields: ErrorFields): void {
     this.seat.leaveQueue()
     this.meter.waitEnds()
+    this.requests.reject(this.doubt?.giveUp(fields) ?? fields)
+    this.doubt = null
+    this.goOn()
+  }
+
+  refuseCommit(fields: ErrorFields): void {
+    this.doubt = null
+    if (this.#step === 'waiting') {
+      this.rejectRequest(fields)
+      return
+    }
+    const { server } = this
+    if (server !== null && server.queue.length > 0) this.seat.giveUp(false)
+    else if (server !== null) this.seat.giveBack()
+    this.settings.loseServer(false)
+    this.meter.error()
     this.requests.reject(fields)
     this.goOn()
+  }
+
+  replay(): boolean {
+    return false
   }
 
   /** A request that waits is cancelled by its own client. */
@@ -434,6 +461,7 @@ export class ClientSession
     this.#enter('closing')
     this.deadlines.stop()
     this.#review?.stop()
+    this.doubt?.stop()
     this.reader.release()
     this.#host.analyzer.disconnected(this.slot, this.#host.now)
     this.#greeting?.abandon()

@@ -50,6 +50,40 @@ export function onlyReads(messages: Buffer, opinion: Opinion, tailOf: StatementT
   }
 }
 
+/** The words of a COMMIT that is nothing else. */
+const COMMIT = /^\s*(?:commit|end)(?:\s+(?:work|transaction))?\s*;?\s*$/i
+const LONGEST_COMMIT = 64
+
+/** Whether whole messages of a client are one COMMIT, with or without the Sync behind it. */
+export function isLoneCommit(messages: Buffer, tailOf: StatementTail): boolean {
+  let commits = 0
+  let unnamed: Buffer | null = tailOf('')
+  for (let at = 0; at < messages.length; ) {
+    if (at + HEADER_BYTES > messages.length) return false
+    const type = messages[at] as number
+    const start = at + HEADER_BYTES
+    const stop = at + 1 + lengthAt(messages, at + 1)
+    if (stop > messages.length) return false
+    at = stop
+    if (type === FRONTEND.sync && at < messages.length) return false
+    if (type === FRONTEND.query) commits += isCommit(messages, start, stop - 1) ? 1 : 2
+    else if (type === FRONTEND.parse) {
+      if (messages[start] !== 0) return false
+      unnamed = messages.subarray(start + 1, stop)
+    } else if (type === FRONTEND.bind) {
+      const nameStart = messages.indexOf(0, start) + 1
+      const name = messages.toString('latin1', nameStart, messages.indexOf(0, nameStart))
+      const tail = name === '' ? unnamed : tailOf(name)
+      commits += tail !== null && isCommit(tail, 0, tail.indexOf(0)) ? 1 : 2
+    } else if (!NEUTRAL.has(type)) return false
+  }
+  return commits === 1
+}
+
+function isCommit(bytes: Buffer, start: number, end: number): boolean {
+  return end - start <= LONGEST_COMMIT && COMMIT.test(bytes.toString('latin1', start, end))
+}
+
 function reads(facts: TreeFacts | null): boolean {
   return facts !== null && facts.intent === INTENT.read && facts.pins === 0 && facts.calls.length === 0
 }

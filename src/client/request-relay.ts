@@ -188,7 +188,7 @@ export class RequestRelay {
       if (this.#refusals.answer(source.bytes, at, Math.min(stop, end))) return stop
     }
     if (this.#session.server?.queue.full) return this.#wait()
-    if (this.#session.seat.awaitsSettings || this.#session.listening?.mayGoOn === false) return this.#hold()
+    if (this.#session.seat.mustAwait || this.#session.listening?.mayGoOn === false) return this.#hold()
     switch (type) {
       case FRONTEND.query:
         return this.#query(source, at, stop, end)

@@ -42,11 +42,7 @@ export function runAgain(
   }
   const verdict = retryVerdict(work, () => {
     if (sent === null || opinion === null) return false
-    const named = requests.statements?.book ?? null
-    const tailOf = (name: string): Buffer | null => {
-      const statement = named?.get(name)
-      return statement === undefined || statement.isLong ? null : statement.tail
-    }
+    const tailOf = (name: string): Buffer | null => requests.statements?.book.tailOf(name) ?? null
     return onlyReads(sent, (bytes, start, end) => opinion.of(bytes, start, end), tailOf)
   })
   if (!verdict.again || sent === null || !reader.unread(sent)) return false

@@ -1,21 +1,28 @@
+import { MARK_SQL } from '../continuity/commit-outcome.ts'
 import { CLIENT_STEP, PIN } from '../memory/client-slots.ts'
+import { STATUS } from '../protocol/message-type.ts'
 import type { ErrorFields } from '../protocol/messages.ts'
 import type { PoolWaiter } from '../server/pool-waiter.ts'
 import { ReadAttempt } from '../server/read-attempt.ts'
 import type { ReplySink } from '../server/reply-sink.ts'
 import type { ServerConnection } from '../server/server-connection.ts'
 import type { ServerPool } from '../server/server-pool.ts'
-import type { Effects } from '../sql/statement-effects.ts'
+import type { TierPolicy } from '../shard/policy.ts'
+import { type Effects, FACT } from '../sql/statement-effects.ts'
 import type { Fifo, FifoNode } from '../util/fifo.ts'
 import type { ClientHost } from './client-host.ts'
 import type { ClientMeter } from './client-meter.ts'
 import type { ClientSlot } from './client-slot.ts'
+import type { CommitDoubt } from './commit-doubt.ts'
 import type { PoolChoice } from './pool-choice.ts'
 import type { SessionListening } from './session-listening.ts'
 import type { SessionState } from './session-state.ts'
+import { ROLE } from './setting-kinds.ts'
 import type { StatementBook } from './statement-book.ts'
 
 const EMPTY = Buffer.alloc(0)
+/** The transaction that a COMMIT ends which was committed already. */
+const BEGIN = 'BEGIN'
 
 /** The session whose seat it is. */
 export interface SeatedSession {
@@ -26,6 +33,8 @@ export interface SeatedSession {
   readonly meter: ClientMeter
   readonly settings: SessionState
   readonly listening: SessionListening | null
+  /** Null: no COMMIT is in doubt. */
+  readonly doubt: CommitDoubt | null
   /** Hears what the server connection says. */
   readonly answers: ReplySink
   /** The server connection that it waited for is there. */
@@ -222,12 +231,23 @@ export class ServerSeat implements PoolWaiter {
     this.#host.toServer.begin(server.link)
     const { settings, listening, serial } = this.#session
     const preamble = settings.preamble(server, effects, serial, listening?.preamble(server) ?? '')
-    if (preamble !== '') server.relay.questions.prepare(preamble, this.#host.toServer)
+    const begin = this.#session.doubt?.isCommitted === true ? BEGIN : ''
+    const sql = preamble === '' || begin === '' ? preamble + begin : `${preamble};${begin}`
+    if (sql !== '') server.relay.questions.prepare(sql, this.#host.toServer)
+    if (server.mark.isUntried && this.#policy.resolvesCommits)
+      server.relay.questions.mark(MARK_SQL, this.#host.toServer)
   }
 
-  /** The server is being asked for settings without which nothing may be sent. */
-  get awaitsSettings(): boolean {
-    return this.#session.settings.awaitsSettings(this.#server)
+  get #policy(): TierPolicy {
+    return this.#host.values.policy.tiers[this.#session.memory.tier] as TierPolicy
+  }
+
+  /** The server is being asked something without which nothing may be sent. */
+  get mustAwait(): boolean {
+    const server = this.#server
+    const { doubt, settings } = this.#session
+    if (doubt !== null && server !== null && doubt.mustAwait(server)) return true
+    return settings.awaitsSettings(server)
   }
 
   /** A text with these effects is about to be sent: SQL of ours may have to go ahead of it. */
@@ -235,6 +255,16 @@ export class ServerSeat implements PoolWaiter {
     const sql = this.#session.settings.ahead(effects)
     const server = this.#server
     if (sql !== '' && server?.queue.length === 0) server.relay.questions.prepare(sql, this.#host.toServer)
+    if ((effects.flags & FACT.commits) !== 0 && server?.hasWritten === true) this.#mark(server)
+  }
+
+  /** A COMMIT is about to be sent: should it be lost, what the server says now tells which transaction it was of. */
+  #mark({ mark, status, queue, relay }: ServerConnection): void {
+    const { settings, listening } = this.#session
+    if (!mark.isUsable || status !== STATUS.inTransaction || queue.unfinished || queue.full) return
+    // Another role may not be allowed to ask.
+    const isOrdinary = settings.leavesNothing && listening === null && settings.parameters?.values.has(ROLE) !== true
+    if (isOrdinary && this.#policy.resolvesCommits) relay.questions.mark(MARK_SQL, this.#host.toServer)
   }
 
   /** `bytes[start, end)` is the read. When a replica is asked it is kept until that has begun to answer. */

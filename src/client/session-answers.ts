@@ -10,15 +10,14 @@ import type { Cleared } from '../server/reply-messages.ts'
 import type { ReplySink, ServerLoss } from '../server/reply-sink.ts'
 import type { ServerConnection } from '../server/server-connection.ts'
 import type { ParameterSet } from '../session/parameters.ts'
-import { type ClientHost, FATAL } from './client-host.ts'
+import type { ClientHost } from './client-host.ts'
 import type { ClientMeter } from './client-meter.ts'
 import type { ClientReader } from './client-reader.ts'
 import type { ClientSlot } from './client-slot.ts'
 import type { Greeting } from './greeting.ts'
-import { describeLoss, explainLoss } from './loss.ts'
 import type { PinReview } from './pin-review.ts'
 import type { RequestRelay } from './request-relay.ts'
-import { runAgain } from './run-again.ts'
+import { askElsewhere, dealWithLoss, type LosingSession } from './server-loss.ts'
 import type { ServerSeat } from './server-seat.ts'
 import type { SessionDeadlines } from './session-deadlines.ts'
 import type { SessionListening } from './session-listening.ts'
@@ -63,11 +62,11 @@ const NEVER_ON_REPLICAS = new Set(['25006', '0A000', '55000'])
 
 /** What a session does when its server connection answers, or dies. */
 export class SessionAnswers implements ReplySink {
-  readonly #session: AnsweredSession
+  readonly #session: LosingSession
   /** In which the hint has been looked for. */
   #hinted: ParameterSet | null = null
 
-  constructor(session: AnsweredSession) {
+  constructor(session: LosingSession) {
     this.#session = session
   }
 
@@ -135,7 +134,7 @@ export class SessionAnswers implements ReplySink {
 
   onInquired(rows: Rows | null): void {
     const session = this.#session
-    if (session.listening?.onInquired(rows) === true) return
+    if (session.doubt?.onInquired(rows) === true || session.listening?.onInquired(rows) === true) return
     const server = session.server as ServerConnection
     const { settings } = session
     this.#tell(settings.answer(rows, server), server)
@@ -186,22 +185,8 @@ export class SessionAnswers implements ReplySink {
     const { server, seat, settings } = session
     // That was somebody's wish.
     if (server === null || sqlstate === CANCELLED || !seat.isOnReplica || settings.pins !== 0) return false
-    this.#askElsewhere(server, NEVER_ON_REPLICAS.has(sqlstate))
+    askElsewhere(session, server, NEVER_ON_REPLICAS.has(sqlstate))
     return true
-  }
-
-  /** Nothing of the answer has gone to the client, so what it asked for is asked again. `isForGood`: never of a replica. */
-  #askElsewhere(server: ServerConnection, isForGood: boolean): void {
-    const session = this.#session
-    const { seat, requests, settings } = session
-    const request = seat.askElsewhere(server)
-    const book = requests.statements?.book ?? null
-    book?.abandon()
-    if (isForGood) seat.refuse(request, book)
-    settings.loseServer(false)
-    requests.abort(false)
-    if (session.reader.unread(request)) session.goOn()
-    else session.close('out of buffers', FATAL('53200', 'out of memory for buffers of waiting clients'))
   }
 
   onReady(status: number): void {
@@ -227,6 +212,7 @@ export class SessionAnswers implements ReplySink {
     if (isIdle) {
       session.meter.transactionEnds(server.slot)
       if (this.#session.requests.runs > 0) this.#session.requests.runs = 0
+      session.doubt = null
       session.seat.transactionEnds()
       if (session.listening?.isConcerned) session.listening.end(server)
       else this.endTransaction()
@@ -267,54 +253,7 @@ export class SessionAnswers implements ReplySink {
   }
 
   onServerLost(loss: ServerLoss): void {
-    const session = this.#session
-    const server = this.#session.seat.lose()
-    if (session.state === 'closing') return
-    const { settings, requests } = session
-    if (
-      server.attempt?.isOpen === true &&
-      settings.tiesTo(server) === 0 &&
-      !loss.midMessage &&
-      session.listening === null
-    ) {
-      this.#askElsewhere(server, false)
-      return
-    }
-    requests.statements?.book.abandon()
-    if (settings.tiesTo(server) === 0 && session.listening?.onServerLost() === true) {
-      settings.loseServer(false)
-      if (session.listening.isOver) return
-      session.goOn()
-      return
-    }
-    if (runAgain(session, server, loss, session.host.opinion)) {
-      settings.loseServer(false)
-      requests.abort(false)
-      session.meter.abandoned()
-      session.goOn()
-      return
-    }
-    const verdict = describeLoss(loss, {
-      welcoming: session.greeting !== null,
-      pins: settings.tiesTo(server),
-      status: server.status,
-      outstanding: loss.promised,
-      unfinished: loss.unfinished,
-      ending: settings.ending(server.queue),
-    })
-    if (verdict.kind === 'close') {
-      session.close(loss.reason, verdict.fields)
-      return
-    }
-    settings.loseServer(verdict.transactionLost)
-    requests.abort(verdict.unfinished)
-    const isTold = verdict.answers > 0 || verdict.unfinished
-    if (verdict.transactionLost && !isTold) requests.rejectTransaction({ ...verdict.fields, severity: 'ERROR' })
-    session.meter.error()
-    session.meter.abandoned()
-    explainLoss(writer.reset(), verdict)
-    session.goOn()
-    session.send(writer.bytes)
+    dealWithLoss(this.#session, loss)
   }
 
   /** What statements have done on the server has happened to the session too. */

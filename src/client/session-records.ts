@@ -21,6 +21,7 @@ import type {
   StatementReference,
   StatementRegistry,
 } from '../session/prepared-statements.ts'
+import type { CommitDoubt, DoubtSnapshot } from './commit-doubt.ts'
 import type { RefusalsSnapshot } from './refusals.ts'
 import type { RequestRelay } from './request-relay.ts'
 import type { ListeningSnapshot, SessionListening } from './session-listening.ts'
@@ -52,6 +53,7 @@ interface Extra {
   readonly changes: readonly SavedChange[]
   readonly deallocating: readonly [string, StatementReference] | null
   readonly listening: ListeningSnapshot | null
+  readonly doubt: DoubtSnapshot | null
 }
 
 /** Everything that a session is, beside what its slot says by itself. */
@@ -74,6 +76,7 @@ export interface SessionRecord extends SessionIdentity {
   readonly settings: StateSnapshot | null
   readonly refused: RefusalsSnapshot | null
   readonly listening: ListeningSnapshot | null
+  readonly doubt: DoubtSnapshot | null
   readonly spills: SessionSpills | null
 }
 
@@ -84,6 +87,7 @@ export interface RecordedSession {
   readonly settings: SessionState
   readonly requests: RequestRelay
   readonly listening: SessionListening | null
+  readonly doubt: CommitDoubt | null
   /** CLIENT_STEP bits of what is none of the others' business. */
   readonly stepFlags: number
   spills: SessionSpills | null
@@ -240,14 +244,14 @@ export class SessionRecords {
     return isWhole
   }
 
-  #extraOf({ settings, requests, listening }: RecordedSession): Extra | null {
+  #extraOf({ settings, requests, listening, doubt }: RecordedSession): Extra | null {
     const state = settings.snapshot
     const { refused, statements } = requests
     const unconfirmed = statements?.book.unconfirmed ?? null
     const deallocating = statements?.inSql?.deallocating ?? null
     const heard = listening?.snapshot ?? null
-    if (state === null && refused === null && unconfirmed === null && deallocating === null && heard === null)
-      return null
+    const isUsual = state === null && refused === null && unconfirmed === null && deallocating === null
+    if (isUsual && heard === null && doubt === null) return null
     const refer = (statement: PreparedStatement | null): StatementReference | null =>
       statement === null ? null : this.#refer(statement)
     return {
@@ -260,6 +264,7 @@ export class SessionRecords {
       })),
       deallocating: deallocating === null ? null : [deallocating.name, this.#refer(deallocating.statement)],
       listening: heard,
+      doubt: doubt?.snapshot ?? null,
     }
   }
 
@@ -313,6 +318,7 @@ export class SessionRecords {
       settings: extra?.state ?? null,
       refused: extra?.refused ?? null,
       listening: extra?.listening ?? null,
+      doubt: extra?.doubt ?? null,
       spills,
     }
   }

@@ -105,6 +105,13 @@ export class StatementBook {
     return this.#named?.get(name)
   }
 
+  /** Text, NUL and types of a statement, the unnamed one under the empty name; null: there is none, or it is too long to be kept. */
+  tailOf(name: string): Buffer | null {
+    if (name === '') return this.unnamed
+    const statement = this.get(name)
+    return statement === undefined || statement.isLong ? null : statement.tail
+  }
+
   /** Null when the name is taken. */
   add(name: string, tail: Buffer): PreparedStatement | null {
     this.#named ??= new SessionStatements(this.#host.statements)

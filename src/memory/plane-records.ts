@@ -58,6 +58,10 @@ export const PLANE_F64 = {
   runaways: 44,
   /** Snapshots for the history that found no room, because control did not read. */
   historyDropped: 45,
+  /** Of COMMITs whose server connection was lost: what the new primary said of them, or nobody could. */
+  commitsConfirmed: 46,
+  commitsAborted: 47,
+  commitsUnknown: 48,
 } as const
 
 /** Totals that one process goes on with where the one before it stopped. */

@@ -3,7 +3,7 @@ import { BACKEND, HEADER_BYTES } from '../protocol/message-type.ts'
 import { type ErrorFields, writeQuery } from '../protocol/messages.ts'
 import { MessageWriter } from '../protocol/writer.ts'
 import { CapturedRows, type CapturedState } from './captured-rows.ts'
-import { CAPTURE, REPLY, SWALLOW } from './reply-queue.ts'
+import { CAPTURE, KIND, REPLY, SWALLOW } from './reply-queue.ts'
 import type { ServerConnection } from './server-connection.ts'
 
 const writer = new MessageWriter()
@@ -56,6 +56,14 @@ export class OwnQuestions {
     toServer.insert(writer.bytes)
   }
 
+  /** Ahead of a COMMIT, or of a transaction, on the way out together with it: `server.mark` gets the answer. */
+  mark(sql: string, toServer: Gather): void {
+    this.#rows ??= new CapturedRows()
+    this.#server.mark.asked()
+    this.#compose(REPLY.mark | SWALLOW | CAPTURE, sql)
+    toServer.insert(writer.bytes)
+  }
+
   /** A message at `at` that belongs to the answer of an inquiry; it is whole unless it ends past `end`. */
   row(bytes: Buffer, at: number, stop: number, end: number): void {
     if (bytes[at] !== BACKEND.dataRow) return
@@ -75,6 +83,10 @@ export class OwnQuestions {
     const failure = this.#failure
     this.#failure = null
     const rows = (entry & CAPTURE) === 0 ? null : (this.#rows?.take() ?? null)
+    if ((entry & KIND) === REPLY.mark) {
+      server.mark.answered(failure === null ? rows : null)
+      return
+    }
     if (client === null) {
       // What its last client was still owed comes first.
       if (server.queue.length === 0) server.onAnswered(failure)

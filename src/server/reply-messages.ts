@@ -1,6 +1,8 @@
 import { BACKEND, HEADER_BYTES } from '../protocol/message-type.ts'
 
 const LETTER_D = 0x44
+/** First letters of BEGIN, FETCH and of SELECT, SET, SHOW, SAVEPOINT, START TRANSACTION. */
+const READING_LETTERS: ReadonlySet<number> = new Set([0x42, 0x46, 0x53])
 /** What a statement has thrown away, which no rollback brings back. */
 export type Cleared = 'statements' | 'sequences' | 'everything'
 
@@ -20,6 +22,14 @@ export function isPlain(type: number): boolean {
     type === BACKEND.copyDone ||
     type === BACKEND.functionCallResponse
   )
+}
+
+/**
+ * By the first letter of a command tag: the statement may have written something. SELECT as well, by SELECT INTO or a function:
+ * those are not told.
+ */
+export function mayWrite(letter: number): boolean {
+  return !READING_LETTERS.has(letter)
 }
 
 /** By a whole CommandComplete, `bytes[at, stop)`: what the statement has cleared, null: nothing. */

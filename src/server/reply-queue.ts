@@ -1,5 +1,7 @@
 /** What a request makes the server answer, in the order of the requests. */
 export const REPLY = {
+  /** A query of ours about the transaction that is about to end: anything up to ReadyForQuery. */
+  mark: 0,
   /** Query: anything up to ReadyForQuery. */
   query: 1,
   /** Sync: ReadyForQuery. */
@@ -15,7 +17,8 @@ export const REPLY = {
   close: 8,
 } as const
 
-const KIND = 0x0f
+/** The bits of an entry that are one of REPLY. */
+export const KIND = 0x0f
 /** The answer is to a request of ours and not for the client. */
 export const SWALLOW = 0x10
 /** No request was sent; the answer is ours to make when its turn comes. */
@@ -143,7 +146,7 @@ export class ReplyQueue {
    */
   fail(skipped: (entry: number) => void): void {
     const kind = this.headKind
-    if (kind === REPLY.query || kind === REPLY.functionCall) return
+    if (this.#count > 0 && kind <= REPLY.functionCall && kind !== REPLY.sync) return
     while (this.#count > 0 && this.headKind !== REPLY.sync) skipped(this.pop())
     if (this.#count === 0) this.#skipping = true
   }

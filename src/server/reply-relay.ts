@@ -8,7 +8,7 @@ import { readNotification } from '../protocol/notification.ts'
 import { MalformedMessage, MessageReader } from '../protocol/reader.ts'
 import { MessageWriter } from '../protocol/writer.ts'
 import { OwnQuestions } from './own-questions.ts'
-import { clearedBy, isPlain } from './reply-messages.ts'
+import { clearedBy, isPlain, mayWrite } from './reply-messages.ts'
 import { CAPTURE, REPLY, SWALLOW, SYNTHESIZE } from './reply-queue.ts'
 import type { ReplySink } from './reply-sink.ts'
 import type { ServerConnection } from './server-connection.ts'
@@ -188,6 +188,7 @@ export class ReplyRelay {
         if ((queue.head & SWALLOW) === 0) {
           const cleared = clearedBy(source.bytes, at, stop)
           if (cleared !== null) server.client?.onCleared(cleared)
+          if (mayWrite(source.bytes[at + HEADER_BYTES] as number)) server.hasWritten = true
           server.client?.onCommand(source.bytes, at + HEADER_BYTES, stop, queue.headKind === REPLY.execute)
         }
         this.#copyingIn = false
@@ -290,7 +291,7 @@ export class ReplyRelay {
       this.lastWords = fields
       return true
     }
-    if ((queue.head & SWALLOW) !== 0 && queue.headKind === REPLY.query) {
+    if ((queue.head & SWALLOW) !== 0 && queue.headKind <= REPLY.query) {
       this.questions.failed(fields)
     } else if (client) {
       if (server.attempt?.isOpen === true && this.#asksElsewhere(client, fields?.sqlstate ?? '')) return true

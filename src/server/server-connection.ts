@@ -27,6 +27,7 @@ import { ServerRecord, savedState } from './server-record.ts'
 import { ServerSlot } from './server-slot.ts'
 import type { ServerTarget } from './server-target.ts'
 import { dialShard } from './shard-dial.ts'
+import { TransactionMark } from './transaction-mark.ts'
 
 /** A server connection that another process has had. */
 export interface KeptServer {
@@ -74,6 +75,10 @@ export class ServerConnection implements ReadServer, HandshakeOwner {
   isCancelled = false
   /** What its client has asked and is not answered. */
   readonly sent: SentRecord = new SentRecord()
+  /** What it has said of the transaction that is open. */
+  readonly mark: TransactionMark = new TransactionMark()
+  /** Something of the transaction that is open may have written. */
+  hasWritten = false
   readonly link: Link
   readonly createdAt: number
   readonly #host: ServerHost
@@ -236,8 +241,11 @@ export class ServerConnection implements ReadServer, HandshakeOwner {
     if (isFirst) {
       this.relay.isDelivered = false
       this.isCancelled = false
+      const isIdle = this.#status === STATUS.idle
+      if (isIdle) this.hasWritten = false
+      this.sent.begin(isIdle)
     }
-    this.sent.note(source, start, end, isFirst)
+    this.sent.note(source, start, end)
   }
 
   noteStatus(status: number): void {

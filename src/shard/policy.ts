@@ -35,6 +35,8 @@ export interface TierPolicy {
   readonly queryMs: number
   readonly transactionMs: number
   readonly consistency: Consistency
+  /** What became of a COMMIT whose server connection was lost is looked up, for which each that has written something is marked. */
+  readonly resolvesCommits: boolean
 }
 
 /** A pool of shards as the operator names it. */
@@ -127,5 +129,6 @@ function anyTier(tier: Tier): TierPolicy {
     queryMs: 0,
     transactionMs: 0,
     consistency: 'strong',
+    resolvesCommits: false,
   }
 }

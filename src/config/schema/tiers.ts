@@ -43,6 +43,7 @@ interface TierDefaults {
   readonly max: string
   readonly queue: number
   readonly shedOrder: number
+  readonly preserve: 'on' | 'off'
 }
 
 function tierSection(name: 'high' | 'medium' | 'low' | 'background', doc: string, by: TierDefaults) {
@@ -84,6 +85,12 @@ function tierSection(name: 'high' | 'medium' | 'low' | 'background', doc: string
         'sessions of its user, database and application have. `eventual`: the state of up to `routing.max_lag` ago. ' +
         '`strong`: reads run on the primary.',
     }),
+    resolve_commits: setting(choice('on', 'off'), {
+      default: by.preserve,
+      doc:
+        'What became of a COMMIT whose server connection was lost is looked up on the new primary, instead of telling the client ' +
+        'that nobody knows. For this the transaction’s id is asked for ahead of each COMMIT of a transaction that has written something.',
+    }),
   })
 }
 
@@ -93,6 +100,7 @@ export const tierHigh = tierSection('high', 'The most important connections.', {
   max: '100%',
   queue: 10_000,
   shedOrder: 1,
+  preserve: 'on',
 })
 
 export const tierMedium = tierSection('medium', 'What a connection is until there is evidence.', {
@@ -101,6 +109,7 @@ export const tierMedium = tierSection('medium', 'What a connection is until ther
   max: '100%',
   queue: 10_000,
   shedOrder: 2,
+  preserve: 'on',
 })
 
 export const tierLow = tierSection('low', 'Reports, exports: what may take its time.', {
@@ -109,6 +118,7 @@ export const tierLow = tierSection('low', 'Reports, exports: what may take its t
   max: '50%',
   queue: 2000,
   shedOrder: 3,
+  preserve: 'off',
 })
 
 export const tierBackground = tierSection('background', 'What nobody waits for.', {
@@ -117,6 +127,7 @@ export const tierBackground = tierSection('background', 'What nobody waits for.'
   max: '25%',
   queue: 500,
   shedOrder: 4,
+  preserve: 'off',
 })
 
 export const tierRules = entries(

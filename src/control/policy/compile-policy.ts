@@ -54,6 +54,7 @@ function tierPolicy(tier: Tier, config: TierConfig): TierPolicy {
     queryMs: config.queryMs,
     transactionMs: config.transactionMs,
     consistency: config.consistency,
+    resolvesCommits: config.resolveCommits === 'on',
   }
 }
 

@@ -1,0 +1,147 @@
+import type { Rows } from '../server/captured-rows.ts'
+
+/** What is known of a transaction when its COMMIT is sent. */
+export interface CommitMark {
+  /** Its 64-bit transaction id. */
+  readonly xid: bigint
+  /** Where the log of the server was: all that the transaction had written lies before it, its commit record behind it. */
+  readonly lsn: bigint
+  /** Timeline of that log. */
+  readonly timeline: number
+}
+
+/** What the server says that is the primary now. */
+export interface CommitEvidence {
+  /** `unseen`: no transaction with this id, or a higher one, has ended there. */
+  readonly status: 'committed' | 'aborted' | 'in progress' | 'unseen'
+  readonly timeline: number
+  /** The end of the record with which `recoveryTimeline` began; 0 when a checkpoint has followed. */
+  readonly recoveryEnd: bigint
+  readonly recoveryTimeline: number
+  /** The last checkpoint ended a recovery or a shutdown, and this id was the next one then; null: it was an online one. */
+  readonly nextXid: bigint | null
+  /** How long ago statistics were reset, which every crash does, in milliseconds; null: nobody knows. */
+  readonly sinceResetMs: number | null
+}
+
+export interface CommitVerdict {
+  /** `pending`: it may still be under way, so ask again. */
+  readonly outcome: 'committed' | 'aborted' | 'pending' | 'unknown'
+  /** For the client and the log. */
+  readonly reason: string
+}
+
+/** Functions of every version since 10, which anybody may call. Goes ahead of a COMMIT. */
+export const MARK_SQL =
+  'SELECT pg_catalog.txid_current_if_assigned(),pg_catalog.pg_current_wal_insert_lsn(),' +
+  'pg_catalog.left(pg_catalog.pg_walfile_name(pg_catalog.pg_current_wal_insert_lsn()),8)'
+
+/** Sizes in the log: the least of a commit record; of an end-of-recovery record, least and most, page headers included. */
+const LEAST_COMMIT = 34n
+const LEAST_END_OF_RECOVERY = 40n
+const MOST_END_OF_RECOVERY = 120n
+/** Clocks are compared: ours of the connection's age, the server's of its statistics. */
+const MARGIN_MS = 5000
+
+/** The answer to MARK_SQL; null: the transaction has no id, or the answer cannot be read. */
+export function readMark(rows: Rows | null): CommitMark | null {
+  const [xid, lsn, timeline] = rows?.[0] ?? []
+  if (xid == null || lsn == null || timeline == null) return null
+  const position = readLsn(lsn)
+  return position === null ? null : { xid: BigInt(xid), lsn: position, timeline: Number.parseInt(timeline, 16) }
+}
+
+/** What to ask the new primary. */
+export function outcomeSql({ xid }: CommitMark): string {
+  return (
+    `SELECT CASE WHEN ${xid}<pg_catalog.txid_snapshot_xmax(pg_catalog.txid_current_snapshot())` +
+    ` THEN pg_catalog.txid_status(${xid}) ELSE 'unseen' END,` +
+    'pg_catalog.left(pg_catalog.pg_walfile_name(pg_catalog.pg_current_wal_insert_lsn()),8),' +
+    'r.min_recovery_end_lsn,r.min_recovery_end_timeline,' +
+    `CASE WHEN c.checkpoint_lsn=c.redo_lsn AND pg_catalog.current_setting('wal_level')<>'minimal' THEN c.next_xid END,` +
+    'pg_catalog.floor(EXTRACT(EPOCH FROM' +
+    ' pg_catalog.clock_timestamp()-pg_catalog.pg_stat_get_bgwriter_stat_reset_time())*1000)' +
+    ' FROM pg_catalog.pg_control_checkpoint() c,pg_catalog.pg_control_recovery() r'
+  )
+}
+
+/** The answer to it; null when it cannot be read. */
+export function readEvidence(rows: Rows | null): CommitEvidence | null {
+  const [status, timeline, recoveryEnd, recoveryTimeline, nextXid, sinceReset] = rows?.[0] ?? []
+  if (status !== 'committed' && status !== 'aborted' && status !== 'in progress' && status !== 'unseen') return null
+  const position = readLsn(recoveryEnd ?? '')
+  if (timeline == null || position === null) return null
+  return {
+    status,
+    timeline: Number.parseInt(timeline, 16),
+    recoveryEnd: position,
+    recoveryTimeline: Number(recoveryTimeline ?? 0),
+    nextXid: nextXid == null ? null : readFullXid(nextXid),
+    sinceResetMs: sinceReset == null ? null : Number(sinceReset),
+  }
+}
+
+/** `16/B374D848`. */
+function readLsn(text: string): bigint | null {
+  const [, high, low] = /^([0-9A-F]{1,8})\/([0-9A-F]{1,8})$/i.exec(text) ?? []
+  return high === undefined ? null : (BigInt(`0x${high}`) << 32n) + BigInt(`0x${low}`)
+}
+
+/** `0:755`: epoch and id. */
+function readFullXid(text: string): bigint | null {
+  const [, epoch, xid] = /^(\d+):(\d+)$/.exec(text) ?? []
+  return epoch === undefined ? null : (BigInt(epoch) << 32n) + BigInt(xid as string)
+}
+
+/**
+ * What has become of a transaction whose COMMIT was sent to a server connection that died. Pure.
+ *
+ * The id alone does not tell. A server that crashed, or was replaced by a replica, may have lost the end of its log and
+ * then gives the same ids to other transactions: one that is *not* committed under this id is certainly not ours, but one that is
+ * may be another's. So `committed` counts only where the log proves that this id was not given twice: it is still the same
+ * run of the server; or recovery has seen the id; or the replica had everything up to `lsn` when its timeline began.
+ *
+ * `ageMs`: of the server connection that died.
+ */
+export function commitOutcome(mark: CommitMark, evidence: CommitEvidence, ageMs: number): CommitVerdict {
+  if (evidence.timeline < mark.timeline) return unknown('the server that was asked is on an older timeline')
+  return evidence.timeline === mark.timeline ? onSameTimeline(mark, evidence, ageMs) : onNewTimeline(mark, evidence)
+}
+
+function onSameTimeline(mark: CommitMark, evidence: CommitEvidence, ageMs: number): CommitVerdict {
+  const { status, nextXid, sinceResetMs } = evidence
+  const isSameRun = sinceResetMs !== null && sinceResetMs > ageMs + MARGIN_MS
+  const isSeen = nextXid === null ? null : mark.xid < nextXid
+  switch (status) {
+    case 'committed':
+      if (isSameRun || isSeen === true) return { outcome: 'committed', reason: 'the server has committed it' }
+      if (isSeen === false) return aborted('the server lost it when it crashed')
+      return unknown('the server may have crashed, and given its id to another transaction')
+    case 'aborted':
+      return aborted('the server has rolled it back')
+    case 'in progress':
+    case 'unseen':
+      if (!isSameRun && isSeen === false) return aborted('the server lost it when it crashed')
+      return { outcome: 'pending', reason: 'it is still under way' }
+  }
+}
+
+function onNewTimeline(mark: CommitMark, evidence: CommitEvidence): CommitVerdict {
+  if (evidence.status !== 'committed') return aborted('the new primary has no commit of it')
+  const { timeline, recoveryTimeline, recoveryEnd } = evidence
+  if (recoveryTimeline !== timeline || timeline !== mark.timeline + 1) {
+    return unknown('the new primary does not say any more where its timeline began')
+  }
+  const least = mark.lsn + LEAST_COMMIT
+  if (least <= recoveryEnd - MOST_END_OF_RECOVERY) return { outcome: 'committed', reason: 'the new primary has it' }
+  if (least > recoveryEnd - LEAST_END_OF_RECOVERY) return aborted('the new primary did not get it')
+  return unknown('it was at the very end of the lost log')
+}
+
+function aborted(reason: string): CommitVerdict {
+  return { outcome: 'aborted', reason }
+}
+
+function unknown(reason: string): CommitVerdict {
+  return { outcome: 'unknown', reason }
+}
