@@ -22,12 +22,12 @@ export function dealWithLoss(session: LosingSession, loss: ServerLoss): void {
   const server = session.seat.lose()
   if (session.state === 'closing') return
   const { settings, requests, listening } = session
-  if (server.attempt?.isOpen === true && settings.ties === 0 && !loss.midMessage && listening === null) {
+  if (server.attempt?.isOpen === true && settings.tiesTo(server) === 0 && !loss.midMessage && listening === null) {
     askElsewhere(session, server, false)
     return
   }
   requests.statements?.book.abandon()
-  if (settings.ties === 0 && listening?.onServerLost() === true) {
+  if (settings.tiesTo(server) === 0 && listening?.onServerLost() === true) {
     settings.loseServer(false)
     if (!listening.isOver) session.goOn()
     return
@@ -94,7 +94,7 @@ function tell(session: LosingSession, server: ServerConnection, loss: ServerLoss
   const { settings, requests } = session
   const verdict = describeLoss(loss, {
     welcoming: session.greeting !== null,
-    pins: settings.ties,
+    pins: settings.tiesTo(server),
     status: server.status,
     outstanding: loss.promised,
     unfinished: loss.unfinished,

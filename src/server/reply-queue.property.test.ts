@@ -3,7 +3,7 @@ import { test } from 'node:test'
 import fc from 'fast-check'
 import { REPLY, REPLY_RING_BYTES, ReplyQueue, SWALLOW, SYNTHESIZE } from './reply-queue.ts'
 
-const { query, sync, functionCall } = REPLY
+const { mark, query, sync, functionCall } = REPLY
 const KIND = 0x0f
 
 type Answer = 'complete' | 'error' | 'ready'
@@ -35,7 +35,7 @@ class ServerModel {
       return fails ? ['error', 'ready'] : ['ready']
     }
     if (this.#ignoring) return []
-    if (kind === query || kind === functionCall) return fails ? ['error', 'ready'] : ['ready']
+    if (kind === query || kind === functionCall || kind === mark) return fails ? ['error', 'ready'] : ['ready']
     this.#ignoring = fails
     return [fails ? 'error' : 'complete']
   }
@@ -56,7 +56,8 @@ class Conversation {
   request(kind: number, flags: number, fails: boolean): void {
     // As the request relay does: what the server would ignore is not even sent.
     if (this.queue.full || (this.queue.skipping && kind !== sync)) return
-    const answersItself = flags === SYNTHESIZE && kind !== query && kind !== sync && kind !== functionCall
+    const answersItself =
+      flags === SYNTHESIZE && kind !== query && kind !== sync && kind !== functionCall && kind !== mark
     this.queue.push(kind | (flags === SYNTHESIZE && !answersItself ? 0 : flags))
     if (!answersItself) this.server.send(kind, fails)
   }
@@ -80,7 +81,7 @@ class Conversation {
       return
     }
     const kind = queue.pop() & KIND
-    const endsWithReady = kind === query || kind === sync || kind === functionCall
+    const endsWithReady = kind === query || kind === sync || kind === functionCall || kind === mark
     assert.equal(answer === 'ready', endsWithReady, `${answer} for kind ${kind}`)
   }
 

@@ -13,7 +13,7 @@ for (const name of ['shard-1', 'shard-2', 'shard-3']) {
 }
 
 /** What an error in the middle of a failover may be: nobody may be told that something is done, or not done, that is not. */
-const HONEST = /^(08006|08007|25P02|57P0[123])$/
+const HONEST = /^(08006|08007|40001|25P02|57P0[123])$/
 
 async function settled(operation: string): Promise<void> {
   await waitUntil(
