@@ -21,6 +21,7 @@ import { CommitDoubt, type DoubtingSession } from './commit-doubt.ts'
 import { Greeting } from './greeting.ts'
 import { PinReview } from './pin-review.ts'
 import type { PoolChoice } from './pool-choice.ts'
+import { leaveReplica } from './replica-transaction.ts'
 import { RequestRelay } from './request-relay.ts'
 import type { RequestSession } from './request-session.ts'
 import type { LosingSession } from './server-loss.ts'
@@ -227,7 +228,7 @@ export class ClientSession
 
   get isBusy(): boolean {
     const { server } = this
-    if (this.settings.transactionLost) return true
+    if (this.idleStatus !== STATUS.idle) return true
     if (server === null) return false
     return server.queue.owing || server.inTransaction || this.requests.midMessage
   }
@@ -242,7 +243,7 @@ export class ClientSession
   }
 
   get idleStatus(): number {
-    return this.settings.transactionLost ? STATUS.failed : STATUS.idle
+    return this.settings.idleStatus
   }
 
   // ── greeting
@@ -314,6 +315,8 @@ export class ClientSession
   rejectRequest(fields: ErrorFields): void {
     this.seat.leaveQueue()
     this.meter.waitEnds()
+    // As any error in a transaction.
+    if (this.settings.deferredBegin !== null) this.settings.loseServer(true)
     this.requests.reject(this.doubt?.giveUp(fields) ?? fields)
     this.doubt = null
     this.goOn()
@@ -401,6 +404,15 @@ export class ClientSession
     this.reader.resume()
   }
 
+  leaveReplica(): void {
+    leaveReplica(this)
+  }
+
+  noteStatus(): void {
+    this.memory.answered(this.idleStatus, 0)
+    this.link.touch()
+  }
+
   forgetTransaction(): void {
     this.settings.loseServer(false)
   }
@@ -435,7 +447,7 @@ export class ClientSession
 
   /** The plane drains: a client without a transaction is told now, the others when theirs is over. */
   onDraining(): void {
-    const inTransaction = this.server?.inTransaction === true
+    const inTransaction = this.server?.inTransaction === true || this.settings.deferredBegin !== null
     const isOwed = this.seat.isOwed || this.#listening?.isHolding === true
     const isBusy = this.#step === 'waiting' || isOwed || inTransaction || this.requests.midMessage
     if (this.#step === 'closing' || isBusy) return

@@ -34,8 +34,8 @@ test('control is asked once, and what it answers counts', () => {
   assert.equal(catalogues.areHarmless(calls('f', 's.g', 's.h'), server, 20), true)
   for (const name of ['h', 't.h', 'unknown']) assert.equal(catalogues.areHarmless(calls('f', name), server, 20), false)
   assert.equal(asked.length, 1)
-  assert.equal(catalogues.onlyRead(calls('g'), server, 20), true)
-  assert.equal(catalogues.onlyRead(calls('g', 'f'), server, 20), false)
+  assert.equal(catalogues.onlyRead(calls('g'), server.target, 20), true)
+  assert.equal(catalogues.onlyRead(calls('g', 'f'), server.target, 20), false)
 })
 
 test('databases and groups are told apart', () => {

@@ -1,5 +1,6 @@
 import type { PlaneCommand, PlaneEvent } from '../memory/control-protocol.ts'
 import type { ServerConnection } from '../server/server-connection.ts'
+import type { ServerTarget } from '../server/server-target.ts'
 import type { DatabaseFunctions } from '../shard/database-functions.ts'
 import type { CalledFunction } from '../sql/function-calls.ts'
 
@@ -53,7 +54,7 @@ export class FunctionCatalogues {
 
   /** Whether these functions, called on `server`, leave nothing behind. False: not as far as anybody knows. */
   areHarmless(calls: readonly CalledFunction[], server: ServerConnection, now: number): boolean {
-    const catalogue = this.#known(this.#of(server), now)
+    const catalogue = this.#known(this.#of(server.target), now)
     if (catalogue === null) return false
     return calls.every(
       (called) =>
@@ -62,9 +63,9 @@ export class FunctionCatalogues {
     )
   }
 
-  /** Whether these functions, in the database that `server` is connected to, do nothing but read. False: not as far as anybody knows. */
-  onlyRead(calls: readonly CalledFunction[], server: ServerConnection, now: number): boolean {
-    const catalogue = this.#known(this.#of(server), now)
+  /** Whether these functions, in the database of `target`, do nothing but read. False: not as far as anybody knows. */
+  onlyRead(calls: readonly CalledFunction[], target: ServerTarget, now: number): boolean {
+    const catalogue = this.#known(this.#of(target), now)
     return catalogue !== null && calls.every(({ name }) => catalogue.reading.has(name))
   }
 
@@ -80,7 +81,7 @@ export class FunctionCatalogues {
 
   /** Something that may define functions is about to be sent to `server`. */
   define(server: ServerConnection): void {
-    const catalogue = this.#of(server)
+    const catalogue = this.#of(server.target)
     if (catalogue === null) return
     forget(catalogue)
     catalogue.defining.set(server, server.queue.answered + server.queue.outstanding + 1)
@@ -112,9 +113,7 @@ export class FunctionCatalogues {
     }
   }
 
-  #of(server: ServerConnection): Catalogue | null {
-    const { database } = server.target
-    const { group } = server.target.shard
+  #of({ database, shard: { group } }: ServerTarget): Catalogue | null {
     const key = keyOf(group, database)
     const known = this.#byDatabase.get(key)
     if (known !== undefined) return known

@@ -6,6 +6,9 @@ import type { DatabaseValue, PoolMode, UserValue } from '../shard/plane-values.t
 import type { Shard } from '../shard/topology.ts'
 import type { ClientHost } from './client-host.ts'
 
+/** How long transactions stay on the primary after one of them could not go on elsewhere. */
+const STAY_MS = 300_000
+
 /** Whose server connections a session uses. */
 export interface PoolIdentity {
   /** The name the client asked for. */
@@ -34,6 +37,8 @@ export class PoolChoice implements Reader {
   readonly #others = new Map<number, ServerPool>()
   /** When anybody of this identity was through with a transaction that may have written. Monotonic milliseconds. */
   wroteAt: number
+  /** Until then, READ ONLY transactions run on the primary. Monotonic milliseconds. */
+  #onPrimaryUntil = 0
 
   constructor(host: ClientHost, identity: PoolIdentity) {
     this.#host = host
@@ -66,6 +71,15 @@ export class PoolChoice implements Reader {
   /** A shard that has refused this user or database lately is left alone. */
   canReach(shard: Shard): boolean {
     return this.on(shard).isOpen
+  }
+
+  /** A READ ONLY transaction could not go on elsewhere, so the next ones are not tried there. */
+  stayOnPrimary(now: number): void {
+    this.#onPrimaryUntil = now + STAY_MS
+  }
+
+  staysOnPrimary(now: number): boolean {
+    return now < this.#onPrimaryUntil
   }
 
   #renew(): void {

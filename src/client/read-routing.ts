@@ -6,10 +6,12 @@ import { Freshness } from '../router/freshness.ts'
 import { type ReadDemand, ReadRouter } from '../router/read-route.ts'
 import type { Candidate } from '../router/replica-choice.ts'
 import { LONGEST_ATTEMPT_BYTES } from '../server/read-attempt.ts'
+import type { ServerTarget } from '../server/server-target.ts'
 import type { Consistency, Policy } from '../shard/policy.ts'
 import { ReadScan } from '../sql/read-scan.ts'
 import { FACT } from '../sql/statement-effects.ts'
 import type { StatementFacts } from '../sql/statement-facts.ts'
+import type { FunctionCatalogues } from './function-catalogues.ts'
 import type { PoolChoice } from './pool-choice.ts'
 import type { StatementBook } from './statement-book.ts'
 
@@ -19,8 +21,22 @@ const PORTAL = 0x50
 /** More messages in one request may not fit into the reply queue. */
 const MOST_MESSAGES = 32
 
+/** SET is harmless where nothing but reads can follow in its transaction. */
+const IN_READ_ONLY = FACT.several | FACT.sets
+
+/** Whose request it is. */
+export interface Asker {
+  /** Null: it has no prepared statements. */
+  readonly book: StatementBook | null
+  /** Where it would run otherwise; null: nowhere, for now. */
+  readonly target: ServerTarget | null
+  /** It is the first of a transaction that says READ ONLY. */
+  readonly isReadOnly: boolean
+}
+
 /** What routing reads needs of its plane. */
 export interface ReadHost {
+  readonly catalogues: FunctionCatalogues
   readonly planeIndex: number
   readonly now: number
   readonly clients: Region
@@ -38,6 +54,9 @@ export class ReadRouting {
   readonly #records: Region
   readonly #scan = new ReadScan()
   readonly #refused = new Set<number>()
+  #dependsOnFunctions = false
+  /** The last request that was a read has a query in it, which takes a snapshot. */
+  isQuery = false
   /** By client slot: when it was through with a transaction that may have written, and when it saw something last. */
   readonly #wroteAt: Float64Array
   readonly #sawAt: Float64Array
@@ -65,11 +84,12 @@ export class ReadRouting {
    * Whether `source[at, end)` is one request that certainly only reads, and nothing else: a simple query, or an extended one
    * from its first message to its Sync, that prepares nothing under a name.
    */
-  isRead(source: NativeBuffer, at: number, end: number, book: StatementBook | null): boolean {
+  isRead(source: NativeBuffer, at: number, end: number, by: Asker): boolean {
     const { bytes } = source
+    this.isQuery = false
     if (end - at > LONGEST_ATTEMPT_BYTES) return false
     if (bytes[at] === FRONTEND.query) {
-      return at + 1 + lengthAt(bytes, at + 1) === end && this.#isReadText(bytes, at + HEADER_BYTES, end - 1)
+      return at + 1 + lengthAt(bytes, at + 1) === end && this.#isReadText(bytes, at + HEADER_BYTES, end - 1, by)
     }
     let isParsed = false
     let start = at
@@ -82,12 +102,12 @@ export class ReadRouting {
         case FRONTEND.parse: {
           const textEnd = bytes.indexOf(0, start + HEADER_BYTES + 1)
           if (bytes[start + HEADER_BYTES] !== 0 || textEnd < 0 || textEnd >= stop) return false
-          if (!this.#isReadText(bytes, start + HEADER_BYTES + 1, textEnd)) return false
+          if (!this.#isReadText(bytes, start + HEADER_BYTES + 1, textEnd, by)) return false
           isParsed = true
           break
         }
         case FRONTEND.bind:
-          if (!this.#bindsRead(bytes, start, stop, isParsed, book)) return false
+          if (!this.#bindsRead(bytes, start, stop, isParsed, by)) return false
           break
         case FRONTEND.describe:
         case FRONTEND.execute:
@@ -103,23 +123,35 @@ export class ReadRouting {
     return false
   }
 
-  #bindsRead(bytes: Buffer, at: number, stop: number, isParsed: boolean, book: StatementBook | null): boolean {
+  #bindsRead(bytes: Buffer, at: number, stop: number, isParsed: boolean, by: Asker): boolean {
     const portalEnd = bytes.indexOf(0, at + HEADER_BYTES)
     const nameEnd = portalEnd < 0 ? -1 : bytes.indexOf(0, portalEnd + 1)
     if (nameEnd < 0 || nameEnd >= stop) return false
     if (nameEnd === portalEnd + 1) return isParsed
-    const statement = book?.get(bytes.toString('utf8', portalEnd + 1, nameEnd))
-    if (statement === undefined || statement.isLong) return false
-    statement.reads ??= this.#isReadText(statement.tail, 0, statement.tail.indexOf(0))
-    return statement.reads
+    const statement = by.book?.get(bytes.toString('utf8', portalEnd + 1, nameEnd))
+    if (statement === undefined || statement.isLong || statement.reads === false) return false
+    if (statement.reads === true) {
+      this.isQuery = true
+      return true
+    }
+    const reads = this.#isReadText(statement.tail, 0, statement.tail.indexOf(0), by)
+    // What functions do may change, and what READ ONLY allows depends on the transaction.
+    if (!this.#dependsOnFunctions && !by.isReadOnly) statement.reads = reads
+    return reads
   }
 
-  #isReadText(bytes: Buffer, start: number, end: number): boolean {
-    if (!this.#scan.isRead(bytes, start, end)) return false
+  #isReadText(bytes: Buffer, start: number, end: number, { target, isReadOnly }: Asker): boolean {
+    this.#dependsOnFunctions = false
+    const isQuery = this.#scan.isRead(bytes, start, end)
+    if (!isQuery && !(isReadOnly && this.#scan.isRead(bytes, start, end, true))) return false
+    this.isQuery ||= isQuery
     if (this.#refused.size > 0 && this.#refused.has(hashOf(bytes, start, end))) return false
-    const { facts } = this.#host
+    const { facts, catalogues, now } = this.#host
     facts.read(bytes, start, end)
-    return facts.pins === 0 && (facts.flags & ~FACT.several) === 0
+    if ((facts.flags & ~(isReadOnly ? IN_READ_ONLY : FACT.several)) !== 0) return false
+    if (facts.pins === 0) return true
+    this.#dependsOnFunctions = facts.calls !== null
+    return facts.calls !== null && target !== null && catalogues.onlyRead(facts.calls, target, now)
   }
 
   /** What `request` asked for cannot be had from a replica: it is not tried again. */

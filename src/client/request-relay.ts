@@ -5,19 +5,25 @@ import { FRONTEND, HEADER_BYTES, lengthAt, MAX_MESSAGE_BYTES, STATUS, textEnd } 
 import { type ErrorFields, FLUSH, writeQuery, writeReady } from '../protocol/messages.ts'
 import { MessageWriter } from '../protocol/writer.ts'
 import { REPLY } from '../server/reply-queue.ts'
+import type { ServerTarget } from '../server/server-target.ts'
 import { PassingText, UNSEEN } from '../sql/passing-text.ts'
 import { type Effects, FACT } from '../sql/statement-effects.ts'
 import type { StatementFacts } from '../sql/statement-facts.ts'
 import type { ClientHost } from './client-host.ts'
+import { answersHere } from './deferred-begin.ts'
+import type { Asker } from './read-routing.ts'
 import { Refusals, type RefusalsSnapshot } from './refusals.ts'
+import { mayRunOnReplica } from './replica-transaction.ts'
 import type { RequestSession } from './request-session.ts'
 import { concernsListening } from './session-listening.ts'
+import type { StatementBook } from './statement-book.ts'
 import { StatementRelay } from './statement-relay.ts'
 import { noteComment, tierQuestion } from './tier-questions.ts'
 
 const writer = new MessageWriter()
 /** A message that must be seen whole may be this long; longer ones stream through, and are looked at meanwhile. */
 const SEEN_BYTES = READ_HEADROOM - HEADER_BYTES
+const NO_EFFECTS: Effects = { pins: 0, flags: 0, settings: [], values: [], channels: [], calls: null }
 /** So much of those has to be there before anything is decided: names are at the beginning. */
 const HEAD_BYTES = 16_384
 
@@ -25,7 +31,7 @@ const HEAD_BYTES = 16_384
  * The way there: walks the headers of what a client sends, decides by them, and passes runs of messages on to the
  * session's server connection. One per client; holds only what must survive from one read to the next.
  */
-export class RequestRelay {
+export class RequestRelay implements Asker {
   readonly #host: ClientHost
   readonly #session: RequestSession
   /** Null: the client has prepared nothing. */
@@ -52,6 +58,18 @@ export class RequestRelay {
   needStatements(): StatementRelay {
     this.#statements ??= new StatementRelay(this.#host, this.#session)
     return this.#statements
+  }
+
+  get book(): StatementBook | null {
+    return this.#statements?.book ?? null
+  }
+
+  get target(): ServerTarget | null {
+    return this.#session.seat.pool?.target ?? null
+  }
+
+  get isReadOnly(): boolean {
+    return this.#session.settings.deferredBegin !== null
   }
 
   /** How often what it is at has been run again, because server connections died. */
@@ -227,11 +245,16 @@ export class RequestRelay {
     if (isTooShort(at, stop, end)) return -1
     const { slot, server } = this.#session
     const sqlEnd = Math.min(stop - 1, end)
+    if (server === null && answersHere(this.#session, source.bytes, at + HEADER_BYTES, sqlEnd)) return stop
     if (server === null) noteComment(this.#host, slot, source, at + HEADER_BYTES, sqlEnd)
     // Nobody holds a server connection while the rest of a message is on its way, and nothing is looked at in vain.
     if (!this.#attached(source, at, end)) return -1
     const facts = this.#look(source, at + HEADER_BYTES, stop, end)
     const effects = this.#effects(facts)
+    if (this.#session.seat.isInReplicaTransaction) {
+      const text = stop <= end ? source.bytes.subarray(at + HEADER_BYTES, sqlEnd) : null
+      if (!this.#staysOnReplica(effects, text)) return this.#leaveReplica(source, at, stop, end)
+    }
     if (concernsListening(effects) && !this.#session.admitListening(effects)) return this.#hold()
     this.#session.seat.prepare(effects)
     if (this.#skipped()) return this.#abandonText(stop)
@@ -278,6 +301,23 @@ export class RequestRelay {
     this.#session.note(effects)
   }
 
+  /** A READ ONLY transaction may go on with this where it is. */
+  #staysOnReplica(effects: Effects, text: Buffer | null): boolean {
+    const { server } = this.#session
+    const { catalogues, now } = this.#host
+    return server === null || mayRunOnReplica(effects, text, server, catalogues, now)
+  }
+
+  /** The transaction ends with the message at `at`, once everything before it is answered. */
+  #leaveReplica(source: NativeBuffer, at: number, stop: number, end: number): number {
+    this.#abandonText()
+    if ((this.#session.server?.queue.length ?? 0) > 0) return this.#wait()
+    this.#host.toServer.flush()
+    this.#session.leaveReplica()
+    this.#needRefusals().answer(source.bytes, at, Math.min(stop, end))
+    return stop
+  }
+
   /**
    * The session has, or had, its server connection for a read: what is there now may be that read, or more. False: it has to
    * wait, because nothing but reads may be sent to a replica.
@@ -286,6 +326,7 @@ export class RequestRelay {
     const session = this.#session
     const { seat, server } = session
     if (server === null) return true
+    if (seat.isInReplicaTransaction && !seat.isFresh) return true
     const isOwed = seat.isOwed
     if (!isOwed && this.#isRead(source, start, end)) {
       seat.attempt(source.bytes, start, end)
@@ -304,7 +345,11 @@ export class RequestRelay {
   }
 
   #isRead(source: NativeBuffer, at: number, end: number): boolean {
-    return this.#host.readRouting.isRead(source, at, end, this.#statements?.book ?? null)
+    const { seat, settings } = this.#session
+    const { readRouting } = this.#host
+    if (!seat.mayRead || !readRouting.isRead(source, at, end, this)) return false
+    if (settings.deferredBegin !== null && readRouting.isQuery) settings.deferredBegin.hasSnapshot = true
+    return true
   }
 
   #attached(source: NativeBuffer, at: number, end: number): boolean {
@@ -371,6 +416,8 @@ export class RequestRelay {
     const session = this.#session
     const effects = statements.effectsOfBind(source, at, stop, end)
     if (effects === undefined) return end
+    if (session.seat.isInReplicaTransaction && !this.#staysOnReplica(effects ?? NO_EFFECTS, statements.boundText))
+      return this.#leaveReplica(source, at, stop, end)
     if (effects !== null && concernsListening(effects) && !session.admitListening(effects)) return this.#hold()
     session.seat.prepare(effects)
     if (this.#skipped()) return stop
@@ -437,6 +484,7 @@ export class RequestRelay {
   /** By object id: what it calls is anybody's guess. */
   #functionCall(source: NativeBuffer, at: number, stop: number, end: number): number {
     if (!this.#attached(source, at, end)) return -1
+    if (this.#session.seat.isInReplicaTransaction) return this.#leaveReplica(source, at, stop, end)
     this.#session.seat.prepare(null)
     if (this.#skipped()) return stop
     this.#session.settings.pin(PIN.unknownFunction)

@@ -1,7 +1,9 @@
 import type { Link } from '../io/link.ts'
 import type { ServerConnection } from '../server/server-connection.ts'
 import type { Effects } from '../sql/statement-effects.ts'
+import type { ClientHost } from './client-host.ts'
 import type { ServerSeat } from './server-seat.ts'
+import type { SessionDeadlines } from './session-deadlines.ts'
 import type { SessionListening } from './session-listening.ts'
 import type { SessionState } from './session-state.ts'
 
@@ -33,6 +35,12 @@ export interface RequestSession {
   violate(message: string): void
   terminate(): void
   send(bytes: Uint8Array): void
+  /** Its transaction on a replica cannot go on there: it is a failed one, and the message at hand gets an error. */
+  leaveReplica(): void
+  /** A transaction is open, or over, although no server has been asked. */
+  noteStatus(): void
+  readonly host: ClientHost
+  readonly deadlines: SessionDeadlines
   /** The transaction that it believes in is lost, and it has been told. */
   forgetTransaction(): void
   /** The transaction status the client believes in while it has no server. */

@@ -32,17 +32,21 @@ export function dealWithLoss(session: LosingSession, loss: ServerLoss): void {
     if (!listening.isOver) session.goOn()
     return
   }
+  if (session.doubt === null && runAgain(session, server, loss, session.host.opinion)) {
+    settings.changeServer()
+    goOnAgain(session)
+    return
+  }
   const isDealtWith =
-    session.doubt === null
-      ? runAgain(session, server, loss, session.host.opinion) || lookUp(session, server, loss)
-      : doubtStill(session, session.doubt, server, loss)
-  if (isDealtWith) goOnAgain(session)
-  else tell(session, server, loss)
+    session.doubt === null ? lookUp(session, server, loss) : doubtStill(session, session.doubt, server, loss)
+  if (isDealtWith) {
+    settings.loseServer(false)
+    goOnAgain(session)
+  } else tell(session, server, loss)
 }
 
 /** What was asked is back where it came from, and comes again. */
 function goOnAgain(session: LosingSession): void {
-  session.settings.loseServer(false)
   session.requests.abort(false)
   session.meter.abandoned()
   session.goOn()
@@ -55,7 +59,7 @@ export function askElsewhere(session: LosingSession, server: ServerConnection, i
   const book = requests.statements?.book ?? null
   book?.abandon()
   if (isForGood) seat.refuse(request, book)
-  settings.loseServer(false)
+  settings.changeServer()
   requests.abort(false)
   if (session.reader.unread(request)) session.goOn()
   else session.close('out of buffers', FATAL('53200', 'out of memory for buffers of waiting clients'))
@@ -95,7 +99,7 @@ function tell(session: LosingSession, server: ServerConnection, loss: ServerLoss
   const verdict = describeLoss(loss, {
     welcoming: session.greeting !== null,
     pins: settings.tiesTo(server),
-    status: server.status,
+    status: settings.statusOn(server),
     outstanding: loss.promised,
     unfinished: loss.unfinished,
     ending: settings.ending(server.queue),

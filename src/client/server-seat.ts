@@ -14,6 +14,7 @@ import type { ClientHost } from './client-host.ts'
 import type { ClientMeter } from './client-meter.ts'
 import type { ClientSlot } from './client-slot.ts'
 import type { CommitDoubt } from './commit-doubt.ts'
+import { isReadOnly } from './deferred-begin.ts'
 import type { PoolChoice } from './pool-choice.ts'
 import type { SessionListening } from './session-listening.ts'
 import type { SessionState } from './session-state.ts'
@@ -126,6 +127,8 @@ export class ServerSeat implements PoolWaiter {
     this.#have(server)
     this.#isFresh = (flags & CLIENT_STEP.fresh) !== 0
     this.#isStale = (flags & CLIENT_STEP.stale) !== 0
+    // Nothing but reads has been sent there.
+    this.#isReading = server.target.shard.role === 'replica'
     server.reattach(this.#session.answers)
   }
 
@@ -143,6 +146,28 @@ export class ServerSeat implements PoolWaiter {
   /** It reads on a replica, and nothing else may be sent there. */
   get isOnReplica(): boolean {
     return this.#isReading && this.#server !== null && this.#server.target.shard.role === 'replica'
+  }
+
+  /** The same, in a transaction that says READ ONLY. */
+  get isInReplicaTransaction(): boolean {
+    return this.#isReading && this.#session.settings.deferredBegin !== null && this.isOnReplica
+  }
+
+  /** A transaction of its that only reads may run elsewhere than on the primary. */
+  get mayLeavePrimary(): boolean {
+    return this.routesReads && this.#choice?.staysOnPrimary(this.#host.now) === false
+  }
+
+  /** What it asks for next may run elsewhere, as far as its transaction is concerned. */
+  get mayRead(): boolean {
+    const { deferredBegin: begin, transactionLost } = this.#session.settings
+    if (begin === null) return !transactionLost
+    return begin.isReadOnly && !begin.isSerializable && this.#choice?.staysOnPrimary(this.#host.now) !== true
+  }
+
+  /** READ ONLY transactions of its user in its database need the primary. */
+  stayOnPrimary(): void {
+    this.#choice?.stayOnPrimary(this.#host.now)
   }
 
   /** More has come than the read that it has its server connection for. */
@@ -231,11 +256,14 @@ export class ServerSeat implements PoolWaiter {
     this.#host.toServer.begin(server.link)
     const { settings, listening, serial } = this.#session
     const preamble = settings.preamble(server, effects, serial, listening?.preamble(server) ?? '')
-    const begin = this.#session.doubt?.isCommitted === true ? BEGIN : ''
-    const sql = preamble === '' || begin === '' ? preamble + begin : `${preamble};${begin}`
-    if (sql !== '') server.relay.questions.prepare(sql, this.#host.toServer)
-    if (server.mark.isUntried && this.#policy.resolvesCommits)
-      server.relay.questions.mark(MARK_SQL, this.#host.toServer)
+    const begin = this.#session.doubt?.isCommitted === true ? BEGIN : settings.takeBegin()
+    const { questions } = server.relay
+    const { toServer } = this.#host
+    const isMarked = server.mark.isUntried && this.#policy.resolvesCommits
+    if (preamble !== '') questions.prepare(begin === '' || isMarked ? preamble : `${preamble};${begin}`, toServer)
+    // A question that fails must not fail the client's transaction.
+    if (isMarked) questions.mark(MARK_SQL, toServer)
+    if (begin !== '' && (preamble === '' || isMarked)) questions.prepare(begin, toServer)
   }
 
   get #policy(): TierPolicy {
@@ -247,7 +275,13 @@ export class ServerSeat implements PoolWaiter {
     const server = this.#server
     const { doubt, settings } = this.#session
     if (doubt !== null && server !== null && doubt.mustAwait(server)) return true
+    if (server !== null && this.isInReplicaTransaction && this.#awaitsEnd(server)) return true
     return settings.awaitsSettings(server)
+  }
+
+  /** The end of its transaction is on its way: what follows may run elsewhere. */
+  #awaitsEnd({ queue }: ServerConnection): boolean {
+    return !this.#isFresh && !queue.unfinished && this.#session.settings.ending(queue) !== 'none'
   }
 
   /** A text with these effects is about to be sent: SQL of ours may have to go ahead of it. */
@@ -297,7 +331,8 @@ export class ServerSeat implements PoolWaiter {
     server.attempt?.close()
     this.#avoidsReplicas = false
     const shard = this.isOnReplica ? server.target.shard.id : -1
-    this.#host.readRouting.transactionEnds(this.#choice, this.#session.slot, !this.#isReading, shard)
+    const mayHaveWritten = !this.#isReading && !isReadOnly(this.#session.settings.deferredBegin)
+    this.#host.readRouting.transactionEnds(this.#choice, this.#session.slot, mayHaveWritten, shard)
   }
 
   /** The session's state is not what its server connection has: it is put there ahead of the next request. */

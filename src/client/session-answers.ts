@@ -119,7 +119,7 @@ export class SessionAnswers implements ReplySink {
     requests.statements?.book.abandon()
     requests.abort(unfinished)
     if (promised === 0 && !unfinished) requests.reject(failure)
-    settings.loseServer(settings.transactionLost)
+    settings.loseServer(settings.idleStatus !== STATUS.idle)
     session.meter.error()
     session.meter.abandoned()
     writer.reset()
@@ -174,6 +174,8 @@ export class SessionAnswers implements ReplySink {
   }
 
   onError(sqlstate: string): void {
+    const { seat } = this.#session
+    if (seat.isInReplicaTransaction && NEVER_ON_REPLICAS.has(sqlstate)) seat.stayOnPrimary()
     this.#session.settings.fail()
     this.#session.requests.statements?.failed(sqlstate)
     this.#session.meter.error()
@@ -205,7 +207,7 @@ export class SessionAnswers implements ReplySink {
     if (queue.length > 0 || this.#session.requests.midMessage) {
       if (!isIdle) return
       session.listening?.onCommit()
-      session.seat.transactionEnds()
+      this.#transactionEnds()
       return
     }
     this.#settle(server, isIdle)
@@ -213,7 +215,7 @@ export class SessionAnswers implements ReplySink {
       session.meter.transactionEnds(server.slot)
       if (this.#session.requests.runs > 0) this.#session.requests.runs = 0
       session.doubt = null
-      session.seat.transactionEnds()
+      this.#transactionEnds()
       if (session.listening?.isConcerned) session.listening.end(server)
       else this.endTransaction()
       return
@@ -221,6 +223,12 @@ export class SessionAnswers implements ReplySink {
     session.listening?.onInTransaction()
     this.#session.deadlines.inTransaction()
     if (this.#session.reader.isAtEnd) session.close('client closed the connection', null)
+  }
+
+  #transactionEnds(): void {
+    const { seat, settings } = this.#session
+    seat.transactionEnds()
+    if (settings.deferredBegin !== null) settings.deferredBegin = null
   }
 
   /** The client has got the ReadyForQuery of a transaction: something may have to be asked before the server is given back. */

@@ -1,4 +1,5 @@
 import { CLIENT_STEP, PIN } from '../memory/client-slots.ts'
+import { STATUS } from '../protocol/message-type.ts'
 import type { ErrorFields } from '../protocol/messages.ts'
 import type { Rows } from '../server/captured-rows.ts'
 import type { ReplyQueue } from '../server/reply-queue.ts'
@@ -8,6 +9,7 @@ import type { ParameterRegistry, ParameterSet } from '../session/parameters.ts'
 import { type PinsSnapshot, type PinWatcher, SessionPins } from '../session/session-pins.ts'
 import { STATEMENT_TIMEOUT, UNHURRIED } from '../session/setting-statements.ts'
 import { type Effects, FACT } from '../sql/statement-effects.ts'
+import type { DeferredBegin } from './deferred-begin.ts'
 import { NOTHING, type Restored, SessionSettings, type SettingsSnapshot } from './session-settings.ts'
 import { settingsSql } from './settings-sql.ts'
 
@@ -26,6 +28,7 @@ export type TransactionEnding = 'none' | 'rollback' | 'commit'
 export interface StateSnapshot {
   readonly pins: PinsSnapshot | null
   readonly settings: SettingsSnapshot | null
+  readonly begin: DeferredBegin | null
 }
 
 /**
@@ -47,6 +50,8 @@ export class SessionState {
   #mayCommit = false
   /** The statements that put the server connection into this state are on their way. */
   #isRestoring = false
+  /** Null: no transaction is open, or its BEGIN has gone to the server as any statement. */
+  deferredBegin: DeferredBegin | null = null
 
   constructor(registry: ParameterRegistry, watcher: PinWatcher) {
     this.#registry = registry
@@ -124,7 +129,8 @@ export class SessionState {
   get snapshot(): StateSnapshot | null {
     const pins = this.#pins?.snapshot ?? null
     const settings = this.#settings.snapshot
-    return pins === null && settings === null ? null : { pins, settings }
+    const begin = this.deferredBegin
+    return pins === null && settings === null && begin === null ? null : { pins, settings, begin }
   }
 
   /** As another process had it; `begin` or `resume` comes first. */
@@ -136,6 +142,7 @@ export class SessionState {
     this.#endsWith = endsAfter
     if (pins !== 0 || snapshot?.pins) this.#needPins().restore(pins, snapshot?.pins ?? null)
     if (snapshot?.settings) this.#settings.restore(snapshot.settings)
+    this.deferredBegin = snapshot?.begin ?? null
   }
 
   pin(bits: number): void {
@@ -155,9 +162,27 @@ export class SessionState {
   /** The server connection is gone. `transactionLost`: the client believes in a transaction that it had there. */
   loseServer(transactionLost: boolean): void {
     this.#transactionLost = transactionLost
+    this.deferredBegin = null
+    this.changeServer()
+  }
+
+  /** The server connection is gone, and nothing that counts has been done there: another one is put into the same state. */
+  changeServer(): void {
+    if (this.deferredBegin !== null) this.deferredBegin.isSent = false
     this.#isRestoring = false
     this.#pins?.leave()
     this.#settings.forget()
+  }
+
+  /** Transaction status, as the client knows it; `server` may have the BEGIN still before it. */
+  statusOn(server: ServerConnection): number {
+    return this.deferredBegin !== null && server.status === STATUS.idle ? STATUS.inTransaction : server.status
+  }
+
+  /** The transaction status that the client believes in while there is no server connection. */
+  get idleStatus(): number {
+    if (this.#transactionLost) return STATUS.failed
+    return this.deferredBegin === null ? STATUS.idle : STATUS.inTransaction
   }
 
   /**
@@ -186,6 +211,14 @@ export class SessionState {
     if (!this.#onlyBegun) sql.push(FORGET_SEQUENCES)
     if (this.#transactionLost) sql.push(LOSE_TRANSACTION)
     return sql.join(';')
+  }
+
+  /** A BEGIN that is to be sent behind the preamble; empty: there is none. It is taken for sent. */
+  takeBegin(): string {
+    const begin = this.deferredBegin
+    if (begin === null || begin.isSent) return ''
+    begin.isSent = true
+    return begin.sql
   }
 
   /** A text that may end a transaction has to wait: it could end the one in which a preamble has failed. */

@@ -144,6 +144,12 @@ export class StatementRelay {
     return isUnnamed ? this.book.unnamedEffects : (this.#bound?.effects ?? null)
   }
 
+  /** The text that the Bind is about, which `effectsOfBind` has looked at; null: it is too long to be kept. */
+  get boundText(): Buffer | null {
+    if (this.#bound === undefined) return this.book.unnamed
+    return this.#bound.isLong ? null : this.#bound.tail
+  }
+
   /** A statement with these effects, null: none, is being bound, to be executed later. */
   noteBind(effects: Effects | null): void {
     const session = this.#session

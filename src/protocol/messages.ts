@@ -25,6 +25,10 @@ export function writeReady(writer: MessageWriter, status: number): void {
   writer.begin(BACKEND.readyForQuery).byte(status).end()
 }
 
+export function writeCommandComplete(writer: MessageWriter, tag: string): void {
+  writer.begin(BACKEND.commandComplete).text(tag).end()
+}
+
 export function writeAuthenticationOk(writer: MessageWriter): void {
   writer.begin(BACKEND.authentication).int32(AUTHENTICATION.ok).end()
 }

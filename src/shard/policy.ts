@@ -72,6 +72,10 @@ export interface AdmissionPolicy {
 
 export interface RoutingPolicy {
   readonly reads: 'replicas' | 'primary'
+  /** Where transactions that say READ ONLY may run, if `reads` lets reads leave the primary. */
+  readonly readOnlyTransactions: 'replicas' | 'primary'
+  /** Every plain BEGIN is answered by the router, and sent with the first statement behind it. */
+  readonly defersBegin: boolean
   /** A replica that is further behind gets nothing. */
   readonly maxLagMs: number
   readonly slowStartMs: number
@@ -105,6 +109,8 @@ export function slotsOf(share: SlotShare, limit: number, round: (value: number) 
 export const NO_POLICY: Policy = Object.freeze<Policy>({
   routing: {
     reads: 'primary',
+    readOnlyTransactions: 'replicas',
+    defersBegin: false,
     maxLagMs: 10_000,
     slowStartMs: 0,
     zone: null,

@@ -49,5 +49,26 @@ const others = [
   "SELECT 'unfinished",
 ]
 
+test('in a READ ONLY transaction also what is about it', () => {
+  const readOnly = (sql: string) => scan.isRead(Buffer.from(sql), 0, sql.length, true)
+  const texts = [
+    'DECLARE c CURSOR FOR SELECT * FROM t',
+    'EXPLAIN SELECT 1',
+    "SET LOCAL work_mem = '8MB'",
+    'SAVEPOINT s',
+  ]
+  for (const sql of texts) {
+    assert.equal(readOnly(sql), true, sql)
+    assert.equal(isRead(sql), false, sql)
+  }
+  for (const sql of [
+    'INSERT INTO t VALUES (1)',
+    'EXPLAIN ANALYZE DELETE FROM t',
+    'SELECT pg_backend_pid()',
+    'LISTEN c',
+  ])
+    assert.equal(readOnly(sql), false, sql)
+})
+
 for (const sql of reads) test(`reads: ${sql}`, () => assert.equal(isRead(sql), true))
 for (const sql of others) test(`may be more than a read: ${sql}`, () => assert.equal(isRead(sql), false))

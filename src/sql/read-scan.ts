@@ -9,11 +9,14 @@ const UNDERSCORE = 0x5f
 const BEGINS: number = 1
 /** Anywhere in it: it may write, lock, or tell of the server that it runs on. */
 const SPOILS: number = 2
+/** Begins a statement that reads, or sets something for, a transaction that can do nothing but read. */
+const BEGINS_READ_ONLY: number = 3
 
 const words = (text: string, meaning: number): [string, number][] => text.split(' ').map((word) => [word, meaning])
 
 const WORDS = new WordTable([
   ...words('select with values table', BEGINS),
+  ...words('declare explain set savepoint', BEGINS_READ_ONLY),
   ...words(
     // What writes or locks rows; what makes a table; what is read of a sequence, whose pages are ahead on a replica.
     'insert update delete merge into share last_value log_cnt is_called nextval currval lastval setval ' +
@@ -36,8 +39,8 @@ export class ReadScan {
   readonly #lexer: Lexer = new Lexer()
   #bytes: Uint8Array = new Uint8Array(0)
 
-  /** `bytes[start, end)` is the whole text, without its NUL. */
-  isRead(bytes: Uint8Array, start: number, end: number): boolean {
+  /** `bytes[start, end)` is the whole text, without its NUL. `isReadOnly`: it is run in a READ ONLY transaction. */
+  isRead(bytes: Uint8Array, start: number, end: number, isReadOnly = false): boolean {
     const lexer = this.#lexer
     this.#bytes = bytes
     lexer.open(bytes, start, end)
@@ -49,16 +52,18 @@ export class ReadScan {
         continue
       }
       statements++
-      if (!this.#statement()) return false
+      if (!this.#statement(isReadOnly)) return false
     }
     return statements > 0 && !lexer.ambiguous
   }
 
-  #statement(): boolean {
+  #statement(isReadOnly: boolean): boolean {
     const lexer = this.#lexer
     while (lexer.kind === TOKEN.punctuation && lexer.char === OPENING) lexer.next()
     const first: number = lexer.kind
-    if (first !== TOKEN.word || this.#meaning() !== BEGINS) return false
+    if (first !== TOKEN.word) return false
+    const meaning = this.#meaning()
+    if (meaning !== BEGINS && !(isReadOnly && meaning === BEGINS_READ_ONLY)) return false
     for (; lexer.kind !== TOKEN.end; lexer.next()) {
       const { kind } = lexer
       if (kind === TOKEN.word || kind === TOKEN.quotedName) {

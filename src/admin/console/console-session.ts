@@ -1,6 +1,6 @@
 import { RouterError } from '../../errors.ts'
 import { BACKEND, FRONTEND } from '../../protocol/message-type.ts'
-import { writeError, writeParameterStatus, writeReady } from '../../protocol/messages.ts'
+import { writeCommandComplete, writeError, writeParameterStatus, writeReady } from '../../protocol/messages.ts'
 import type { MessageWriter } from '../../protocol/writer.ts'
 import type { ReportContext } from './command.ts'
 import type { ConsoleLogin } from './console-login.ts'
@@ -8,13 +8,7 @@ import { asError, describeError, isBug } from './error-report.ts'
 import { formatsFor, parseBind, parseExecute, parseParse, parseQuery, parseTarget } from './extended-messages.ts'
 import type { Frame } from './frame-reader.ts'
 import { type Parsed, type Portal, PreparedObjects } from './prepared-objects.ts'
-import {
-  writeBare,
-  writeCommandComplete,
-  writeDataRow,
-  writeNoParameters,
-  writeRowDescription,
-} from './result-messages.ts'
+import { writeBare, writeDataRow, writeNoParameters, writeRowDescription } from './result-messages.ts'
 import { SessionSettings } from './session-settings.ts'
 import { parseStatement, type SessionEffect, type Statement } from './statement.ts'
 import type { Row } from './table.ts'

@@ -34,10 +34,6 @@ export function writeDataRow(
   writer.end()
 }
 
-export function writeCommandComplete(writer: MessageWriter, tag: string): void {
-  writer.begin(BACKEND.commandComplete).text(tag).end()
-}
-
 /** ParameterDescription of a statement that takes no parameters. */
 export function writeNoParameters(writer: MessageWriter): void {
   writer.begin(BACKEND.parameterDescription).int16(0).end()

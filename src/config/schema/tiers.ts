@@ -168,6 +168,19 @@ export const routing = table('routing', 'Which transactions may run on replicas.
       '`replicas`: a statement that certainly only reads may run on a replica, if the pools and the consistency of its ' +
       'tier allow it. `primary`: everything runs on the primary.',
   }),
+  read_only_transactions: setting(choice('primary', 'replicas'), {
+    default: 'replicas',
+    doc:
+      'Where a transaction that says READ ONLY may run when `reads` lets reads leave the primary. `primary`: only statements ' +
+      'outside of transactions run on replicas.',
+  }),
+  begin: setting(choice('at-once', 'deferred'), {
+    default: 'at-once',
+    doc:
+      '`deferred`: a BEGIN is answered by the router, and sent together with the first statement behind it. So SET ' +
+      'TRANSACTION READ ONLY behind a plain BEGIN counts, a transaction that does nothing needs no server connection, and ' +
+      'one that is slow to begin keeps none. A BEGIN that says READ ONLY is always deferred where it may run on a replica.',
+  }),
   max_lag: setting(duration(10, 86_400_000), {
     default: '10s',
     doc: 'A replica that is further behind gets no reads, whatever their consistency.',

@@ -10,6 +10,8 @@ export function compilePolicy(config: Config): Policy {
   return {
     routing: {
       reads: routing.reads,
+      readOnlyTransactions: routing.readOnlyTransactions,
+      defersBegin: routing.begin === 'deferred',
       maxLagMs: routing.maxLagMs,
       slowStartMs: routing.slowStartMs,
       zone: routing.zone,
