@@ -22,6 +22,7 @@ import type { ClientSession } from './client-session.ts'
 import type { FunctionCatalogues } from './function-catalogues.ts'
 import type { PoolChoices } from './pool-choices.ts'
 import type { ReadRouting } from './read-routing.ts'
+import type { ReplicaWaits } from './replica-waits.ts'
 import type { SessionRecords } from './session-records.ts'
 
 /** What the control process found out about a user that the configuration does not list. */
@@ -92,6 +93,7 @@ export interface ClientHost extends ListenerHost {
   /** Where reads may run. */
   readonly routes: RouteTable
   readonly readRouting: ReadRouting
+  readonly replicaWaits: ReplicaWaits
   /** The entry of its own, else `*`. */
   database(name: string): DatabaseValue | null
   route(group: string): Route

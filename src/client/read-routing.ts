@@ -178,6 +178,15 @@ export class ReadRouting {
     return this.router.choose(plan, this.demandOf(choice, slot, tier, sawOn), this.#host.now, choice)
   }
 
+  /** The answer was the primary: whether a replica may do in a moment that is worth the wait. `since`: of its wait, 0: none yet. */
+  mayWait(choice: PoolChoice, slot: number, tier: number, sawOn: number, since: number): boolean {
+    const { replicaWaitMs } = this.router.routing
+    const { now } = this.#host
+    const plan = choice.plan()
+    if (replicaWaitMs === 0 || plan === null || (since !== 0 && now - since >= replicaWaitMs)) return false
+    return this.router.isWorthWaiting(plan, this.demandOf(choice, slot, tier, sawOn), now, choice)
+  }
+
   /** What a read of this session asks for; to be used at once. Without `choice` its identity is not looked at. */
   demandOf(choice: PoolChoice | null, slot: number, tier: number, sawOn: number): ReadDemand {
     const demand = this.#demand

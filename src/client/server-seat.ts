@@ -66,6 +66,9 @@ export class ServerSeat implements PoolWaiter {
   #avoidsReplicas = false
   /** It has been, and has lost something of it since. */
   #isStale = false
+  /** Its turn to wait is for a replica that has what it wrote; since when, 0: it does not. */
+  #waitsForReplica = false
+  #replicaWaitSince = 0
   fifo: Fifo<FifoNode> | null = null
   fifoNext: FifoNode | null = null
   fifoPrevious: FifoNode | null = null
@@ -180,12 +183,28 @@ export class ServerSeat implements PoolWaiter {
     this.#isReading = isRead
     const pool = this.#choose()
     this.#awaited = pool
+    if (isRead) {
+      this.#replicaWaitSince = 0
+      if (this.#mayWaitForReplica(pool, 0)) return false
+    }
     const server = pool?.checkout(this.#session.memory.tier) ?? null
     if (pool === null || server === null) return false
     this.#usePool(pool)
     this.adopt(server)
     this.#isFresh = true
     return true
+  }
+
+  /** A replica may soon be recent enough for the read that goes to `pool` otherwise. `since`: when it began to wait, 0: not yet. */
+  #mayWaitForReplica(pool: ServerPool | null, since: number): boolean {
+    this.#waitsForReplica = false
+    const choice = this.#choice
+    const isElsewhere = pool !== null && pool !== choice?.current()
+    if (choice === null || isElsewhere || this.#avoidsReplicas) return false
+    const { slot, memory } = this.#session
+    const { readRouting } = this.#host
+    this.#waitsForReplica = readRouting.mayWait(choice, slot, memory.tier, this.#pool?.target.shard.id ?? -1, since)
+    return this.#waitsForReplica
   }
 
   #choose(): ServerPool | null {
@@ -200,6 +219,12 @@ export class ServerSeat implements PoolWaiter {
   /** Gets in line where `take` found nothing; `onSeated` or `rejectRequest` follows, unless `leaveQueue` is called before. */
   wait(): void {
     const pool = this.#awaited
+    if (this.#waitsForReplica) {
+      if (this.#replicaWaitSince === 0) this.#replicaWaitSince = this.#host.now
+      this.#host.replicaWaits.wait(this)
+      return
+    }
+    this.#replicaWaitSince = 0
     if (pool === null) {
       this.#host.holdForRoute(this)
       return
@@ -209,8 +234,17 @@ export class ServerSeat implements PoolWaiter {
   }
 
   requeue(): void {
-    this.#awaited = this.#choose()
-    this.wait()
+    const pool = this.#choose()
+    this.#awaited = pool
+    const isWaitingOn = this.#isReading && this.#mayWaitForReplica(pool, this.#replicaWaitSince)
+    const server = isWaitingOn ? null : (pool?.checkout(this.#session.memory.tier) ?? null)
+    if (pool === null || server === null) {
+      this.wait()
+      return
+    }
+    this.#replicaWaitSince = 0
+    this.#usePool(pool)
+    this.onServer(server)
   }
 
   onServer(server: ServerConnection): void {

@@ -8,6 +8,7 @@ import { FunctionCatalogues } from '../client/function-catalogues.ts'
 import { poolSettings } from '../client/pool-choice.ts'
 import { PoolChoices } from '../client/pool-choices.ts'
 import { ReadRouting } from '../client/read-routing.ts'
+import { ReplicaWaits } from '../client/replica-waits.ts'
 import { type SessionRecord, SessionRecords } from '../client/session-records.ts'
 import type { BufferArena } from '../io/buffer-arena.ts'
 import { DeferredWork } from '../io/deferred.ts'
@@ -117,6 +118,7 @@ export class Plane implements ClientHost {
   readonly admissions: ShardAdmissions
   readonly routes: RouteTable
   readonly readRouting: ReadRouting
+  readonly replicaWaits: ReplicaWaits = new ReplicaWaits(this)
   readonly listeners: ListenerSet
   readonly accounts: Accounts
   readonly analyzer: Analyzer

@@ -74,6 +74,26 @@ test('a replica that lacks what the session wrote is none, unless eventual is en
   assert.notEqual(choose({ ...wrote(NOW - 5), consistency: 'eventual' }), null)
 })
 
+test('a read waits for replicas of its first pool that lack nothing but what its session wrote', () => {
+  const worth = (rules: Policy, demand: Partial<ReadDemand>, unreachable = -1): boolean => {
+    const { plan, router } = open(rules, three)
+    const causality = { wroteAt: 0, sawAt: 0, sawOn: -1 }
+    const reader = { canReach: ({ id }: Shard) => id !== unreachable }
+    return router.isWorthWaiting(plan, { tier: 1, consistency: 'session', causality, ...demand }, NOW, reader)
+  }
+  fresh(1, NOW - 50)
+  fresh(2, NOW - 10)
+  const replicas = policy({}, ['replicas', 'primary'])
+  assert.equal(worth(replicas, wrote(NOW - 5)), true)
+  assert.equal(worth(replicas, wrote(NOW - 100)), false)
+  assert.equal(worth(replicas, { ...wrote(NOW - 5), consistency: 'eventual' }), false)
+  assert.equal(worth(policy({}, ['all']), wrote(NOW - 5)), false)
+  assert.equal(worth(policy({}, ['primary', 'replicas']), wrote(NOW - 5)), false)
+  assert.equal(worth(policy({ maxLagMs: 20 }, ['replicas']), wrote(NOW - 5), 2), false)
+  fresh(1, NOW - 50, NOW - 5000)
+  assert.equal(worth(replicas, wrote(NOW - 5), 2), false)
+})
+
 test('a replica that nobody has heard of lately, or that is too far behind, is none', () => {
   fresh(1, NOW - 10, NOW - 1000)
   fresh(2, NOW - 9000)

@@ -61,6 +61,24 @@ export class ReadRouter {
     return null
   }
 
+  /**
+   * Whether replicas of the first pool that has any lack nothing but what the session has written or seen, and the primary is
+   * not in that pool itself: in a moment one of them may do.
+   */
+  isWorthWaiting(plan: GroupPlan, demand: ReadDemand, now: number, reader: Reader): boolean {
+    for (const pool of plan.tiers[demand.tier]?.pools ?? []) {
+      let mayCome = false
+      for (const candidate of pool) {
+        if (candidate.isPrimary) return false
+        if (!reader.canReach(candidate.shard)) continue
+        const isNear = now - this.#freshness.of(candidate.shard.id, now) <= this.routing.maxLagMs
+        mayCome ||= isNear && !this.#isRecent(plan, candidate, demand, now)
+      }
+      if (mayCome) return true
+    }
+    return false
+  }
+
   #isRecent(plan: GroupPlan, { shard }: Candidate, demand: ReadDemand, now: number): boolean {
     const asOf = this.#freshness.of(shard.id, now)
     if (now - asOf > this.routing.maxLagMs) return false

@@ -76,6 +76,8 @@ export interface RoutingPolicy {
   readonly readOnlyTransactions: 'replicas' | 'primary'
   /** Every plain BEGIN is answered by the router, and sent with the first statement behind it. */
   readonly defersBegin: boolean
+  /** How long a read waits for a replica that is recent enough, in milliseconds. */
+  readonly replicaWaitMs: number
   /** A replica that is further behind gets nothing. */
   readonly maxLagMs: number
   readonly slowStartMs: number
@@ -111,6 +113,7 @@ export const NO_POLICY: Policy = Object.freeze<Policy>({
     reads: 'primary',
     readOnlyTransactions: 'replicas',
     defersBegin: false,
+    replicaWaitMs: 0,
     maxLagMs: 10_000,
     slowStartMs: 0,
     zone: null,

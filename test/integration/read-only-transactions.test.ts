@@ -17,7 +17,7 @@ const bed = await Testbed.open({
         { name: 'west', ...primary },
         { name: 'east', ...replicas[0]! },
       ],
-      routing: { reads: 'replicas', begin: 'deferred' },
+      routing: { reads: 'replicas', begin: 'deferred', replica_wait: '150ms' },
       tiers: { medium: { pools: ['replicas'] }, rules: [{ application: 'high', tier: 'high' }] },
     }
   },
@@ -30,6 +30,14 @@ const statusOf = (messages: readonly WireMessage[]): string => messages.at(-1)?.
 /** In an open transaction: whether it runs on the replica. */
 async function isOnReplica(client: WireClient): Promise<boolean> {
   return onlyValue(await client.query('SELECT pg_is_in_recovery()')) === 't'
+}
+
+/** On the replica itself, as superuser. */
+async function onReplica(sql: string): Promise<void> {
+  const [replica] = bed.cluster.coordinates.replicas
+  const client = new pg.Client({ ...replica!, ...bed.cluster.superuser, database: bed.database })
+  await client.connect()
+  await client.query(sql).finally(() => client.end())
 }
 
 async function settled(client: WireClient, begin = 'BEGIN READ ONLY'): Promise<void> {
@@ -154,31 +162,7 @@ test('cursors, prepared statements and the extended protocol work in it', async 
   assert.deepEqual(tagsOf(await client.exchange(rest, 2)), ['COMMIT', 'CREATE TABLE'])
 })
 
-test('what a replica cannot do at first is done by the primary; later it ends the transaction, once', async () => {
-  const admin = await bed.open()
-  await admin.query('CREATE UNLOGGED TABLE scratch (n int); INSERT INTO scratch VALUES (3)')
-  await settled(admin)
-  const client = await bed.open()
-  await client.query('BEGIN READ ONLY')
-  assert.equal(onlyValue(await client.query('SELECT n FROM scratch')), '3')
-  assert.equal(await isOnReplica(client), false)
-  await client.query('COMMIT')
-  await client.query('BEGIN READ ONLY')
-  await client.query('SELECT 1')
-  assert.equal(await isOnReplica(client), true)
-  const refused = await client.query('SELECT pg_advisory_xact_lock(1)')
-  assert.deepEqual([sqlstatesOf(refused), statusOf(refused)], [['40001'], 'E'])
-  assert.deepEqual(sqlstatesOf(await client.query('SELECT 1')), ['25P02'])
-  assert.deepEqual(tagsOf(await client.query('ROLLBACK')), ['ROLLBACK'])
-  await client.query('BEGIN READ ONLY')
-  await client.query('SELECT 1')
-  assert.equal(await isOnReplica(client), false)
-  assert.deepEqual(sqlstatesOf(await client.query('SELECT pg_advisory_xact_lock(1)')), [])
-  await client.query('COMMIT')
-})
-
 test('functions of one’s own that are not volatile are read from replicas', async () => {
-  // A role of its own: the last test sent this one to the primary for a while.
   const client = await bed.open()
   await client.query(
     "CREATE FUNCTION greeting() RETURNS text LANGUAGE sql STABLE AS $$SELECT 'hello'::text$$;" +
@@ -202,6 +186,31 @@ test('functions of one’s own that are not volatile are read from replicas', as
   assert.equal(await movedBy('SELECT stamped()'), 0)
 })
 
+test('a read waits for the replica to have what its session wrote, and not for ever: nothing stale', async () => {
+  const client = await bed.open()
+  await client.query('CREATE TABLE hammered (n int); INSERT INTO hammered VALUES (0)')
+  let n = 0
+  const writeThenRead = async (): Promise<boolean> => {
+    n++
+    await client.query(`UPDATE hammered SET n = ${n}`)
+    await client.query('BEGIN READ ONLY')
+    assert.equal(onlyValue(await client.query('SELECT n FROM hammered')), String(n))
+    const found = await isOnReplica(client)
+    await client.query('COMMIT')
+    assert.equal(onlyValue(await client.query('SELECT n FROM hammered')), String(n))
+    return found
+  }
+  await waitUntil('three reads in a row to have waited for the replica', async () => {
+    return (await writeThenRead()) && (await writeThenRead()) && (await writeThenRead())
+  })
+  for (const phase of ['pause', 'resume', 'pause', 'resume']) {
+    await onReplica(`SELECT pg_wal_replay_${phase}()`)
+    for (let round = 0; round < 5; round++) await writeThenRead()
+    if (phase === 'pause') assert.equal(await writeThenRead(), false)
+  }
+  await settled(client)
+})
+
 test('node-postgres and its pool: READ ONLY transactions beside writes, nothing stale', async () => {
   const pool = new pg.Pool({ ...bed.login, ...bed.address, max: 4 })
   try {
@@ -221,4 +230,28 @@ test('node-postgres and its pool: READ ONLY transactions beside writes, nothing 
   } finally {
     await pool.end()
   }
+})
+
+// The last one: it sends READ ONLY transactions of this role to the primary for a while.
+test('what a replica cannot do at first is done by the primary; later it ends the transaction, once', async () => {
+  const admin = await bed.open()
+  await admin.query('CREATE UNLOGGED TABLE scratch (n int); INSERT INTO scratch VALUES (3)')
+  await settled(admin)
+  const client = await bed.open()
+  await client.query('BEGIN READ ONLY')
+  assert.equal(onlyValue(await client.query('SELECT n FROM scratch')), '3')
+  assert.equal(await isOnReplica(client), false)
+  await client.query('COMMIT')
+  await client.query('BEGIN READ ONLY')
+  await client.query('SELECT 1')
+  assert.equal(await isOnReplica(client), true)
+  const refused = await client.query('SELECT pg_advisory_xact_lock(1)')
+  assert.deepEqual([sqlstatesOf(refused), statusOf(refused)], [['40001'], 'E'])
+  assert.deepEqual(sqlstatesOf(await client.query('SELECT 1')), ['25P02'])
+  assert.deepEqual(tagsOf(await client.query('ROLLBACK')), ['ROLLBACK'])
+  await client.query('BEGIN READ ONLY')
+  await client.query('SELECT 1')
+  assert.equal(await isOnReplica(client), false)
+  assert.deepEqual(sqlstatesOf(await client.query('SELECT pg_advisory_xact_lock(1)')), [])
+  await client.query('COMMIT')
 })

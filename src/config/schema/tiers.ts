@@ -181,6 +181,12 @@ export const routing = table('routing', 'Which transactions may run on replicas.
       'TRANSACTION READ ONLY behind a plain BEGIN counts, a transaction that does nothing needs no server connection, and ' +
       'one that is slow to begin keeps none. A BEGIN that says READ ONLY is always deferred where it may run on a replica.',
   }),
+  replica_wait: setting(duration(0, 60_000, 'no wait'), {
+    default: 0,
+    doc:
+      'How long a read waits for a replica of its first pool to have what the session wrote before it goes on to the next ' +
+      'pool, or to the primary.',
+  }),
   max_lag: setting(duration(10, 86_400_000), {
     default: '10s',
     doc: 'A replica that is further behind gets no reads, whatever their consistency.',

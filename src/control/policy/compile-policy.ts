@@ -12,6 +12,7 @@ export function compilePolicy(config: Config): Policy {
       reads: routing.reads,
       readOnlyTransactions: routing.readOnlyTransactions,
       defersBegin: routing.begin === 'deferred',
+      replicaWaitMs: routing.replicaWaitMs,
       maxLagMs: routing.maxLagMs,
       slowStartMs: routing.slowStartMs,
       zone: routing.zone,
