@@ -11,11 +11,14 @@ export class PeakLatency {
   #value = 0
   #at = 0
 
-  observe(milliseconds: number, now: number): void {
-    const decayed = this.at(now)
-    const weight = Math.exp(-Math.max(0, now - this.#at) / TAU_MS)
+  /** Returns what is believed now. */
+  observe(milliseconds: number, now: number): number {
+    const passed = now - this.#at
+    const weight = passed > 0 ? Math.exp(-passed / TAU_MS) : 1
+    const decayed = Math.max(LEAST_MS, this.#value * weight)
     this.#value = milliseconds > decayed ? milliseconds : decayed * weight + milliseconds * (1 - weight)
     this.#at = now
+    return Math.max(LEAST_MS, this.#value)
   }
 
   /** Without news it sinks, so that a shard that nobody asks any more gets another chance. */

@@ -158,9 +158,9 @@ export class ShardAdmission implements PoolAdmission {
   answered(tier: number, milliseconds: number): void {
     this.#add(SHARD_LOAD_F64.latencySumMs + tier, milliseconds)
     this.#add(SHARD_LOAD_F64.latencyCount + tier, 1)
-    this.#peak.observe(milliseconds, this.#host.now)
-    this.#totals[SHARD_LOAD_F64.peakLatencyMs] = this.#peak.at(this.#host.now)
-    if (this.#adaptive.observe(tier, milliseconds, this.#host.now, this.slots.held)) this.#allow()
+    const { now } = this.#host
+    this.#totals[SHARD_LOAD_F64.peakLatencyMs] = this.#peak.observe(milliseconds, now)
+    if (this.#adaptive.observe(tier, milliseconds, now, this.slots.held)) this.#allow()
   }
 
   /** More slots than before may be free. */

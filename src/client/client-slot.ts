@@ -2,9 +2,9 @@ import {
   CLIENT,
   CLIENT_FLAG,
   CLIENT_SECTIONS,
-  CLIENT_STATE,
   CLIENT_TEXT,
   type ClientState,
+  clientStateCode,
 } from '../memory/client-slots.ts'
 import type { NewClient } from '../memory/keeper-protocol.ts'
 import type { Region } from '../memory/region.ts'
@@ -51,7 +51,7 @@ export class ClientSlot {
   }
 
   state(state: ClientState): void {
-    this.#set(CLIENT.state, CLIENT_STATE[state])
+    this.#set(CLIENT.state, clientStateCode(state))
   }
 
   /** Code of the tier that counts for it at the moment. */

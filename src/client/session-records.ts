@@ -3,10 +3,10 @@ import { Spill } from '../io/spill.ts'
 import {
   CLIENT,
   CLIENT_SECTION,
-  CLIENT_STATE,
   CLIENT_STATE_NAMES,
   CLIENT_STEP,
   type ClientState,
+  clientStateCode,
 } from '../memory/client-slots.ts'
 import type { Region } from '../memory/region.ts'
 import { SECTION } from '../memory/slot-section.ts'
@@ -26,6 +26,7 @@ import type { RefusalsSnapshot } from './refusals.ts'
 import type { RequestRelay } from './request-relay.ts'
 import type { ListeningSnapshot, SessionListening } from './session-listening.ts'
 import type { SessionState, StateSnapshot } from './session-state.ts'
+import { UNNAMED } from './statement-book.ts'
 import type { SavedChange, StatementChange } from './statement-journal.ts'
 
 /** Who a session is, which never changes. */
@@ -130,7 +131,7 @@ export class SessionRecords {
   save(session: RecordedSession, at: number, isTorn: boolean): void {
     const { i32 } = this.#clients
     const { settings, requests, server, state } = session
-    i32[at + SECTION.state] = CLIENT_STATE[state]
+    i32[at + SECTION.state] = clientStateCode(state)
     // Nobody goes on with it, so nothing may be kept for it.
     if (state === 'closing' || state === 'login') {
       i32[at + SECTION.flags] = CLIENT_STEP.torn
@@ -236,6 +237,7 @@ export class SessionRecords {
   #saveExtra(session: RecordedSession, at: number): boolean {
     const { i32 } = this.#clients
     const extra = this.#extraOf(session)
+    i32[at + CLIENT_SECTION.unnamedChanges] = session.requests.statements?.book.unconfirmedUnnamed ?? 0
     let isWhole = true
     if (extra === null) session.spills?.extra.clear()
     else isWhole = this.#spillsOf(session).extra.put(json(extra))
@@ -309,11 +311,7 @@ export class SessionRecords {
         this.#find([id, stored]),
       ]),
       unnamed: spills.unnamed.handle === 0 ? null : Buffer.from(spills.unnamed.data),
-      changes: (extra?.changes ?? []).map((change) => ({
-        ...change,
-        meant: change.meant === null ? null : this.#find(change.meant),
-        statement: change.statement === null ? null : this.#find(change.statement),
-      })),
+      changes: this.#readChanges(extra, word(CLIENT_SECTION.unnamedChanges)),
       deallocating: extra?.deallocating ? [extra.deallocating[0], this.#find(extra.deallocating[1])] : null,
       settings: extra?.state ?? null,
       refused: extra?.refused ?? null,
@@ -321,6 +319,15 @@ export class SessionRecords {
       doubt: extra?.doubt ?? null,
       spills,
     }
+  }
+
+  #readChanges(extra: Extra | null, ofUnnamed: number): readonly StatementChange[] {
+    if (ofUnnamed > 0) return new Array<StatementChange>(ofUnnamed).fill(UNNAMED)
+    return (extra?.changes ?? []).map((change) => ({
+      ...change,
+      meant: change.meant === null ? null : this.#find(change.meant),
+      statement: change.statement === null ? null : this.#find(change.statement),
+    }))
   }
 
   #adoptSpills(at: number): SessionSpills {

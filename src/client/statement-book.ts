@@ -62,9 +62,15 @@ export class StatementBook {
     return this.#isUnnamedLong ? null : this.#unnamed
   }
 
-  /** What is not confirmed yet; null: nothing. */
+  /** What is not confirmed yet; null: nothing but `unconfirmedUnnamed`. */
   get unconfirmed(): readonly StatementChange[] | null {
-    return this.#journal === null || this.#journal.isEmpty ? null : this.#journal.all
+    if (this.#journal === null || this.#journal.isEmpty) return null
+    return this.#journal.ofUnnamed > 0 ? null : this.#journal.all
+  }
+
+  /** How often the unnamed statement changes by what is not confirmed yet, if nothing else does: every extended query's Parse. */
+  get unconfirmedUnnamed(): number {
+    return this.#journal === null ? 0 : this.#journal.ofUnnamed
   }
 
   /** `name` means `statement`, as another process has known. */

@@ -19,6 +19,11 @@ export interface StatementChange {
   readonly unnamed: boolean
 }
 
+/** It changes the unnamed statement, and nothing else. */
+function isOfUnnamed({ unnamed, name, statement }: StatementChange): boolean {
+  return unnamed && name === '' && statement === null
+}
+
 /** A change as JSON can say it. */
 export interface SavedChange {
   readonly name: string
@@ -43,6 +48,12 @@ export class StatementJournal {
 
   get all(): readonly StatementChange[] {
     return this.#changes
+  }
+
+  /** How many there are, if all of them are `isOfUnnamed`; else 0. */
+  get ofUnnamed(): number {
+    for (const change of this.#changes) if (!isOfUnnamed(change)) return 0
+    return this.#changes.length
   }
 
   /** A Parse or Close has been sent. */

@@ -12,7 +12,9 @@ export interface Deferrable {
  * kept, and both would land in the buffer that is being walked. Runs in order, right after the event that caused it.
  */
 export class DeferredWork {
-  readonly #waiting: Deferrable[] = []
+  /** The first `#count` of them; the rest is null. */
+  readonly #waiting: (Deferrable | null)[] = []
+  #count = 0
   readonly #next: () => void
 
   /** `next` is called before each. */
@@ -21,22 +23,24 @@ export class DeferredWork {
   }
 
   get isEmpty(): boolean {
-    return this.#waiting.length === 0
+    return this.#count === 0
   }
 
   /** Once is enough, however often it is asked for before it runs. */
   add(work: Deferrable): void {
     if (work.isDeferred) return
     work.isDeferred = true
-    this.#waiting.push(work)
+    this.#waiting[this.#count++] = work
   }
 
   /** Until nothing is left, what is added meanwhile included. */
   run(): void {
+    if (this.#count === 0) return
     const waiting = this.#waiting
-    if (waiting.length === 0) return
-    for (let at = 0; at < waiting.length; at++) {
-      const work = waiting[at] as Deferrable
+    for (let at = 0; at < this.#count; at++) {
+      const work = waiting[at] as Deferrable | null
+      if (work === null) continue
+      waiting[at] = null
       work.isDeferred = false
       this.#next()
       try {
@@ -45,6 +49,6 @@ export class DeferredWork {
         work.onFault(error)
       }
     }
-    waiting.length = 0
+    this.#count = 0
   }
 }

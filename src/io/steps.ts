@@ -35,8 +35,10 @@ export class Steps {
   readonly #log: StepLog | null
   readonly #arena: BufferArena
   readonly #crash: Crash | null
-  #touched: StepParticipant[] = []
-  #spare: StepParticipant[] = []
+  /** The first `#count` of them; the rest is null, because V8 sets an array's length through its runtime. */
+  #touched: (StepParticipant | null)[] = []
+  #spare: (StepParticipant | null)[] = []
+  #count = 0
   #event = 1
 
   /**
@@ -49,7 +51,7 @@ export class Steps {
   }
 
   get isQuiet(): boolean {
-    return this.#touched.length === 0
+    return this.#count === 0
   }
 
   /** What follows is another event. */
@@ -62,7 +64,7 @@ export class Steps {
     participant.touchedIn = this.#event
     if (participant.isTouched) return
     participant.isTouched = true
-    this.#touched.push(participant)
+    this.#touched[this.#count++] = participant
   }
 
   /** It has received something. */
@@ -89,15 +91,17 @@ export class Steps {
     }
     const stamp = log.committed + 1
     const touched = this.#touched
+    const count = this.#count
     this.#touched = this.#spare
-    for (let at = 0; at < touched.length; at++) {
+    this.#count = 0
+    for (let at = 0; at < count; at++) {
       const participant = touched[at] as StepParticipant
       const isTorn = !isBoundary && participant.touchedIn === this.#event
       participant.save(stamp, isTorn)
       participant.isTouched = isTorn
-      if (isTorn) this.#touched.push(participant)
+      if (isTorn) this.#touched[this.#count++] = participant
+      touched[at] = null
     }
-    touched.length = 0
     this.#spare = touched
     if (this.#crash !== null) this.crashIf('commit')
     log.commit(sends)
@@ -105,8 +109,11 @@ export class Steps {
   }
 
   #forget(): void {
-    for (const participant of this.#touched) participant.isTouched = false
-    this.#touched.length = 0
+    for (let at = 0; at < this.#count; at++) {
+      ;(this.#touched[at] as StepParticipant).isTouched = false
+      this.#touched[at] = null
+    }
+    this.#count = 0
   }
 
   /** Sends are with the kernel, and nobody knows yet what became of them. */

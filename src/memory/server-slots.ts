@@ -21,6 +21,12 @@ export const SERVER_STATE = {
   listening: 10,
 } as const
 export type ServerState = keyof typeof SERVER_STATE
+/** The number of a state; see `clientStateCode`. */
+export function serverStateCode(state: ServerState): number {
+  if (state === 'active') return SERVER_STATE.active
+  if (state === 'idle') return SERVER_STATE.idle
+  return SERVER_STATE[state]
+}
 export const SERVER_STATE_NAMES = Object.keys(SERVER_STATE) as readonly ServerState[]
 
 export const SERVER_FLAG = { tls: 1, unix: 2, replication: 4 } as const

@@ -4,10 +4,10 @@ import {
   SECTION_REPLIES,
   SERVER,
   SERVER_SECTION,
-  SERVER_STATE,
   SERVER_STATE_NAMES,
   SERVER_STEP,
   type ServerState,
+  serverStateCode,
 } from '../memory/server-slots.ts'
 import { SECTION } from '../memory/slot-section.ts'
 import type { ErrorFields } from '../protocol/messages.ts'
@@ -51,7 +51,7 @@ export class ServerRecord {
     const { i32 } = servers
     const server = this.#server
     const { queue, relay, parameters } = server
-    i32[at + SECTION.state] = SERVER_STATE[server.state]
+    i32[at + SECTION.state] = serverStateCode(server.state)
     i32[at + SECTION.body] = relay.bodyRemaining
     i32[at + SECTION.peer] = i32[server.slot * (servers.recordBytes >> 2) + SERVER.client] as number
     i32[at + SERVER_SECTION.status] = server.status

@@ -1,4 +1,11 @@
-import { SERVER, SERVER_F64, SERVER_FLAG, SERVER_STATE, SERVER_TEXT, type ServerState } from '../memory/server-slots.ts'
+import {
+  SERVER,
+  SERVER_F64,
+  SERVER_FLAG,
+  SERVER_TEXT,
+  type ServerState,
+  serverStateCode,
+} from '../memory/server-slots.ts'
 import type { Shard } from '../shard/topology.ts'
 import type { ServerHost } from './server-host.ts'
 import { encodeTarget, type ServerKind } from './server-kind.ts'
@@ -50,7 +57,7 @@ export class ServerSlot {
   }
 
   state(state: ServerState): void {
-    this.#set(SERVER.state, SERVER_STATE[state])
+    this.#set(SERVER.state, serverStateCode(state))
   }
 
   /** `written`: what the kernel counts although nothing has been. */

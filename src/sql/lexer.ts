@@ -259,7 +259,7 @@ export class Lexer {
   }
 
   /** The end of what is looked at together with the byte after it. */
-  get #lastSeen(): number {
+  #lastSeen(): number {
     return this.#isLast ? this.#end : this.#end - 1
   }
 
@@ -269,7 +269,7 @@ export class Lexer {
   }
 
   #inString(from: number, escapes: boolean): void {
-    const after = endOfString(this.#bytes, from, this.#lastSeen, this.#end, escapes, this)
+    const after = endOfString(this.#bytes, from, this.#lastSeen(), this.#end, escapes, this)
     this.#finish(after, escapes ? REST.escapeString : REST.string)
   }
 
@@ -279,7 +279,7 @@ export class Lexer {
   }
 
   #inQuotedName(from: number): void {
-    this.#finish(endOfQuotedName(this.#bytes, from, this.#lastSeen, this.#end), REST.quotedName)
+    this.#finish(endOfQuotedName(this.#bytes, from, this.#lastSeen(), this.#end), REST.quotedName)
   }
 
   /** `after` is the byte after the token, or `~` of where it goes on in the next piece. */

@@ -136,13 +136,13 @@ export class SettingScan {
     return meaningOf(this.#lexer, this.#bytes)
   }
 
-  get #ended(): boolean {
+  #ended(): boolean {
     const { kind, char } = this.#lexer
     return kind === TOKEN.end || (kind === TOKEN.punctuation && char === SEMICOLON)
   }
 
   #skip(): void {
-    for (; !this.#ended; this.#lexer.next()) this.#mindTemporary()
+    for (; !this.#ended(); this.#lexer.next()) this.#mindTemporary()
   }
 
   /** SET search_path TO pg_temp: a table that is created by its bare name is temporary then. */
@@ -187,7 +187,7 @@ export class SettingScan {
   #noteDefault(name: string): void {
     this.#lexer.next()
     const meaning = this.#meaning()
-    const isDefault = this.#ended || meaning === W.default || (meaning === W.local && name === 'timezone')
+    const isDefault = this.#ended() || meaning === W.default || (meaning === W.local && name === 'timezone')
     this.#note(name, isDefault ? null : undefined)
   }
 
@@ -210,9 +210,9 @@ export class SettingScan {
       sign = lexer.char === MINUS ? '-' : ''
       lexer.next()
     }
-    const value = this.#ended ? undefined : this.#literal(sign)
+    const value = this.#ended() ? undefined : this.#literal(sign)
     let tokens = 0
-    for (; !this.#ended; lexer.next()) {
+    for (; !this.#ended(); lexer.next()) {
       tokens++
       this.#mindTemporary()
     }

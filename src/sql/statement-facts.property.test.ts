@@ -3,6 +3,7 @@ import { test } from 'node:test'
 import fc from 'fast-check'
 import { Lexer, TOKEN } from './lexer.ts'
 import { flagsOf, pinsOf, read } from './statement-facts.fixture.ts'
+import { StatementFacts } from './statement-facts.ts'
 
 const STATEMENTS = [
   'select 1',
@@ -103,5 +104,33 @@ test('any text is read to its end in one pass', () => {
       },
     ),
     { numRuns: 300 },
+  )
+})
+
+/** What `facts` says of a text. */
+function factsOf(facts: StatementFacts, sql: string): unknown {
+  const bytes = Buffer.from(sql)
+  facts.read(bytes, 0, bytes.length)
+  const { pins, flags, intent, settings, channels, calls, isDoubtful } = facts
+  return { pins, flags, intent, settings: [...settings], channels: [...channels], calls, isDoubtful }
+}
+
+test('what is remembered of a text holds for every text that differs from it in digits', () => {
+  const piece = fc.constantFrom(
+    ...STATEMENTS,
+    ...['1', '23', ' ', '.', ',', '(', ')', "'", '"', '$', '$1$', 'e', '\\', "E'", "U&'", '--', '/*', '*/', '\n', ';'],
+    ...['a1', 'f2(', 'set_config(', '0x1f', '1e3', ':', 'limit 5', 'in (1, 2)', 'select ', 'begin;', 'commit'],
+  )
+  const digits = fc.array(fc.stringMatching(/^[0-9]{1,4}$/), { minLength: 1, maxLength: 6 })
+  fc.assert(
+    fc.property(fc.array(piece, { minLength: 1, maxLength: 12 }), digits, (pieces, numbers) => {
+      const text = pieces.join('')
+      let at = 0
+      const other = text.replaceAll(/[0-9]+/g, () => numbers[at++ % numbers.length] as string)
+      const warm = new StatementFacts(null)
+      for (const one of [text, text, text]) factsOf(warm, one)
+      assert.deepEqual(factsOf(warm, other), factsOf(new StatementFacts(null), other), other)
+    }),
+    { numRuns: 3000 },
   )
 })

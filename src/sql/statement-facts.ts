@@ -7,11 +7,22 @@ import { serverIdentifier } from './server-identifier.ts'
 import { SettingScan, type SettingValue } from './setting-scan.ts'
 import { type Effects, FACT } from './statement-effects.ts'
 import { INTENT, type Intent } from './statement-intent.ts'
+import { StatementShapes } from './statement-shapes.ts'
 import { intentOfWord, meaningOf, W } from './statement-words.ts'
 
 const SEMICOLON = 0x3b
 /** Of a text in pieces: no token but a string is looked at with less than this behind it, so longer ones are undecided. */
 const LOOKAHEAD = 4096
+
+/** FACT bits that say all there is to say: no name, setting or channel goes with them. */
+const PLAIN =
+  FACT.begins |
+  FACT.commits |
+  FACT.rollsBack |
+  FACT.several |
+  FACT.undoes |
+  FACT.readsSequence |
+  FACT.preparesTransaction
 
 /** PIN bits that are guessed from words. */
 const REVISABLE = PIN.unknownFunction | PIN.temporaryObject
@@ -38,6 +49,7 @@ export class StatementFacts implements Effects {
   readonly #lexer: Lexer = new Lexer()
   readonly #scan: ExpressionScan = new ExpressionScan(this.#lexer)
   readonly #settingScan: SettingScan = new SettingScan(this.#lexer)
+  readonly #shapes = new StatementShapes()
   #bytes: Uint8Array = new Uint8Array(0)
   #statements = 0
   #place = BETWEEN
@@ -79,7 +91,23 @@ export class StatementFacts implements Effects {
   /** `bytes[start, end)` is the text of a Query or Parse message, without its NUL. */
   read(bytes: Uint8Array, start: number, end: number): void {
     this.begin()
+    if (this.#shapes.find(bytes, start, end)) {
+      this.flags = this.#shapes.flags
+      this.intent = this.#shapes.intent as Intent
+      return
+    }
     this.goOn(bytes, start, end, true)
+    if (this.#isPlain()) this.#shapes.remember(bytes, start, end, this.flags, this.intent)
+    else this.#doubt(bytes, start, end)
+  }
+
+  /** Flags and intent are all there is to say of it, and of whatever differs from it in numbers only. */
+  #isPlain(): boolean {
+    const { pins, flags, settings, channels, isDoubtful } = this
+    return pins === 0 && (flags & ~PLAIN) === 0 && settings.length === 0 && channels.length === 0 && !isDoubtful
+  }
+
+  #doubt(bytes: Uint8Array, start: number, end: number): void {
     if ((this.isDoubtful || (this.pins & REVISABLE) !== 0) && this.#opinion !== null) this.#consult(bytes, start, end)
   }
 
