@@ -29,6 +29,7 @@ import { KeeperSearch, type KeeperSearchHost } from './plane/keeper-search.ts'
 import { NO_VALUES } from './plane/no-values.ts'
 import { Plane } from './plane/plane.ts'
 import { Reactor, type ReactorHooks } from './plane/reactor.ts'
+import { rehearse } from './plane/rehearsal.ts'
 import { restoreConnections } from './plane/restoration.ts'
 import {
   type Predecessor,
@@ -41,6 +42,11 @@ import { SecondOpinion } from './sql/second-opinion.ts'
 import { monotonicMs } from './util/monotonic-clock.ts'
 import { pseudoRandom } from './util/random.ts'
 import { TimerWheel } from './util/timer-wheel.ts'
+
+/** A start takes so much longer at most. */
+const REHEARSAL_MS = 1500
+/** By then V8 has compiled what queries run through. */
+const REHEARSAL_REQUESTS = 10_000
 
 export interface PlaneOptions {
   readonly planeIndex: number
@@ -61,6 +67,8 @@ export interface PlaneOptions {
   readonly parser: PostgresParser | null
   /** In tests. */
   readonly crash: Crash | null
+  /** Whether it rehearses before it serves: see `rehearse`. */
+  readonly rehearses: boolean
   /** It is not on standby any more. */
   readonly onActive: () => void
   /** Held open for as long as a plane lives. */
@@ -86,6 +94,7 @@ export function runPlane(options: PlaneOptions): number {
   const poller = new Poller(options.architecture)
   const channelFd = new OwnedFd(options.channelFd)
   const channel = new FdChannel(channelFd)
+  if (options.rehearses) prepare(options, poller, channelFd, ring)
   // Not least, the parser's memory becomes old: as long as it is young, each collection may take four times as long.
   options.heap.collect()
   if (!awaitTurn(poller, channelFd, channel)) return 0
@@ -100,6 +109,25 @@ interface PlaneResources {
   readonly poller: Poller
   readonly channelFd: OwnedFd
   readonly channel: FdChannel
+}
+
+/** Rehearses; as long as nobody waits for it, or, when there has been no plane before it, to the end. */
+function prepare(options: PlaneOptions, poller: Poller, channel: OwnedFd, { queue }: PlaneRing): void {
+  const { architecture, clock, runDirectory, pid, generation } = options
+  const key = poller.add(channel, READABLE, { onReady: () => {} })
+  try {
+    rehearse({
+      ...{ architecture, clock, queue },
+      socketPath: `${runDirectory}/warm-${pid}.sock`,
+      mostMs: REHEARSAL_MS,
+      mostRequests: REHEARSAL_REQUESTS,
+      isOver: () => generation > 1 && poller.wait(0) > 0,
+    })
+  } catch (error) {
+    // It serves without: slower for some seconds.
+    if (!(error instanceof Error)) throw error
+  }
+  poller.remove(key, channel)
 }
 
 /**

@@ -1,3 +1,4 @@
+import { setFlagsFromString } from 'node:v8'
 import { returnFreeMemory } from '../io/free-memory.ts'
 import { dieWithParent, outliveParent } from '../io/process-limits.ts'
 import { cheapMonotonicClock } from '../util/monotonic-clock.ts'
@@ -9,6 +10,12 @@ import { restartKeeper } from './keeper-restart.ts'
 const CHANNEL_FD = 3
 const MEMORY_FD = 4
 const LOCK_FD = 5
+
+/**
+ * A plane does the same few things for as long as it lives, so what is called often is compiled with all optimizations
+ * sooner than V8 would by itself: after 8,000 queries, not 40,000. Flags that a version of V8 does not know are ignored.
+ */
+const COMPILE_SOON = ['--invocation-count-for-turbofan=600', '--minimum-invocations-after-ic-update=200']
 
 export interface PlaneContext {
   readonly pid: number
@@ -25,6 +32,7 @@ export async function plane(parameters: readonly string[], context: PlaneContext
   dieWithParent()
   // It died before the line above.
   if (context.parentPid !== Number(keeperPid)) return 1
+  for (const flag of COMPILE_SOON) setFlagsFromString(flag)
   const { runPlane } = await import('../compose-plane.ts')
   const { PostgresParser } = await import('../sql/postgres-parser.ts')
   // Nothing asynchronous happens any more once the plane runs.
@@ -39,6 +47,7 @@ export async function plane(parameters: readonly string[], context: PlaneContext
     pid: context.pid,
     clock: cheapMonotonicClock(),
     crash: readCrash(context.environment.SWITCHYARD_CRASH, () => process.kill(process.pid, 'SIGKILL')),
+    rehearses: context.environment.SWITCHYARD_REHEARSAL !== 'off',
     useRing: context.environment.SWITCHYARD_IO_URING !== 'off',
     heap: nodeHeap(returnFreeMemory),
     parser,
