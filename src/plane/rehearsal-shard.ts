@@ -136,9 +136,11 @@ export class RehearsalShard {
       port: 0,
       role: 'primary',
       up: true,
+      health: 'up',
       maxConnections: 100,
       slots: null,
       zone: null,
+      adjustment: null,
     }
   }
 
