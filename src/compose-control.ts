@@ -86,8 +86,8 @@ export async function composeControl(options: ControlOptions, signal: AbortSigna
   const preservation = new PreservationLedger((slot, generation) => whoIs(memory, slot, generation))
   let continuity: Continuity | null = null
   const begin = { firstVersion: last.topology + 1, onTopology: () => continuity?.look() }
-  const { monitor, accounts, catalogues, link } = composeWatch(options, logs, { memory, preservation, events }, begin)
-  const walWatch = new WalWatch(memory, monotonicMs)
+  const watch = composeWatch(options, logs, { memory, preservation, events }, begin)
+  const { monitor, walWatch, link } = watch
   // Before all that takes time: planes that know us do not have to dial again and again.
   await link.listen(join(order.runDirectory, 'control.sock'))
   const { configFile, dataDirectory } = order
@@ -108,7 +108,7 @@ export async function composeControl(options: ControlOptions, signal: AbortSigna
     verifiers: new VerifierCache(secrets.verifiers),
     mockSecret: secrets.mock,
     firstValuesVersion: last.values + 1,
-    ...{ memory, link, monitor, walWatch, accounts, catalogues, continuity, preservation, learning, events, log },
+    ...{ ...watch, memory, continuity, preservation, learning, events, log },
     onLogLevel: logs.setLevel,
     requestStop: options.requestStop,
     upgrades: options.upgrades,
@@ -132,7 +132,7 @@ export async function composeControl(options: ControlOptions, signal: AbortSigna
       await link.close()
       await walWatch.close()
       await monitor.close()
-      await accounts.close()
+      await watch.accounts.close()
       await source.end(keepShards)
     },
     async leave() {
@@ -172,6 +172,7 @@ interface Watch {
   readonly monitor: Monitor
   readonly accounts: AccountFinder
   readonly catalogues: CatalogueFinder
+  readonly walWatch: WalWatch
   readonly link: PlaneLink
 }
 
@@ -202,6 +203,7 @@ function composeWatch(
     events,
     now: monotonicMs,
   })
+  const walWatch = new WalWatch(memory, monotonicMs)
   const accounts = new AccountFinder({
     topology: () => monitor.topology,
     usesTls: (shard) => monitor.usesTls(shard),
@@ -219,11 +221,12 @@ function composeWatch(
     // What comes of it shows at the next login.
     onAccountRefused: (user, database) => void accounts.refresh(user, database),
     onSuspect: (shard, reason) => monitor.doubt(shard, reason),
+    onWrote: (group) => walWatch.wrote(group),
     onPreserved: (event) => preservation.add(event),
     onLog: (plane, pid, event) => logs.planes.write(plane, pid, event),
     log,
   })
-  return { monitor, accounts, catalogues, link }
+  return { monitor, walWatch, accounts, catalogues, link }
 }
 
 interface Logs {

@@ -15,6 +15,8 @@ import type { FunctionCatalogues } from './function-catalogues.ts'
 import type { PoolChoice } from './pool-choice.ts'
 import type { StatementBook } from './statement-book.ts'
 
+/** Control is told of writes, so that it looks at replicas at once, but not more often than this. */
+const TELL_MS = 16
 /** Texts that turned out to be no reads; past this many, all are forgotten. */
 const REMEMBERED = 4096
 const PORTAL = 0x50
@@ -41,6 +43,8 @@ export interface ReadHost {
   readonly now: number
   readonly clients: Region
   readonly facts: StatementFacts
+  /** Tells control that somebody has written in the group. */
+  wrote(group: string): void
 }
 
 /** The clock of now, not of the wake-up: what happened since must not look older than it is. Monotonic milliseconds. */
@@ -216,6 +220,10 @@ export class ReadRouting {
     this.#wroteAt[slot] = at
     choice.wroteAt = at
     plan.wroteAt = at
+    if (at - plan.toldAt >= TELL_MS) {
+      plan.toldAt = at
+      this.#host.wrote(plan.group)
+    }
     const record = plan.primary === null ? -1 : loadRecord(planeIndex, plan.primary.id)
     if (record >= 0) this.#records.f64[record * (this.#records.recordBytes >> 3) + SHARD_LOAD_F64.wroteAt] = at
   }

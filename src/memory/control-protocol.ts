@@ -94,5 +94,7 @@ export type PlaneEvent =
   /** This plane took over from a process before it. Who it concerns follows in any number of `preserved-clients`. */
   | { readonly op: 'preserved'; readonly summary: PreservationSummary }
   | { readonly op: 'preserved-clients'; readonly plane: number; readonly beganAt: number; readonly batch: OutcomeBatch }
+  /** A transaction that may have written is over in this group: reads may wait for its replicas to have it. */
+  | { readonly op: 'wrote'; readonly group: string }
   /** The shard behaved unlike the topology says: probe it now. */
   | { readonly op: 'suspect'; readonly shard: number; readonly reason: string }

@@ -363,6 +363,10 @@ export class Plane implements ClientHost {
     this.#parts.tell({ op: 'log', level, message, fields })
   }
 
+  wrote(group: string): void {
+    this.#parts.tell({ op: 'wrote', group })
+  }
+
   suspect(shard: number, reason: string): void {
     this.#parts.tell({ op: 'suspect', shard, reason })
   }

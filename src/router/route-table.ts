@@ -21,6 +21,8 @@ export interface GroupPlan {
   readonly tiers: readonly TierPlan[]
   /** When anybody wrote last, as far as this plane knows. */
   wroteAt: number
+  /** When control was told so last. */
+  toldAt: number
 }
 
 /** What the table needs to know of shards beside the topology. */
@@ -92,7 +94,7 @@ export class RouteTable {
       const mayLeave = isAllowed && lists.some((list) => list.some(({ isPrimary }) => !isPrimary))
       return { pools: lists, mayLeave }
     })
-    return { group, primary, tiers, wroteAt }
+    return { group, primary, tiers, wroteAt, toldAt: 0 }
   }
 
   #candidate(shard: Shard, isPrimary: boolean, zone: string | null): Candidate {

@@ -93,3 +93,22 @@ test('it asks more often while a write has not reached a replica, and nobody in 
   await new Promise((resolve) => setImmediate(resolve))
   assert.equal(replica.asked, asked)
 })
+
+test('whoever rests goes on at once when somebody has written in its group', async () => {
+  const memory = open()
+  const primary = new Source(0, { isInRecovery: false, lsn: 500, timeline: 1 })
+  const replica = new Source(1, { isInRecovery: true, lsn: 500, timeline: 1 })
+  const watch = new WalWatch(memory, () => performance.now())
+  watch.watch([primary, replica])
+  await until(() => replica.asked > 0)
+  const began = performance.now()
+  const wanted = replica.asked + 20
+  while (replica.asked < wanted) {
+    watch.wrote('other')
+    watch.wrote('main')
+    await new Promise((resolve) => setImmediate(resolve))
+  }
+  // By itself that takes four seconds.
+  assert.ok(performance.now() - began < 2000)
+  await watch.close()
+})

@@ -39,6 +39,8 @@ export class WalWatch {
   #generation = 0
   readonly #running = new Set<Promise<void>>()
   readonly #pauses = new Set<() => void>()
+  /** Those of `#pauses` that are long, with their groups. */
+  readonly #rests = new Map<() => void, string>()
 
   constructor(memory: SharedState, now: () => number) {
     this.#memory = memory
@@ -57,6 +59,11 @@ export class WalWatch {
     }
   }
 
+  /** Somebody has written in the group just now: whoever rests goes on at once. */
+  wrote(group: string): void {
+    for (const [wake, of] of this.#rests) if (of === group) wake()
+  }
+
   /** Settles when nobody is asked any more. */
   async close(): Promise<void> {
     this.watch([])
@@ -72,7 +79,7 @@ export class WalWatch {
       if (position === null) this.#lost(replica)
       else if (position.isInRecovery) this.#replicaAt(replica, askedAt, position)
       else this.#primaryAt(replica, askedAt, position)
-      await this.#pause(position === null ? BEHIND_MS : this.#interval(source, position))
+      await this.#pause(position === null ? BEHIND_MS : this.#interval(source, position), source.group)
     }
   }
 
@@ -147,15 +154,17 @@ export class WalWatch {
     return last
   }
 
-  async #pause(ms: number): Promise<void> {
+  async #pause(ms: number, group: string): Promise<void> {
     await new Promise<void>((resolve) => {
       const done = (): void => {
         clearTimeout(timer)
         this.#pauses.delete(done)
+        this.#rests.delete(done)
         resolve()
       }
       const timer = setTimeout(done, ms)
       this.#pauses.add(done)
+      if (ms === REST_MS) this.#rests.set(done, group)
     })
   }
 }

@@ -78,6 +78,7 @@ async function harness(t: TestContext, planes = 1) {
       return { op: 'account', user, account: null, error: null }
     },
     onSuspect: (shard, reason) => heard.push({ shard, reason }),
+    onWrote: (group) => heard.push({ group }),
     onLog: (plane, pid, { message }) => heard.push({ plane, pid, message }),
     log: pino({ level: 'silent' }),
   })

@@ -15,7 +15,10 @@ type Hello = Extract<PlaneEvent, { op: 'hello' }>
 type LogEvent = Extract<PlaneEvent, { op: 'log' }>
 type Preserved = Extract<PlaneEvent, { op: 'preserved' | 'preserved-clients' }>
 type Question = Extract<PlaneEvent, { op: 'functions' }>
-type OtherEvent = Extract<PlaneEvent, { op: 'log' | 'suspect' | 'account' | 'account-refused' }> | Question | Preserved
+type OtherEvent =
+  | Extract<PlaneEvent, { op: 'log' | 'suspect' | 'wrote' | 'account' | 'account-refused' }>
+  | Question
+  | Preserved
 
 export interface PlaneLinkOptions {
   /** How many planes there are to be. */
@@ -26,6 +29,7 @@ export interface PlaneLinkOptions {
   readonly findFunctions: (question: Question) => Promise<PlaneCommand>
   readonly onAccountRefused: (user: string, database: string) => void
   readonly onSuspect: (shard: number, reason: string) => void
+  readonly onWrote: (group: string) => void
   readonly onLog: (plane: number, pid: number, event: LogEvent) => void
   /** A plane took over from a process before it, or says more about that. */
   readonly onPreserved: (event: Preserved) => void
@@ -223,6 +227,7 @@ export class PlaneLink {
   #onEvent(event: OtherEvent, { plane, pid, connection }: Linked): void {
     if (event.op === 'log') this.#options.onLog(plane, pid, event)
     else if (event.op === 'suspect') this.#options.onSuspect(event.shard, event.reason)
+    else if (event.op === 'wrote') this.#options.onWrote(event.group)
     else if (event.op === 'functions') void this.#options.findFunctions(event).then((answer) => connection.tell(answer))
     else if (event.op === 'account') this.#answerAccount(event.user, event.database, connection)
     else if (event.op === 'account-refused') this.#options.onAccountRefused(event.user, event.database)
