@@ -30,6 +30,7 @@ import { SessionAnswers } from './session-answers.ts'
 import { SessionDeadlines } from './session-deadlines.ts'
 import { concernsListening, type ListeningSession, SessionListening } from './session-listening.ts'
 import type { RecordedSession, SessionRecord, SessionSpills } from './session-records.ts'
+import { type MovingSession, SessionRelocation } from './session-relocation.ts'
 import { SessionState } from './session-state.ts'
 import type { StartupRequest } from './startup.ts'
 
@@ -56,6 +57,7 @@ export class ClientSession
     LosingSession,
     DoubtingSession,
     ListeningSession,
+    MovingSession,
     PinWatcher
 {
   readonly slot: number
@@ -76,6 +78,8 @@ export class ClientSession
   #choice: PoolChoice | null = null
   /** Null as long as nothing that pins it can be asked about. */
   #review: PinReview | null = null
+  /** Null until its server connection was wanted back. */
+  #relocation: SessionRelocation | null = null
   /** Null until it listens to something. */
   #listening: SessionListening | null = null
   user = ''
@@ -133,6 +137,7 @@ export class ClientSession
     this.seat.begin(choice)
     if (server !== null) this.seat.resume(server, flags)
     this.settings.restore(flags, record.endsAfter, record.pins, record.settings)
+    if (server !== null && this.settings.luggage !== null) this.needRelocation().restore()
     this.#restoreStatements(record, server)
     this.requests.restore(record.body, flags, record.refused)
     this.reader.restore(flags)
@@ -214,6 +219,21 @@ export class ClientSession
     return this.#review
   }
 
+  get relocation(): SessionRelocation | null {
+    return this.#relocation
+  }
+
+  needRelocation(): SessionRelocation {
+    this.#relocation ??= new SessionRelocation(this.#host, this)
+    return this.#relocation
+  }
+
+  rest(): void {
+    this.#enter('idle')
+    this.deadlines.rest()
+    if (this.#host.draining) this.onDraining()
+  }
+
   get processId(): number {
     return this.memory.processId
   }
@@ -286,9 +306,11 @@ export class ClientSession
     // An answer of ours to what it sent before has found nobody.
     if (this.#step === 'closing') return false
     this.meter.requestBegins()
-    if (this.seat.take(isRead)) {
+    const { luggage } = this.settings
+    if (this.seat.take(isRead && luggage === null)) {
       this.#enter('active')
-      if (this.doubt === null || !this.seat.mustAwait) return true
+      if (luggage !== null) this.needRelocation().arrive()
+      else if (this.doubt === null || !this.seat.mustAwait) return true
       this.reader.holdBack()
       return false
     }
@@ -309,7 +331,8 @@ export class ClientSession
   onSeated(): void {
     this.deadlines.idle()
     this.#enter('active')
-    this.resume()
+    if (this.settings.luggage === null) this.resume()
+    else this.needRelocation().arrive()
   }
 
   rejectRequest(fields: ErrorFields): void {

@@ -21,6 +21,7 @@ export interface LosingSession extends AnsweredSession, DoubtingSession {
 export function dealWithLoss(session: LosingSession, loss: ServerLoss): void {
   const server = session.seat.lose()
   if (session.state === 'closing') return
+  session.relocation?.onServerLost()
   const { settings, requests, listening } = session
   if (server.attempt?.isOpen === true && settings.tiesTo(server) === 0 && !loss.midMessage && listening === null) {
     askElsewhere(session, server, false)

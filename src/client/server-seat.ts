@@ -390,6 +390,25 @@ export class ServerSeat implements PoolWaiter {
     server.detach()
   }
 
+  /** Leaves its server connection, in which nothing is to be found any more. */
+  depart(): void {
+    const server = this.#server
+    this.#have(null)
+    this.#session.settings.leave()
+    server?.detachAndReset()
+  }
+
+  /** Puts its server connection into the session's state although nothing is asked there yet. False: it is gone. */
+  settleIn(): boolean {
+    const server = this.#server
+    if (server === null) return false
+    this.#isFresh = false
+    this.#isStale = false
+    const { settings, listening, serial } = this.#session
+    const preamble = settings.preamble(server, null, serial, listening?.preamble(server) ?? '')
+    return preamble === '' || server.relay.questions.ask(preamble)
+  }
+
   /** Its server connection is gone; returns it. */
   lose(): ServerConnection {
     // What it was in the middle of may have happened.

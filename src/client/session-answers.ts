@@ -21,6 +21,7 @@ import { askElsewhere, dealWithLoss, type LosingSession } from './server-loss.ts
 import type { ServerSeat } from './server-seat.ts'
 import type { SessionDeadlines } from './session-deadlines.ts'
 import type { SessionListening } from './session-listening.ts'
+import type { SessionRelocation } from './session-relocation.ts'
 import type { Restored } from './session-settings.ts'
 import type { SessionState } from './session-state.ts'
 
@@ -45,6 +46,9 @@ export interface AnsweredSession {
   /** The transaction status it believes in while it has no server connection. */
   readonly idleStatus: number
   readonly listening: SessionListening | null
+  /** Null: its server connection was never wanted back. */
+  readonly relocation: SessionRelocation | null
+  needRelocation(): SessionRelocation
   /** Its review, made when it is needed. */
   needReview(): PinReview
   /** Everything is answered, and no transaction is open. */
@@ -100,6 +104,7 @@ export class SessionAnswers implements ReplySink {
     const { greeting } = this.#session
     const { settings, reader } = this.#session
     if (greeting !== null) greeting.onPrepared(failure)
+    else if (failure !== null && this.#session.relocation?.failed(failure) === true) return
     else if (!settings.isRestored(failure) && failure !== null) this.#refuse(failure)
     else if (reader.isStalled) reader.resume()
   }
@@ -136,8 +141,10 @@ export class SessionAnswers implements ReplySink {
     const session = this.#session
     if (session.doubt?.onInquired(rows) === true || session.listening?.onInquired(rows) === true) return
     const server = session.server as ServerConnection
-    const { settings } = session
+    const { settings, relocation } = session
+    const before = settings.parameters
     this.#tell(settings.answer(rows, server), server)
+    if (relocation?.answered(before) === true) return
     if (settings.pins !== 0) session.needReview().answered()
     else session.review?.answered()
     // Whatever the client has sent meanwhile has an end of its own.
@@ -245,6 +252,10 @@ export class SessionAnswers implements ReplySink {
     if (inquiry === '') {
       if (settings.isReviewable) this.#session.needReview().rest()
     } else if (!server.relay.questions.inquire(inquiry)) server.lose(server.link.failure, null)
+  }
+
+  leave(): boolean {
+    return this.#session.needRelocation().leave()
   }
 
   onProgress(): void {

@@ -6,6 +6,7 @@ import { type Findings, type Inquiry, readFindings } from '../session/inquiry.ts
 import type { ParameterRegistry, ParameterSet } from '../session/parameters.ts'
 import { type ChangesSnapshot, SettingChanges } from '../session/setting-changes.ts'
 import { STATEMENT_TIMEOUT } from '../session/setting-statements.ts'
+import type { SqlStatement } from '../session/sql-statement.ts'
 import type { SettingValue } from '../sql/setting-scan.ts'
 import type { Effects } from '../sql/statement-effects.ts'
 import { isReported, isUtf8, named, ROLE, unlisted } from './setting-kinds.ts'
@@ -20,6 +21,8 @@ export interface Answer {
   readonly restored: Restored
   /** PIN bits of what lies in the server connection, if that was asked. */
   readonly pins: number
+  /** What was prepared there in SQL, if that was asked. */
+  readonly statements: readonly SqlStatement[]
 }
 
 /** What is known of settings besides the values themselves. */
@@ -31,7 +34,7 @@ export interface SettingsSnapshot {
   readonly changes: ChangesSnapshot | null
 }
 
-const NO_ANSWER: Answer = { restored: NOTHING, pins: 0 }
+const NO_ANSWER: Answer = { restored: NOTHING, pins: 0, statements: [] }
 
 /** Of all sessions whose client has touched no setting; never written to. */
 const UNTOUCHED = new SettingChanges()
@@ -253,12 +256,12 @@ export class SessionSettings {
     const settings = [...names].some((name) => !isCustom(name))
     const timeout = names.has(STATEMENT_TIMEOUT) ? null : (this.#parameters?.values.get(STATEMENT_TIMEOUT) ?? null)
     const customs = [...names].filter(isCustom)
-    this.#asked = { customs, settings, named: named(names), timeout, leftovers: false, scan: false }
+    this.#asked = { customs, settings, named: named(names), timeout, leftovers: false, statements: false, scan: false }
     return this.#asked
   }
 
   /** What the server has to be asked to know all that can be known. `scan`: also what its functions may have set. */
-  review(scan: boolean): Inquiry {
+  review(scan: boolean, statements: boolean): Inquiry {
     const names = this.#take()
     const customs = new Set([...names, ...(this.#parameters?.values.keys() ?? []), ...this.#registry.customs])
     this.#asked = {
@@ -267,6 +270,7 @@ export class SessionSettings {
       named: named(names),
       timeout: null,
       leftovers: true,
+      statements,
       scan,
     }
     return this.#asked
@@ -298,7 +302,7 @@ export class SessionSettings {
     if (findings.settings !== null) here.push(...unlisted(server, findings.settings), ...findings.settings)
     if (findings.role !== null) here.push([ROLE, this.#role(findings.role)])
     const restored = this.#become(server, here, [...here, ...this.#fallen(server, findings)])
-    return { restored, pins: findings.pins }
+    return { restored, pins: findings.pins, statements: findings.statements }
   }
 
   /** Names that others use are empty here at most, unless this session has set them in a way that nobody has seen. */

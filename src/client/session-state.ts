@@ -1,3 +1,4 @@
+import type { Luggage } from '../continuity/safe-point.ts'
 import { CLIENT_STEP, PIN } from '../memory/client-slots.ts'
 import { STATUS } from '../protocol/message-type.ts'
 import type { ErrorFields } from '../protocol/messages.ts'
@@ -8,6 +9,7 @@ import { inquirySql } from '../session/inquiry.ts'
 import type { ParameterRegistry, ParameterSet } from '../session/parameters.ts'
 import { type PinsSnapshot, type PinWatcher, SessionPins } from '../session/session-pins.ts'
 import { STATEMENT_TIMEOUT, UNHURRIED } from '../session/setting-statements.ts'
+import type { SqlStatement } from '../session/sql-statement.ts'
 import { type Effects, FACT } from '../sql/statement-effects.ts'
 import type { DeferredBegin } from './deferred-begin.ts'
 import { NOTHING, type Restored, SessionSettings, type SettingsSnapshot } from './session-settings.ts'
@@ -29,6 +31,8 @@ export interface StateSnapshot {
   readonly pins: PinsSnapshot | null
   readonly settings: SettingsSnapshot | null
   readonly begin: DeferredBegin | null
+  /** Rarely there. */
+  readonly luggage?: Luggage
 }
 
 /**
@@ -52,6 +56,10 @@ export class SessionState {
   #isRestoring = false
   /** Null: no transaction is open, or its BEGIN has gone to the server as any statement. */
   deferredBegin: DeferredBegin | null = null
+  /** What it had on a server connection that it has left, and has on no other yet; null: nothing. */
+  #luggage: Luggage | null = null
+  /** Found by the last review that asked for them. */
+  #statements: readonly SqlStatement[] = []
 
   constructor(registry: ParameterRegistry, watcher: PinWatcher) {
     this.#registry = registry
@@ -72,6 +80,11 @@ export class SessionState {
   /** The server connection may be somebody else's after an inquiry at the earliest. */
   get keepsServer(): boolean {
     return this.pins !== 0 || this.#settings.isAsking
+  }
+
+  /** An inquiry is under way. */
+  get isAsking(): boolean {
+    return this.#settings.isAsking
   }
 
   /** The server connection can be given to anybody, as it is. */
@@ -130,6 +143,7 @@ export class SessionState {
     const pins = this.#pins?.snapshot ?? null
     const settings = this.#settings.snapshot
     const begin = this.deferredBegin
+    if (this.#luggage !== null) return { pins, settings, begin, luggage: this.#luggage }
     return pins === null && settings === null && begin === null ? null : { pins, settings, begin }
   }
 
@@ -143,6 +157,7 @@ export class SessionState {
     if (pins !== 0 || snapshot?.pins) this.#needPins().restore(pins, snapshot?.pins ?? null)
     if (snapshot?.settings) this.#settings.restore(snapshot.settings)
     this.deferredBegin = snapshot?.begin ?? null
+    this.#luggage = snapshot?.luggage ?? null
   }
 
   pin(bits: number): void {
@@ -229,7 +244,29 @@ export class SessionState {
 
   /** The server is being asked for settings that it may have at another value than the session. */
   awaitsSettings(server: ServerConnection | null): boolean {
-    return this.#settings.mustAwait(server)
+    return (this.#luggage !== null && server !== null) || this.#settings.mustAwait(server)
+  }
+
+  get luggage(): Luggage | null {
+    return this.#luggage
+  }
+
+  /** Prepared in SQL, as far as the last `inspect` has found. */
+  get sqlStatements(): readonly SqlStatement[] {
+    return this.#statements
+  }
+
+  /** Leaves its server connection, and takes this with it: nothing pins it any more. */
+  pack(luggage: Luggage): void {
+    this.#luggage = luggage
+    this.unpin(~0)
+  }
+
+  /** Has on its server connection what it came with. */
+  unpack(): void {
+    const pins = this.#luggage?.pins ?? 0
+    this.#luggage = null
+    if (pins !== 0) this.pin(pins)
   }
 
   /** The server has answered the preamble; false when it could not be put into this session's state. */
@@ -348,7 +385,13 @@ export class SessionState {
   /** What to ask the server to know whether it can be given back although something pinned the session. */
   review(scan: boolean): string {
     this.#needPins().review()
-    return inquirySql(this.#settings.review(scan))
+    return inquirySql(this.#settings.review(scan, false))
+  }
+
+  /** The same, to know all that has to be taken along to another server connection. */
+  inspect(): string {
+    this.#needPins().review()
+    return inquirySql(this.#settings.review(true, true))
   }
 
   /** The answer, null when there is none. Returns what the client has to be told. */
@@ -358,6 +401,7 @@ export class SessionState {
       this.#needPins().unanswered()
       return NOTHING
     }
+    this.#statements = answer.statements
     // Somebody else looks after channels that others hear for the session.
     this.#needPins().answered(answer.pins, server.listens ? ~PIN.listen : ~0)
     return answer.restored

@@ -152,13 +152,14 @@ export class PlaneCommands {
     this.#until(id, done, Number.POSITIVE_INFINITY)
   }
 
-  /** No transaction runs on the shard; server connections that nobody has are closed meanwhile. */
+  /** No transaction runs on the shard, and whoever can leave has left; server connections that nobody has are closed meanwhile. */
   #isAtRest(shard: number): boolean {
     let atRest = true
     for (const pool of this.#plane.poolSet.ofShard(shard)) {
       for (const server of [...pool.servers]) {
         if (server.state === 'idle') server.close('the shard is held')
         else if (server.state !== 'active' || server.inTransaction || server.queue.length > 0) atRest = false
+        else if (server.client?.leave() === true) atRest = false
       }
     }
     return atRest

@@ -208,6 +208,10 @@ export class TestWaiter implements PoolWaiter, ReplySink {
     return false
   }
 
+  leave(): boolean {
+    return false
+  }
+
   onProgress(): void {}
   onLost(): void {}
   onServerDrained(): void {}

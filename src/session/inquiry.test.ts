@@ -3,7 +3,15 @@ import { test } from 'node:test'
 import { PIN } from '../memory/client-slots.ts'
 import { type Inquiry, inquirySql, readFindings } from './inquiry.ts'
 
-const QUIET: Inquiry = { customs: [], settings: false, named: [], timeout: null, leftovers: false, scan: false }
+const QUIET: Inquiry = {
+  customs: [],
+  settings: false,
+  named: [],
+  timeout: null,
+  leftovers: false,
+  statements: false,
+  scan: false,
+}
 const hex = (text: string): string => Buffer.from(text).toString('hex')
 
 test('settings of applications are asked for by name, and nothing else is looked at', () => {
@@ -36,7 +44,8 @@ test('leftovers and functions are looked for when that is asked', () => {
 })
 
 test('every name is qualified', () => {
-  const sql = inquirySql({ ...QUIET, customs: ['a.b'], settings: true, named: ['x'], leftovers: true, scan: true })
+  const all = { settings: true, leftovers: true, statements: true, scan: true }
+  const sql = inquirySql({ ...QUIET, ...all, customs: ['a.b'], named: ['x'] })
   const bare = sql.replaceAll(/'[^']*'/g, '').matchAll(/(?<![\w.])(pg_\w+|current_setting|encode|convert_to)\b(?!\.)/g)
   assert.deepEqual(
     [...bare].map(([name]) => name).filter((name) => name !== 'pg_catalog'),

@@ -1,5 +1,6 @@
 import { PIN, type PinReason } from '../memory/client-slots.ts'
 import { quoteText, STATEMENT_TIMEOUT, UNHURRIED } from './setting-statements.ts'
+import { readSqlStatement, type SqlStatement, sqlStatementsSql } from './sql-statement.ts'
 
 /** What a server connection is asked about the state of its session. */
 export interface Inquiry {
@@ -13,6 +14,8 @@ export interface Inquiry {
   readonly timeout: string | null
   /** Whatever else may lie in the server connection. */
   readonly leftovers: boolean
+  /** Statements that the session has prepared in SQL. */
+  readonly statements: boolean
   /** Settings of applications that functions and policies of the database name: they are asked for as well. */
   readonly scan: boolean
 }
@@ -27,6 +30,8 @@ export interface Findings {
   readonly role: string | null
   /** PIN bits of what lies in the server connection. */
   readonly pins: number
+  /** Prepared in SQL, by name; empty when that was not asked. */
+  readonly statements: readonly SqlStatement[]
 }
 
 /** The names of settings of applications in a text, as the second capture has it. */
@@ -78,6 +83,7 @@ function question(inquiry: Inquiry): string {
   if (inquiry.leftovers) {
     for (const [reason, query] of LEFTOVERS) parts.push(`SELECT 'p','${reason}',NULL WHERE EXISTS(${query})`)
   }
+  if (inquiry.statements) parts.push(sqlStatementsSql(hexOf))
   if (inquiry.scan) parts.push(scanSql())
   return parts.join(' UNION ALL ')
 }
@@ -102,6 +108,7 @@ export function readFindings(inquiry: Inquiry, rows: readonly (readonly (string 
   const settings = new Map<string, string>()
   const customs = new Map<string, string | null>()
   let role: string | null = null
+  const statements: SqlStatement[] = []
   let pins = 0
   if (inquiry.timeout !== null) settings.set(STATEMENT_TIMEOUT, inquiry.timeout)
   for (const [kind, key, hex] of rows) {
@@ -110,11 +117,14 @@ export function readFindings(inquiry: Inquiry, rows: readonly (readonly (string 
     if (kind === 'c') customs.set(decode(key), value)
     else if (kind === 's' && value !== null) note(settings, inquiry, decode(key).toLowerCase(), value)
     else if (kind === 'r') role = value
+    else if (kind === 'q' && value !== null) statements.push(readSqlStatement(decode(key), value))
     else if (kind === 'p') pins |= PIN[key as PinReason]
     else if (kind !== 'n') return null
   }
   const isWhole = inquiry.customs.every((name) => customs.has(name)) && (role !== null) === inquiry.settings
-  return isWhole ? { settings: inquiry.settings ? settings : null, customs, role, pins } : null
+  if (!isWhole) return null
+  statements.sort((one, other) => (one.name < other.name ? -1 : 1))
+  return { settings: inquiry.settings ? settings : null, customs, role, pins, statements }
 }
 
 function note(settings: Map<string, string>, { timeout }: Inquiry, name: string, value: string): void {

@@ -28,6 +28,10 @@ const KINDS: readonly LoadKind[] = [
 ]
 /** Their sessions have state that dies with a server that dies. */
 const TIED: ReadonlySet<LoadKind> = new Set(['temporary', 'lock', 'sequence', 'sqlPrepare'])
+/** The same, where nothing is lost that can be had again. */
+const TIED_FOR_GOOD: ReadonlySet<LoadKind> = new Set(['temporary', 'lock'])
+/** What currval says in a session that was moved. */
+const NOT_YET_DEFINED = '55000'
 /** What a client may be told when a server dies under it: never that something is done, or not done, that is not. */
 const HONEST = /^(08006|08007|25P02|57P0[123])$/
 
@@ -159,6 +163,8 @@ async function stateOf(bed: ContinuityBed): Promise<string> {
 /** Whether this may happen to a client, during a fault or in quiet times. */
 function mayBe({ kind, sqlstate }: LoadTrouble, fault: ShardFault | null): boolean {
   if (fault === null) return false
-  if (sqlstate === null) return TIED.has(kind)
-  return HONEST.test(sqlstate) && !PLANNED.has(fault)
+  const isPlanned = PLANNED.has(fault)
+  if (sqlstate === null) return (isPlanned ? TIED_FOR_GOOD : TIED).has(kind)
+  if (kind === 'sequence' && sqlstate === NOT_YET_DEFINED) return true
+  return HONEST.test(sqlstate) && !isPlanned
 }
