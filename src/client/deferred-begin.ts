@@ -58,7 +58,7 @@ export function answersHere(session: BeginningSession, bytes: Buffer, start: num
   const open = settings.deferredBegin
   if ((open === null && !mayBegin(bytes, start)) || end - start > LONGEST_TEXT) return false
   const text = readTransactionText(bytes, start, end)
-  if (text === null || settings.transactionLost || settings.pins !== 0) return false
+  if (text === null || settings.transactionLost || settings.pins !== 0 || settings.luggage !== null) return false
   if (text.kind === 'ends') {
     if (open === null) return false
     settings.deferredBegin = null
