@@ -39,7 +39,7 @@ type ClientName = Omit<DroppedClient, 'reason' | 'told'>
 
 /** What became of one client. */
 export type PreservedClient =
-  | (ClientName & { readonly kept: true })
+  | (ClientName & { readonly kept: true; readonly relocated: boolean })
   | (ClientName & { readonly kept: false; readonly reason: string; readonly told: boolean })
 
 /** What became of the clients of a plane when it was upgraded, or crashed. */

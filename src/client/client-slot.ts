@@ -87,6 +87,10 @@ export class ClientSlot {
     this.#set(CLIENT.pins, bits)
   }
 
+  relocated(): void {
+    this.#set(CLIENT.relocations, (this.#region.i32[this.#i + CLIENT.relocations] ?? 0) + 1)
+  }
+
   prepared(count: number): void {
     this.#set(CLIENT.prepared, count)
   }

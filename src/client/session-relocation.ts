@@ -5,6 +5,7 @@ import type { ErrorFields } from '../protocol/messages.ts'
 import { FACT } from '../sql/statement-effects.ts'
 import { type ClientHost, FATAL } from './client-host.ts'
 import type { ClientReader } from './client-reader.ts'
+import type { ClientSlot } from './client-slot.ts'
 import type { RequestRelay } from './request-relay.ts'
 import type { ServerSeat } from './server-seat.ts'
 import type { SessionDeadlines } from './session-deadlines.ts'
@@ -13,6 +14,7 @@ import type { SessionState } from './session-state.ts'
 
 /** The session that moves. */
 export interface MovingSession {
+  readonly memory: ClientSlot
   readonly settings: SessionState
   readonly seat: ServerSeat
   readonly requests: RequestRelay
@@ -136,6 +138,7 @@ export class SessionRelocation implements Deferrable {
       return false
     }
     settings.pack(verdict.luggage)
+    this.#session.memory.relocated()
     seat.depart()
     this.#session.rest()
     return true

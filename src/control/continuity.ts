@@ -71,11 +71,11 @@ export class Continuity {
 
   #report({ preservation, log }: ContinuityOptions, { summary, batches }: CensusResult): void {
     preservation.add({ op: 'preserved', summary })
-    const { plane, beganAt, event, kept, dropped, stallMs } = summary
+    const { plane, beganAt, event, kept, relocated = 0, dropped, stallMs } = summary
     for (const batch of batches) preservation.add({ op: 'preserved-clients', plane, beganAt, batch })
     const reasons = reasonsText(summary)
-    const text = `${event}: ${kept} clients kept, ${dropped} gone${reasons === '' ? '' : ` (${reasons})`}`
-    log.info({ event, kept, dropped, stallMs }, `${text}; requests waited for up to ${stallMs} ms`)
+    const text = `${event}: ${kept} clients kept (${relocated} with their state moved), ${dropped} gone${reasons === '' ? '' : ` (${reasons})`}`
+    log.info({ event, kept, relocated, dropped, stallMs }, `${text}; requests waited for up to ${stallMs} ms`)
   }
 
   /** A new configuration. Throws ConfigError, and changes nothing then. */

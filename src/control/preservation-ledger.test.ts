@@ -37,7 +37,7 @@ test('an event has its clients, those that were kept by the names that their slo
       ...summary(100),
       id: 1,
       clients: [
-        { ...client(3), kept: true },
+        { ...client(3), kept: true, relocated: false },
         { ...dropped, kept: false },
       ],
     },

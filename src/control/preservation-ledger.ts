@@ -9,7 +9,9 @@ const EVENTS_WITH_CLIENTS = 4
 export type KeptClient = Omit<DroppedClient, 'reason' | 'told'>
 
 /** What became of one client. */
-export type PreservedClient = (KeptClient & { readonly kept: true }) | (DroppedClient & { readonly kept: false })
+export type PreservedClient =
+  | (KeptClient & { readonly kept: true; readonly relocated: boolean })
+  | (DroppedClient & { readonly kept: false })
 
 /** One event, for people. */
 export interface PreservationEntry extends PreservationSummary {
@@ -59,7 +61,8 @@ export class PreservationLedger {
     for (let at = 0; at + 1 < batch.kept.length; at += 2) {
       const client = this.#describe(batch.kept[at] ?? 0, batch.kept[at + 1] ?? 0)
       // Who has left in the meantime was kept all the same, and is in the sums.
-      if (client !== null) entry.clients.push({ ...client, kept: true })
+      if (client !== null)
+        entry.clients.push({ ...client, kept: true, relocated: batch.relocated?.includes(client.slot) === true })
     }
   }
 }

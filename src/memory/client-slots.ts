@@ -80,6 +80,8 @@ export const CLIENT = {
   /** Valid only while this one is not 0. */
   parametersId: 27,
   statementsId: 28,
+  /** How often it has left a server connection with its state, to have it again on another one. */
+  relocations: 29,
   /** `tierCode` of the tier that counts for it at the moment. */
   tier: 30,
 } as const
@@ -178,6 +180,7 @@ export interface ClientView {
   readonly outstanding: number
   readonly preparedStatements: number
   readonly channels: number
+  readonly relocations: number
   readonly connectedAt: number
   readonly requestAt: number
   readonly waitingSince: number
@@ -219,6 +222,7 @@ export function readClient(region: Region, slot: number): ClientView | null {
     outstanding: number(CLIENT.outstanding),
     preparedStatements: number(CLIENT.prepared),
     channels: number(CLIENT.channels),
+    relocations: number(CLIENT.relocations),
     connectedAt: time(CLIENT_F64.connectedAt),
     requestAt: time(CLIENT_F64.requestAt),
     waitingSince: time(CLIENT_F64.waitingSince),

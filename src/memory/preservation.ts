@@ -32,6 +32,8 @@ export interface PreservationSummary {
   /** The longest that any client that was kept had to wait. */
   readonly stallMs: number
   readonly kept: number
+  /** Of the kept ones: their state was taken from one server connection to another. */
+  readonly relocated?: number
   readonly dropped: number
   /** Of the dropped ones. */
   readonly told: number
@@ -41,6 +43,6 @@ export interface PreservationSummary {
 
 /** Outcomes in pieces that fit one message each: many of those that were kept, fewer of those with names. */
 export type OutcomeBatch =
-  /** Slot and generation in turn. */
-  | { readonly kept: readonly number[]; readonly dropped?: undefined }
+  /** Slot and generation in turn; the slots of those of them that were relocated. */
+  | { readonly kept: readonly number[]; readonly relocated?: readonly number[]; readonly dropped?: undefined }
   | { readonly dropped: readonly DroppedClient[]; readonly kept?: undefined }

@@ -50,6 +50,15 @@ test('statements prepared in SQL, settings and role move with their session, aga
   }
   assert.notEqual(await checked(client, 'EXECUTE two'), before)
   assert.equal(await pinsOf('mover'), 'sqlPrepare')
+  const [event] = (await bed.console.query('SHOW PRESERVATION')).rows
+  assert.deepEqual([event.event, Number(event.relocated), Number(event.dropped)], ['restart', 1, 0])
+  const outcomes = (await bed.console.query('SHOW PRESERVED_CLIENTS')).rows.filter(
+    (row) => row.event_id === event.event_id,
+  )
+  assert.deepEqual(
+    outcomes.filter(({ application_name }) => application_name === 'mover').map(({ outcome }) => outcome),
+    ['relocated'],
+  )
   client.close()
 })
 

@@ -33,20 +33,24 @@ export class ClientCensus {
   /** Now that it is over. `heldMs`: for how long requests had no place to go. */
   end(event: ReportedOperation, heldMs: number): CensusResult {
     const kept: number[] = []
+    const relocated: number[] = []
     const dropped: DroppedClient[] = []
     for (const { generation, view } of this.#counted) {
       const isSame = generationOf(this.#memory, view.slot) === generation
       const now = isSame ? readClient(this.#memory.clients, view.slot) : null
       // One that has had its last words is gone, though it may not have read them.
       if (now === null || now.state === 'closing') dropped.push(describe(view, generation))
-      else kept.push(view.slot, generation)
+      else {
+        kept.push(view.slot, generation)
+        if (now.relocations !== view.relocations) relocated.push(view.slot)
+      }
     }
     const reasons: Record<string, number> = {}
     for (const { reason } of dropped) reasons[reason] = (reasons[reason] ?? 0) + 1
     const told = dropped.filter((client) => client.told).length
-    const counts = { kept: kept.length / 2, dropped: dropped.length, told, reasons }
+    const counts = { kept: kept.length / 2, relocated: relocated.length, dropped: dropped.length, told, reasons }
     const summary = { event, plane: 0, beganAt: this.#beganAt, stallMs: Math.round(heldMs), ...counts }
-    return { summary, batches: [{ kept }, { dropped }] }
+    return { summary, batches: [{ kept, relocated }, { dropped }] }
   }
 }
 

@@ -23,12 +23,14 @@ function routerWithEvent(): TestRouter {
       plane: 0,
       beganAt: 60_000,
       stallMs: 41.5,
-      kept: 1,
+      kept: 2,
+      relocated: 1,
       dropped: 2,
       told: 1,
       reasons: { 'it was leaving': 1, 'its login was not over': 1 },
       clients: [
-        { ...alice, kept: true },
+        { ...alice, kept: true, relocated: false },
+        { ...alice, slot: 7, kept: true, relocated: true },
         { ...alice, slot: 6, kept: false, reason: 'it was leaving', told: true },
       ],
     },
@@ -44,7 +46,8 @@ test('an event is one row with its sums', () => {
       plane: 0,
       began: '2026-01-01 00:01:00 UTC',
       stall_ms: 41.5,
-      kept: 1,
+      kept: 2,
+      relocated: 1,
       dropped: 2,
       told: 1,
       reasons: 'it was leaving: 1, its login was not over: 1',
@@ -56,6 +59,15 @@ test('each client of an event is a row; one that was dropped has a reason in pla
   const names = { user: 'alice', database: 'app', application_name: 'web', addr: '10.0.0.1', port: 5000 }
   assert.deepEqual(recordsOf(showPreservedClients, routerWithEvent()), [
     { event_id: 3, id: 2 * 2 ** 22 + 5, outcome: 'kept', reason: null, told: null, stall_ms: 41.5, ...names },
+    {
+      event_id: 3,
+      id: 2 * 2 ** 22 + 7,
+      outcome: 'relocated',
+      reason: 'its server connection was closed, and all of its state can be had again',
+      told: null,
+      stall_ms: 41.5,
+      ...names,
+    },
     {
       event_id: 3,
       id: 2 * 2 ** 22 + 6,

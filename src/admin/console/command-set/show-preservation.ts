@@ -17,6 +17,7 @@ const FIELDS: readonly Field<Item>[] = [
   text('began', ({ entry, memory }) => timestampText(memory, entry.beganAt)),
   float8('stall_ms', ({ entry }) => entry.stallMs),
   int8('kept', ({ entry }) => entry.kept),
+  int8('relocated', ({ entry }) => entry.relocated ?? 0),
   int8('dropped', ({ entry }) => entry.dropped),
   int8('told', ({ entry }) => entry.told),
   text('reasons', ({ entry }) => reasonsText(entry)),

@@ -11,8 +11,8 @@ interface Item {
 const FIELDS: readonly Field<Item>[] = [
   int8('event_id', ({ entry }) => entry.id),
   int8('id', ({ client }) => formatSlotId(client)),
-  text('outcome', ({ client }) => (client.kept ? 'kept' : 'dropped')),
-  text('reason', ({ client }) => (client.kept ? null : client.reason)),
+  text('outcome', ({ client }) => outcomeOf(client)),
+  text('reason', ({ client }) => reasonOf(client)),
   bool('told', ({ client }) => (client.kept ? null : client.told)),
   float8('stall_ms', ({ entry, client }) => (client.kept ? entry.stallMs : null)),
   text('user', ({ client }) => client.user),
@@ -32,4 +32,15 @@ export const showPreservedClients: ShowCommand = {
 
 function* items(entries: readonly PreservationEntry[]): Generator<Item> {
   for (const entry of entries) for (const client of entry.clients) yield { entry, client }
+}
+
+/** `relocated`: kept, and what it had on its server connection is, or will be with its next request, on another one. */
+function outcomeOf(client: PreservedClient): string {
+  if (!client.kept) return 'dropped'
+  return client.relocated ? 'relocated' : 'kept'
+}
+
+function reasonOf(client: PreservedClient): string | null {
+  if (!client.kept) return client.reason
+  return client.relocated ? 'its server connection was closed, and all of its state can be had again' : null
 }
