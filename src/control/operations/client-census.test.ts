@@ -34,9 +34,11 @@ test('clients of the shards are kept, or gone with a reason; others are not coun
   client(memory, 3, { pool: 2 })
   client(memory, 4, { pool: 0 })
   client(memory, 5, { flags: CLIENT_FLAG.console })
+  client(memory, 6, { pins: PIN.sqlPrepare, relocations: 1 })
   const census = new ClientCensus(memory, new Set([7]), 500)
   client(memory, 1, { state: CLIENT_STATE.closing })
   client(memory, 2, { generation: 2 })
+  client(memory, 6, { relocations: 2 })
   client(memory, 3, { state: CLIENT_STATE.free, pool: 2 })
   const { summary, batches } = census.end('restart', 120.4)
   const lost = 'its server connection had state of its own (temporaryObject)'
@@ -45,12 +47,13 @@ test('clients of the shards are kept, or gone with a reason; others are not coun
     plane: 0,
     beganAt: 500,
     stallMs: 120,
-    kept: 1,
+    kept: 2,
+    relocated: 1,
     dropped: 2,
     told: 1,
     reasons: { [lost]: 1, 'it left meanwhile': 1 },
   })
-  assert.deepEqual(batches[0], { kept: [0, 1] })
+  assert.deepEqual(batches[0], { kept: [0, 1, 6, 1], relocated: [6] })
   assert.deepEqual(
     batches[1]?.dropped?.map(({ user, reason, told }) => [user, reason, told]),
     [
