@@ -2,6 +2,7 @@ import { Command, CommanderError } from 'commander'
 import { VERSION } from '../version.ts'
 import { addLearning } from './learning-command-line.ts'
 import { addOperations } from './operation-commands.ts'
+import { addReplay } from './replay-command-line.ts'
 import type { StartContext } from './start.ts'
 
 export interface CommandContext extends StartContext {
@@ -54,6 +55,9 @@ export async function runCommandLine(argv: readonly string[], context: CommandCo
       const { checkConfig } = await import('./check-config.ts')
       exitCode = checkConfig(file, context.environment, context.write)
     })
+  addReplay(program, context, (code) => {
+    exitCode = code
+  })
   addOperations(program, context, (code) => {
     exitCode = code
   })
