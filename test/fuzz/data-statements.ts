@@ -31,13 +31,13 @@ const select: fc.Arbitrary<Statement> = fc.constantFrom(
 
 /** Changes of tables take locks that others would wait for. */
 const schema: fc.Arbitrary<Statement> = fc.constantFrom(
-  statement('ALTER TABLE star ADD COLUMN c int DEFAULT 7', 'alone', 'schema'),
-  statement('ALTER TABLE star DROP COLUMN c', 'alone', 'schema'),
-  statement('ALTER TABLE star ALTER COLUMN a TYPE bigint', 'alone', 'schema'),
-  statement('ALTER TABLE star ALTER COLUMN a TYPE int', 'alone', 'schema'),
-  statement('CREATE TABLE made_:me (x int)', 'schema'),
-  statement('CREATE TABLE IF NOT EXISTS made_:me (x int)', 'schema'),
-  statement('DROP TABLE IF EXISTS made_:me', 'schema'),
+  statement('ALTER TABLE star ADD COLUMN c int DEFAULT 7', 'alone', 'alters'),
+  statement('ALTER TABLE star DROP COLUMN c', 'alone', 'alters'),
+  statement('ALTER TABLE star ALTER COLUMN a TYPE bigint', 'alone', 'alters'),
+  statement('ALTER TABLE star ALTER COLUMN a TYPE int', 'alone', 'alters'),
+  statement('CREATE TABLE made_:me (x int)', 'makes'),
+  statement('CREATE TABLE IF NOT EXISTS made_:me (x int)', 'makes'),
+  statement('DROP TABLE IF EXISTS made_:me', 'makes'),
   statement('INSERT INTO made_:me VALUES (1)'),
 )
 

@@ -7,6 +7,7 @@ import { answersTo, encodeFrame, type Frame, unsynced } from './frame.ts'
 import type { Target } from './lane.ts'
 import type { CopyIn, Request, Step } from './program.ts'
 import { sqlOf } from './statement.ts'
+import type { Opened } from './used-sessions.ts'
 
 /** An answer that does not come within this is a difference; nothing in a program waits for another client. */
 const ANSWER_TIMEOUT_MS = 10_000
@@ -41,6 +42,21 @@ function encodeRequest(request: Request, client: number): Buffer {
   return Buffer.concat(request.statements.map(({ sql }) => wire.query(sqlOf(sql, client))))
 }
 
+async function openNew({ address }: Target, login: LoginOptions): Promise<Opened> {
+  const client = await WireClient.connect(address)
+  try {
+    return { client, messages: await client.login(login) }
+  } catch (error) {
+    client.close()
+    throw error
+  }
+}
+
+/** Nothing is on its way when the client leaves. */
+export function isQuiet({ last, torn }: Extract<Step, { kind: 'leave' }>): boolean {
+  return last === null && !torn
+}
+
 /**
  * One client of a program: performs steps, returns the messages that answer them. Notifications are put aside, because
  * when they come is not fixed.
@@ -68,14 +84,12 @@ export class FuzzConnection {
 
   /** Connects client `number`; a refused login gives no connection, but its messages. */
   static async open(target: Target, login: LoginOptions, number: number) {
-    const client = await WireClient.connect(target.address)
-    const connection = new FuzzConnection(client, target, number)
     try {
-      const messages = await client.login(login)
+      const { client, messages } = await (target.used?.open(login) ?? openNew(target, login))
+      const connection = new FuzzConnection(client, target, number)
       connection.status = messages.at(-1)!.body.toString('latin1')
       return { connection, messages }
     } catch (error) {
-      client.close()
       if (error instanceof WireError) return { connection: null, messages: [error.response] }
       throw error
     }
@@ -114,7 +128,18 @@ export class FuzzConnection {
 
   /** Harmless when the connection has ended already. */
   close(): void {
-    this.#client.close()
+    if (this.#target.used === null) this.#client.close()
+    else this.#target.used.forget(this.#client)
+  }
+
+  /** Ends a connection to which everything is answered. True: what it held has been let go of by now. */
+  async giveBack(): Promise<boolean> {
+    if (this.#target.used === null) {
+      this.close()
+      return false
+    }
+    await this.#target.used.giveBack(this.#client)
+    return true
   }
 
   async #perform(step: Step, messages: WireMessage[]): Promise<void> {
@@ -187,7 +212,10 @@ export class FuzzConnection {
     if (during !== 'nothing') await this.#until('Z', messages)
   }
 
-  async #leave({ how, last, torn }: Extract<Step, { kind: 'leave' }>, messages: WireMessage[]): Promise<void> {
+  async #leave(step: Extract<Step, { kind: 'leave' }>, messages: WireMessage[]): Promise<void> {
+    const { how, last, torn } = step
+    // Nobody is told anything: the session can be used again.
+    if (this.#target.used !== null && isQuiet(step)) return
     if (last !== null) this.#client.send(encodeRequest(last, this.#number))
     if (torn) this.#client.send(TORN)
     if (how === 'reset') {

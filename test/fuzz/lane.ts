@@ -3,8 +3,10 @@ import type { TestCluster } from '../support/postgres-cluster.ts'
 import { openConsole } from '../support/testbed.ts'
 import { waitUntil } from '../support/wait-until.ts'
 import type { LoginOptions, WireAddress } from '../support/wire-client.ts'
+import { LEFTOVERS } from './leak-probe.ts'
 import { PLAYGROUND } from './playground.ts'
 import type { RoleName, Startup } from './program.ts'
+import { UsedSessions } from './used-sessions.ts'
 
 /** Steps of a server connection at which nothing is on its way to change. */
 const AT_REST = new Set(['idle', 'active', 'listening'])
@@ -15,6 +17,8 @@ export interface Target {
   readonly database: string
   /** Superuser in that database, directly. */
   readonly admin: pg.Client
+  /** Sessions to be used again; null: each client gets a new one. */
+  readonly used: UsedSessions | null
   /** Resolves when what clients that have left, with these process ids, held has been let go of; `present` are there. */
   settled(left: readonly number[], present: number): Promise<void>
   /** Resolves when somebody's `pg_sleep` has begun. */
@@ -34,16 +38,19 @@ export interface LaneHost {
 export class Lane {
   readonly direct: Target
   readonly router: Target
+  readonly #used: UsedSessions
   readonly #host: LaneHost
   readonly #console: pg.Client
 
   private constructor(host: LaneHost, console: pg.Client, direct: pg.Client, router: pg.Client) {
     this.#host = host
     this.#console = console
+    this.#used = new UsedSessions(host.cluster.primary)
     this.direct = {
       address: host.cluster.primary,
       database: direct.database!,
       admin: direct,
+      used: this.#used,
       settled: (left) => backendsGone(direct, left),
       sleeping: () => someoneSleeps(direct),
     }
@@ -51,7 +58,10 @@ export class Lane {
       address: host.router,
       database: router.database!,
       admin: router,
-      settled: (_, present) => this.#routerSettled(present),
+      used: null,
+      settled: async (_, present) => {
+        await this.#routerSettled(present)
+      },
       sleeping: () => someoneSleeps(router),
     }
   }
@@ -82,16 +92,18 @@ export class Lane {
     await waitUntil('the router to notice that its server connections are gone', none, { everyMs: 1 })
   }
 
-  /** How many server connections that clients may get the router has, by user. */
-  async sessions(): Promise<ReadonlyMap<string, number>> {
-    const counts = new Map<string, number>()
-    for (const { user, step } of await this.#show('SERVERS')) {
-      if (step !== 'listening') counts.set(String(user), (counts.get(String(user)) ?? 0) + 1)
+  /** All clients have left the router. Resolves when it has let go of what they held, with what is still there of it. */
+  async leftovers(): Promise<{ readonly sessions: ReadonlyMap<string, number>; readonly objects: readonly string[] }> {
+    const sessions = new Map<string, number>()
+    for (const { user, step } of await this.#routerSettled(0)) {
+      if (step !== 'listening') sessions.set(String(user), (sessions.get(String(user)) ?? 0) + 1)
     }
-    return counts
+    const { rows } = await this.router.admin.query(LEFTOVERS)
+    return { sessions, objects: rows.map(({ what }) => String(what)) }
   }
 
   async close(): Promise<void> {
+    this.#used.close()
     await this.#console.end()
     await this.direct.admin.end()
     await this.router.admin.end()
@@ -102,9 +114,9 @@ export class Lane {
     return rows.filter((row) => row.database === this.router.database)
   }
 
-  /** No client but `present` is there, and no server connection is being put in order or closed. */
-  async #routerSettled(present: number): Promise<void> {
-    const isSettled = async (): Promise<boolean> => {
+  /** Resolves with the server connections when no client but `present` is there, and none of them is being put in order. */
+  async #routerSettled(present: number): Promise<Record<string, unknown>[]> {
+    const settled = async (): Promise<Record<string, unknown>[]> => {
       const clients = await this.#show('CLIENTS')
       if (clients.length !== present || clients.some((row) => row.state === 'closing')) {
         throw new Error(`${present} clients are connected, and these known: ${show(clients, 'state', 'pinned')}`)
@@ -114,9 +126,9 @@ export class Lane {
       const known = servers.map((row) => Number(row.remote_pid))
       const stray = (await backends(this.router.admin)).filter((pid) => !known.includes(pid))
       if (stray.length > 0) throw new Error(`server processes ${stray} are none of the router's ${known}`)
-      return true
+      return servers
     }
-    await waitUntil('the router to let go of what its clients held', isSettled, { everyMs: 1 })
+    return await waitUntil('the router to let go of what its clients held', settled, { everyMs: 2 })
   }
 }
 

@@ -41,8 +41,11 @@ export const TIDY = `
   INSERT INTO item (owner, note) VALUES (0, 'old'), (1, 'old'), (2, 'old');
 `
 
-/** The same of one that changed the schema, by any of so many clients. */
-export function tidySchema(clients: number): string {
+/** The same of one that altered a table. */
+export const TIDY_SCHEMA: string = `DROP TABLE star; ${STAR} ${TIDY}`
+
+/** Drops what any of so many clients may have made. */
+export function dropMade(clients: number): string {
   const made = Array.from({ length: clients }, (_, client) => `made_${client}`)
-  return `DROP TABLE IF EXISTS star, ${made.join(', ')}; ${STAR} ${TIDY}`
+  return `DROP TABLE IF EXISTS ${made.join(', ')}`
 }

@@ -1,6 +1,6 @@
 import type { WireMessage } from '../support/wire-message.ts'
 import { POOL_SIZE } from './arena.ts'
-import { FuzzConnection } from './fuzz-connection.ts'
+import { FuzzConnection, isQuiet } from './fuzz-connection.ts'
 import type { Lane, Target } from './lane.ts'
 import { normalise } from './normalise.ts'
 import { type Action, type Program, showAction } from './program.ts'
@@ -127,17 +127,19 @@ class Run implements ProgramRun {
     if (step.kind === 'leave' || connection.outcome !== 'answered') {
       const leavesMuch = step.kind === 'leave' && (step.last !== null || step.torn)
       decision.settles = given?.settles ?? (leavesMuch || this.#seats.isHolding(client))
-      lines.push(...(await this.#leave(connection, client, decision)))
+      lines.push(...(await this.#leave(connection, action, decision)))
     } else if (this.traits.has('notifies') && this.traits.has('listens')) {
       await this.#hear(decision, given, lines)
     }
     this.exchanges.push({ title: showAction(action), lines })
   }
 
-  async #leave(connection: FuzzConnection, client: number, { settles }: Decision): Promise<string[]> {
-    connection.close()
+  async #leave(connection: FuzzConnection, { client, step }: Action, { settles }: Decision): Promise<string[]> {
     this.#connections.delete(client)
     this.#seats.leave(client)
+    const isOrderly = step.kind === 'leave' && isQuiet(step) && connection.outcome === 'answered'
+    if (isOrderly && (await connection.giveBack())) return []
+    if (!isOrderly) connection.close()
     if (!settles) return []
     try {
       await this.#target.settled([connection.processId], this.#connections.size)

@@ -25,7 +25,8 @@ const UNREPORTED: Readonly<Record<string, readonly string[]>> = {
 }
 
 const SETTINGS = { ...REPORTED, ...UNREPORTED }
-const NAMES = Object.keys(SETTINGS)
+/** All settings that programs may set. */
+export const NAMES: readonly string[] = Object.keys(SETTINGS)
 const BUILT_IN = NAMES.filter((name) => !name.includes('.'))
 
 /** PostgreSQL's own quoting, whatever the value. */

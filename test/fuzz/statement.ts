@@ -6,7 +6,7 @@
  * - alone: takes a lock that others would wait for; runs only while no transaction is open anywhere.
  * - idle: runs only outside of transactions.
  * - executes: runs a statement that was prepared before.
- * - schema: changes the schema.
+ * - alters: changes a table that is always there; makes: tables of the client's own.
  * - simple: runs only as a simple query of its own.
  * - control: begins or ends a transaction or savepoint.
  * - isolates: sets the isolation level of a transaction, for which that must not have looked at anything yet.
@@ -24,7 +24,8 @@ export type Trait =
   | 'notifies'
   | 'usesSequence'
   | 'readsSequence'
-  | 'schema'
+  | 'alters'
+  | 'makes'
   | 'resets'
   | 'simple'
   | 'joined'

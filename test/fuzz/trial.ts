@@ -1,16 +1,19 @@
 import { compare } from './difference.ts'
 import type { Lane, Target } from './lane.ts'
 import { type Fresh, freshSession, leaksOf, probeSessions } from './leak-probe.ts'
-import { TIDY, tidySchema } from './playground.ts'
+import { dropMade, TIDY, TIDY_SCHEMA } from './playground.ts'
 import { CLIENTS, type Program, type RoleName, showProgram } from './program.ts'
 import { type ProgramRun, runProgram } from './program-run.ts'
 
 const ROLES = ['plain', 'super', 'tenant'] as const
+/** Sessions are looked at thoroughly after each so many programs of a lane. */
+const THOROUGH_EVERY = 20
 
 /** Runs programs of one lane both ways, one after the other, and says what differs. */
 export class Trial {
   readonly #lane: Lane
   readonly #fresh: ReadonlyMap<RoleName, Fresh>
+  #judged = 0
 
   private constructor(lane: Lane, fresh: ReadonlyMap<RoleName, Fresh>) {
     this.#lane = lane
@@ -33,7 +36,7 @@ export class Trial {
       runProgram(this.#lane, this.#lane.router, program, direct.plan),
     ])
     const difference = compare(direct.exchanges, router.exchanges)?.text ?? (await this.#leaks(program))
-    if (difference !== null || direct.traits.has('schema')) await this.#lane.renew()
+    if (difference !== null || direct.traits.has('alters')) await this.#lane.renew()
     await tidy(this.#lane.router, direct)
     return difference === null ? null : `${showProgram(program)}\n\n${difference}`
   }
@@ -41,20 +44,24 @@ export class Trial {
   /** Of the sessions of those who have taken part. */
   async #leaks({ startups, actions }: Program): Promise<string | null> {
     const { address } = this.#lane.router
-    const sessions = await this.#lane.sessions()
+    const { sessions, objects } = await this.#lane.leftovers()
+    if (objects.length > 0) return `it leaves behind: ${objects.join(', ')}`
+    this.#judged += 1
+    const depth = this.#judged % THOROUGH_EVERY === 0 ? 'thorough' : 'quick'
     const roles = new Set(actions.map(({ client }) => startups[client]?.role))
     for (const [role, fresh] of this.#fresh) {
       if (!roles.has(role)) continue
       const login = this.#lane.login({ role, parameters: {} }, this.#lane.router)
-      const leaks = leaksOf(fresh, await probeSessions(address, login, sessions.get(login.user) ?? 0))
+      const found = await probeSessions(address, login, sessions.get(login.user) ?? 0, depth)
+      const leaks = leaksOf(fresh, found, depth)
       if (leaks.length > 0) return `the next client of ${role} does not find a fresh session:\n${leaks.join('\n')}`
     }
     return null
   }
 }
 
-/** Undoes what the program did. Waits for its last clients to let go of their locks. */
-async function tidy(target: Target, { traits }: ProgramRun): Promise<void> {
-  await target.settled([], 0)
-  await target.admin.query(traits.has('schema') ? tidySchema(CLIENTS) : TIDY)
+/** Undoes what the program did; its last clients have let go of their locks. */
+async function tidy({ admin }: Target, { traits }: ProgramRun): Promise<void> {
+  if (traits.has('makes')) await admin.query(dropMade(CLIENTS))
+  await admin.query(traits.has('alters') ? TIDY_SCHEMA : TIDY)
 }

@@ -1,0 +1,74 @@
+import { type LoginOptions, type WireAddress, WireClient, WireError } from '../support/wire-client.ts'
+import * as wire from '../support/wire-frames.ts'
+import type { WireMessage } from '../support/wire-message.ts'
+
+/** A session, and what the server said when it began. */
+export interface Opened {
+  readonly client: WireClient
+  readonly messages: readonly WireMessage[]
+}
+
+/** What makes a session what it was after login: DISCARD ALL does not give a role back that comes from ALTER ROLE. */
+const RESTORED = ['ROLLBACK', 'DISCARD ALL', 'RESET ROLE'] as const
+
+/**
+ * Sessions at PostgreSQL itself that programs have left in good order, made fresh again for the next client that logs in
+ * in the same way: a new server process costs more than the rest of a program. Whoever made it closes it.
+ */
+export class UsedSessions {
+  readonly #address: WireAddress
+  readonly #idle = new Map<string, Opened[]>()
+  readonly #keys = new Map<WireClient, readonly [key: string, messages: readonly WireMessage[]]>()
+  readonly #refused = new Map<string, WireError>()
+
+  constructor(address: WireAddress) {
+    this.#address = address
+  }
+
+  /** Throws WireError when the login is refused. */
+  async open(login: LoginOptions): Promise<Opened> {
+    const key = JSON.stringify(login)
+    const refused = this.#refused.get(key)
+    if (refused !== undefined) throw refused
+    const used = this.#idle.get(key)?.pop()
+    if (used !== undefined) return used
+    const client = await WireClient.connect(this.#address)
+    try {
+      const messages = await client.login(login)
+      this.#keys.set(client, [key, messages])
+      return { client, messages }
+    } catch (error) {
+      client.close()
+      if (error instanceof WireError) this.#refused.set(key, error)
+      throw error
+    }
+  }
+
+  /** Resolves when everything that the session held is let go of. It is over when it cannot be made fresh. */
+  async giveBack(client: WireClient): Promise<void> {
+    const [key, messages] = this.#keys.get(client) ?? []
+    if (key === undefined || messages === undefined) throw new Error('a session that is none of these')
+    try {
+      client.send(wire.sync(), ...RESTORED.map((sql) => wire.query(sql)))
+      const answers: WireMessage[] = []
+      for (let ends = 0; ends <= RESTORED.length; ends += 1) answers.push(...(await client.until('Z')))
+      if (answers.some(({ type }) => type === 'E')) throw new Error('it cannot be made fresh')
+    } catch {
+      this.forget(client)
+      return
+    }
+    const idle = this.#idle.get(key)
+    if (idle === undefined) this.#idle.set(key, [{ client, messages }])
+    else idle.push({ client, messages })
+  }
+
+  /** It is closed, and nobody gets it any more. */
+  forget(client: WireClient): void {
+    this.#keys.delete(client)
+    client.close()
+  }
+
+  close(): void {
+    for (const client of this.#keys.keys()) client.close()
+  }
+}
