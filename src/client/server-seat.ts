@@ -425,14 +425,13 @@ export class ServerSeat implements PoolWaiter {
     if (server === null) return
     const { isOwed } = this
     const { pins } = this.#session.settings
-    const isClean = !isOwed && !server.inTransaction && !isMidway
     const isDedicated = (pins & (PIN.console | PIN.replication)) !== 0
     this.#have(null)
-    if (!isClean || isDedicated) {
+    if (isOwed || isMidway || isDedicated) {
       // Nobody wants the answer any more, and until it is there the shard works for nobody.
       if (isOwed && (pins & PIN.replication) === 0) this.#host.cancelServer(server)
       server.close('its client is gone')
-    } else if (this.#session.settings.leavesNothing && server.queue.length === 0) server.detach()
+    } else if (this.#session.settings.leavesNothing && isAtRest(server) && server.queue.length === 0) server.detach()
     else server.detachAndReset()
   }
 

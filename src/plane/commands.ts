@@ -101,6 +101,8 @@ export class PlaneCommands {
 
   #kill(id: number, database: string | null): void {
     this.#plane.poolSet.pause(database)
+    // None is put in order for the next client.
+    for (const pool of this.#plane.poolSet.of(database)) pool.retire('KILL')
     for (const session of this.#plane.sessions.all) {
       const isConsole = this.#plane.values.consoleDatabases.includes(session.database)
       if (isConsole || (database !== null && session.database !== database)) continue
