@@ -8,7 +8,7 @@ import { Trial } from './trial.ts'
 const SEED = 20_261
 const TIME_MS = 60_000
 const PROGRAMS = 4_000
-const LANES = 4
+const LANES = 6
 
 const arena = await Arena.open(LANES)
 after(() => arena.close())
