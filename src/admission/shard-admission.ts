@@ -1,5 +1,6 @@
+import { SHARD_RECORD_BYTES } from '../memory/layout.ts'
 import type { Region } from '../memory/region.ts'
-import { loadRecord, SHARD_LOAD, SHARD_LOAD_F64 } from '../memory/shard-records.ts'
+import { loadRecord, SHARD_LOAD, SHARD_LOAD_F64, SHARD_WAITS, waitBucket } from '../memory/shard-records.ts'
 import type { ErrorFields } from '../protocol/messages.ts'
 import type { PoolAdmission } from '../server/pool-admission.ts'
 import type { Policy, TierPolicy } from '../shard/policy.ts'
@@ -16,7 +17,7 @@ export interface AdmissionHost {
   readonly now: number
 }
 
-const NO_RECORD = { recordBytes: 1024 }
+const NO_RECORD = { recordBytes: SHARD_RECORD_BYTES }
 
 /**
  * Who may have a transaction on one shard, whose turn is next, and who waits in vain. Its counts lie in the shard's record,
@@ -46,7 +47,7 @@ export class ShardAdmission implements PoolAdmission {
     const counts = (field: number, length: number): Int32Array => new Int32Array(memory, at + field * 4, length)
     this.#waiting = counts(SHARD_LOAD.waiting, TIERS.length)
     this.#limits = counts(SHARD_LOAD.limit, 1)
-    this.#totals = new Float64Array(memory, at, 64)
+    this.#totals = new Float64Array(memory, at, NO_RECORD.recordBytes >> 3)
     this.slots = new ShardSlots(counts(SHARD_LOAD.held, TIERS.length), counts(SHARD_LOAD.allowed, TIERS.length))
     this.#waiting.fill(0)
     this.#adaptive = new AdaptiveLimit()
@@ -144,6 +145,7 @@ export class ShardAdmission implements PoolAdmission {
   waited(tier: number, milliseconds: number): void {
     this.#add(SHARD_LOAD_F64.waits + tier, 1)
     this.#add(SHARD_LOAD_F64.waitMs + tier, milliseconds)
+    this.#add(SHARD_WAITS.first + tier * SHARD_WAITS.buckets + waitBucket(milliseconds), 1)
   }
 
   refused(tier: number): void {

@@ -32,6 +32,8 @@ export function defaultLocalConfig(cluster: LocalCluster): Config {
         return dataDirectory === undefined ? shard : { ...shard, data_directory: dataDirectory }
       }),
       failover: { mode: 'local' },
+      // On somebody's own machine nothing is started unasked.
+      scaling: { mode: 'advise' },
       // There is one user, so the pool may have most of what the shard has.
       pool: { size: POOL_SIZE },
       databases: { '*': { group: 'main' } },

@@ -5,6 +5,7 @@ import { ConfigError } from '../errors.ts'
 import { checkAccess } from './check-access.ts'
 import { checkListeners } from './check-listeners.ts'
 import { checkRouting } from './check-routing.ts'
+import { checkScaling } from './check-scaling.ts'
 import { checkTiers } from './check-tiers.ts'
 import { deepFreeze } from './deep-freeze.ts'
 import { applyEnvironment, type Environment } from './environment.ts'
@@ -73,7 +74,7 @@ export function buildConfig(root: RawTable, source: ConfigSource): Config {
   for (const [name, section] of Object.entries(schema)) values[name] = readSection(section, withEnvironment, reader)
   // The one place where the types that `schema` declares are taken for granted: each value above was read by its type.
   const config = values as unknown as Config
-  for (const check of [checkListeners, checkAccess, checkRouting, checkTiers]) check(config, problems)
+  for (const check of [checkListeners, checkAccess, checkRouting, checkTiers, checkScaling]) check(config, problems)
   problems.throwIfAny()
   return deepFreeze(withImpliedEntries(config))
 }

@@ -4,6 +4,7 @@ import { analyzer } from './schema/analyzer.ts'
 import { failover, operations } from './schema/continuity.ts'
 import { data, limits, log, pool, timeouts } from './schema/limits.ts'
 import { admin, clientTls, http, listen, serverTls } from './schema/listeners.ts'
+import { scaling } from './schema/scaling.ts'
 import { databases, monitor, shards } from './schema/shards.ts'
 import { routing, shardPools, tierBackground, tierHigh, tierLow, tierMedium, tierRules, tiers } from './schema/tiers.ts'
 
@@ -26,6 +27,7 @@ export const schema = {
   analyzer,
   operations,
   failover,
+  scaling,
   users,
   auth,
   hba,

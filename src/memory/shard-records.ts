@@ -35,6 +35,18 @@ export const SHARD_LOAD_F64 = {
   wroteAt: 39,
 } as const
 
+/**
+ * How long transactions have waited, those that waited at all: so many counts for each tier from this f64 index on, behind
+ * one another. Count `b` is of waits below 2^(b−1) milliseconds, the last one of all that are longer.
+ */
+export const SHARD_WAITS = { first: 48, buckets: 16 } as const
+
+/** The count that a wait belongs to. */
+export function waitBucket(milliseconds: number): number {
+  const bucket = 32 - Math.clz32(Math.min(milliseconds * 2, 0x7fff_ffff))
+  return bucket < SHARD_WAITS.buckets ? bucket : SHARD_WAITS.buckets - 1
+}
+
 /** f64 indexes within a record that control writes. Times are monotonic milliseconds, 0 = never. */
 export const SHARD_STATE_F64 = {
   /** Everything that was committed before this moment is visible there. */
@@ -73,6 +85,8 @@ export interface TierLoadView {
   readonly timedOut: number
   readonly latencySumMs: number
   readonly latencyCount: number
+  /** Running counts of waits: see `SHARD_WAITS`. */
+  readonly waitCounts: readonly number[]
 }
 
 export interface ShardLoadView {
@@ -109,6 +123,12 @@ export function readShardLoad(region: Region, plane: number, shard: number): Sha
       timedOut: total(SHARD_LOAD_F64.timedOut + tier),
       latencySumMs: total(SHARD_LOAD_F64.latencySumMs + tier),
       latencyCount: total(SHARD_LOAD_F64.latencyCount + tier),
+      waitCounts: waitCounts(region, f, tier),
     })),
   }
+}
+
+function waitCounts({ f64 }: Region, f: number, tier: number): readonly number[] {
+  const at = f + SHARD_WAITS.first + tier * SHARD_WAITS.buckets
+  return Array.from(f64.subarray(at, at + SHARD_WAITS.buckets))
 }

@@ -1,7 +1,7 @@
-import { spawn } from 'node:child_process'
 import { RouterError } from '../../../../errors.ts'
 import { type Lsn, parseLsn } from '../../../../util/lsn.ts'
 import type { Rejoining, ShardDriver, WalPosition } from '../shard-driver.ts'
+import { type ExecutableResult, runExecutable } from './run-executable.ts'
 
 export interface HookOptions {
   readonly program: string
@@ -115,7 +115,7 @@ export class HookDriver implements ShardDriver {
   }
 
   async #ask(request: HookRequest): Promise<HookAnswer> {
-    const { status, stdout, stderr } = await run(this.#options, `${JSON.stringify(request)}\n`)
+    const { status, stdout, stderr } = await this.#run(`${JSON.stringify(request)}\n`)
     if (status !== 0) {
       const how = status === null ? 'was ended by a signal' : `ended with status ${status}`
       throw failure(
@@ -130,33 +130,16 @@ export class HookDriver implements ShardDriver {
     }
     throw failure(`operations.hook answered "${request.verb}" of ${request.shard} with what is no JSON object`)
   }
+
+  async #run(input: string): Promise<ExecutableResult> {
+    try {
+      return await runExecutable(this.#options, input)
+    } catch (error) {
+      throw failure(`operations.hook cannot be run: ${error instanceof Error ? error.message : String(error)}`)
+    }
+  }
 }
 
 function failure(message: string): RouterError {
   return new RouterError('58000', message, { origin: 'router' })
-}
-
-interface Result {
-  readonly status: number | null
-  readonly stdout: string
-  readonly stderr: string
-}
-
-function run({ program, timeoutMs }: HookOptions, input: string): Promise<Result> {
-  return new Promise((resolve, reject) => {
-    const child = spawn(program, [], { stdio: ['pipe', 'pipe', 'pipe'], timeout: timeoutMs, killSignal: 'SIGKILL' })
-    let stdout = ''
-    let stderr = ''
-    child.stdout.setEncoding('utf8').on('data', (text: string) => {
-      stdout += text
-    })
-    child.stderr.setEncoding('utf8').on('data', (text: string) => {
-      stderr += text
-    })
-    child.once('error', (error) => reject(failure(`operations.hook cannot be run: ${error.message}`)))
-    child.once('close', (status) => resolve({ status, stdout, stderr }))
-    // One that does not read is none of our business.
-    child.stdin.on('error', () => {})
-    child.stdin.end(input)
-  })
 }
