@@ -8,7 +8,6 @@ import { clientGeneration } from './admin/slot-id.ts'
 import { StatsSampler } from './admin/stats/stats-sampler.ts'
 import { configWarnings } from './config/config-warnings.ts'
 import type { Environment } from './config/environment.ts'
-import { loadConfig } from './config/load-config.ts'
 import type { Config } from './config/schema.ts'
 import { AccountFinder } from './control/account-finder.ts'
 import { loginSecrets } from './control/accounts/login-secrets.ts'
@@ -16,24 +15,24 @@ import { CatalogueFinder } from './control/catalogue/catalogue-finder.ts'
 import { Continuity } from './control/continuity.ts'
 import { EventLog } from './control/events/event-log.ts'
 import { Learning, type LearningOptions } from './control/learning/learning.ts'
-import { localConfig } from './control/local-settings.ts'
 import { Monitor } from './control/monitor/monitor.ts'
 import { planeSight } from './control/monitor/plane-sight.ts'
 import { resolveHost } from './control/monitor/shard-addresses.ts'
 import { ShardIds } from './control/monitor/shard-ids.ts'
 import { WalWatch } from './control/monitor/wal-watch.ts'
 import { PlaneLink } from './control/plane-link/plane-link.ts'
-import { PlaneLoggers } from './control/plane-loggers.ts'
 import { VerifierCache } from './control/policy/verifier-cache.ts'
 import { type KeptClient, PreservationLedger } from './control/preservation-ledger.ts'
 import { knownShards, lastPauses, lastVersions, pausesFile } from './control/recovered-state.ts'
 import { Router } from './control/router.ts'
+import { openLogs, type RouterLogs } from './control/router-logs.ts'
+import { AddedShards } from './control/scaling/added-shards.ts'
 import { openShardSource, type ShardSource } from './control/shard-source.ts'
 import type { UpgradeLine } from './control/upgrade-line.ts'
 import { hostPort } from './control/welcome.ts'
 import { OwnedFd } from './io/owned-fd.ts'
 import { SharedMapping } from './io/shared-memory.ts'
-import { createLogger, type Logger } from './log.ts'
+import type { Logger } from './log.ts'
 import { readClient } from './memory/client-slots.ts'
 import type { KeeperOrder, StopMode } from './memory/keeper-control-protocol.ts'
 import { PAGE_BYTES, regionsOf, tlsBytes } from './memory/layout.ts'
@@ -78,7 +77,7 @@ const FIRST_PROBES_MS = 1_000
  */
 export async function composeControl(options: ControlOptions, signal: AbortSignal): Promise<Control> {
   const { order, environment } = options
-  const logs = composeLogs(options)
+  const logs = openLogs({ ...options, configFile: order.configFile })
   const { log } = logs
   const memory = openMemory(options.memoryFd)
   const last = lastVersions(memory)
@@ -91,9 +90,10 @@ export async function composeControl(options: ControlOptions, signal: AbortSigna
   // Before all that takes time: planes that know us do not have to dial again and again.
   await link.listen(join(order.runDirectory, 'control.sock'))
   const { configFile, dataDirectory } = order
-  const source = await openShardSource({ configFile, dataDirectory, environment, signal, log })
+  const added = new AddedShards(dataDirectory, (reason) => log.warn(reason))
+  const source = await openShardSource({ configFile, dataDirectory, environment, signal, added, log })
   const config = firstConfig(source, log)
-  const parts = { monitor, link, memory, preservation, events, dataDirectory, environment, log }
+  const parts = { monitor, link, memory, preservation, events, added, dataDirectory, environment, log }
   continuity = new Continuity({ ...parts, now: monotonicMs, wallClock: () => Date.now() }, config)
   const operations = continuity
   const learning: Learning = composeLearning({ memory, dataDirectory, link, monitor, log, config: () => router.config })
@@ -108,10 +108,10 @@ export async function composeControl(options: ControlOptions, signal: AbortSigna
     verifiers: new VerifierCache(secrets.verifiers),
     mockSecret: secrets.mock,
     firstValuesVersion: last.values + 1,
-    ...{ ...watch, memory, continuity, preservation, learning, events, log },
+    ...parts,
+    ...{ ...watch, continuity, learning },
     onLogLevel: logs.setLevel,
-    requestStop: options.requestStop,
-    upgrades: options.upgrades,
+    ...{ requestStop: options.requestStop, upgrades: options.upgrades },
   })
   // First, so that planes have the model when they let clients in.
   learning.start(order.first)
@@ -186,7 +186,7 @@ interface Seen {
 /** What looks at shards and talks to planes: each of the three needs the others. */
 function composeWatch(
   { order }: ControlOptions,
-  logs: Logs,
+  logs: RouterLogs,
   { memory, preservation, events }: Seen,
   { firstVersion, onTopology }: { readonly firstVersion: number; readonly onTopology: () => void },
 ): Watch {
@@ -227,26 +227,6 @@ function composeWatch(
     log,
   })
   return { monitor, walWatch, accounts, catalogues, link }
-}
-
-interface Logs {
-  readonly log: Logger
-  readonly planes: PlaneLoggers
-  readonly setLevel: (level: string) => void
-}
-
-function composeLogs({ order, environment, pid, logDestination }: ControlOptions): Logs {
-  const { log: settings } =
-    order.configFile === null ? localConfig(environment) : loadConfig(order.configFile, environment)
-  const create = (process: string, processId: number): Logger =>
-    createLogger({ ...settings, process, pid: processId, destination: logDestination })
-  const log = create('control', pid)
-  const planes = new PlaneLoggers(create, settings.level)
-  const setLevel = (level: string): void => {
-    log.level = level
-    planes.level = level
-  }
-  return { log, planes, setLevel }
 }
 
 /** The segment that the keeper made: its first page says how long it is. */

@@ -2,6 +2,7 @@ import { pino } from 'pino'
 import { EventLog } from '../control/events/event-log.ts'
 import type { AnalyzerState } from '../control/learning/learning.ts'
 import type { OperationRecord, OperationRequest } from '../control/operations/operation.ts'
+import type { ScalingState } from '../control/scaling/scaler.ts'
 import { CLIENT, CLIENT_F64, CLIENT_FLAG, CLIENT_STATE, CLIENT_TEXT, type ClientState } from '../memory/client-slots.ts'
 import { regionsOf } from '../memory/layout.ts'
 import { PLANE, PLANE_F64 } from '../memory/plane-records.ts'
@@ -126,6 +127,7 @@ export class TestRouter implements RouterControl {
   }
 
   operationRecords: OperationRecord[] = []
+  scalingState: ScalingState = { mode: 'off', added: [], reports: [] }
   operationOutcome: () => Promise<OperationRecord> = async () => testOperation()
 
   operate(request: OperationRequest): Promise<OperationRecord> {
@@ -140,6 +142,10 @@ export class TestRouter implements RouterControl {
 
   operations(): readonly OperationRecord[] {
     return this.operationRecords
+  }
+
+  scaling(): ScalingState {
+    return this.scalingState
   }
 
   reload(): Promise<ReloadReport> {

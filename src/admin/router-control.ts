@@ -3,6 +3,7 @@ import type { AnalyzerState } from '../control/learning/learning.ts'
 import type { LoadRates } from '../control/monitor/load-rates.ts'
 import type { LoadSample } from '../control/monitor/load-sample.ts'
 import type { OperationRecord, OperationRequest } from '../control/operations/operation.ts'
+import type { ScalingState } from '../control/scaling/scaler.ts'
 import type { DroppedClient, PreservationSummary } from '../memory/preservation.ts'
 import type { SharedState } from '../memory/shared-state.ts'
 import type { PlaneValues } from '../shard/plane-values.ts'
@@ -120,6 +121,8 @@ export interface RouterControl {
   planOperation(request: OperationRequest): Promise<readonly string[]>
   /** Operations of late, the oldest first. */
   operations(): readonly OperationRecord[]
+  /** Shards that were added, and what is thought of the number of shards. */
+  scaling(): ScalingState
   /** Reads the configuration again. A mistake in it rejects with ConfigError and changes nothing. */
   reload(): Promise<ReloadReport>
   /** Newest first. */

@@ -10,9 +10,9 @@ const LOOK_EVERY_MS = 100
 
 /** An operation on shards, as one would give it at the console. */
 export interface Operation {
-  readonly command: 'RESTART' | 'DRAIN' | 'UNDRAIN' | 'SWITCHOVER' | 'PATCH'
-  /** Of a shard or a group. */
-  readonly name: string
+  readonly command: 'RESTART' | 'DRAIN' | 'UNDRAIN' | 'SWITCHOVER' | 'PATCH' | 'SCALE OUT' | 'SCALE IN'
+  /** Of a shard, a group or a pool; null: none is named. */
+  readonly name: string | null
   /** A shard, or a directory of programs; null: none is named. */
   readonly to: string | null
   readonly isDryRun: boolean
@@ -21,7 +21,7 @@ export interface Operation {
 /** The command that the console understands. */
 export function consoleCommand({ command, name, to, isDryRun }: Operation): string {
   const quoted = (text: string): string => `"${text.replaceAll('"', '""')}"`
-  return `${command} ${quoted(name)}${to === null ? '' : ` TO ${quoted(to)}`}${isDryRun ? ' DRY RUN' : ''}`
+  return `${command}${name === null ? '' : ` ${quoted(name)}`}${to === null ? '' : ` TO ${quoted(to)}`}${isDryRun ? ' DRY RUN' : ''}`
 }
 
 /**

@@ -16,6 +16,8 @@ const COMMANDS: readonly {
   readonly description: string
   /** What `--to` names; null: there is no such option. */
   readonly to: string | null
+  /** That describes it; `continuity` when not given. */
+  readonly page?: string
 }[] = [
   {
     name: 'restart',
@@ -40,14 +42,30 @@ const COMMANDS: readonly {
     description: 'restart a whole group with other programs, one server after another',
     to: 'directory of the programs (default: those that are installed now where the running ones came from)',
   },
+  {
+    name: 'scale-out',
+    argument: '<group-or-pool>',
+    command: 'SCALE OUT',
+    description: 'make one more replica, and send reads to it when it has caught up',
+    to: null,
+    page: 'scaling',
+  },
+  {
+    name: 'scale-in',
+    argument: '[shard]',
+    command: 'SCALE IN',
+    description: 'drain a shard that scale-out has made, and remove it (default: the one that is needed least)',
+    to: null,
+    page: 'scaling',
+  },
 ]
 
 /** Adds the operations on shards to the command line. */
 export function addOperations(program: Command, context: CommandContext, exit: (code: number) => void): void {
-  for (const { name, argument, command, description, to } of COMMANDS) {
+  for (const { name, argument, command, description, to, page = 'continuity' } of COMMANDS) {
     const parsed = program
       .command(`${name} ${argument}`)
-      .description(`${description} (docs/continuity.md)`)
+      .description(`${description} (docs/${page}.md)`)
       .option('-c, --config <file>', 'configuration file of the router')
       .option(
         '-d, --data <directory>',
@@ -55,9 +73,9 @@ export function addOperations(program: Command, context: CommandContext, exit: (
       )
       .option('-n, --dry-run', 'tell what would be done, and do nothing')
     if (to !== null) parsed.option('--to <name>', to)
-    parsed.action(async (target: string, options: Options) => {
+    parsed.action(async (target: string | undefined, options: Options) => {
       const { operate } = await import('./operate.ts')
-      const operation = { command, name: target, to: options.to ?? null, isDryRun: options.dryRun === true }
+      const operation = { command, name: target ?? null, to: options.to ?? null, isDryRun: options.dryRun === true }
       const place = { config: options.config ?? null, data: options.data ?? null }
       exit(await operate(operation, place, context.environment, context.write))
     })

@@ -1,3 +1,4 @@
+import { existsSync } from 'node:fs'
 import { setTimeout as delay } from 'node:timers/promises'
 import type { Environment } from '../config/environment.ts'
 import type { Config } from '../config/schema.ts'
@@ -14,6 +15,11 @@ import { Operations } from './operations/operations.ts'
 import { ShardDrivers } from './operations/shard-drivers.ts'
 import type { PlaneLink } from './plane-link/plane-link.ts'
 import type { PreservationLedger } from './preservation-ledger.ts'
+import type { AddedShards } from './scaling/added-shards.ts'
+import { busyOn } from './scaling/load-sampler.ts'
+import { type ScaleReport, Scaler } from './scaling/scaler.ts'
+import { Scaling } from './scaling/scaling.ts'
+import { withAddedShards } from './scaling/with-added-shards.ts'
 
 export interface ContinuityOptions {
   readonly monitor: Monitor
@@ -21,6 +27,8 @@ export interface ContinuityOptions {
   readonly memory: SharedState
   readonly preservation: PreservationLedger
   readonly events: EventSink
+  /** Shards that are in no configuration. */
+  readonly added: AddedShards
   readonly dataDirectory: string
   readonly environment: Environment
   /** Monotonic milliseconds. */
@@ -37,10 +45,14 @@ export class Continuity {
   readonly operations: Operations
   readonly #drivers: ShardDrivers
   readonly #watch: FailoverWatch
+  readonly #scaler: Scaler
+  readonly #options: ContinuityOptions
   #config: Config
+  #onMembers: () => Promise<void> = async () => {}
 
   constructor(options: ContinuityOptions, config: Config) {
     const { monitor, log } = options
+    this.#options = options
     this.#config = config
     this.#drivers = new ShardDrivers(options.environment, (message) => log.info(message))
     this.operations = new Operations({
@@ -48,6 +60,7 @@ export class Continuity {
       link: options.link,
       drivers: () => this.#drivers.all,
       drainMs: () => this.#config.operations.drainMs,
+      scale: this.#openScaling(),
       now: options.now,
       wallClock: options.wallClock,
       memory: options.memory,
@@ -67,6 +80,27 @@ export class Continuity {
       onAlive: ({ id }) => monitor.doubt(id, 'it seemed lost, and answers'),
       events: options.events,
     })
+    this.#scaler = new Scaler({
+      ...options,
+      topology: () => monitor.topology,
+      config: () => this.#config,
+      isDrained: (shard) => monitor.isDrained(shard),
+      isAtWork: () => this.operations.isAtWork,
+      operate: (request) => this.operations.run(request),
+    })
+  }
+
+  #openScaling(): Scaling {
+    const { monitor, memory, log } = this.#options
+    return new Scaling({
+      ...this.#options,
+      topology: () => monitor.topology,
+      config: () => this.#config,
+      onMembers: () => this.#onMembers(),
+      onChange: (change, shard) => this.#scaler.noteChange(change, shard),
+      busyOn: ({ id }) => busyOn(memory, id),
+      onProgress: (message) => log.info(message),
+    })
   }
 
   #report({ preservation, log }: ContinuityOptions, { summary, batches }: CensusResult): void {
@@ -84,10 +118,45 @@ export class Continuity {
     this.#config = config
   }
 
-  /** Something is known of the shards. */
-  begin(): void {
+  /** `config` with the shards that were added, as if it named them. */
+  withAdded(config: Config): Config {
+    const { added } = this.#options
+    // Data that is gone is nobody's to manage; the shard is down then.
+    const there = added.all.map((shard) => {
+      const { place } = shard
+      const isThere = place?.dataDirectory === null || place === null || existsSync(place.dataDirectory)
+      return isThere ? shard : { ...shard, place: { ...place, dataDirectory: null } }
+    })
+    return withAddedShards(config, there)
+  }
+
+  /** What is thought of the number of shards. */
+  get scaling(): readonly ScaleReport[] {
+    return this.#scaler.reports
+  }
+
+  /** Something is known of the shards. `onMembers`: there is one more or one less; settles when planes know. */
+  begin(onMembers: () => Promise<void>): void {
+    this.#onMembers = onMembers
     this.operations.resume()
+    void this.#startAdded()
+    this.#scaler.start()
     this.#watch.look()
+  }
+
+  /** Servers of ours do not come back by themselves when the machine does. */
+  async #startAdded(): Promise<void> {
+    const { added, events } = this.#options
+    for (const { name, state } of added.all) {
+      const driver = state === 'serving' ? this.#drivers.all.find((each) => each.manages(name)) : undefined
+      if (driver === undefined || this.#config.shards.every((shard) => shard.name !== name)) continue
+      try {
+        if (driver.kind === 'local') await driver.start(name)
+      } catch (error) {
+        const reason = error instanceof Error ? error.message : String(error)
+        events.publish({ kind: 'scaling', level: 'error', shard: name, what: `${name} does not start`, reason })
+      }
+    }
   }
 
   /** The topology has changed. */
@@ -97,6 +166,7 @@ export class Continuity {
 
   /** Begins nothing any more; settles when what runs has ended, or after `patienceMs`. */
   async close(patienceMs: number): Promise<void> {
+    this.#scaler.stop()
     this.#watch.close()
     await Promise.race([this.operations.idle(), delay(patienceMs, undefined, { ref: false })])
   }

@@ -23,6 +23,8 @@ import type { PlaneLink } from './plane-link/plane-link.ts'
 import { compilePlaneValues } from './policy/plane-values.ts'
 import type { VerifierCache } from './policy/verifier-cache.ts'
 import type { PreservationLedger } from './preservation-ledger.ts'
+import type { AddedShards } from './scaling/added-shards.ts'
+import type { ScalingState } from './scaling/scaler.ts'
 import type { UpgradeLine } from './upgrade-line.ts'
 
 export interface RouterOptions {
@@ -44,6 +46,7 @@ export interface RouterOptions {
   readonly accounts: AccountFinder
   readonly catalogues: CatalogueFinder
   readonly continuity: Continuity
+  readonly added: AddedShards
   readonly onLogLevel: (level: string) => void
   readonly requestStop: (mode: StopMode, reason: string) => void
   readonly upgrades: UpgradeLine
@@ -59,6 +62,9 @@ export class Router {
   readonly startedAt: number
   readonly memory: SharedState
   readonly #options: RouterOptions
+  /** As the operator wrote it. */
+  #written: Config
+  /** With the shards that were added. */
   #config: Config
   #values: PlaneValues
 
@@ -67,8 +73,9 @@ export class Router {
     this.version = options.version
     this.startedAt = options.startedAt
     this.memory = options.memory
-    this.#config = options.config
-    this.#values = this.#compile(options.config, options.firstValuesVersion)
+    this.#written = options.config
+    this.#config = options.continuity.withAdded(options.config)
+    this.#values = this.#compile(this.#config, options.firstValuesVersion)
   }
 
   /**
@@ -82,7 +89,7 @@ export class Router {
     monitor.apply(this.#config)
     await monitor.firstProbes(patienceMs)
     await this.#apply(this.#config, this.#values.version)
-    this.#options.continuity.begin()
+    this.#options.continuity.begin(() => this.#useMembers())
   }
 
   get config(): Config {
@@ -186,16 +193,24 @@ export class Router {
     return this.#options.continuity.operations.records
   }
 
+  scaling(): ScalingState {
+    return {
+      mode: this.#config.scaling.mode,
+      added: this.#options.added.all,
+      reports: this.#options.continuity.scaling,
+    }
+  }
+
   /** Reads the configuration again and applies what can change while running. Throws ConfigError and changes nothing. */
   async reload(): Promise<{ readonly applied: readonly string[]; readonly needsRestart: readonly string[] }> {
     const { readConfig, events, learning } = this.#options
     learning.look()
     const after = readConfig()
-    const diff = diffConfig(this.#config, after)
-    const next = keepRestartSettings(this.#config, after)
-    this.#options.continuity.apply(next)
-    this.#config = next
-    await this.#apply(this.#config, this.#values.version + 1)
+    const diff = diffConfig(this.#written, after)
+    const next = keepRestartSettings(this.#written, after)
+    this.#options.continuity.apply(this.#options.continuity.withAdded(next))
+    this.#written = next
+    await this.#useMembers()
     const reason = diff.applied.length === 0 ? 'nothing to apply' : diff.applied.join(', ')
     events.publish({ kind: 'configuration', what: 'reloaded', reason })
     if (diff.needsRestart.length > 0) {
@@ -203,6 +218,12 @@ export class Router {
       events.publish({ kind: 'configuration', level: 'warn', what: 'these wait for a restart', reason: waiting })
     }
     return diff
+  }
+
+  /** There may be another number of shards, or another configuration. */
+  async #useMembers(): Promise<void> {
+    this.#config = this.#options.continuity.withAdded(this.#written)
+    await this.#apply(this.#config, this.#values.version + 1)
   }
 
   /**

@@ -3,6 +3,7 @@ import { loadConfig } from '../config/load-config.ts'
 import type { Config } from '../config/schema.ts'
 import type { Logger } from '../log.ts'
 import { LOCAL_REPLICAS, localConfig } from './local-settings.ts'
+import type { AddedShards } from './scaling/added-shards.ts'
 import { type LocalCluster, startLocalCluster } from './scaling/drivers/local/local-cluster.ts'
 
 export interface ShardSourceOptions {
@@ -12,6 +13,8 @@ export interface ShardSourceOptions {
   readonly environment: Environment
   /** Gives up a start that is under way. */
   readonly signal: AbortSignal
+  /** Shards that are not for the configuration to name: they come and go. */
+  readonly added: AddedShards
   readonly log: Logger
 }
 
@@ -27,7 +30,7 @@ export interface ShardSource {
 
 /** Creates, starts or adopts the embedded cluster, if that is what is wanted. Rejects like `startLocalCluster`. */
 export async function openShardSource(options: ShardSourceOptions): Promise<ShardSource> {
-  const { configFile, dataDirectory, environment, signal, log } = options
+  const { configFile, dataDirectory, environment, signal, added, log } = options
   if (configFile !== null) {
     return { cluster: null, readConfig: () => loadConfig(configFile, environment), end: async () => {} }
   }
@@ -38,9 +41,12 @@ export async function openShardSource(options: ShardSourceOptions): Promise<Shar
     replicas: LOCAL_REPLICAS,
     onProgress: (message) => log.info(message),
   })
+  const members = cluster.shards.filter(({ name }) => added.get(name) === null)
+  // A start may have given them other ports.
+  for (const { name, host, port, dataDirectory } of cluster.shards) added.place(name, { host, port, dataDirectory })
   return {
     cluster,
-    readConfig: () => localConfig(environment, cluster),
+    readConfig: () => localConfig(environment, { ...cluster, shards: members }),
     end: (keepShards) => (keepShards ? cluster.release() : cluster.stop()),
   }
 }

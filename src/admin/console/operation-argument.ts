@@ -3,7 +3,7 @@ import type { Token } from './tokens.ts'
 
 /** What stands behind the name of an operation: `shard-1 DRY RUN`, `main TO shard-2`. */
 export interface OperationArgument {
-  /** Of a shard or a group. */
+  /** Of a shard or a group; '' when there is none, and there need not be one. */
   readonly name: string
   /** Behind TO; null: there is none. */
   readonly to: string | null
@@ -17,10 +17,17 @@ const JOINTS = new Set(['-', '.'])
  * Reads the argument of an operation; throws `42601` for what cannot be meant.
  *
  * @param takesTo whether the command knows TO
+ * @param isOptional whether the name may be left out
  */
-export function operationArgument(command: string, tokens: readonly Token[], takesTo: boolean): OperationArgument {
+export function operationArgument(
+  command: string,
+  tokens: readonly Token[],
+  takesTo: boolean,
+  isOptional = false,
+): OperationArgument {
   const reader = new ArgumentReader(tokens)
-  const name = reader.name()
+  const isNameless = isOptional && (tokens.length === 0 || isDryRunOnly(tokens))
+  const name = isNameless ? '' : reader.name()
   const to = takesTo && reader.word('to') ? reader.name() : null
   const isDryRun = reader.word('dry') && reader.word('run')
   if (name === null || (to === null && reader.said === 'to') || !reader.isOver || reader.said === 'dry') {
@@ -28,6 +35,14 @@ export function operationArgument(command: string, tokens: readonly Token[], tak
     throw badArgument(command, `${command} takes ${form}, then perhaps DRY RUN.`)
   }
   return { name, to, isDryRun }
+}
+
+function isDryRunOnly(tokens: readonly Token[]): boolean {
+  return (
+    tokens.length === 2 &&
+    tokens.every(({ kind }) => kind === 'word') &&
+    tokens.map(({ value }) => value).join() === 'dry,run'
+  )
 }
 
 class ArgumentReader {

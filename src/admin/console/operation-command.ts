@@ -8,16 +8,17 @@ export function operationCommand(about: {
   readonly argument: string
   readonly summary: string
   readonly takesTo: boolean
+  readonly isOptional?: boolean
   request(argument: OperationArgument): OperationRequest
 }): ActionCommand {
-  const { name, argument, summary, takesTo } = about
+  const { name, argument, summary, takesTo, isOptional } = about
   return {
     kind: 'action',
     name,
     argument: `${argument} [DRY RUN]`,
     summary,
     prepare(tokens) {
-      const found = operationArgument(name, tokens, takesTo)
+      const found = operationArgument(name, tokens, takesTo, isOptional)
       const request = about.request(found)
       return async ({ control }): Promise<Notices> => {
         if (!found.isDryRun) return told(await control.operate(request))

@@ -3,7 +3,7 @@ import { explainRoute } from './command-set/explain-route.ts'
 import { explainTier } from './command-set/explain-tier.ts'
 import { kill } from './command-set/kill.ts'
 import { killClient } from './command-set/kill-client.ts'
-import { drain, patch, restart, switchover, undrain } from './command-set/operations.ts'
+import { drain, patch, restart, scaleIn, scaleOut, switchover, undrain } from './command-set/operations.ts'
 import { pause } from './command-set/pause.ts'
 import { reconnect } from './command-set/reconnect.ts'
 import { reload } from './command-set/reload.ts'
@@ -23,6 +23,7 @@ import { showPools } from './command-set/show-pools.ts'
 import { showPreservation } from './command-set/show-preservation.ts'
 import { showPreservedClients } from './command-set/show-preserved-clients.ts'
 import { showProfiles } from './command-set/show-profiles.ts'
+import { showScaling } from './command-set/show-scaling.ts'
 import { showServers } from './command-set/show-servers.ts'
 import { showShards } from './command-set/show-shards.ts'
 import { showQueues, showSlots } from './command-set/show-slots.ts'
@@ -53,6 +54,7 @@ export const COMMANDS: readonly Command[] = [
   explainRoute,
   showEvents,
   showOperations,
+  showScaling,
   showDatabases,
   showUsers,
   showProfiles,
@@ -80,6 +82,8 @@ export const COMMANDS: readonly Command[] = [
   undrain,
   switchover,
   patch,
+  scaleOut,
+  scaleIn,
   shutdown,
 ]
 

@@ -53,15 +53,18 @@ export interface Statement {
   run(context: StatementContext): Promise<Outcome>
 }
 
+/** Words that only the next one makes a command. */
+const TWO_WORDS: ReadonlySet<string> = new Set(['show', 'explain', 'scale'])
+
 /** The statement that these tokens (at least one) are; throws `42601` for what the console does not know. */
 export function parseStatement(tokens: readonly Token[]): Statement {
   const [first, second] = tokens
-  const hasTwoWords = first?.kind === 'word' && (first.value === 'show' || first.value === 'explain')
+  const hasTwoWords = first?.kind === 'word' && TWO_WORDS.has(first.value)
   const name = (hasTwoWords ? `${first.value} ${second?.value ?? ''}` : (first?.value ?? '')).toUpperCase()
   const command = first?.kind === 'word' ? findCommand(name) : undefined
   if (command?.kind === 'show') return showStatement(command, tokens.slice(2))
   if (command?.kind === 'question') return questionStatement(command, tokens.slice(2))
-  if (command?.kind === 'action') return actionStatement(command, tokens.slice(1))
+  if (command?.kind === 'action') return actionStatement(command, tokens.slice(hasTwoWords ? 2 : 1))
   const talk = smallTalk(tokens)
   if (talk !== null) return talk
   throw unknownCommand(name)

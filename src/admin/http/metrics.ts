@@ -4,6 +4,7 @@ import { registerAnalyzerMetrics } from './analyzer-metrics.ts'
 import { registerEventMetrics } from './event-metrics.ts'
 import { registerPoolMetrics } from './pool-metrics.ts'
 import { registerProcessMetrics } from './process-metrics.ts'
+import { registerScalingMetrics } from './scaling-metrics.ts'
 import { type ScrapeSnapshot, takeScrapeSnapshot } from './scrape-snapshot.ts'
 import { registerShardMetrics } from './shard-metrics.ts'
 
@@ -24,6 +25,7 @@ export class Metrics {
     registerProcessMetrics(this.#registry, control, current)
     registerShardMetrics(this.#registry, control)
     registerEventMetrics(this.#registry, control)
+    registerScalingMetrics(this.#registry, control)
     registerAnalyzerMetrics(this.#registry, control, current)
     collectDefaultMetrics({ register: this.#registry, prefix: 'switchyard_control_' })
   }

@@ -3,6 +3,7 @@ import type { Shard, Topology } from '../../shard/topology.ts'
 import type { Monitor } from '../monitor/monitor.ts'
 import type { PlaneLink } from '../plane-link/plane-link.ts'
 import type { ShardDriver } from '../scaling/drivers/shard-driver.ts'
+import type { ScaleWorld } from '../scaling/scale-world.ts'
 import type { OperationWorld } from './operation.ts'
 
 export interface LiveWorldOptions {
@@ -10,6 +11,7 @@ export interface LiveWorldOptions {
   readonly link: PlaneLink
   readonly drivers: () => readonly ShardDriver[]
   readonly drainMs: () => number
+  readonly scale: ScaleWorld
   /** Monotonic milliseconds. */
   readonly now: () => number
 }
@@ -20,6 +22,8 @@ export interface OperationHooks {
   readonly onFinished: (shard: string) => void
   readonly onDrained: (shard: Shard, drained: boolean) => void
   readonly onSay: (message: string) => void
+  /** Aborted when the operation has to make way. */
+  readonly signal: AbortSignal
 }
 
 /** A plane that went away in the middle of a hold has a successor soon. */
@@ -43,6 +47,14 @@ export class LiveWorld implements OperationWorld {
     return this.#heldAt === 0 ? this.#heldMs : this.#heldMs + this.#options.now() - this.#heldAt
   }
 
+  get scale(): ScaleWorld {
+    return this.#options.scale
+  }
+
+  get signal(): AbortSignal {
+    return this.#hooks.signal
+  }
+
   get finished(): readonly string[] {
     return this.#hooks.finished
   }
@@ -64,8 +76,8 @@ export class LiveWorld implements OperationWorld {
     })
   }
 
-  hold(shard: Shard): Promise<void> {
-    return this.#hold(shard, this.#options.drainMs())
+  hold(shard: Shard, patienceMs: number = this.#options.drainMs()): Promise<void> {
+    return this.#hold(shard, patienceMs)
   }
 
   cut(shard: Shard): Promise<void> {

@@ -1,5 +1,6 @@
 import type { Shard, Topology } from '../../shard/topology.ts'
 import type { ShardDriver } from '../scaling/drivers/shard-driver.ts'
+import type { ScaleChoice, ScaleWorld } from '../scaling/scale-world.ts'
 
 /** What an operator may ask for. Shards and groups go by name. */
 export type OperationRequest =
@@ -12,6 +13,10 @@ export type OperationRequest =
   | { readonly kind: 'patch'; readonly group: string; readonly binDirectory: string | null }
   /** Nobody asks for this one: a primary was lost. */
   | { readonly kind: 'failover'; readonly group: string; readonly lost: string }
+  /** `target`: a group or a pool. `choice`: what was decided when it began; null: it has not begun. */
+  | { readonly kind: 'scale-out'; readonly target: string; readonly choice: ScaleChoice | null }
+  /** `shard` null: the added one that is needed least. */
+  | { readonly kind: 'scale-in'; readonly shard: string | null }
 
 /** One step of a script. What it did already when it was interrupted is not done twice. */
 export interface OperationStep {
@@ -56,8 +61,11 @@ export interface OperationWorld {
   topology(): Topology
   /** Who does the server's part for this shard; throws RouterError when nobody does. */
   driver(shard: Shard): ShardDriver
-  /** Requests to the shard wait from now on; settles when none runs there any more, or the time for that is over. */
-  hold(shard: Shard): Promise<void>
+  /**
+   * Requests to the shard wait from now on; settles when none runs there any more, or the time for that is over: `patienceMs`,
+   * or what the configuration says of operations.
+   */
+  hold(shard: Shard, patienceMs?: number): Promise<void>
   /** The same without patience: what runs there is cut off. */
   cut(shard: Shard): Promise<void>
   release(shard: Shard): Promise<void>
@@ -72,6 +80,10 @@ export interface OperationWorld {
   /** Settles when the shard answers; rejects after `timeoutMs`. */
   untilUp(shard: Shard, timeoutMs: number): Promise<void>
   setDrained(shard: Shard, drained: boolean): void
+  /** What is done to added shards. */
+  readonly scale: ScaleWorld
+  /** Aborted when the operation has to make way. */
+  readonly signal: AbortSignal
   /** Shards that this operation was finished with before it was interrupted, and one more. */
   readonly finished: readonly string[]
   finish(shard: string): void
@@ -92,5 +104,9 @@ export function requestText(request: OperationRequest): string {
       return `PATCH ${request.group}${request.binDirectory === null ? '' : ` TO '${request.binDirectory}'`}`
     case 'failover':
       return `failover of ${request.group}, which lost ${request.lost}`
+    case 'scale-out':
+      return `SCALE OUT ${request.target}`
+    case 'scale-in':
+      return `SCALE IN${request.shard === null ? '' : ` ${request.shard}`}`
   }
 }

@@ -1,22 +1,12 @@
 import { RouterError } from '../../errors.ts'
 import type { Logger } from '../../log.ts'
 import type { SharedState } from '../../memory/shared-state.ts'
-import type { EventSink } from '../events/event-log.ts'
+import type { EventKind, EventSink } from '../events/event-log.ts'
 import { type CensusResult, ClientCensus, type ReportedOperation } from './client-census.ts'
-import { drain, undrain } from './drain.ts'
-import { failover } from './failover.ts'
 import { LiveWorld, type LiveWorldOptions } from './live-world.ts'
-import {
-  type OperationRecord,
-  type OperationRequest,
-  type OperationScript,
-  type OperationWorld,
-  requestText,
-} from './operation.ts'
+import { type OperationRecord, type OperationRequest, type OperationScript, requestText } from './operation.ts'
 import type { OperationJournal } from './operation-journal.ts'
-import { patch } from './patch.ts'
-import { restart } from './restart.ts'
-import { resumeSwitchover, switchover } from './switchover.ts'
+import { scriptOf } from './script-of.ts'
 
 export interface OperationsOptions extends LiveWorldOptions {
   readonly journal: OperationJournal
@@ -36,12 +26,20 @@ export class Operations {
   readonly #options: OperationsOptions
   #running: Promise<OperationRecord> | null = null
   #current: OperationRecord | null = null
+  /** Of the one at work. */
+  #abort = new AbortController()
 
   constructor(options: OperationsOptions) {
     this.#options = options
   }
 
+  /** Something is at work that a failover has to wait for. */
   get isBusy(): boolean {
+    return this.#running !== null && !isScaling(this.#current?.request)
+  }
+
+  /** Anything is at work. */
+  get isAtWork(): boolean {
     return this.#running !== null
   }
 
@@ -52,13 +50,14 @@ export class Operations {
 
   /** Once shards have been probed: drains what was drained, and begins again what was interrupted. */
   resume(): void {
-    const { journal, log, monitor, link } = this.#options
+    const { journal, log, monitor, link, scale } = this.#options
     for (const name of journal.state.drained) {
       const shard = monitor.topology.shards.find((each) => each.name === name)
       if (shard === undefined) continue
       monitor.setDrained(name, true)
-      link.holds.hold(shard.id, this.#options.drainMs())
-      link.askAll({ op: 'hold', shard: shard.id, deadlineMs: this.#options.drainMs() }).catch(() => undefined)
+      const deadlineMs = scale.get(name) === null ? this.#options.drainMs() : scale.drainMs
+      link.holds.hold(shard.id, deadlineMs)
+      link.askAll({ op: 'hold', shard: shard.id, deadlineMs }).catch(() => undefined)
     }
     const interrupted = journal.state.operations.findLast(({ state }) => state === 'running')
     if (interrupted === undefined) return
@@ -80,6 +79,7 @@ export class Operations {
    * state for it, 0A000 when nobody manages them, 55006 when another operation runs, 58000 when a step failed.
    */
   async run(request: OperationRequest): Promise<OperationRecord> {
+    if (request.kind === 'failover') await this.#makeWay()
     if (this.#current !== null) {
       throw new RouterError(
         '55006',
@@ -91,6 +91,13 @@ export class Operations {
       )
     }
     return await this.#begin(request, null)
+  }
+
+  /** A shard that is being made, or taken away, is in nobody's way; a lost primary is. */
+  async #makeWay(): Promise<void> {
+    if (!isScaling(this.#current?.request)) return
+    this.#abort.abort(new RouterError('58000', 'It made way for a failover.', { origin: 'router' }))
+    await this.idle()
   }
 
   /** Settles when nothing runs any more. */
@@ -113,6 +120,7 @@ export class Operations {
       detail: interrupted?.detail ?? '',
     }
     this.#current = record
+    this.#abort = new AbortController()
     this.#publish(record, `${requestText(request)} ${interrupted === null ? 'has begun' : 'goes on'}`, '', {})
     const running = this.#carryOut(record).finally(() => {
       const ended = this.#current
@@ -130,6 +138,7 @@ export class Operations {
       onFinished: (shard) => this.#note({ finished: [...(this.#current?.finished ?? []), shard] }),
       onDrained: (shard, drained) => this.#noteDrained(shard.name, drained),
       onSay: (message) => this.#say(message),
+      signal: this.#abort.signal,
     })
     const before = record.heldMs
     const report = this.#census(record.request)
@@ -166,9 +175,10 @@ export class Operations {
 
   async #walk({ steps, decided }: OperationScript, world: LiveWorld, before: number): Promise<void> {
     this.#note({ steps: steps.length, ...(decided === undefined ? {} : { request: decided }) })
+    const interruption = untilAborted(world.signal)
     for (const [index, step] of steps.entries()) {
       this.#note({ step: step.text, done: index, heldMs: before + Math.round(world.heldMs) })
-      await step.run()
+      await Promise.race([step.run(), interruption])
     }
     this.#note({ done: steps.length })
   }
@@ -217,7 +227,7 @@ export class Operations {
 
   #publish({ id, request, state }: OperationRecord, what: string, reason: string, fields: object): void {
     this.#options.events.publish({
-      kind: request.kind === 'failover' ? 'failover' : 'operation',
+      kind: eventKindOf(request),
       level: state === 'failed' ? 'error' : 'info',
       shard: 'shard' in request ? request.shard : null,
       what,
@@ -229,26 +239,33 @@ export class Operations {
 
 /** Null: no client can notice it. */
 function reportedAs({ kind }: OperationRequest): ReportedOperation | null {
-  return kind === 'drain' || kind === 'undrain' ? null : kind
+  switch (kind) {
+    case 'drain':
+    case 'undrain':
+    case 'scale-out':
+    case 'scale-in':
+      return null
+    default:
+      return kind
+  }
 }
 
-async function scriptOf(world: OperationWorld, request: OperationRequest): Promise<OperationScript> {
-  switch (request.kind) {
-    case 'restart':
-      return restart(world, request.shard)
-    case 'drain':
-      return drain(world, request.shard)
-    case 'undrain':
-      return undrain(world, request.shard)
-    case 'switchover':
-      return request.from === null || request.to === null
-        ? await switchover(world, request.group, request.to)
-        : resumeSwitchover(world, { group: request.group, from: request.from, to: request.to })
-    case 'patch':
-      return patch(world, request.group, request.binDirectory)
-    case 'failover':
-      return failover(world, request.group, request.lost)
-  }
+function isScaling(request: OperationRequest | undefined): boolean {
+  return request?.kind === 'scale-out' || request?.kind === 'scale-in'
+}
+
+function eventKindOf(request: OperationRequest): EventKind {
+  if (isScaling(request)) return 'scaling'
+  return request.kind === 'failover' ? 'failover' : 'operation'
+}
+
+/** Rejects with the signal's reason, if that ever comes. */
+function untilAborted(signal: AbortSignal): Promise<never> {
+  const { promise, reject } = Promise.withResolvers<never>()
+  signal.addEventListener('abort', () => reject(signal.reason), { once: true })
+  // Between two steps nobody waits for it.
+  promise.catch(() => undefined)
+  return promise
 }
 
 const idleHooks = {
@@ -256,6 +273,7 @@ const idleHooks = {
   onFinished: () => {},
   onDrained: () => {},
   onSay: () => {},
+  signal: new AbortController().signal,
 }
 
 function reasonOf(error: unknown): string {

@@ -1,7 +1,9 @@
 import type { Shard, ShardRole, Topology } from '../../shard/topology.ts'
 import type { Lsn } from '../../util/lsn.ts'
 import { freezeShard } from '../failover/failover.fixture.ts'
+import type { AddedShard } from '../scaling/added-shard.ts'
 import type { ShardDriver, WalPosition } from '../scaling/drivers/shard-driver.ts'
+import type { ScaleWorld } from '../scaling/scale-world.ts'
 import type { OperationScript, OperationWorld } from './operation.ts'
 
 /** For tests of scripts: shards that are only values, and the story of what was done to them. */
@@ -65,6 +67,39 @@ export class TestWorld implements OperationWorld {
       return 'followed'
     },
     streams: async () => this.isStreaming,
+  }
+
+  readonly abort = new AbortController()
+  readonly signal = this.abort.signal
+  readonly added = new Map<string, AddedShard>()
+
+  readonly scale: ScaleWorld = {
+    choose: (target) => ({ group: target, pool: null, shard: 'four' }),
+    leastNeeded: () => [...this.added.keys()].at(-1) ?? null,
+    get: (name) => this.added.get(name) ?? null,
+    uselessness: () => null,
+    begin: ({ group, pool, shard: name }) => {
+      this.story.push(`begin ${name}`)
+      const place = { host: '127.0.0.1', port: 5432, dataDirectory: null }
+      const facts = { maxConnections: 10, slots: null, zone: null, operation: '1', begunAt: 1, servingAt: 0 }
+      this.added.set(name, { name, group, pool, driver: 'local', state: 'creating', place, ...facts })
+    },
+    create: (name) => this.#do(`create ${name}`),
+    caughtUp: (name) => this.#do(`${name} has caught up`),
+    serve: async (name) => {
+      this.roles.set(name, { role: 'replica', up: true })
+      this.added.set(name, { ...(this.added.get(name) as AddedShard), state: 'serving' })
+      await this.#do(`serve ${name}`)
+    },
+    leave: async (name) => {
+      this.roles.delete(name)
+      await this.#do(`leave ${name}`)
+    },
+    destroy: async (name) => {
+      await this.#do(`destroy ${name}`)
+      this.added.delete(name)
+    },
+    drainMs: 1000,
   }
 
   async #do(what: string): Promise<void> {

@@ -1,6 +1,6 @@
 import { readFileSync, renameSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { type AddedShard, type AddedShardState, inState } from './added-shard.ts'
+import { type AddedShard, type AddedShardState, inState, type ShardPlace } from './added-shard.ts'
 import type { UnitMemory } from './scale-plan.ts'
 
 /** The time for which an added shard was paid for. Milliseconds since 1970. */
@@ -65,6 +65,12 @@ export class AddedShards {
   put(shard: AddedShard): void {
     const others = this.all.filter(({ name }) => name !== shard.name)
     this.#write({ ...this.#state, shards: [...others, shard] })
+  }
+
+  /** Where it is now; does nothing for a shard that was not added. */
+  place(name: string, place: ShardPlace): void {
+    const shard = this.get(name)
+    if (shard !== null) this.put({ ...shard, place })
   }
 
   /** Throws when there is no such shard, or when that state cannot follow. */

@@ -39,3 +39,20 @@ export const patch = operationCommand({
   takesTo: true,
   request: ({ name, to }) => ({ kind: 'patch', group: name, binDirectory: to }),
 })
+
+export const scaleOut = operationCommand({
+  name: 'SCALE OUT',
+  argument: 'group or pool of shards',
+  summary: 'Make one more replica, and send reads to it when it has caught up.',
+  takesTo: false,
+  request: ({ name }) => ({ kind: 'scale-out', target: name, choice: null }),
+})
+
+export const scaleIn = operationCommand({
+  name: 'SCALE IN',
+  argument: '[shard]',
+  summary: 'Drain a shard that SCALE OUT has made, and remove it: the one that is needed least, or this one.',
+  takesTo: false,
+  isOptional: true,
+  request: ({ name }) => ({ kind: 'scale-in', shard: name === '' ? null : name }),
+})

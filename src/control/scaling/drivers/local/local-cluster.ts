@@ -7,7 +7,7 @@ import { writeClusterState } from './cluster-state.ts'
 import { createPrimary } from './create-primary.ts'
 import { createReplica } from './create-replica.ts'
 import { acquireDirectoryLock, type DirectoryLock } from './directory-lock.ts'
-import { choosePrimary, removeUnfinished, setDataAside } from './inspect-shards.ts'
+import { choosePrimary, inspectShards, removeUnfinished, setDataAside } from './inspect-shards.ts'
 import { reasonOf } from './local-cluster-error.ts'
 import { clusterOwner, makeClusterDirectory, type OpenedCluster, openCluster } from './open-cluster.ts'
 import { PortBook } from './port-book.ts'
@@ -278,7 +278,10 @@ function localCluster(
   const launched = [primary, ...replicas]
   let stopping: Promise<void> | null = null
   const stopAll = async () => {
-    const stops = await Promise.allSettled(launched.map(({ shard }) => stopPostmaster(shard, cluster.account)))
+    // Whoever came later stops too.
+    const present = await inspectShards(shardsDirectory(cluster.home))
+    const shards = new Map([...launched, ...present].map(({ shard }) => [shard.name, shard]))
+    const stops = await Promise.allSettled([...shards.values()].map((shard) => stopPostmaster(shard, cluster.account)))
     await lock.release()
     for (const stop of stops) if (stop.status === 'rejected') throw stop.reason
   }
