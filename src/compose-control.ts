@@ -81,11 +81,10 @@ export async function composeControl(options: ControlOptions, signal: AbortSigna
   const { log } = logs
   const memory = openMemory(options.memoryFd)
   const last = lastVersions(memory)
-  const events = new EventLog(log, () => Date.now())
-  const preservation = new PreservationLedger((slot, generation) => whoIs(memory, slot, generation))
+  const seen = openSeen(memory, log)
   let continuity: Continuity | null = null
   const begin = { firstVersion: last.topology + 1, onTopology: () => continuity?.look() }
-  const watch = composeWatch(options, logs, { memory, preservation, events }, begin)
+  const watch = composeWatch(options, logs, seen, begin)
   const { monitor, walWatch, link } = watch
   // Before all that takes time: planes that know us do not have to dial again and again.
   await link.listen(join(order.runDirectory, 'control.sock'))
@@ -93,15 +92,14 @@ export async function composeControl(options: ControlOptions, signal: AbortSigna
   const added = new AddedShards(dataDirectory, (reason) => log.warn(reason))
   const source = await openShardSource({ configFile, dataDirectory, environment, signal, added, log })
   const config = firstConfig(source, log)
-  const parts = { monitor, link, memory, preservation, events, added, dataDirectory, environment, log }
-  continuity = new Continuity({ ...parts, now: monotonicMs, wallClock: () => Date.now() }, config)
+  const parts = { ...watch, ...seen, added, dataDirectory, environment, log, now: monotonicMs }
+  continuity = new Continuity({ ...parts, wallClock: () => Date.now() }, config)
   const operations = continuity
   const learning: Learning = composeLearning({ memory, dataDirectory, link, monitor, log, config: () => router.config })
   const secrets = loginSecrets(dataDirectory)
   const router: Router = new Router({
     version: VERSION,
     startedAt: order.startedAt,
-    now: monotonicMs,
     config,
     readConfig: source.readConfig,
     consoleSocket: consoleSocketOf(order.runDirectory),
@@ -109,7 +107,7 @@ export async function composeControl(options: ControlOptions, signal: AbortSigna
     mockSecret: secrets.mock,
     firstValuesVersion: last.values + 1,
     ...parts,
-    ...{ ...watch, continuity, learning },
+    ...{ continuity, learning },
     onLogLevel: logs.setLevel,
     ...{ requestStop: options.requestStop, upgrades: options.upgrades },
   })
@@ -181,6 +179,11 @@ interface Seen {
   readonly memory: SharedState
   readonly preservation: PreservationLedger
   readonly events: EventLog
+}
+
+function openSeen(memory: SharedState, log: Logger): Seen {
+  const preservation = new PreservationLedger((slot, generation) => whoIs(memory, slot, generation))
+  return { memory, preservation, events: new EventLog(log, () => Date.now()) }
 }
 
 /** What looks at shards and talks to planes: each of the three needs the others. */
