@@ -40,8 +40,8 @@ export class ContinuityBed {
   }
 
   /** Registers hooks with the file's tests: to be called once, at the top of the file. */
-  static async open(changes: RouterSettings = {}, replicas = 2): Promise<ContinuityBed> {
-    const bed = await ContinuityBed.start(changes, { replicas, isDurable: false })
+  static async open(changes: RouterSettings = {}, replicas = 2, shard: RouterSettings = {}): Promise<ContinuityBed> {
+    const bed = await ContinuityBed.start(changes, { replicas, isDurable: false, shard })
     after(() => bed.close())
     afterEach((context) => {
       if (!('passed' in context && context.passed)) console.error(bed.router.tail(120))
@@ -52,10 +52,16 @@ export class ContinuityBed {
   /**
    * For others than tests: whoever starts it closes it. `isDurable`: servers that write to the disk before they answer.
    * `hasProxies`: whoever wants a shard, the other shards too, goes through its proxy, on the same port of another address.
+   * `shard`: settings of each shard.
    */
   static async start(
     changes: RouterSettings,
-    options: { readonly replicas: number; readonly isDurable: boolean; readonly hasProxies?: boolean },
+    options: {
+      readonly replicas: number
+      readonly isDurable: boolean
+      readonly hasProxies?: boolean
+      readonly shard?: RouterSettings
+    },
   ): Promise<ContinuityBed> {
     const bed = new ContinuityBed(await startTestCluster(options))
     try {
@@ -64,7 +70,7 @@ export class ContinuityBed {
           bed.#proxies.set(name, await FaultProxy.start({ host, port }, PROXY_HOST, port))
         }
       }
-      await bed.#begin(changes)
+      await bed.#begin(changes, options.shard ?? {})
       return bed
     } catch (error) {
       await bed.close()
@@ -91,7 +97,7 @@ export class ContinuityBed {
     return this.#started.cluster.shards
   }
 
-  async #begin(changes: RouterSettings): Promise<void> {
+  async #begin(changes: RouterSettings, shard: RouterSettings): Promise<void> {
     const { superuser } = this.#started.coordinates
     const shards = this.shards.map(({ name, host, port, dataDirectory }) => ({
       name,
@@ -99,6 +105,7 @@ export class ContinuityBed {
       port,
       data_directory: dataDirectory,
       max_connections: 80,
+      ...shard,
     }))
     const settings = mergeSettings(baseSettings(shards, superuser, [superuser]), { shards, pool: { size: 40 } })
     this.#router = await RouterProcess.start(mergeSettings(settings, changes))

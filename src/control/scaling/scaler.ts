@@ -154,7 +154,8 @@ export class Scaler {
     if (this.#told.get(key) === verdict.action || mode === 'off') return
     const isFirst = !this.#told.has(key)
     this.#told.set(key, verdict.action)
-    if (isFirst && verdict.action === 'none') return
+    // Of what is done, the operations tell.
+    if (verdict.action === 'none' && (isFirst || mode === 'auto')) return
     const shard = verdict.action === 'remove' ? verdict.shard : null
     events.publish({ kind: 'scaling', shard, what: wordsOf(unit, verdict, mode), reason: verdict.reason })
   }

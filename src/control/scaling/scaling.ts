@@ -179,7 +179,8 @@ export class Scaling implements ScaleWorld {
 
   #order({ name, group, pool, operation, place }: AddedShard): ScaleOrder {
     const { config, topology } = this.#options
-    const primary = topology().shards.find((shard) => shard.group === group && shard.role === 'primary') ?? null
+    const found = topology().shards.find((shard) => shard.group === group && shard.role === 'primary')
+    const primary = found === undefined ? null : { name: found.name, host: found.host, port: found.port }
     const members = config().shards.filter((shard) => shard.group === group)
     return { name, group, pool, operation, place, members: members.map((shard) => shard.name), primary }
   }
