@@ -11,6 +11,7 @@ import { isolation } from './macro/isolation.ts'
 import { parameters } from './macro/parameters.ts'
 import { type Mode, modes, peerNames } from './macro/peer.ts'
 import { routing } from './macro/routing.ts'
+import { scaling } from './macro/scaling.ts'
 import { throughput } from './macro/throughput.ts'
 import { upgrade } from './macro/upgrade.ts'
 
@@ -23,6 +24,7 @@ const usage = `npm run bench -- <name> [options]
   parameters   round trips and latency when clients with different settings take turns on one server connection
   isolation    short reads of the high tier beside reports and writes of the low one, with and without a policy
   routing      what it costs to decide where a read goes
+  scaling      from too many reads to a new replica that has some of them, and back
 
   analyzer     what tiers cost a plane, and how good they are on what the laboratory recorded (npm run lab)
 
@@ -112,7 +114,9 @@ function plan(argv: string[]): Plan | null {
   const [name, ...rest] = positionals
   if (values.help) return null
   if (name === undefined || rest.length > 0)
-    throw new UsageError('name one benchmark: throughput, idle, continuity, parameters, upgrade, isolation or routing')
+    throw new UsageError(
+      'name one benchmark: throughput, idle, continuity, parameters, upgrade, isolation, routing or scaling',
+    )
   const { quick } = values
   const options = {
     peers: chosen('peers', values.peers ?? peerNames.join(), peerNames),
@@ -156,11 +160,15 @@ function plan(argv: string[]): Plan | null {
     const all = { ...options, clients, rate: wholeNumber('rate', values.rate ?? '200') }
     return { name, options: all, shown: all, run: (bench) => isolation(bench, all) }
   }
+  if (name === 'scaling') {
+    const all = { ...options, scale: 1, clients: wholeNumber('clients', values.clients ?? '40') }
+    return { name, options: all, shown: all, run: (bench) => scaling(bench, all) }
+  }
   if (name === 'parameters') {
     return { name, options, shown: options, run: (bench) => parameters(bench, options) }
   }
   throw new UsageError(
-    `there is no benchmark ${name}: throughput, idle, continuity, parameters, upgrade, isolation or routing`,
+    `there is no benchmark ${name}: throughput, idle, continuity, parameters, upgrade, isolation, routing or scaling`,
   )
 }
 
