@@ -102,7 +102,7 @@ test('a server that is no replica of the group is no shard of it', async () => {
 })
 
 test('DRY RUN tells the steps and does nothing', async () => {
-  const told = await bed.command('SCALE OUT main DRY RUN')
+  const told = await scaling.told('SCALE OUT main DRY RUN')
   assert.match(
     told.join('\n'),
     /^SCALE OUT main would\n1\. make shard-2, .*\n2\. wait until .*\n3\. make shard-2 a shard/,

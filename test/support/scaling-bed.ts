@@ -20,7 +20,7 @@ export class ScalingBed {
     return dirname(dirname(this.bed.shards[0]!.dataDirectory))
   }
 
-  /** Rows of a console command, over a connection of its own; notices and rows that need control wait for it. */
+  /** Rows of a console command, over a connection of its own: control may have been another one for the last command. */
   async ask(command: string): Promise<readonly Record<string, string>[]> {
     const console = await openConsole(this.bed.router)
     try {
@@ -30,8 +30,30 @@ export class ScalingBed {
     }
   }
 
+  /** Notices of a console command. */
+  async told(command: string): Promise<readonly string[]> {
+    const console = await openConsole(this.bed.router)
+    const notices: string[] = []
+    console.on('notice', ({ message }) => notices.push(message ?? ''))
+    try {
+      await console.query(command)
+      return notices
+    } finally {
+      await console.end()
+    }
+  }
+
   async names(): Promise<string> {
     return (await this.ask('SHOW SHARDS')).map(({ name }) => name).join()
+  }
+
+  async primary(): Promise<string | undefined> {
+    return (await this.ask('SHOW SHARDS')).find(({ role, up }) => role === 'primary' && isTrue(up))?.name
+  }
+
+  /** Whether all shards are up. */
+  async isWhole(): Promise<boolean> {
+    return (await this.ask('SHOW SHARDS')).every(({ up }) => isTrue(up))
   }
 
   /** The newest operation. */
@@ -84,4 +106,8 @@ export class ScalingBed {
     this.bed.router.writeSettings(mergeSettings(present, changes))
     await this.ask('RELOAD')
   }
+}
+
+function isTrue(value: unknown): boolean {
+  return value === true || value === 't'
 }

@@ -20,7 +20,7 @@ export interface LiveWorldOptions {
 export interface OperationHooks {
   readonly finished: readonly string[]
   readonly onFinished: (shard: string) => void
-  readonly onDrained: (shard: Shard, drained: boolean) => void
+  readonly onDrained: (shard: Pick<Shard, 'name'>, drained: boolean) => void
   readonly onSay: (message: string) => void
   /** Aborted when the operation has to make way. */
   readonly signal: AbortSignal
@@ -143,7 +143,7 @@ export class LiveWorld implements OperationWorld {
     })
   }
 
-  setDrained(shard: Shard, drained: boolean): void {
+  setDrained(shard: Pick<Shard, 'name'>, drained: boolean): void {
     this.#options.monitor.setDrained(shard.name, drained)
     this.#hooks.onDrained(shard, drained)
   }

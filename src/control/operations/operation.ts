@@ -79,7 +79,7 @@ export interface OperationWorld {
   until(what: string, isSo: (topology: Topology) => boolean, timeoutMs: number): Promise<void>
   /** Settles when the shard answers; rejects after `timeoutMs`. */
   untilUp(shard: Shard, timeoutMs: number): Promise<void>
-  setDrained(shard: Shard, drained: boolean): void
+  setDrained(shard: Pick<Shard, 'name'>, drained: boolean): void
   /** What is done to added shards. */
   readonly scale: ScaleWorld
   /** Aborted when the operation has to make way. */

@@ -73,7 +73,7 @@ test('what is left of an earlier attempt is destroyed without a shard to drain',
   const world = withFour()
   world.roles.delete('four')
   await walk(scaleIn(world, 'four'))
-  assert.deepEqual(world.story, ['leave four', 'destroy four'])
+  assert.deepEqual(world.story, ['leave four', 'four is not drained', 'destroy four'])
 })
 
 test('only added shards are taken away, and no primary', () => {

@@ -89,9 +89,9 @@ export function scaleIn(world: OperationWorld, wanted: string | null): Operation
         run: async () => {
           await scale.leave(name)
           hasLeft = true
-          if (shard === null) return
-          world.setDrained(shard, false)
-          await world.release(shard)
+          // Whoever gets its name next is not drained.
+          world.setDrained({ name }, false)
+          if (shard !== null) await world.release(shard)
         },
       },
       { text: `stop ${name}, and remove it with the slot that keeps log for it`, run: () => scale.destroy(name) },

@@ -136,7 +136,7 @@ export class TestWorld implements OperationWorld {
 
   async untilUp(): Promise<void> {}
 
-  setDrained({ name }: Shard, drained: boolean): void {
+  setDrained({ name }: Pick<Shard, 'name'>, drained: boolean): void {
     this.story.push(`${name} is ${drained ? '' : 'not '}drained`)
   }
 
