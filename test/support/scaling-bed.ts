@@ -87,17 +87,14 @@ export class ScalingBed {
     }
   }
 
-  /** How many servers run on data below a directory. */
+  /** How many servers run on data below a directory. A process that has just begun looks like its postmaster. */
   servers(directory: string): number {
-    const isOne = (pid: string): boolean => {
-      try {
-        const [program = '', option, data = ''] = readFileSync(`/proc/${pid}/cmdline`, 'utf8').split('\0')
-        return program.endsWith('/postgres') && option === '-D' && data.startsWith(`${directory}/`)
-      } catch {
-        return false
-      }
+    const found = new Set<string>()
+    for (const pid of readdirSync('/proc').filter((name) => /^\d+$/.test(name))) {
+      const data = dataDirectoryOf(pid)
+      if (data.startsWith(`${directory}/`)) found.add(data)
     }
-    return readdirSync('/proc').filter((name) => /^\d+$/.test(name) && isOne(name)).length
+    return found.size
   }
 
   /** Changes the configuration. */
@@ -105,6 +102,16 @@ export class ScalingBed {
     const present = parse(readFileSync(this.bed.router.configFile, 'utf8')) as RouterSettings
     this.bed.router.writeSettings(mergeSettings(present, changes))
     await this.ask('RELOAD')
+  }
+}
+
+/** '' for what is no server. */
+function dataDirectoryOf(pid: string): string {
+  try {
+    const [program = '', option, data = ''] = readFileSync(`/proc/${pid}/cmdline`, 'utf8').split('\0')
+    return program.endsWith('/postgres') && option === '-D' ? data : ''
+  } catch {
+    return ''
   }
 }
 
