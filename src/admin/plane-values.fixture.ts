@@ -28,6 +28,7 @@ export function testDatabase(name: string): DatabaseValue {
     serverDatabase: null,
     serverUser: null,
     serverPassword: null,
+    role: 'primary',
     poolMode: null,
     poolSize: null,
     minPoolSize: null,

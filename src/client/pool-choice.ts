@@ -1,4 +1,5 @@
 import type { Reader } from '../router/read-route.ts'
+import { usableReplicas } from '../router/route.ts'
 import type { GroupPlan } from '../router/route-table.ts'
 import type { PoolSettings, ServerPool } from '../server/server-pool.ts'
 import type { ServerCredential } from '../server/server-target.ts'
@@ -6,6 +7,7 @@ import type { DatabaseValue, PoolMode, UserValue } from '../shard/plane-values.t
 import type { Shard } from '../shard/topology.ts'
 import type { ClientHost } from './client-host.ts'
 
+const NONE: readonly ServerPool[] = []
 /** How long transactions stay on the primary after one of them could not go on elsewhere. */
 const STAY_MS = 300_000
 
@@ -33,6 +35,9 @@ export class PoolChoice implements Reader {
   #pool: ServerPool | null = null
   #epoch = -1
   #plan: GroupPlan | null = null
+  /** Of databases that are for replicas only. */
+  #replicas: readonly ServerPool[] = NONE
+  #turn = 0
   /** On shards other than the primary, by shard id; of this epoch. */
   readonly #others = new Map<number, ServerPool>()
   /** When anybody of this identity was through with a transaction that may have written. Monotonic milliseconds. */
@@ -47,13 +52,30 @@ export class PoolChoice implements Reader {
     this.wroteAt = host.now
   }
 
-  /** Null: the group has no primary at the moment. */
+  /** For the next transaction; null: the group has no primary at the moment, or no replica. */
   current(): ServerPool | null {
     if (this.#epoch !== this.#host.epoch) this.#renew()
-    return this.#pool
+    return this.#replicas.length === 0 ? this.#pool : this.#leastBusy()
   }
 
-  /** Where transactions of its group may run; null: its group has no shards. */
+  /** Everything of it runs on replicas. */
+  get isForReplicas(): boolean {
+    return this.#entry.role === 'replica'
+  }
+
+  /** Of those that are equally busy, each in its turn. */
+  #leastBusy(): ServerPool | null {
+    const { length } = this.#replicas
+    let best: ServerPool | null = null
+    this.#turn = (this.#turn + 1) % length
+    for (let at = 0; at < length; at++) {
+      const pool = this.#replicas[(this.#turn + at) % length] as ServerPool
+      if (best === null || pool.busy + pool.waiting < best.busy + best.waiting) best = pool
+    }
+    return best
+  }
+
+  /** Where transactions of its group may run; null: its group has no shards, or there is no choice. */
   plan(): GroupPlan | null {
     if (this.#epoch !== this.#host.epoch) this.#renew()
     return this.#plan
@@ -86,6 +108,13 @@ export class PoolChoice implements Reader {
     this.#epoch = this.#host.epoch
     this.#others.clear()
     const { group } = this.#entry
+    if (this.isForReplicas) {
+      this.#plan = null
+      this.#pool = null
+      this.#replicas = usableReplicas(this.#host.values.topology, group).map((shard) => this.on(shard))
+      return
+    }
+    this.#replicas = NONE
     this.#plan = this.#host.routes.of(group)
     const route = this.#host.route(group)
     this.#pool = route.kind === 'hold' ? null : this.#open(route.shard)

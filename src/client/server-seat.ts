@@ -131,7 +131,7 @@ export class ServerSeat implements PoolWaiter {
     this.#isFresh = (flags & CLIENT_STEP.fresh) !== 0
     this.#isStale = (flags & CLIENT_STEP.stale) !== 0
     // Nothing but reads has been sent there.
-    this.#isReading = server.target.shard.role === 'replica'
+    this.#isReading = server.target.shard.role === 'replica' && this.#choice?.isForReplicas !== true
     server.reattach(this.#session.answers)
   }
 

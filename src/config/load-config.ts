@@ -97,6 +97,7 @@ function impliedDatabase(group: string): Config['databases'][number] {
     entry: '*',
     group,
     name: null,
+    role: 'primary',
     user: null,
     password: null,
     passwordFile: null,

@@ -1,5 +1,5 @@
 import { type CompiledHba, compileHba } from '../auth/hba.ts'
-import { type Route, routeToPrimary } from '../router/route.ts'
+import { type Route, routeToPrimary, usableReplicas } from '../router/route.ts'
 import type { DatabaseValue, PlaneValues } from '../shard/plane-values.ts'
 import type { Shard, Topology } from '../shard/topology.ts'
 import { NO_VALUES } from './no-values.ts'
@@ -57,14 +57,16 @@ export class PlaneConfiguration {
 
   /** Transactions of the shard's group go elsewhere, or to another address. */
   isMisplaced(shard: Shard): boolean {
-    const route = this.route(shard.group)
-    return (
-      route.kind === 'hold' ||
-      route.shard.id !== shard.id ||
-      route.shard.address !== shard.address ||
-      route.shard.port !== shard.port
-    )
+    const { group } = shard
+    const route = this.route(group)
+    if (route.kind === 'shard' && isSamePlace(route.shard, shard)) return false
+    const isForReplicas = this.#values.databases.some((each) => each.group === group && each.role === 'replica')
+    return !isForReplicas || !usableReplicas(this.#values.topology, group).some((each) => isSamePlace(each, shard))
   }
+}
+
+function isSamePlace(one: Shard, other: Shard): boolean {
+  return one.id === other.id && one.address === other.address && one.port === other.port
 }
 
 function consoleShard(values: PlaneValues): Shard {

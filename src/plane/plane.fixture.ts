@@ -41,6 +41,7 @@ const STORE_BYTES = valueStoreBytes(GEOMETRY.arenaBytesPerPlane)
 export const TEST_DATABASE: DatabaseValue = {
   name: 'shop',
   group: 'main',
+  role: 'primary',
   serverDatabase: null,
   serverUser: null,
   serverPassword: null,

@@ -169,6 +169,7 @@ function valuesOf(shard: Shard): PlaneValues {
       {
         name: '*',
         group: shard.group,
+        role: 'primary',
         serverDatabase: null,
         serverUser: null,
         serverPassword: null,

@@ -1,7 +1,7 @@
 import type { Policy, ShardPoolPolicy } from '../shard/policy.ts'
 import type { Shard, Topology } from '../shard/topology.ts'
 import type { Candidate } from './replica-choice.ts'
-import { routeToPrimary } from './route.ts'
+import { isUsableReplica, routeToPrimary } from './route.ts'
 import type { ShardLoad } from './shard-load.ts'
 
 /** Where reads of one tier may run. */
@@ -105,9 +105,7 @@ export class RouteTable {
 }
 
 function isUsable(shard: Shard, primary: Shard | null): boolean {
-  return (
-    shard === primary || (shard.up && shard.health !== 'suspect' && shard.role === 'replica' && shard.address !== null)
-  )
+  return shard === primary || isUsableReplica(shard)
 }
 
 function isMember({ shards, role }: ShardPoolPolicy, { shard, isPrimary }: Candidate): boolean {

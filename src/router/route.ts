@@ -18,3 +18,13 @@ export function routeToPrimary(topology: Topology, group: string): Route {
     return { kind: 'shard', shard: known, reason: `last known primary of group "${group}", which is down` }
   return { kind: 'hold', reason: `group "${group}" has no known primary` }
 }
+
+/** Where transactions of a database run that is for replicas only: those of the group that are in use. */
+export function usableReplicas({ shards }: Topology, group: string): readonly Shard[] {
+  return shards.filter((shard) => shard.group === group && isUsableReplica(shard))
+}
+
+/** It is one, it can be dialed, and nothing is known against it. */
+export function isUsableReplica({ role, up, address, health }: Shard): boolean {
+  return role === 'replica' && up && address !== null && health !== 'suspect'
+}

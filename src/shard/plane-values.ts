@@ -39,6 +39,8 @@ export interface DatabaseValue {
   /** What clients ask for; `*` answers for every name that has no entry of its own. */
   readonly name: string
   readonly group: string
+  /** On which of the group's shards everything runs that is not routed otherwise. */
+  readonly role: 'primary' | 'replica'
   /** The database on the shards; null: the name the client asked for. */
   readonly serverDatabase: string | null
   /** Log in to the shards as this user instead of the client's. */

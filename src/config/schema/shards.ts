@@ -2,7 +2,7 @@ import { duration } from '../duration.ts'
 import { entries, namedTables, optional, required, setting, table } from '../key.ts'
 import { shardHost } from '../network-address.ts'
 import { passwordFile, path } from '../referenced-file.ts'
-import { integer } from '../value-type.ts'
+import { choice, integer } from '../value-type.ts'
 import { plainName, poolMode, postgresName, serverPassword } from './names.ts'
 
 export const shards = entries(
@@ -49,6 +49,12 @@ export const databases = namedTables(
       example: 'shop_production',
       pgbouncer: 'dbname',
       doc: 'Its name on the shards. The name that the client asked for when not set.',
+    }),
+    role: setting(choice('primary', 'replica'), {
+      default: 'primary',
+      doc:
+        '`replica`: everything runs on replicas of the group, whatever it is, and clients are told so, as by a standby ' +
+        '(`target_session_attrs=standby`). `primary`: what `routing.reads` does not send elsewhere runs on the primary.',
     }),
     user: optional(postgresName, {
       example: 'shop',

@@ -88,6 +88,7 @@ function databaseValue(database: DatabaseConfig): DatabaseValue {
     serverDatabase: database.name,
     serverUser: database.user,
     serverPassword: database.password,
+    role: database.role,
     poolMode: database.poolMode,
     poolSize: database.poolSize,
     minPoolSize: database.minPoolSize,
