@@ -1,10 +1,11 @@
+import { slotStanding } from '../admission/slot-standing.ts'
 import { type ClientView, pinReasons, readClient } from '../memory/client-slots.ts'
 import { readShardLoad } from '../memory/shard-records.ts'
 import type { SharedState } from '../memory/shared-state.ts'
 import { Freshness } from '../router/freshness.ts'
 import { type ReadDemand, ReadRouter } from '../router/read-route.ts'
 import { type GroupPlan, RouteTable } from '../router/route-table.ts'
-import { TIERS, tierCode } from '../shard/tier.ts'
+import { TIERS, type Tier, tierCode } from '../shard/tier.ts'
 import type { Shard } from '../shard/topology.ts'
 import { ReadScan } from '../sql/read-scan.ts'
 import { FACT } from '../sql/statement-effects.ts'
@@ -70,19 +71,49 @@ export function routeOfClient(control: RouterControl, slot: number): readonly Ro
   const tier = tierCode(client.tier)
   const head = { tier: client.tier, pool: '', shard: '', usable: false }
   if (plan === null) return [{ ...head, reason: 'its database is in no group of shards' }]
-  if (client.pins.length > 0) {
-    return [{ ...head, reason: `it keeps its server connection: ${client.pins.join(', ')}` }]
-  }
+  if (entry?.role === 'replica') return [{ ...head, reason: 'everything runs on replicas: its database says so' }]
+  const about = standingOf(control, client, head)
   const causality = {
     wroteAt: 0,
     sawAt: 0,
     sawOn: lastShard(memory, client),
   }
   const consistency = policy.tiers[tier]?.consistency ?? 'strong'
-  return linesOf(control, plan, { tier, consistency, causality }, router, now).map((line) => ({
-    ...line,
-    tier: client.tier,
-  }))
+  const lines = linesOf(control, plan, { tier, consistency, causality }, router, now)
+  return [
+    ...about,
+    ...lines.map((line) => ({
+      ...line,
+      tier: client.tier,
+      reason: `${line.reason}; ${slotAt(control, line.shard, client.tier)}`,
+    })),
+  ]
+}
+
+/** What is so of the client itself, wherever it goes: what keeps it where it is, and whether it waits. */
+function standingOf(control: RouterControl, client: ClientView, head: Omit<RouteLine, 'reason'>): readonly RouteLine[] {
+  const lines: RouteLine[] = []
+  if (client.pins.length > 0) {
+    lines.push({ ...head, reason: `it keeps its server connection: ${client.pins.join(', ')}` })
+  }
+  if (client.state === 'waiting') {
+    const pool = poolAt(control.memory, client.pool)
+    const ms = Math.max(0, control.nowMonotonic() - client.waitingSince).toFixed(0)
+    lines.push({ ...head, shard: pool?.shard ?? '', reason: `it has waited for ${ms} ms` })
+  }
+  return lines
+}
+
+function slotAt(control: RouterControl, name: string, tier: Tier): string {
+  const shard = control.topology().shards.find((each) => each.name === name)
+  const { shards, geometry } = control.memory
+  const loads = Array.from({ length: shard === undefined ? 0 : geometry.planes }, (_, plane) =>
+    readShardLoad(shards, plane, shard?.id ?? -1),
+  )
+  return slotStanding(
+    loads.filter((load) => load !== null),
+    tier,
+  )
 }
 
 function lastShard(memory: SharedState, client: ClientView): number {

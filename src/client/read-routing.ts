@@ -1,6 +1,6 @@
 import type { NativeBuffer } from '../io/native.ts'
 import type { Region } from '../memory/region.ts'
-import { loadRecord, SHARD_LOAD_F64 } from '../memory/shard-records.ts'
+import { loadRecord, readShardLoad, SHARD_LOAD_F64, type ShardLoadView } from '../memory/shard-records.ts'
 import { FRONTEND, HEADER_BYTES, lengthAt } from '../protocol/message-type.ts'
 import { Freshness } from '../router/freshness.ts'
 import { type ReadDemand, ReadRouter } from '../router/read-route.ts'
@@ -226,6 +226,11 @@ export class ReadRouting {
     }
     const record = plan.primary === null ? -1 : loadRecord(planeIndex, plan.primary.id)
     if (record >= 0) this.#records.f64[record * (this.#records.recordBytes >> 3) + SHARD_LOAD_F64.wroteAt] = at
+  }
+
+  /** The slots of a shard, as this plane knows them; null: it never had to do with it. */
+  loadAt(shard: number): ShardLoadView | null {
+    return readShardLoad(this.#records, this.#host.planeIndex, shard)
   }
 
   /** A read that was tried on this replica has to be done by the primary. */

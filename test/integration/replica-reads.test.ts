@@ -177,6 +177,8 @@ test('why reads run where they do can be asked, by operators and by the client i
   assert.equal(lines.get('tier'), 'medium')
   assert.equal(lines.get('writes'), 'run on west')
   assert.match(lines.get('east') ?? '', /^may be used: as of \d+ ms ago; \d+ of 80 slots/)
+  assert.match(lines.get('slot') ?? '', /^at east, a slot is free: medium has \d+ of 80, all tiers \d+ of 80/)
+  assert.equal(lines.get('transactions'), 'that say READ ONLY run where reads do')
   const explain = async (what: string) => (await bed.console.query(`EXPLAIN ROUTE ${what}`)).rows
   const reads = await explain('SELECT count(*) FROM numbers')
   assert.deepEqual(
@@ -193,6 +195,7 @@ test('why reads run where they do can be asked, by operators and by the client i
   const [own] = (await bed.show('CLIENTS')).filter(({ database }) => database === bed.database)
   const [line] = await explain(`FOR ${own?.id}`)
   assert.equal(line?.shard, 'east')
+  assert.match(line?.reason ?? '', /as of \d+ ms ago; .*; a slot is free: medium has/)
   await assert.rejects(explain('FOR 999999'), /No client has the id/)
   const slots = (await bed.show('SLOTS')).filter(({ shard, tier }) => shard === 'east' && tier === 'medium')
   assert.ok(Number(slots[0]?.admitted) > 0)
