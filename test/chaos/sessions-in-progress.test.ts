@@ -31,6 +31,20 @@ test('an open transaction goes on, on the same server connection', async () => {
   await client.query('DROP TABLE kept')
 })
 
+test('so does one that no server knows of yet', async () => {
+  const router = await bed.startRouter({ ...SETTINGS, routing: { begin: 'deferred' } })
+  const client = await open(router)
+  await client.query('SELECT 1')
+  await client.query('BEGIN ISOLATION LEVEL REPEATABLE READ')
+  await killPlane(router)
+  assert.equal(onlyValue(await client.query('SHOW transaction_isolation')), 'repeatable read')
+  await client.query('SELECT 1')
+  await killPlane(router)
+  assert.equal(onlyValue(await client.query('SHOW transaction_isolation')), 'repeatable read')
+  assert.equal((await client.query('ROLLBACK')).at(-1)?.body.toString(), 'I')
+  assert.equal(onlyValue(await client.query('SHOW transaction_isolation')), 'read committed')
+})
+
 test('a query that runs is answered', async () => {
   const router = await bed.startRouter(SETTINGS)
   const client = await open(router)
