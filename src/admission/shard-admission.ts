@@ -4,6 +4,7 @@ import { loadRecord, SHARD_LOAD, SHARD_LOAD_F64, SHARD_WAITS, waitBucket } from 
 import type { ErrorFields } from '../protocol/messages.ts'
 import type { PoolAdmission } from '../server/pool-admission.ts'
 import type { Policy, TierPolicy } from '../shard/policy.ts'
+import type { ShardAdjustment } from '../shard/shard-adjustment.ts'
 import { TIERS } from '../shard/tier.ts'
 import { AdaptiveLimit } from './adaptive-limit.ts'
 import { PeakLatency } from './peak-latency.ts'
@@ -54,12 +55,12 @@ export class ShardAdmission implements PoolAdmission {
   }
 
   /** `limit`: transactions that the shard may have at once. */
-  configure(limit: number, { admission, tiers }: Policy): void {
+  configure(limit: number, { admission, tiers }: Policy, adjustment: ShardAdjustment | null = null): void {
     this.#tiers = tiers
     this.#ageMs = admission.ageMs
     this.#maxWaiting = admission.maxWaiting
     this.#limits[0] = limit
-    this.slots.configure(limit, tiers)
+    this.slots.configure(limit, tiers, adjustment)
     this.#adaptive.configure(admission, limit)
     this.#allow()
   }

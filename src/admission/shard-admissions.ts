@@ -28,17 +28,17 @@ export class ShardAdmissions {
     return this.#of(shard)
   }
 
-  /** New rules, or another number of slots. */
+  /** New rules, another number of slots, or other adjustments. */
   configure(policy: Policy, topology: Topology): void {
     this.#policy = policy
-    for (const shard of topology.shards) this.#of(shard).configure(slotsOfShard(shard), policy)
+    for (const shard of topology.shards) this.#of(shard).configure(slotsOfShard(shard), policy, shard.adjustment)
   }
 
   #of(shard: Shard): ShardAdmission {
     const known = this.#byShard.get(shard.id)
     if (known !== undefined) return known
     const made = new ShardAdmission(this.#host, shard, this.#records)
-    made.configure(slotsOfShard(shard), this.#policy)
+    made.configure(slotsOfShard(shard), this.#policy, shard.adjustment)
     this.#byShard.set(shard.id, made)
     return made
   }

@@ -62,3 +62,25 @@ test('fewer slots than are in use take none away', () => {
   for (let given = 0; given < 3; given++) made.release(LOW)
   assert.equal(made.room(HIGH), 1)
 })
+
+test('while a shard is adjusted, tiers have less, reservations are kept, and what is reserved stays', () => {
+  const policies = NO_POLICY.tiers.map((tier, code) => {
+    return { ...tier, reserved: share([2, 3, 0, 0][code] ?? 0), max: share([10, 10, 6, 4][code] ?? 0) }
+  })
+  const made = new ShardSlots(new Int32Array(4), new Int32Array(4))
+  const keepsReserved = [true, false, false, false]
+  made.configure(10, policies, { step: 'queue', reason: '', keepsReserved, most: [null, 2, 1, 9] })
+  assert.deepEqual(
+    [HIGH, MEDIUM, LOW, BACKGROUND].map((tier) => made.maxOf(tier)),
+    [10, 3, 1, 4],
+  )
+  // Two are kept for high.
+  assert.deepEqual([made.room(HIGH), made.room(BACKGROUND)], [10, 4])
+  for (let taken = 0; taken < 4; taken++) made.take(BACKGROUND)
+  for (let taken = 0; taken < 3; taken++) made.take(MEDIUM)
+  assert.equal(made.room(LOW), 1)
+  made.take(LOW)
+  assert.deepEqual([made.room(LOW), made.room(HIGH)], [0, 2])
+  made.configure(10, policies, null)
+  assert.deepEqual([made.maxOf(LOW), made.maxOf(MEDIUM), made.room(LOW)], [6, 10, 2])
+})

@@ -1,4 +1,5 @@
 import { slotsOf, type TierPolicy } from '../shard/policy.ts'
+import type { ShardAdjustment } from '../shard/shard-adjustment.ts'
 import { TIERS } from '../shard/tier.ts'
 
 const COUNT = TIERS.length
@@ -34,18 +35,23 @@ export class ShardSlots {
     return this.#total
   }
 
-  /** So many slots, shared out as `tiers`, in the order of `TIERS`, say. Whoever has more than that keeps it until its end. */
-  configure(limit: number, tiers: readonly TierPolicy[]): void {
+  /**
+   * So many slots, shared out as `tiers`, in the order of `TIERS`, say, and as `adjustment` says instead. Whoever has more than
+   * that keeps it until its end. Reservations are never adjusted.
+   */
+  configure(limit: number, tiers: readonly TierPolicy[], adjustment: ShardAdjustment | null = null): void {
     this.#limit = limit
     // Somebody without a reservation has to get on as well.
     let keepable = limit - 1
     for (const [code, tier] of tiers.entries()) {
-      const max = Math.max(1, slotsOf(tier.max, limit, Math.ceil))
-      const reserved = Math.min(max, slotsOf(tier.reserved, limit, Math.floor))
+      const most = Math.max(1, slotsOf(tier.max, limit, Math.ceil))
+      const reserved = Math.min(most, slotsOf(tier.reserved, limit, Math.floor))
+      const max = Math.min(most, Math.max(1, reserved, adjustment?.most[code] ?? most))
       this.#max[code] = max
       this.allowed[code] = max
       this.#reserved[code] = reserved
-      const kept = Math.min(reserved, keepable, slotsOf(tier.kept, limit, Math.floor))
+      const isKept = adjustment?.keepsReserved[code] === true
+      const kept = Math.min(reserved, keepable, isKept ? reserved : slotsOf(tier.kept, limit, Math.floor))
       this.#kept[code] = kept
       keepable -= kept
     }

@@ -41,11 +41,34 @@ export function runAgain(
     runs: requests.runs,
   }
   const verdict = retryVerdict(work, () => {
-    if (sent === null || opinion === null) return false
-    const tailOf = (name: string): Buffer | null => requests.statements?.book.tailOf(name) ?? null
-    return onlyReads(sent, (bytes, start, end) => opinion.of(bytes, start, end), tailOf)
+    return sent !== null && onlyReadsOf(session, sent, opinion)
   })
   if (!verdict.again || sent === null || !reader.unread(sent)) return false
   requests.runs++
   return true
+}
+
+/**
+ * Whether all that the session has asked of its server connection, and that may still run there, certainly does nothing but
+ * read, outside of a transaction: nothing is lost when it is cancelled.
+ */
+export function isOnlyReading(
+  session: Pick<LosingSession, 'greeting' | 'settings' | 'requests'>,
+  server: ServerConnection,
+  opinion: SecondOpinion | null,
+): boolean {
+  const { greeting, settings } = session
+  if (greeting !== null || server.status !== STATUS.idle || settings.transactionLost) return false
+  const sent = server.sent.whole
+  return sent !== null && onlyReadsOf(session, sent, opinion)
+}
+
+function onlyReadsOf(
+  { requests }: Pick<LosingSession, 'requests'>,
+  sent: Buffer,
+  opinion: SecondOpinion | null,
+): boolean {
+  if (opinion === null) return false
+  const tailOf = (name: string): Buffer | null => requests.statements?.book.tailOf(name) ?? null
+  return onlyReads(sent, (bytes, start, end) => opinion.of(bytes, start, end), tailOf)
 }

@@ -1,5 +1,6 @@
 import type { AnySection, SectionValue } from './key.ts'
 import { auth, hba, users } from './schema/access.ts'
+import { adjust } from './schema/adjust.ts'
 import { analyzer } from './schema/analyzer.ts'
 import { failover, operations } from './schema/continuity.ts'
 import { data, limits, log, pool, timeouts } from './schema/limits.ts'
@@ -24,6 +25,7 @@ export const schema = {
   tierRules,
   shardPools,
   routing,
+  adjust,
   analyzer,
   operations,
   failover,

@@ -5,6 +5,8 @@ import type { Config } from '../config/schema.ts'
 import { reasonsText } from '../continuity/report.ts'
 import type { Logger } from '../log.ts'
 import type { SharedState } from '../memory/shared-state.ts'
+import { Adjuster } from './adjust/adjuster.ts'
+import { adjusterSettings } from './adjust/adjuster-settings.ts'
 import type { EventSink } from './events/event-log.ts'
 import { FailoverWatch } from './failover/failover-watch.ts'
 import { knock } from './failover/primary-check.ts'
@@ -14,6 +16,7 @@ import { OperationJournal } from './operations/operation-journal.ts'
 import { Operations } from './operations/operations.ts'
 import { ShardDrivers } from './operations/shard-drivers.ts'
 import type { PlaneLink } from './plane-link/plane-link.ts'
+import { compilePolicy } from './policy/compile-policy.ts'
 import type { PreservationLedger } from './preservation-ledger.ts'
 import type { AddedShards } from './scaling/added-shards.ts'
 import { busyOn } from './scaling/load-sampler.ts'
@@ -40,12 +43,13 @@ export interface ContinuityOptions {
 /** A server that lives answers a knock in this time. */
 const KNOCK_MS = 1_000
 
-/** What is done to shards, planned or not: operations, and the watch for lost primaries. */
+/** What is done to shards, planned or not: operations, the watch for lost primaries, their number, and who may use them. */
 export class Continuity {
   readonly operations: Operations
   readonly #drivers: ShardDrivers
   readonly #watch: FailoverWatch
   readonly #scaler: Scaler
+  readonly #adjuster: Adjuster
   readonly #options: ContinuityOptions
   #config: Config
   #onMembers: () => Promise<void> = async () => {}
@@ -87,6 +91,11 @@ export class Continuity {
       isDrained: (shard) => monitor.isDrained(shard),
       isAtWork: () => this.operations.isAtWork,
       operate: (request) => this.operations.run(request),
+    })
+    this.#adjuster = new Adjuster({
+      ...options,
+      policy: () => compilePolicy(this.#config),
+      settings: () => adjusterSettings(this.#config),
     })
   }
 
@@ -141,6 +150,7 @@ export class Continuity {
     this.operations.resume()
     void this.#startAdded()
     this.#scaler.start()
+    this.#adjuster.start()
     this.#watch.look()
   }
 
@@ -167,6 +177,7 @@ export class Continuity {
   /** Begins nothing any more; settles when what runs has ended, or after `patienceMs`. */
   async close(patienceMs: number): Promise<void> {
     this.#scaler.stop()
+    this.#adjuster.stop()
     this.#watch.close()
     await Promise.race([this.operations.idle(), delay(patienceMs, undefined, { ref: false })])
   }

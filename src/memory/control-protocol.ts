@@ -53,6 +53,17 @@ export type PlaneCommand =
   | { readonly op: 'release'; readonly id: number; readonly shard: number }
   /** These shards are held and no others: ends what an earlier control process began. */
   | { readonly op: 'holds'; readonly shards: readonly number[] }
+  /**
+   * Of the transactions on the shard that certainly only read, one that has run for longer is cancelled: the longest of the
+   * first tier (code) that has one. An error: there is none.
+   */
+  | {
+      readonly op: 'cancel-read'
+      readonly id: number
+      readonly shard: number
+      readonly tiers: readonly number[]
+      readonly longerThanMs: number
+    }
   | { readonly op: 'kill-client'; readonly id: number; readonly client: number; readonly generation: number }
   /** Refuse new clients, let the present ones go; answered when none is left or the deadline passed (null: none). */
   | {

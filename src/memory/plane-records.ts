@@ -62,6 +62,8 @@ export const PLANE_F64 = {
   commitsConfirmed: 46,
   commitsAborted: 47,
   commitsUnknown: 48,
+  /** Reads of lower tiers that control had cancelled to help higher ones. */
+  readsCancelled: 49,
 } as const
 
 /** Totals that one process goes on with where the one before it stopped. */

@@ -1,7 +1,9 @@
 import { BadModel, type ModelFile } from '../analyzer/tier-model.ts'
+import { isOnlyReading } from '../client/run-again.ts'
 import type { DrainPatience, PlaneCommand, PlaneEvent } from '../memory/control-protocol.ts'
 import type { ModelValue } from '../shard/model-value.ts'
 import { Timer } from '../util/timer-wheel.ts'
+import { longestRead } from './longest-read.ts'
 import type { Plane } from './plane.ts'
 
 const POLL_MS = 5
@@ -65,6 +67,9 @@ export class PlaneCommands {
       case 'holds':
         this.#plane.poolSet.releaseAllBut(command.shards)
         return
+      case 'cancel-read':
+        this.#cancelRead(command)
+        return
       case 'kill-client':
         this.#killClient(command.id, command.client, command.generation)
         return
@@ -124,6 +129,26 @@ export class PlaneCommands {
       message: 'terminating connection due to administrator command',
     })
     this.#done(id, session === null ? 'that client is gone already' : null)
+  }
+
+  #cancelRead({ id, shard, tiers, longerThanMs }: Extract<PlaneCommand, { op: 'cancel-read' }>): void {
+    const plane = this.#plane
+    const read = longestRead(plane.sessions.all, {
+      ...{ shard, tiers, longerThanMs },
+      runningMs: (slot) => plane.runningMs(slot),
+      isOnlyReading: (session, server) => isOnlyReading(session, server, plane.opinion),
+    })
+    if (read === null) {
+      this.#done(id, 'no read has run there for that long')
+      return
+    }
+    const { session, server, runningMs } = read
+    const { user, database } = session
+    const fields = { user, database, client: session.slot, runningMs: Math.round(runningMs) }
+    plane.log('warn', `a read of ${user} is cancelled after ${Math.round(runningMs)} ms, to help higher tiers`, fields)
+    plane.cancelServer(server)
+    plane.record.add('readsCancelled')
+    this.#done(id, null)
   }
 
   /** No server connection of the database is in use; the idle ones are closed, as PgBouncer does. */

@@ -293,6 +293,12 @@ export class Plane implements ClientHost {
     return this.clients.f64[slot * (this.clients.recordBytes >> 3) + CLIENT_F64.waitingSince] ?? 0
   }
 
+  /** For how long the query of the client of this slot has run; −1: it asks nothing. */
+  runningMs(slot: number): number {
+    const since = this.clients.f64[slot * (this.clients.recordBytes >> 3) + CLIENT_F64.queryAt] ?? 0
+    return since === 0 ? -1 : this.now - since
+  }
+
   /** Every client whose connection is open. */
   *openClients(): Generator<HeldClient> {
     for (const { slot, generation, link } of this.sessions.all) {

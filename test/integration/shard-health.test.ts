@@ -42,7 +42,7 @@ async function readsRunOn(name: string): Promise<boolean> {
 
 test('SHOW SHARDS and metrics tell what servers say of their load', async () => {
   const client = await bed.open()
-  client.send(wire.query('CREATE TABLE work AS SELECT n FROM generate_series(1, 1000) n; SELECT pg_sleep(2)'))
+  client.send(wire.query('CREATE TABLE work AS SELECT n FROM generate_series(1, 1000) n; SELECT pg_sleep(60)'))
   await waitUntil('the sleeper to be seen', async () => Number((await shard('west')).pg_active) >= 1)
   const west = await shard('west')
   assert.equal(west.health, 'up')
@@ -56,11 +56,13 @@ test('SHOW SHARDS and metrics tell what servers say of their load', async () => 
     return bytes === '0' && ms === '0'
   })
   const page = await (await fetch(`http://127.0.0.1:${bed.router.httpPort}/metrics`)).text()
-  assert.match(page, /^switchyard_shard_active_sessions\{shard="west",wait="other"\} 1$/m)
-  assert.match(page, /^switchyard_shard_health\{shard="east",health="up"\} 1$/m)
-  assert.match(page, /^switchyard_shard_lag_bytes\{shard="east"\} \d+$/m)
-  assert.match(page, /^switchyard_shard_pg_file_reads_total\{shard="west"\} \d+$/m)
-  await client.until('Z')
+  const patterns = [
+    /^switchyard_shard_active_sessions\{shard="west",wait="other"\} 1$/m,
+    /^switchyard_shard_health\{shard="east",health="up"\} 1$/m,
+    /^switchyard_shard_lag_bytes\{shard="east"\} \d+$/m,
+    /^switchyard_shard_pg_file_reads_total\{shard="west"\} \d+$/m,
+  ]
+  for (const pattern of patterns) assert.ok(pattern.test(page), String(pattern))
 })
 
 test('a replica that stops answering gets no reads any more, and gets them again when it has proved itself', async (t) => {

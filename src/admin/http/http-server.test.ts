@@ -63,7 +63,7 @@ test("reports are the console's tables as JSON", async (t) => {
       ['beta', true],
     ],
   )
-  for (const name of ['servers', 'pools', 'databases', 'planes', 'stats']) {
+  for (const name of ['servers', 'pools', 'databases', 'planes', 'stats', 'slots', 'tiers']) {
     assert.ok(Array.isArray(await (await fetch(url(`/api/${name}`))).json()), name)
   }
 })

@@ -10,7 +10,9 @@ import { showPreservation } from '../console/command-set/show-preservation.ts'
 import { showPreservedClients } from '../console/command-set/show-preserved-clients.ts'
 import { showServers } from '../console/command-set/show-servers.ts'
 import { showShards } from '../console/command-set/show-shards.ts'
+import { showSlots } from '../console/command-set/show-slots.ts'
 import { showStats } from '../console/command-set/show-stats.ts'
+import { showTiers } from '../console/command-set/show-tiers.ts'
 import { writableAgain } from '../writable-again.ts'
 import { type HealthVerdict, liveness, readiness } from './health.ts'
 import { jsonReport } from './json-report.ts'
@@ -28,6 +30,8 @@ const REPORTS: Readonly<Record<string, ShowCommand>> = {
   '/api/pools': showPools,
   '/api/shards': showShards,
   '/api/databases': showDatabases,
+  '/api/slots': showSlots,
+  '/api/tiers': showTiers,
   '/api/events': showEvents,
   '/api/planes': showPlanes,
   '/api/stats': showStats,

@@ -2,6 +2,7 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { loadSample } from '../../control/monitor/load.fixture.ts'
 import { HISTOGRAM_BUCKETS } from '../../memory/pool-records.ts'
+import { loadRecord, SHARD_LOAD, SHARD_LOAD_F64, SHARD_WAITS } from '../../memory/shard-records.ts'
 import {
   TestRouter,
   testHealth,
@@ -168,6 +169,39 @@ test('what a shard says of its load is there, and nothing of one that says nothi
     ['beta'],
   )
   assert.deepEqual(find('switchyard_shard_lag_bytes'), [])
+})
+
+test('slots, queues and waits are there by shard and tier, those who had not to wait counted as well', async () => {
+  const router = new TestRouter()
+  const { i32, f64, recordBytes } = router.memory.shards
+  const i = loadRecord(0, 0) * (recordBytes >> 2)
+  const f = i >> 1
+  const LOW = 2
+  i32[i + SHARD_LOAD.limit] = 8
+  i32[i + SHARD_LOAD.held + LOW] = 3
+  i32[i + SHARD_LOAD.allowed + LOW] = 4
+  i32[i + SHARD_LOAD.waiting + LOW] = 5
+  f64[f + SHARD_LOAD_F64.admitted + LOW] = 100
+  f64[f + SHARD_LOAD_F64.waits + LOW] = 10
+  f64[f + SHARD_LOAD_F64.waitMs + LOW] = 2500
+  f64[f + SHARD_LOAD_F64.latencySumMs + LOW] = 1500
+  f64[f + SHARD_WAITS.first + LOW * SHARD_WAITS.buckets + 3] = 7
+  f64[f + SHARD_WAITS.first + LOW * SHARD_WAITS.buckets + 15] = 3
+  const { value, find } = await scrape(router)
+  const of = { shard: 'alpha', tier: 'low' }
+  assert.equal(value('switchyard_tier_slots_used', of), 3)
+  assert.equal(value('switchyard_tier_slots_allowed', of), 4)
+  assert.equal(value('switchyard_tier_waiting', of), 5)
+  assert.equal(value('switchyard_tier_transactions_total', of), 100)
+  assert.equal(value('switchyard_tier_query_seconds_total', of), 1.5)
+  assert.equal(value('switchyard_shard_slots', { shard: 'alpha' }), 8)
+  assert.equal(value('switchyard_shard_adjusted', { shard: 'alpha', step: 'none' }), 1)
+  const bucket = (le: string) => value('switchyard_tier_wait_seconds_bucket', { ...of, le })
+  assert.deepEqual(['0.0005', '0.002', '0.004', '8.192', '+Inf'].map(bucket), [90, 90, 97, 97, 100])
+  assert.equal(value('switchyard_tier_wait_seconds_count', of), 100)
+  assert.equal(value('switchyard_tier_wait_seconds_sum', of), 2.5)
+  // A shard that no plane has had to do with.
+  assert.deepEqual(find('switchyard_tier_waiting', { shard: 'beta' }), [])
 })
 
 test('what is gone since the last scrape is gone from the page', async () => {

@@ -7,6 +7,7 @@ import { registerProcessMetrics } from './process-metrics.ts'
 import { registerScalingMetrics } from './scaling-metrics.ts'
 import { type ScrapeSnapshot, takeScrapeSnapshot } from './scrape-snapshot.ts'
 import { registerShardMetrics } from './shard-metrics.ts'
+import { registerTierMetrics } from './tier-metrics.ts'
 
 /**
  * The Prometheus page. Nothing is counted here: each scrape reads shared memory once, so that all figures of a page are
@@ -23,6 +24,7 @@ export class Metrics {
     const current = (): ScrapeSnapshot => this.#snapshot
     registerPoolMetrics(this.#registry, current)
     registerProcessMetrics(this.#registry, control, current)
+    registerTierMetrics(this.#registry, control)
     registerShardMetrics(this.#registry, control)
     registerEventMetrics(this.#registry, control)
     registerScalingMetrics(this.#registry, control)

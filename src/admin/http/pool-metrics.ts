@@ -3,7 +3,7 @@ import { CLIENT_STATE_NAMES } from '../../memory/client-slots.ts'
 import { SERVER_STATE_NAMES } from '../../memory/server-slots.ts'
 import type { PoolCensus } from '../pool-census.ts'
 import type { Totals } from '../stats/database-totals.ts'
-import { type HistogramSeries, MemoryHistogram } from './memory-histogram.ts'
+import { type HistogramSeries, MemoryHistogram, POOL_SHAPE } from './memory-histogram.ts'
 import type { HistogramName, ScrapeSnapshot } from './scrape-snapshot.ts'
 
 /** Without those that have no pool yet. */
@@ -49,7 +49,7 @@ export function registerPoolMetrics(registry: Registry, current: () => ScrapeSna
     })
   }
   for (const [name, sum, help] of HISTOGRAMS) {
-    new MemoryHistogram(registry, `switchyard_${name}_seconds`, help, () => seriesOf(current(), name, sum))
+    new MemoryHistogram(registry, POOL_SHAPE, `switchyard_${name}_seconds`, help, () => seriesOf(current(), name, sum))
   }
   registerGauges(registry, current)
 }

@@ -22,6 +22,7 @@ const PLANE_COUNTERS: readonly (readonly [name: string, total: PlaneTotal, help:
   ['notification_deliveries', 'notificationDeliveries', 'Notifications that went to clients, counted for each.'],
   ['listeners_lost', 'listenersLost', 'Listening connections that broke, and with them what was notified meanwhile.'],
   ['slow_listeners', 'slowListeners', 'Clients closed because too many notifications waited for them.'],
+  ['reads_cancelled', 'readsCancelled', 'Reads of lower tiers cancelled to help higher ones.'],
   [
     'takeovers',
     'takeovers',

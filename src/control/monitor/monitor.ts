@@ -223,7 +223,7 @@ const DRAINED = 'drained by an operator (UNDRAIN ends it)'
 
 /** A drained shard that is down is down all the same. */
 function shownHealth(health: Health, isLeftOut: boolean): ShardHealth {
-  return isLeftOut && isUsable(health) ? 'draining' : health.state
+  return isLeftOut && (isUsable(health) || health.state === 'starting') ? 'draining' : health.state
 }
 
 function describe({ id, config, watch }: Watched, isLeftOut: boolean, adjustment: ShardAdjustment | null): Shard {

@@ -4,6 +4,8 @@ import { loadSample } from '../../../control/monitor/load.fixture.ts'
 import { loadRecord, SHARD_LOAD, SHARD_STATE_F64 } from '../../../memory/shard-records.ts'
 import { recordsOf, TestRouter, testHealth, writePool, writeServer } from '../../router-control.fixture.ts'
 import { showShards } from './show-shards.ts'
+import { showQueues, showSlots } from './show-slots.ts'
+import { showTiers } from './show-tiers.ts'
 
 test('a shard is shown with its health, connections of all its pools and totals', () => {
   const router = new TestRouter()
@@ -88,4 +90,38 @@ test('what a shard says of its load stands beside what planes have there', () =>
   shards.f64[(shards.recordBytes >> 3) + SHARD_STATE_F64.freshAt] = router.now - 100
   shards.f64[(shards.recordBytes >> 3) + SHARD_STATE_F64.lagBytes] = 16
   assert.equal(recordsOf(showShards, router)[1]?.lag_bytes, 16)
+})
+
+test('what is done on a shard for higher tiers is shown with the tiers that it concerns', () => {
+  const router = new TestRouter()
+  const { shards } = router.memory
+  const i = loadRecord(0, 0) * (shards.recordBytes >> 2)
+  shards.i32[i + SHARD_LOAD.limit] = 8
+  shards.i32[i + SHARD_LOAD.waiting + 2] = 6
+  const keepsReserved = [true, false, false, false]
+  const adjustment = { step: 'shrink', reason: 'tier high waits', keepsReserved, most: [null, null, 4, 2] }
+  const [alpha, beta] = router.shards
+  router.shards = [{ ...alpha!, adjustment }, beta!]
+  assert.deepEqual(
+    recordsOf(showShards, router).map(({ adjusted }) => adjusted),
+    ['shrink', null],
+  )
+  const why = 'shrink: tier high waits'
+  assert.deepEqual(
+    recordsOf(showSlots, router).map(({ tier, adjusted }) => [tier, adjusted]),
+    [
+      ['high', why],
+      ['medium', null],
+      ['low', why],
+      ['background', why],
+    ],
+  )
+  assert.deepEqual(
+    recordsOf(showQueues, router).map(({ tier }) => tier),
+    ['low'],
+  )
+  assert.deepEqual(
+    recordsOf(showTiers, router).map(({ adjusted }) => adjusted),
+    ['alpha: protected', null, 'alpha: at most 4', 'alpha: at most 2'],
+  )
 })

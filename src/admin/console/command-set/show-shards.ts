@@ -64,6 +64,7 @@ const FIELDS: readonly Field<Item>[] = [
   int8('connect_failures', ({ connectFailures }) => connectFailures),
   text('health', ({ shard, health }) => health?.health ?? shard.health),
   text('since', ({ since }) => since),
+  text('adjusted', ({ shard }) => shard.adjustment?.step ?? null),
   int4('held', ({ work }) => work.held),
   int4('waiting', ({ work }) => work.waiting),
   int4('slots', ({ work }) => work.slots),

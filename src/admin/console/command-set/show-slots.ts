@@ -1,4 +1,5 @@
 import { readShardLoad, type TierLoadView } from '../../../memory/shard-records.ts'
+import type { ShardAdjustment } from '../../../shard/shard-adjustment.ts'
 import { TIERS } from '../../../shard/tier.ts'
 import type { RouterControl } from '../../router-control.ts'
 import type { ShowCommand } from '../command.ts'
@@ -10,6 +11,8 @@ interface Item {
   readonly limit: number
   readonly tier: string
   readonly load: TierLoadView
+  /** What is done on the shard to help higher tiers, when this tier is concerned; null: nothing. */
+  readonly adjusted: ShardAdjustment | null
 }
 
 const FIELDS: readonly Field<Item>[] = [
@@ -26,6 +29,7 @@ const FIELDS: readonly Field<Item>[] = [
   int8('refused', ({ load }) => load.refused),
   int8('timed_out', ({ load }) => load.timedOut),
   float8('avg_query_ms', ({ load }) => (load.latencyCount === 0 ? 0 : load.latencySumMs / load.latencyCount)),
+  text('adjusted', ({ adjusted }) => (adjusted === null ? null : `${adjusted.step}: ${adjusted.reason}`)),
 ]
 
 export const showSlots: ShowCommand = {
@@ -50,14 +54,20 @@ export const showQueues: ShowCommand = {
 
 function* slotsOf(control: RouterControl): Generator<Item> {
   const { memory } = control
-  for (const { id, name } of control.topology().shards) {
+  for (const { id, name, adjustment } of control.topology().shards) {
     for (let plane = 0; plane < memory.geometry.planes; plane++) {
       const load = readShardLoad(memory.shards, plane, id)
       if (load === null) continue
       for (const [code, tier] of TIERS.entries()) {
         const ofTier = load.tiers[code]
-        if (ofTier !== undefined) yield { shard: name, plane, limit: load.limit, tier, load: ofTier }
+        const adjusted = concerns(adjustment, code) ? adjustment : null
+        if (ofTier !== undefined) yield { shard: name, plane, limit: load.limit, tier, load: ofTier, adjusted }
       }
     }
   }
+}
+
+/** The tier keeps its reservation, or has less than the policy says. */
+function concerns(adjustment: ShardAdjustment | null, tier: number): boolean {
+  return adjustment !== null && (adjustment.keepsReserved[tier] === true || adjustment.most[tier] !== null)
 }

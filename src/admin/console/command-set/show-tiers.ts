@@ -1,5 +1,5 @@
 import type { ProfileView } from '../../../analyzer/profile-report.ts'
-import { TIERS, type Tier } from '../../../shard/tier.ts'
+import { TIERS, type Tier, tierCode } from '../../../shard/tier.ts'
 import { profilesOf } from '../../analyzer-report.ts'
 import type { RouterControl } from '../../router-control.ts'
 import type { ShowCommand } from '../command.ts'
@@ -12,6 +12,7 @@ interface Item {
   readonly mode: string
   readonly model: string
   readonly drift: string
+  readonly adjusted: string
 }
 
 const by =
@@ -32,6 +33,7 @@ const FIELDS: readonly Field<Item>[] = [
   text('mode', ({ mode }) => mode),
   text('model', ({ model }) => model),
   text('drift', ({ drift }) => drift),
+  text('adjusted', ({ adjusted }) => (adjusted === '' ? null : adjusted)),
 ]
 
 export const showTiers: ShowCommand = {
@@ -55,6 +57,18 @@ function items(control: RouterControl): readonly Item[] {
     tier,
     profiles: all.filter((profile) => profile.tier === tier),
     proposed: all.filter((profile) => profile.proposed === tier).length,
+    adjusted: adjusted(control, tierCode(tier)),
     ...shared,
   }))
+}
+
+/** Where the tier has less than the policy says, or what is reserved for it is not lent: "db1: at most 2". */
+function adjusted(control: RouterControl, tier: number): string {
+  const parts = control.topology().shards.flatMap(({ name, adjustment }) => {
+    if (adjustment === null) return []
+    const most = adjustment.most[tier] ?? null
+    if (most !== null) return [`${name}: at most ${most}`]
+    return adjustment.keepsReserved[tier] === true ? [`${name}: protected`] : []
+  })
+  return parts.join(', ')
 }
