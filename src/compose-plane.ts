@@ -1,36 +1,23 @@
 import { randomBytes } from 'node:crypto'
-import { fstatSync } from 'node:fs'
-import { BufferArena } from './io/buffer-arena.ts'
 import { FdChannel } from './io/fd-channel.ts'
 import { SystemError } from './io/native.ts'
 import { OwnedFd } from './io/owned-fd.ts'
-import { PlainSends } from './io/plain-sends.ts'
-import { type PlaneMemory, planeMemory } from './io/plane-memory.ts'
 import { HANG_UP, Poller, READABLE } from './io/poller.ts'
-import { ReadBuffers } from './io/read-buffers.ts'
-import { SendBatch, type SendQueue } from './io/send-batch.ts'
-import { SharedMapping } from './io/shared-memory.ts'
-import { type Crash, Steps } from './io/steps.ts'
-import { SubmissionRing } from './io/submission-ring.ts'
-import type { PlaneEvent } from './memory/control-protocol.ts'
+import type { Crash } from './io/steps.ts'
 import { encodePlaneMessage, MAX_PACKET_BYTES } from './memory/keeper-protocol.ts'
-import { tlsBytes, valueStoreBytes } from './memory/layout.ts'
 import { PLANE } from './memory/plane-records.ts'
 import { planesSocket } from './memory/run-directory.ts'
-import { openSharedState, type SharedState } from './memory/shared-state.ts'
-import { StepLog } from './memory/step-log.ts'
-import { ValueStore } from './memory/value-store.ts'
-import { Adoption, type AdoptionReport } from './plane/adoption.ts'
-import { PlaneCommands } from './plane/commands.ts'
+import type { SharedState } from './memory/shared-state.ts'
+import { ActivePlane } from './plane/active-plane.ts'
 import { ControlLink, type ControlLinkOwner } from './plane/control-link.ts'
 import { type Heap, IdleCollector } from './plane/idle-collector.ts'
-import { type Introduction, KeeperLink } from './plane/keeper-link.ts'
+import type { Introduction } from './plane/keeper-link.ts'
 import { KeeperSearch, type KeeperSearchHost } from './plane/keeper-search.ts'
-import { NO_VALUES } from './plane/no-values.ts'
-import { Plane } from './plane/plane.ts'
-import { Reactor, type ReactorHooks } from './plane/reactor.ts'
+import type { Plane } from './plane/plane.ts'
+import { type LockedMemory, mapPlaneMemory, openRing, type PlaneRing } from './plane/plane-resources.ts'
+import { Reactor } from './plane/reactor.ts'
 import { rehearse } from './plane/rehearsal.ts'
-import { restoreConnections } from './plane/restoration.ts'
+import { TakeOverRehearsal } from './plane/take-over-rehearsal.ts'
 import {
   type Predecessor,
   renewPlaneRecord,
@@ -39,9 +26,7 @@ import {
 } from './plane/take-over-report.ts'
 import type { PostgresParser } from './sql/postgres-parser.ts'
 import { SecondOpinion } from './sql/second-opinion.ts'
-import { monotonicMs } from './util/monotonic-clock.ts'
 import { pseudoRandom } from './util/random.ts'
-import { TimerWheel } from './util/timer-wheel.ts'
 
 /** A start takes so much longer at most. */
 const REHEARSAL_MS = 1500
@@ -67,7 +52,7 @@ export interface PlaneOptions {
   readonly parser: PostgresParser | null
   /** In tests. */
   readonly crash: Crash | null
-  /** Whether it rehearses before it serves: see `rehearse`. */
+  /** Whether it rehearses before it serves: see `prepare`. */
   readonly rehearses: boolean
   /** It is not on standby any more. */
   readonly onActive: () => void
@@ -77,57 +62,54 @@ export interface PlaneOptions {
   readonly restartKeeper: () => void
 }
 
-interface MappedMemory extends PlaneMemory {
-  readonly shared: SharedState
-  readonly arena: BufferArena
-  readonly keysAreLocked: boolean
-}
-
 /**
- * A plane process from start to end. Order: map memory, then wait, as a standby, until the keeper says that it is this
+ * A plane process from start to end. Order: map memory, rehearse, then wait, as a standby, until the keeper says that it is this
  * process's turn; build the tables, take over what the predecessor had, dial control; ready for clients once control has
  * sent values. Ends when the keeper goes, or it or control says so; returns the exit code.
  */
 export function runPlane(options: PlaneOptions): number {
-  const memory = mapMemory(options)
+  const memory = mapPlaneMemory(options.memoryFd, options.planeIndex)
   const ring = openRing(options.useRing)
   const poller = new Poller(options.architecture)
   const channelFd = new OwnedFd(options.channelFd)
   const channel = new FdChannel(channelFd)
-  if (options.rehearses) prepare(options, poller, channelFd, ring)
+  const failure = options.rehearses ? prepare(options, poller, channelFd, ring) : null
   // Not least, the parser's memory becomes old: as long as it is young, each collection may take four times as long.
   options.heap.collect()
   if (!awaitTurn(poller, channelFd, channel)) return 0
   options.onActive()
-  serve(options, { memory, ring, poller, channelFd, channel })
+  serve(options, { memory, ring, poller, channelFd, channel, failure })
   return 0
 }
 
 interface PlaneResources {
-  readonly memory: MappedMemory
+  readonly memory: LockedMemory
   readonly ring: PlaneRing
   readonly poller: Poller
   readonly channelFd: OwnedFd
   readonly channel: FdChannel
+  /** Of a rehearsal; null: none. */
+  readonly failure: string | null
 }
 
-/** Rehearses; as long as nobody waits for it, or, when there has been no plane before it, to the end. */
-function prepare(options: PlaneOptions, poller: Poller, channel: OwnedFd, { queue }: PlaneRing): void {
+/**
+ * Rehearses queries, and then what it is on standby for; as long as nobody waits for it, or, when there has been no plane before
+ * it, queries to the end. Returns what went wrong, which is not important: it serves without, slower for some seconds.
+ */
+function prepare(options: PlaneOptions, poller: Poller, channel: OwnedFd, { queue }: PlaneRing): string | null {
   const { architecture, clock, runDirectory, pid, generation } = options
   const key = poller.add(channel, READABLE, { onReady: () => {} })
+  const parts = { architecture, clock, queue, socketPath: `${runDirectory}/warm-${pid}.sock` }
+  const isOver = (): boolean => generation > 1 && poller.wait(0) > 0
   try {
-    rehearse({
-      ...{ architecture, clock, queue },
-      socketPath: `${runDirectory}/warm-${pid}.sock`,
-      mostMs: REHEARSAL_MS,
-      mostRequests: REHEARSAL_REQUESTS,
-      isOver: () => generation > 1 && poller.wait(0) > 0,
-    })
+    rehearse({ ...parts, mostMs: REHEARSAL_MS, mostRequests: REHEARSAL_REQUESTS, isOver })
+    return generation > 1 ? TakeOverRehearsal.run({ ...parts, isOver }).failure : null
   } catch (error) {
-    // It serves without: slower for some seconds.
     if (!(error instanceof Error)) throw error
+    return error.message
+  } finally {
+    poller.remove(key, channel)
   }
-  poller.remove(key, channel)
 }
 
 /**
@@ -149,74 +131,58 @@ function awaitTurn(poller: Poller, fd: OwnedFd, channel: FdChannel): boolean {
 }
 
 /** The plane as the active one, to its end. */
-function serve(options: PlaneOptions, { memory, ring, poller, channelFd, channel }: PlaneResources): void {
+function serve(options: PlaneOptions, resources: PlaneResources): void {
+  const { memory, ring, poller, channelFd, channel, failure } = resources
   const { planeIndex, clock } = options
-  const { shared, arena } = memory
-  const log = new StepLog(memory.stepLog)
-  const steps = new Steps(log, arena, options.crash)
-  const sends = new SendBatch(ring.queue, steps, memory.own)
-  const reads = new ReadBuffers(memory.reads, sends, steps)
-  const timers = new TimerWheel(clock())
-  const plane: Plane = new Plane({
-    planeIndex,
-    shared,
-    ...{ poller, timers, arena, reads, sends, steps },
-    gathers: memory,
-    store: new ValueStore(memory.values),
-    values: NO_VALUES,
-    clock: monotonicMs,
-    random: pseudoRandom(randomBytes(4).readInt32LE()),
-    opinion: options.parser === null ? null : new SecondOpinion(options.parser, clock),
-    randomBytes,
-    tell: (event) => {
-      control.send(event)
-      return control.connected
+  const { shared } = memory
+  const active: ActivePlane = new ActivePlane(
+    {
+      ...{
+        planeIndex,
+        memory,
+        queue: ring.queue,
+        poller,
+        channel,
+        channelFd,
+        clock,
+        randomBytes,
+        crash: options.crash,
+      },
+      random: pseudoRandom(randomBytes(4).readInt32LE()),
+      opinion: options.parser === null ? null : new SecondOpinion(options.parser, clock),
     },
-    gone: (client) => keeper.gone(client),
-    keep: (server, fd) => keeper.keep(server, fd),
-    drop: (server) => keeper.drop(server),
-  })
-  const inProgress = plane.progress[0] ?? 0
-  const predecessor = introduce(plane, shared, options)
-  const keeper: KeeperLink = new KeeperLink(poller, channel, channelFd, {
-    onNewClient: (client, fd) => plane.accept(client, fd),
-    onKeptClient: (client, fd) => adoption.addClient(client, fd),
-    onKeptServer: (server, fd) => adoption.addServer(server, fd),
-    onServe: () => {
-      report = adoption.complete()
+    {
+      tell: (event) => {
+        control.send(event)
+        return control.connected
+      },
+      serves: () => {
+        plane.log('info', `sends leave ${ring.description}`, { plane: planeIndex })
+        if (failure !== null) plane.log('warn', 'a rehearsal went wrong', { reason: failure })
+        if (!memory.keysAreLocked && plane.clientTls.context?.logsKeys) plane.log('warn', KEYS_NOT_LOCKED, {})
+        if (predecessor !== null && active.report !== null) takeOver.send(predecessor, active.report.outcomes)
+      },
+      exit: () => reactor.stop(),
       // Not before: the slots that control's values would fill may be the predecessor's until now.
-      control.dial()
+      adopted: () => control.dial(),
+      released: () => reactor.stop(),
+      keeperGone: (isWhole) => {
+        // Of a hand-over that was not complete nobody knows what it would have brought.
+        if (isWhole) search.start()
+        else reactor.stop()
+      },
     },
-    onRelease: () => reactor.stop(),
-    onKeeperGone: () => {
-      // Of a hand-over that was not complete nobody knows what it would have brought.
-      if (report === null) reactor.stop()
-      else search.start()
-    },
-    clients: () => plane.openClients(),
-  })
-  const search = new KeeperSearch(searchHost(plane, options, (found) => keeper.attach(found, introductionOf(options))))
-  const adoption = new Adoption(plane, keeper, { log, reads: memory.reads, inProgress })
-  const takeOver = new TakeOverReport(reportHost(plane, shared, (event) => control.send(event)))
-  let report: AdoptionReport | null = null
-  const control: ControlLink = dialControl(plane, options, {
-    ready: () => {
-      plane.log('info', `sends leave ${ring.description}`, { plane: planeIndex })
-      if (!memory.keysAreLocked && plane.clientTls.context?.logsKeys) plane.log('warn', KEYS_NOT_LOCKED, {})
-      restoreConnections(plane, adoption.takeAdopted())
-      plane.now = clock()
-      if (predecessor !== null && report !== null) takeOver.send(predecessor, report.outcomes)
-      keeper.ready()
-    },
-    exit: () => reactor.stop(),
-  })
-  const reactor: Reactor = new Reactor(
-    poller,
-    timers,
-    clock,
-    planeHooks(plane, keeper, new IdleCollector(options.heap)),
   )
+  const { plane, keeper } = active
+  const predecessor = introduce(plane, shared, options)
+  const search = new KeeperSearch(searchHost(plane, options, (found) => keeper.attach(found, introductionOf(options))))
+  const takeOver = new TakeOverReport(reportHost(plane, shared, () => control))
+  const control = controlOf(active, options)
+  const collector = new IdleCollector(options.heap)
+  const hooks = active.hooks((turns, closed) => collector.tick(turns, closed))
+  const reactor: Reactor = new Reactor(poller, active.timers, clock, hooks)
   reactor.run()
+  keeper.released()
 }
 
 function introductionOf({ planeIndex, generation, pid, memoryFd, lockFd }: PlaneOptions): Introduction {
@@ -242,7 +208,7 @@ function searchHost(plane: Plane, options: PlaneOptions, found: (channel: OwnedF
   }
 }
 
-function reportHost(plane: Plane, { planes }: SharedState, tell: (event: PlaneEvent) => void): TakeOverReportHost {
+function reportHost(plane: Plane, { planes }: SharedState, control: () => ControlLink): TakeOverReportHost {
   return {
     get now() {
       return plane.now
@@ -250,40 +216,11 @@ function reportHost(plane: Plane, { planes }: SharedState, tell: (event: PlaneEv
     timers: plane.timers,
     planes,
     planeIndex: plane.planeIndex,
-    tell,
+    get isHeard() {
+      return control().connected
+    },
+    tell: (event) => control().send(event),
   }
-}
-
-interface PlaneRing {
-  readonly queue: SendQueue
-  /** How sends leave. */
-  readonly description: string
-}
-
-/** The ring if there can be one. */
-function openRing(wanted: boolean): PlaneRing {
-  const alone = 'one by one'
-  if (!wanted) return { queue: new PlainSends(), description: `${alone} (io_uring is switched off)` }
-  try {
-    return { queue: SubmissionRing.open(), description: 'in batches (io_uring)' }
-  } catch (error) {
-    if (!(error instanceof SystemError)) throw error
-    return { queue: new PlainSends(), description: `${alone} (${error.message})` }
-  }
-}
-
-function mapMemory({ memoryFd, planeIndex }: PlaneOptions): MappedMemory {
-  const fd = new OwnedFd(memoryFd)
-  const mapping = new SharedMapping(fd, fstatSync(fd.fd).size)
-  const shared = openSharedState(mapping.memory)
-  mapping.hideFromDumps(shared.regions.clientTls, tlsBytes(shared.regions))
-  const { arenaBytesPerPlane } = shared.geometry
-  const start = shared.regions.arenas + planeIndex * arenaBytesPerPlane
-  const memory = planeMemory(mapping, start, arenaBytesPerPlane, valueStoreBytes(arenaBytesPerPlane))
-  const { buffers, buffersAt } = memory
-  const arena = new BufferArena(buffers, (offset, bytes) => mapping.discard(buffersAt + offset, bytes))
-  const keysAreLocked = mapping.lock(shared.regions.clientTls, tlsBytes(shared.regions))
-  return { ...memory, shared, arena, keysAreLocked }
 }
 
 const KEYS_NOT_LOCKED =
@@ -305,15 +242,13 @@ function introduce(
   return predecessor
 }
 
-/** `ready` is called once, when there are values to serve clients by. */
-function dialControl(plane: Plane, options: PlaneOptions, hooks: { ready(): void; exit(): void }): ControlLink {
-  let isReady = false
-  const commands = new PlaneCommands(plane, (event) => control.send(event), hooks.exit)
+function controlOf(active: ActivePlane, options: PlaneOptions): ControlLink {
+  const { plane, timers } = active
   const owner: ControlLinkOwner = {
     get now() {
       return plane.now
     },
-    timers: plane.timers,
+    timers,
     hello: () => ({
       op: 'hello',
       plane: options.planeIndex,
@@ -321,45 +256,9 @@ function dialControl(plane: Plane, options: PlaneOptions, hooks: { ready(): void
       valuesVersion: plane.values.version,
       topologyVersion: plane.values.topology.version,
     }),
-    onCommand: (command) => {
-      commands.run(command)
-      if (isReady || plane.values.version === NO_VALUES.version) return
-      isReady = true
-      hooks.ready()
-    },
+    onCommand: (command) => active.obey(command),
     onEventDropped: () => plane.record.add('eventsDropped'),
     onLost: () => plane.accounts.forget(),
   }
-  const control = new ControlLink(plane, owner, `${options.runDirectory}/control.sock`)
-  return control
-}
-
-function planeHooks(plane: Plane, keeper: KeeperLink, collector: IdleCollector): ReactorHooks {
-  let turns = 0
-  return {
-    wake: (now) => {
-      plane.now = now
-    },
-    afterEvent: () => {
-      plane.deferred.run()
-      plane.progress[0] = 0
-      if (plane.isCrowded) plane.settle()
-    },
-    settle: () => {
-      turns++
-      plane.settle()
-      keeper.flush()
-    },
-    tick: (now) => {
-      plane.record.set('turnedAt', now)
-      plane.record.set('turns', turns)
-      plane.record.set('heapBytes', collector.tick(turns, plane.record.get('clientsClosed')))
-      plane.maintain()
-    },
-    fault: (error) => {
-      plane.countPlane('internalErrors')
-      const reason = error instanceof Error ? (error.stack ?? error.message) : String(error)
-      plane.log('error', 'internal error outside of a connection', { reason })
-    },
-  }
+  return new ControlLink(plane, owner, `${options.runDirectory}/control.sock`)
 }

@@ -29,7 +29,8 @@ import { type SeatedSession, ServerSeat } from './server-seat.ts'
 import { SessionAnswers } from './session-answers.ts'
 import { SessionDeadlines } from './session-deadlines.ts'
 import { concernsListening, type ListeningSession, SessionListening } from './session-listening.ts'
-import type { RecordedSession, SessionRecord, SessionSpills } from './session-records.ts'
+import type { SessionRecord, SessionSpills } from './session-record.ts'
+import type { RecordedSession } from './session-records.ts'
 import { type MovingSession, SessionRelocation } from './session-relocation.ts'
 import { SessionState } from './session-state.ts'
 import type { StartupRequest } from './startup.ts'
@@ -104,7 +105,8 @@ export class ClientSession
     this.memory.serial(this.serial)
     this.meter = new ClientMeter(host, client.slot, record !== null)
     this.settings = new SessionState(host.parameters, this)
-    tuneSocket(fd, this.memory.isUnix ? AF_UNIX : AF_INET)
+    // Of one that was served before it is as it shall be.
+    if (record === null) tuneSocket(fd, this.memory.isUnix ? AF_UNIX : AF_INET)
     this.requests = new RequestRelay(host, this)
     this.seat = new ServerSeat(host, this)
     this.reader = new ClientReader(host, this, fd)
@@ -117,6 +119,11 @@ export class ClientSession
     this.#enter('login')
     this.#greeting = new Greeting(host, this)
     this.deadlines.login()
+  }
+
+  /** Another session of this plane has this number already. */
+  static avoidSerial(serial: number): void {
+    lastSerial = Math.max(lastSerial, serial)
   }
 
   #goOnFrom(record: SessionRecord, server: ServerConnection | null): void {

@@ -1,85 +1,17 @@
 import type { BufferArena } from '../io/buffer-arena.ts'
-import { Spill } from '../io/spill.ts'
-import {
-  CLIENT,
-  CLIENT_SECTION,
-  CLIENT_STATE_NAMES,
-  CLIENT_STEP,
-  type ClientState,
-  clientStateCode,
-} from '../memory/client-slots.ts'
+import { CLIENT, CLIENT_SECTION, CLIENT_STEP, type ClientState, clientStateCode } from '../memory/client-slots.ts'
 import type { Region } from '../memory/region.ts'
 import { SECTION } from '../memory/slot-section.ts'
 import type { ValueStore } from '../memory/value-store.ts'
-import { decodeCredential, type EncodedCredential, encodeCredential } from '../server/credential-codec.ts'
+import { encodeCredential } from '../server/credential-codec.ts'
 import type { ServerConnection } from '../server/server-connection.ts'
-import type { ServerCredential } from '../server/server-target.ts'
-import type { ParameterRegistry, ParameterSet } from '../session/parameters.ts'
-import type {
-  PreparedStatement,
-  SessionStatements,
-  StatementReference,
-  StatementRegistry,
-} from '../session/prepared-statements.ts'
-import type { CommitDoubt, DoubtSnapshot } from './commit-doubt.ts'
-import type { RefusalsSnapshot } from './refusals.ts'
+import type { ParameterSet } from '../session/parameters.ts'
+import type { PreparedStatement, SessionStatements, StatementReference } from '../session/prepared-statements.ts'
+import type { CommitDoubt } from './commit-doubt.ts'
 import type { RequestRelay } from './request-relay.ts'
-import type { ListeningSnapshot, SessionListening } from './session-listening.ts'
-import type { SessionState, StateSnapshot } from './session-state.ts'
-import { UNNAMED } from './statement-book.ts'
-import type { SavedChange, StatementChange } from './statement-journal.ts'
-
-/** Who a session is, which never changes. */
-export interface SessionIdentity {
-  readonly user: string
-  readonly database: string
-  /** What its login left us to log in to shards with. */
-  readonly credential: ServerCredential
-}
-
-/** Buffers of a session that is not just at rest. */
-export interface SessionSpills {
-  readonly extra: Spill
-  readonly statements: Spill
-  readonly unnamed: Spill
-  /** The versions that are written down. */
-  statementsVersion: number
-  unnamedVersion: number
-}
-
-/** What a section has no numbers for; rarely there. */
-interface Extra {
-  readonly state: StateSnapshot | null
-  readonly refused: RefusalsSnapshot | null
-  readonly changes: readonly SavedChange[]
-  readonly deallocating: readonly [string, StatementReference] | null
-  readonly listening: ListeningSnapshot | null
-  readonly doubt: DoubtSnapshot | null
-}
-
-/** Everything that a session is, beside what its slot says by itself. */
-export interface SessionRecord extends SessionIdentity {
-  readonly serial: number
-  readonly state: ClientState
-  /** CLIENT_STEP bits. */
-  readonly flags: number
-  readonly body: number
-  readonly pins: number
-  readonly endsAfter: number
-  /** −1: it has no server connection. */
-  readonly serverSlot: number
-  readonly initial: ParameterSet
-  readonly parameters: ParameterSet
-  readonly statements: readonly (readonly [string, PreparedStatement])[]
-  readonly unnamed: Buffer | null
-  readonly changes: readonly StatementChange[]
-  readonly deallocating: readonly [string, PreparedStatement] | null
-  readonly settings: StateSnapshot | null
-  readonly refused: RefusalsSnapshot | null
-  readonly listening: ListeningSnapshot | null
-  readonly doubt: DoubtSnapshot | null
-  readonly spills: SessionSpills | null
-}
+import type { SessionListening } from './session-listening.ts'
+import { noSpills, type SessionExtra, type SessionIdentity, type SessionSpills } from './session-record.ts'
+import type { SessionState } from './session-state.ts'
 
 /** The session that is recorded. */
 export interface RecordedSession {
@@ -104,19 +36,11 @@ export class SessionRecords {
   readonly #store: ValueStore
   readonly #clients: Region
   readonly #arena: BufferArena
-  readonly #parameters: ParameterRegistry
-  readonly #statements: StatementRegistry
 
-  constructor(
-    { store, clients, arena }: { store: ValueStore; clients: Region; arena: BufferArena },
-    parameters: ParameterRegistry,
-    statements: StatementRegistry,
-  ) {
+  constructor({ store, clients, arena }: { store: ValueStore; clients: Region; arena: BufferArena }) {
     this.#store = store
     this.#clients = clients
     this.#arena = arena
-    this.#parameters = parameters
-    this.#statements = statements
   }
 
   /** Once, when the client has logged in. */
@@ -246,7 +170,7 @@ export class SessionRecords {
     return isWhole
   }
 
-  #extraOf({ settings, requests, listening, doubt }: RecordedSession): Extra | null {
+  #extraOf({ settings, requests, listening, doubt }: RecordedSession): SessionExtra | null {
     const state = settings.snapshot
     const { refused, statements } = requests
     const unconfirmed = statements?.book.unconfirmed ?? null
@@ -271,89 +195,9 @@ export class SessionRecords {
   }
 
   #spillsOf(session: RecordedSession): SessionSpills {
-    session.spills ??= this.#newSpills()
+    session.spills ??= noSpills(this.#arena)
     return session.spills
-  }
-
-  #newSpills(): SessionSpills {
-    const spill = (): Spill => new Spill(this.#arena)
-    return { extra: spill(), statements: spill(), unnamed: spill(), statementsVersion: -1, unnamedVersion: -1 }
-  }
-
-  /** The session of this slot, as the section at `at` has it. Null: it cannot be rebuilt. */
-  read(slot: number, at: number): SessionRecord | null {
-    const { i32, recordBytes } = this.#clients
-    const word = (field: number): number => i32[at + field] as number
-    const identity = this.#value(i32[slot * (recordBytes >> 2) + CLIENT.identityId] ?? 0)
-    const initial = this.#value(word(CLIENT_SECTION.initialId))
-    const parameters = this.#value(word(CLIENT_SECTION.parametersId))
-    if (identity === null || initial === null || parameters === null) return null
-    const { user, database, credential } = identity as { user: string; database: string; credential: EncodedCredential }
-    const spills = this.#adoptSpills(at)
-    const names =
-      spills.statements.handle !== 0 ? parse(spills.statements) : this.#value(word(CLIENT_SECTION.statementsId))
-    const extra = spills.extra.handle === 0 ? null : (parse(spills.extra) as Extra)
-    return {
-      serial: i32[slot * (recordBytes >> 2) + CLIENT.serial] ?? 0,
-      user,
-      database,
-      credential: decodeCredential(credential),
-      state: CLIENT_STATE_NAMES[word(SECTION.state)] ?? 'free',
-      flags: word(SECTION.flags),
-      body: word(SECTION.body),
-      pins: word(CLIENT_SECTION.pins),
-      endsAfter: word(CLIENT_SECTION.endsAfter),
-      serverSlot: word(SECTION.peer) - 1,
-      initial: this.#parameters.of(initial as [string, string][]),
-      parameters: this.#parameters.of(parameters as [string, string][]),
-      statements: ((names ?? []) as [string, number, number][]).map(([name, id, stored]) => [
-        name,
-        this.#find([id, stored]),
-      ]),
-      unnamed: spills.unnamed.handle === 0 ? null : Buffer.from(spills.unnamed.data),
-      changes: this.#readChanges(extra, word(CLIENT_SECTION.unnamedChanges)),
-      deallocating: extra?.deallocating ? [extra.deallocating[0], this.#find(extra.deallocating[1])] : null,
-      settings: extra?.state ?? null,
-      refused: extra?.refused ?? null,
-      listening: extra?.listening ?? null,
-      doubt: extra?.doubt ?? null,
-      spills,
-    }
-  }
-
-  #readChanges(extra: Extra | null, ofUnnamed: number): readonly StatementChange[] {
-    if (ofUnnamed > 0) return new Array<StatementChange>(ofUnnamed).fill(UNNAMED)
-    return (extra?.changes ?? []).map((change) => ({
-      ...change,
-      meant: change.meant === null ? null : this.#find(change.meant),
-      statement: change.statement === null ? null : this.#find(change.statement),
-    }))
-  }
-
-  #adoptSpills(at: number): SessionSpills {
-    const { i32 } = this.#clients
-    const spills = this.#newSpills()
-    const adopt = (spill: Spill, handle: number, bytes: number): void =>
-      spill.adopt(i32[at + handle] as number, i32[at + bytes] as number)
-    adopt(spills.extra, SECTION.extraHandle, SECTION.extraBytes)
-    adopt(spills.statements, CLIENT_SECTION.statementsHandle, CLIENT_SECTION.statementsBytes)
-    adopt(spills.unnamed, CLIENT_SECTION.unnamedHandle, CLIENT_SECTION.unnamedBytes)
-    return spills
-  }
-
-  #find([id, storedAs]: StatementReference): PreparedStatement {
-    const tail = this.#store.get(storedAs)
-    if (tail === null) return this.#statements.restoreLong(id)
-    const statement = this.#statements.restore(id, tail)
-    statement.storedAs = storedAs
-    return statement
-  }
-
-  #value(id: number): unknown {
-    const bytes = this.#store.get(id)
-    return bytes === null ? null : JSON.parse(bytes.toString('utf8'))
   }
 }
 
 const json = (value: unknown): Buffer => Buffer.from(JSON.stringify(value))
-const parse = (spill: Spill): unknown => JSON.parse(spill.data.toString('utf8'))

@@ -3,16 +3,9 @@ import { type TestContext, test } from 'node:test'
 import fc from 'fast-check'
 import { FdChannel } from './fd-channel.ts'
 import { Gather } from './gather.ts'
-import {
-  collect,
-  type LinkBench,
-  nativeBytes,
-  openLink,
-  openLinkOf,
-  openRingIfAllowed,
-  openSocketPair,
-} from './link-host.fixture.ts'
+import { collect, type LinkBench, nativeBytes, openLink, openLinkOf, openRingIfAllowed } from './link-host.fixture.ts'
 import { NativeBuffer } from './native.ts'
+import { openSocketPair } from './socket.ts'
 import type { SubmissionRing } from './submission-ring.ts'
 
 const OWN_BYTES = 16_384

@@ -1,7 +1,8 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { kernelPosition } from './kernel-position.ts'
-import { openSocketPair, openTcpPair, RawPeer } from './link-host.fixture.ts'
+import { openTcpPair, RawPeer } from './link-host.fixture.ts'
+import { openSocketPair } from './socket.ts'
 
 /** The accepted end and the peer's. */
 function open(t: { after(run: () => void): void }): { readonly mine: RawPeer; readonly theirs: RawPeer } {

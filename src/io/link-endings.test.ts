@@ -1,7 +1,8 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { LINK_END } from './link.ts'
-import { nativeBytes, openLink, openSocketPair, openTcpPair, pattern, RawPeer, TestLink } from './link-host.fixture.ts'
+import { nativeBytes, openLink, openTcpPair, pattern, RawPeer, TestLink } from './link-host.fixture.ts'
+import { openSocketPair } from './socket.ts'
 
 test('an end is read after the last bytes', (t) => {
   const { host, owner, peer } = openLink(t)

@@ -7,23 +7,16 @@ import { BufferArena } from './buffer-arena.ts'
 import { DeferredWork } from './deferred.ts'
 import { LINK_EMPTY, Link, type LinkFields, type LinkHost, type LinkOwner, READ_BYTES, READ_HEADROOM } from './link.ts'
 import { acceptClient, openListener } from './listener.ts'
-import { AF_UNIX, check, NativeBuffer, native, SOCK_CLOEXEC, SOCK_NONBLOCK, SOCK_STREAM } from './native.ts'
-import { OwnedFd } from './owned-fd.ts'
+import { NativeBuffer, native } from './native.ts'
+import type { OwnedFd } from './owned-fd.ts'
 import { Poller } from './poller.ts'
 import { ReadBuffers } from './read-buffers.ts'
 import { SendBatch, type SendQueue } from './send-batch.ts'
 import { createMemoryFile, SharedMapping } from './shared-memory.ts'
-import { localAddress, receive, send, shutdownWrite, startConnect, WOULD_BLOCK } from './socket.ts'
+import { localAddress, openSocketPair, receive, send, shutdownWrite, startConnect, WOULD_BLOCK } from './socket.ts'
 import { parseSocketAddress } from './socket-address.ts'
 import { Steps } from './steps.ts'
 import { SubmissionRing } from './submission-ring.ts'
-
-/** Both ends of a stream, non-blocking. */
-export function openSocketPair(): [OwnedFd, OwnedFd] {
-  const pair = NativeBuffer.allocate(8)
-  check('socketpair', native.socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0, pair.address))
-  return [new OwnedFd(pair.bytes.readInt32LE(0)), new OwnedFd(pair.bytes.readInt32LE(4))]
-}
 
 /** An arena of its own in real shared memory, with what was given back to the kernel: pairs of offset and size. */
 export function openArena(bytes: number): { arena: BufferArena; discarded: [number, number][] } {

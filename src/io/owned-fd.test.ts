@@ -1,8 +1,8 @@
 import assert from 'node:assert/strict'
 import { fstatSync } from 'node:fs'
 import { test } from 'node:test'
-import { openSocketPair } from './link-host.fixture.ts'
 import { OwnedFd } from './owned-fd.ts'
+import { openSocketPair } from './socket.ts'
 
 const isOpen = (fd: number): boolean => {
   try {

@@ -1,9 +1,10 @@
 import assert from 'node:assert/strict'
 import { arch } from 'node:os'
 import { test } from 'node:test'
-import { openSocketPair, RawPeer } from './link-host.fixture.ts'
+import { RawPeer } from './link-host.fixture.ts'
 import { native } from './native.ts'
 import { HANG_UP, Poller, type PollTarget, READABLE, WRITABLE } from './poller.ts'
+import { openSocketPair } from './socket.ts'
 
 class Target implements PollTarget {
   readonly seen: number[] = []

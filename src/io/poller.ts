@@ -86,6 +86,11 @@ export class Poller {
     }
   }
 
+  /** Nothing is watched any more. */
+  close(): void {
+    native.close(this.fd)
+  }
+
   #control(operation: number, fd: number, key: number, interest: number): void {
     const { bytes, address } = this.#event
     bytes.writeInt32LE(interest, 0)

@@ -1,8 +1,9 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { nativeBytes, openLink, openRingIfAllowed, openSocketPair } from './link-host.fixture.ts'
+import { nativeBytes, openLink, openRingIfAllowed } from './link-host.fixture.ts'
 import { PlainSends } from './plain-sends.ts'
 import { ReadBuffers } from './read-buffers.ts'
+import { openSocketPair } from './socket.ts'
 
 test('each read of a step has a buffer of its own; when all are taken the step ends, and the first one is next', (t) => {
   const ring = openRingIfAllowed() ?? new PlainSends()

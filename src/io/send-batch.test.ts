@@ -8,10 +8,10 @@ import {
   openLink,
   openLinkOf,
   openRingIfAllowed,
-  openSocketPair,
   pattern,
 } from './link-host.fixture.ts'
 import { NativeBuffer } from './native.ts'
+import { openSocketPair } from './socket.ts'
 import { RING_ENTRIES, type SubmissionRing } from './submission-ring.ts'
 
 /** Runs with a ring; says so where there can be none. */

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { arch } from 'node:os'
 import { type TestContext, test } from 'node:test'
-import { openSocketPair, RawPeer } from './link-host.fixture.ts'
+import { RawPeer } from './link-host.fixture.ts'
 import { acceptClient, openListener } from './listener.ts'
 import { describeErrno, NativeBuffer, native } from './native.ts'
 import type { OwnedFd } from './owned-fd.ts'
@@ -11,6 +11,7 @@ import {
   FAILED,
   lastSocketError,
   localAddress,
+  openSocketPair,
   receive,
   send,
   shutdownBoth,

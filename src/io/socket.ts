@@ -70,6 +70,13 @@ export function startConnect(address: SocketAddress): OwnedFd {
   return fd
 }
 
+/** Both ends of a stream, non-blocking. */
+export function openSocketPair(): [OwnedFd, OwnedFd] {
+  const pair = NativeBuffer.allocate(8)
+  check('socketpair', native.socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0, pair.address))
+  return [new OwnedFd(pair.bytes.readInt32LE(0)), new OwnedFd(pair.bytes.readInt32LE(4))]
+}
+
 /** 0 when a connect begun by `startConnect` succeeded, else its error number. */
 export function connectResult(fd: OwnedFd): number {
   scratch.bytes.writeInt32LE(4, VALUE_AT + 4)

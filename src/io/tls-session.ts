@@ -118,12 +118,16 @@ export class TlsSession {
     f64[(this.#at + older) >> 3] = stamp
   }
 
-  /** It is as it was when the step `committed` was, or an earlier one that touched it last. False: nothing was saved. */
+  /**
+   * It is as it was when the step `committed` was, or an earlier one that touched it last; what steps saved that were never
+   * committed is forgotten, because steps to come have their numbers. False: nothing was saved.
+   */
   restore(committed: number): boolean {
     let best = -1
     let stamp = 0
     for (const copy of TLS_OFFSET.copies) {
-      if (this.#stamp(copy) <= stamp || this.#stamp(copy) > committed) continue
+      if (this.#stamp(copy) > committed) this.#region.f64[(this.#at + copy) >> 3] = 0
+      if (this.#stamp(copy) <= stamp) continue
       best = copy
       stamp = this.#stamp(copy)
     }

@@ -262,6 +262,9 @@ export class PlaneChild implements ClientTaker, Replaceable {
       case 'ready':
         this.#onReady(from)
         return
+      case 'released':
+        this.#active.released()
+        return
       case 'have':
         for (const [at, client] of message.clients.entries()) {
           const fd = fds[at]

@@ -54,6 +54,25 @@ test('a child that never comes up is given up after five lives', async () => {
   assert.deepEqual(diary.slice(-2), ['gave up: exited with code 1', 'ended'])
 })
 
+test('one that has made room has a successor at once, and is ended', async () => {
+  const { child, diary, processes, ended } = supervise('exec sleep 60')
+  child.start()
+  child.ready()
+  child.released()
+  assert.equal(processes.length, 1, 'nobody has asked it')
+  child.release()
+  child.released()
+  assert.deepEqual([processes.length, child.state, diary], [2, 'starting', ['has made room']])
+  const [first] = processes
+  if (first?.signalCode === null) await once(first, 'exit')
+  assert.equal(first?.signalCode, 'SIGKILL')
+  assert.equal(child.state, 'starting')
+  child.stop()
+  child.kill()
+  await ended
+  assert.deepEqual(diary, ['has made room', 'was killed by SIGKILL', 'ended'])
+})
+
 test('a wanted end has no successor', async () => {
   const { child, diary, processes, ended } = supervise('exec sleep 60')
   child.start()

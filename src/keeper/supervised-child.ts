@@ -118,6 +118,18 @@ export class SupervisedChild {
     this.#enter('releasing')
   }
 
+  /**
+   * It was asked to make room, and says that it touches nothing any more: its life is over, whenever its process has ended. Does
+   * nothing in any other state.
+   */
+  released(): void {
+    const child = this.#process
+    if (this.#state !== 'releasing' || child === null) return
+    this.#process = null
+    child.kill('SIGKILL')
+    this.#over({ description: 'has made room', isCrash: false }, child.pid ?? null)
+  }
+
   /** From here on this life is the caller's, who has its process already; `start` begins another one. */
   giveAway(): void {
     if (this.#timer !== null) clearTimeout(this.#timer)

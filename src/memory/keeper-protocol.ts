@@ -15,14 +15,15 @@
  *   PUT           plane → keeper  slot u32, generation u32 of a server connection, one descriptor per record to keep
  *   DROP          plane → keeper  slot u32, generation u32: the plane closed that server connection
  *   RELEASE       keeper → plane  no records: finish this wake-up and exit
+ *   RELEASED      plane → keeper  no records: it has, and touches no connection and no shared memory any more
  *   LISTENER      both ways       a place where clients connect, as JSON, with its descriptor: a plane keeps it for the next
  *                                 keeper
  *   ADOPT         plane → keeper  plane u32, generation u32, process id u32, how many LISTENER follow u32; descriptors of the
  *                                 shared memory and of the lock that tells that planes live: the keeper of before is gone
  *   HAVE          plane → keeper  slot u32, generation u32 of a client that it serves, one descriptor per record to keep
  *
- * A plane's life in this order: STANDBY, any number of KEEP-… and LISTENER, SERVE, READY, then the others as they come, RELEASE.
- * When the channel ends without RELEASE the keeper is dead, and the plane dials the next one: ADOPT, LISTENER, any number of
+ * A plane's life in this order: STANDBY, any number of KEEP-… and LISTENER, SERVE, READY, then the others as they come, RELEASE,
+ * RELEASED. When the channel ends without RELEASE the keeper is dead, and the plane dials the next one: ADOPT, LISTENER, any number of
  * HAVE and PUT, READY, and then again the others. A slot number comes back as soon as it is free; the generation tells one
  * owner of the slot from the next.
  */
@@ -81,6 +82,7 @@ export type PlaneMessage =
   | { readonly op: 'gone'; readonly clients: readonly SlotReference[] }
   | { readonly op: 'put'; readonly servers: readonly SlotReference[] }
   | { readonly op: 'drop'; readonly servers: readonly SlotReference[] }
+  | { readonly op: 'released' }
 
 /** The peer sent bytes that no version of this protocol produces; the channel cannot be trusted any more. */
 export class KeeperProtocolError extends Error {
@@ -104,6 +106,7 @@ const OP = {
   listener: 11,
   adopt: 12,
   have: 13,
+  released: 14,
 } as const
 
 const HEADER_BYTES = 4
@@ -161,6 +164,8 @@ export function encodePlaneMessage(message: PlaneMessage, into: Buffer): number 
       return writeHeader(into, OP.standby, 0, 0)
     case 'ready':
       return writeHeader(into, OP.ready, 0, 0)
+    case 'released':
+      return writeHeader(into, OP.released, 0, 0)
     case 'gone':
       return writeReferences(into, OP.gone, message.clients, MAX_PACKET_REFERENCES)
     case 'put':
@@ -186,6 +191,9 @@ export function decodePlaneMessage(bytes: Buffer): PlaneMessage {
     case OP.ready:
       requireBare('READY', bytes, count)
       return { op: 'ready' }
+    case OP.released:
+      requireBare('RELEASED', bytes, count)
+      return { op: 'released' }
     case OP.gone:
       return { op: 'gone', clients: readReferences(bytes, count, MAX_PACKET_REFERENCES) }
     case OP.put:

@@ -11,6 +11,8 @@ export const PLANE = {
   slotInProgress: 5,
   /** Why the process that has this plane got it: a LOST_KIND of the one before. */
   lostKind: 6,
+  /** The buffer of the plane's arena with what control has told it; 0: there is none. */
+  ordersHandle: 7,
 } as const
 
 /** How a plane's process came to its end; 0 when there was none. */

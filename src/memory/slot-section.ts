@@ -59,6 +59,16 @@ export function heldSection(region: Region, slot: number, offset: number, commit
   return best
 }
 
+/**
+ * The same for good: a copy of a step that was never committed is forgotten, because steps to come have its number. To be called
+ * before there are any.
+ */
+export function recoverSection(region: Region, slot: number, offset: number, committed: number): number {
+  const i = slot * (region.recordBytes >> 2) + (offset >> 2)
+  for (const at of [i, i + WORDS]) if ((region.f64[at >> 1] as number) > committed) region.f64[at >> 1] = 0
+  return heldSection(region, slot, offset, committed)
+}
+
 /** From now on there is nothing to go on with. */
 export function dropSections(region: Region, slot: number, offset: number): void {
   const i = slot * (region.recordBytes >> 2) + (offset >> 2)

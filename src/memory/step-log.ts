@@ -92,6 +92,17 @@ export class StepLog {
     this.#i32[IS_SENDING] = isSending ? 1 : 0
   }
 
+  /** Slot marks of all for whom something was read that is not committed, or committed that may not have left. */
+  concerned(): ReadonlySet<number> {
+    const marks = new Set<number>()
+    const add = (from: number, count: number, bytes: number): void => {
+      for (let at = 0; at < count; at++) marks.add(this.#i32[(from + at * bytes) >> 2] as number)
+    }
+    if ((this.#f64[STEP] as number) > this.committed) add(READS_AT, this.#i32[READS] as number, READ_BYTES)
+    if (this.#f64[STEP] === this.committed) add(SENDS_AT, this.#i32[SENDS] as number, SEND_BYTES)
+    return marks
+  }
+
   /** What was read for this connection and is not committed, in order. */
   uncommittedReads(mark: number): readonly LoggedRead[] {
     const reads: LoggedRead[] = []

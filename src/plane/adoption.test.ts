@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { type TestContext, test } from 'node:test'
-import { SessionRecords } from '../client/session-records.ts'
+import { SessionRecordReader } from '../client/session-record-reader.ts'
 import { READ_HEADROOM } from '../io/link.ts'
 import { openArena, openTcpPair, RawPeer } from '../io/link-host.fixture.ts'
 import { NativeBuffer } from '../io/native.ts'
@@ -20,7 +20,7 @@ import { CLIENT_SLOT_BYTES, SERVER_SLOT_BYTES } from '../memory/layout.ts'
 import { Region } from '../memory/region.ts'
 import { SERVER, SERVER_SECTIONS, SERVER_STATE, SERVER_STEP, type ServerState } from '../memory/server-slots.ts'
 import { slotMark } from '../memory/slot-mark.ts'
-import { nextSection, SECTION } from '../memory/slot-section.ts'
+import { heldSection, nextSection, SECTION, SECTION_BYTES } from '../memory/slot-section.ts'
 import { STEP_LOG_BYTES, StepLog } from '../memory/step-log.ts'
 import { TLS_RECORD_BYTES } from '../memory/tls-records.ts'
 import { ValueStore } from '../memory/value-store.ts'
@@ -68,7 +68,11 @@ class Bench {
     const credential = { password: null, md5Hash: null, keys: null, scramPassword: null }
     this.#identity = store.put(Buffer.from(JSON.stringify({ user: 'anna', database: 'shop', credential })))
     this.#settings = store.put(Buffer.from(JSON.stringify([['timezone', 'UTC']])))
-    const records = new SessionRecords({ store, clients, arena }, new ParameterRegistry(), new StatementRegistry())
+    const recorded = new SessionRecordReader(
+      { store, clients, arena },
+      new ParameterRegistry(),
+      new StatementRegistry(),
+    )
     const outbound = NativeBuffer.allocate(4096)
     const tlsRecords = (count: number): Region =>
       new Region(new ArrayBuffer(count * TLS_RECORD_BYTES), 0, TLS_RECORD_BYTES, count)
@@ -84,12 +88,12 @@ class Bench {
         clientTlsRecords,
         serverTlsRecords,
         arena,
-        records,
+        recorded,
         outbound,
         keepServerSlot,
       },
       { gone: (slot) => gone.push(slot), drop: (slot) => dropped.push(slot) },
-      { log, reads, inProgress: 0 },
+      { log, reads, inProgress: 0, keptHandle: 0 },
     )
     log.begin()
   }
@@ -185,7 +189,7 @@ function readAll(fd: OwnedFd, bytes: number): void {
 
 test('a client is handed on with its descriptor and its record, and hears nothing', (t) => {
   const bench = new Bench(t)
-  const { peer, fd } = bench.client(2, 'idle')
+  const { peer, fd } = bench.client(2, 'waiting')
   bench.commit()
   assert.deepEqual(reasons(bench.adoption.complete()), ['kept'])
   const { clients, servers } = bench.adoption.takeAdopted()
@@ -197,8 +201,57 @@ test('a client is handed on with its descriptor and its record, and hears nothin
   assert.deepEqual([adopted.record.user, adopted.record.database], ['anna', 'shop'])
   assert.equal(peer.receive()?.length, 0)
   assert.deepEqual(bench.gone, [])
-  assert.deepEqual(bench.adoption.takeAdopted(), { clients: [], servers: [] })
+  assert.deepEqual(bench.adoption.takeAdopted(), { clients: [], resting: [], servers: [] })
 })
+
+test('one that wants nothing is handed on as it is, with who it is and where that is written down', (t) => {
+  const bench = new Bench(t)
+  const { peer, fd } = bench.client(2, 'idle', { read: 7, written: 8 })
+  // What a step did that was never committed is not true.
+  bench.clients.i32[2 * WORDS + CLIENT.state] = CLIENT_STATE.waiting
+  bench.clients.f64[(2 * WORDS) / 2 + CLIENT_F64.bytesWritten] = 9
+  bench.commit()
+  assert.deepEqual(reasons(bench.adoption.complete()), ['kept'])
+  const { clients, resting } = bench.adoption.takeAdopted()
+  const section = heldSection(bench.clients, 2, CLIENT_SECTIONS, 1)
+  assert.deepEqual([clients, resting], [[], [{ slot: 2, generation: 9, fd, section, user: 'anna', database: 'shop' }]])
+  const f = (2 * WORDS) / 2
+  assert.equal(bench.clients.i32[2 * WORDS + CLIENT.state], CLIENT_STATE.idle)
+  assert.deepEqual(
+    [bench.clients.f64[f + CLIENT_F64.bytesRead], bench.clients.f64[f + CLIENT_F64.bytesWritten]],
+    [7, 8],
+  )
+  assert.equal(peer.receive()?.length, 0)
+})
+
+test('what was written for one that wants nothing, and may not have left, is looked for', (t) => {
+  const bench = new Bench(t)
+  bench.client(2, 'idle', { written: 9 })
+  bench.read.write('held back', READ_HEADROOM)
+  bench.log.noteSend(0, slotMark(bench.clients, 2), READ_AT + READ_HEADROOM, 9)
+  bench.commit(1)
+  assert.deepEqual(reasons(bench.adoption.complete()), ['kept'])
+  assert.deepEqual(bench.adoption.takeAdopted().resting, [])
+  assert.equal(bench.waiting(2, CLIENT.outboxHandle, CLIENT.outboxBytes), 'held back')
+})
+
+for (const state of ['idle', 'waiting'] as const) {
+  test(`${state}: what was not committed does not count either when the successor dies too`, (t) => {
+    const bench = new Bench(t)
+    bench.client(2, state)
+    bench.commit()
+    const committed = heldSection(bench.clients, 2, CLIENT_SECTIONS, 1)
+    const first = (2 * WORDS * 4 + CLIENT_SECTIONS) >> 2
+    const other = first + (committed === first ? SECTION_BYTES >> 2 : 0)
+    bench.clients.i32.copyWithin(other, committed, committed + (SECTION_BYTES >> 2))
+    bench.clients.i32[other + SECTION.body] = 77
+    bench.clients.f64[other >> 1] = 2
+    bench.adoption.complete()
+    const { body } = SECTION
+    assert.equal(bench.log.committed, 2)
+    assert.equal(bench.clients.i32[heldSection(bench.clients, 2, CLIENT_SECTIONS, 2) + body], 0)
+  })
+}
 
 test('what was read and not committed comes again, behind what waited before', (t) => {
   const bench = new Bench(t)
@@ -275,7 +328,7 @@ test('nothing is said to TLS clients, during a login, or to whoever is leaving',
     bench.client(2, 'idle', {}, CLIENT_FLAG.tls),
     bench.client(3, 'login'),
     bench.client(4, 'closing'),
-    bench.client(5, 'idle', { read: 1 }),
+    bench.client(5, 'idle', { read: 1, inbox: 'x' }),
   ]
   bench.commit()
   const report = bench.adoption.complete()

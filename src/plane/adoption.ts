@@ -1,4 +1,5 @@
-import type { SessionRecord, SessionRecords } from '../client/session-records.ts'
+import type { SessionRecord } from '../client/session-record.ts'
+import type { SessionRecordReader } from '../client/session-record-reader.ts'
 import {
   type AdoptionVerdict,
   adoptable,
@@ -7,10 +8,8 @@ import {
 } from '../continuity/adoptable.ts'
 import type { ClientOutcome } from '../continuity/report.ts'
 import type { BufferArena } from '../io/buffer-arena.ts'
-import { NativeBuffer } from '../io/native.ts'
+import type { NativeBuffer } from '../io/native.ts'
 import type { OwnedFd } from '../io/owned-fd.ts'
-import { receive, send, shutdownWrite } from '../io/socket.ts'
-import { TlsRecordLayer } from '../io/tls-record-layer.ts'
 import { TlsSession } from '../io/tls-session.ts'
 import {
   CLIENT,
@@ -39,12 +38,12 @@ import {
 } from '../memory/server-slots.ts'
 import { SECTION } from '../memory/slot-section.ts'
 import type { StepLog } from '../memory/step-log.ts'
-import { writeError } from '../protocol/messages.ts'
-import { MessageWriter } from '../protocol/writer.ts'
+import { AtRest } from './at-rest.ts'
+import { placeOf } from './client-place.ts'
 import { KeptConnection } from './kept-connection.ts'
+import { sayLastWords } from './last-words.ts'
+import type { RestingClient } from './resting-clients.ts'
 
-/** What a client may have sent in vain: bytes that nobody reads would make the kernel discard our last words. */
-const MOST_UNREAD_READS = 16
 const CLIENT_FIELDS = { ...CLIENT, ...CLIENT_F64, sections: CLIENT_SECTIONS }
 const SERVER_FIELDS = { ...SERVER, ...SERVER_F64, sections: SERVER_SECTIONS }
 const CLIENT_HANDLES = [SECTION.extraHandle, CLIENT_SECTION.statementsHandle, CLIENT_SECTION.unnamedHandle]
@@ -57,7 +56,7 @@ export interface AdoptionHost {
   readonly clientTlsRecords: Region
   readonly serverTlsRecords: Region
   readonly arena: BufferArena
-  readonly records: SessionRecords
+  readonly recorded: SessionRecordReader
   /** Messages of our own on their way to a socket. */
   readonly outbound: NativeBuffer
   /** The slot is taken from now on, by the connection that had it. */
@@ -70,6 +69,8 @@ export interface AdoptedSteps {
   readonly reads: readonly NativeBuffer[]
   /** The `slotMark` of whose event it was serving when it died. */
   readonly inProgress: number
+  /** A buffer beside those of connections that stays as it is; 0: there is none. */
+  readonly keptHandle: number
 }
 
 /** What became of the connections of a plane that died. */
@@ -107,8 +108,12 @@ export interface AdoptedServer {
 /** What there is to go on with. */
 export interface Adopted {
   readonly clients: readonly AdoptedClient[]
+  /** Those whose sessions need not begin at once. */
+  readonly resting: readonly RestingClient[]
   readonly servers: readonly AdoptedServer[]
 }
+
+const NONE: Adopted = { clients: [], resting: [], servers: [] }
 
 interface Kept {
   readonly slot: SlotReference
@@ -123,7 +128,7 @@ export class Adoption {
   readonly #host: AdoptionHost
   readonly #keeper: KeeperNews
   readonly #steps: AdoptedSteps
-  #adopted: Adopted = { clients: [], servers: [] }
+  #adopted: Adopted = NONE
   #clients: Kept[] = []
   #servers: Kept[] = []
 
@@ -136,7 +141,7 @@ export class Adoption {
   /** Those to go on with, once: their sessions can begin when there are values to serve them by. */
   takeAdopted(): Adopted {
     const adopted = this.#adopted
-    this.#adopted = { clients: [], servers: [] }
+    this.#adopted = NONE
     return adopted
   }
 
@@ -174,7 +179,15 @@ export class Adoption {
     const kept = new Set(keptServers)
     const outcomes: ClientOutcome[] = []
     const keptClients: KeptConnection[] = []
+    const atRest = new AtRest(clients, this.#steps.log, this.#steps.inProgress)
+    const resting: RestingClient[] = []
     for (const each of this.#clients) {
+      const one = this.#restingClient(each, atRest)
+      if (one !== null) {
+        resting.push(one)
+        outcomes.push({ kept: true, ...each.slot })
+        continue
+      }
       const tls = this.#isTlsClient(each) ? this.#tls(clientTlsRecords, each) : null
       const client = new KeptConnection(memory, clients, CLIENT_FIELDS, each, 0, tls)
       const server = client.section < 0 ? undefined : byClient.get(client.word(SECTION.peer) - 1)
@@ -186,11 +199,26 @@ export class Adoption {
     const count = this.#servers.length
     this.#clients = []
     this.#servers = []
-    outcomes.push(...this.#takeOver(keptClients, keptServers))
+    outcomes.push(...this.#takeOver(keptClients, keptServers, resting))
     const placeOf = (outcome: ClientOutcome): number =>
       order.get(outcome.kept ? outcome.slot : outcome.client.slot) ?? 0
     outcomes.sort((one, other) => placeOf(one) - placeOf(other))
     return { servers: count, keptServers: this.#adopted.servers.length, serverReasons, outcomes }
+  }
+
+  /** Null: it has to be looked at closely. */
+  #restingClient(kept: Kept, atRest: AtRest): RestingClient | null {
+    const { slot, generation } = kept.slot
+    const section = atRest.section(slot)
+    if (section < 0) return null
+    if (this.#isTlsClient(kept)) {
+      const tls = this.#tls(this.#host.clientTlsRecords, kept)
+      if (!tls.restore(this.#steps.log.committed) || tls.heldHandle !== 0) return null
+    }
+    const identity = this.#host.recorded.foresee(slot, section)
+    if (identity === null) return null
+    atRest.settle(slot, section)
+    return { slot, generation, fd: kept.fd, section, user: identity.user, database: identity.database }
   }
 
   /** `server`: the server connection that it had, whether that `isKept` or not. */
@@ -253,10 +281,19 @@ export class Adoption {
   }
 
   /** Nothing of the predecessor's memory is needed afterwards but what their sections refer to. */
-  #takeOver(clients: readonly KeptConnection[], servers: readonly KeptConnection[]): ClientOutcome[] {
+  #takeOver(
+    clients: readonly KeptConnection[],
+    servers: readonly KeptConnection[],
+    resting: readonly RestingClient[],
+  ): ClientOutcome[] {
     const { arena } = this.#host
     const { log } = this.#steps
+    const { i32 } = this.#host.clients
     arena.rebuild([
+      ...(this.#steps.keptHandle === 0 ? [] : [this.#steps.keptHandle]),
+      ...resting
+        .map(({ section }) => i32[section + CLIENT_SECTION.unnamedHandle] as number)
+        .filter((handle) => handle !== 0),
       ...clients.flatMap((client) => client.handles(CLIENT_HANDLES)),
       ...servers.flatMap((server) => server.handles(SERVER_HANDLES)),
       ...[...clients, ...servers].map(({ tls }) => tls?.heldHandle ?? 0).filter((handle) => handle !== 0),
@@ -279,28 +316,17 @@ export class Adoption {
     })
     this.#adopted = {
       clients: goOn,
+      resting,
       servers: open.map(({ slot, fd, section }) => ({ slot: slot.slot, fd, section })),
     }
     return outcomes
   }
 
   #adopt(kept: KeptConnection): AdoptedClient | null {
-    const { slot, generation } = kept.slot
-    const { clients, records } = this.#host
-    const record = records.read(slot, kept.section)
-    if (record === null) return null
-    const i = slot * (clients.recordBytes >> 2)
-    const address = clients.readText(slot, CLIENT_TEXT.address.offset)
-    const isUnix = ((clients.i32[i + CLIENT.flags] ?? 0) & CLIENT_FLAG.unix) !== 0
-    const client: NewClient = {
-      slot,
-      generation,
-      family: isUnix ? 1 : address.includes(':') ? 6 : 4,
-      remotePort: clients.i32[i + CLIENT.remotePort] ?? 0,
-      localPort: clients.i32[i + CLIENT.localPort] ?? 0,
-      address,
-    }
-    return { client, fd: kept.fd, record }
+    const { slot } = kept.slot
+    const { clients, recorded } = this.#host
+    const record = recorded.read(slot, kept.section)
+    return record === null ? null : { client: placeOf(clients, kept.slot), fd: kept.fd, record }
   }
 
   #whoIs({ slot, generation }: SlotReference): Omit<DroppedClient, 'reason' | 'told'> {
@@ -321,7 +347,8 @@ export class Adoption {
   #refuse(client: KeptConnection, reason: string, canBeTold: boolean): ClientOutcome {
     const { slot, fd } = client
     const who = this.#whoIs(slot)
-    const told = canBeTold && this.#tell(client)
+    const areKeysLost = client.tls === null && this.#isTlsClient(client)
+    const told = canBeTold && !areKeysLost && sayLastWords(client, this.#host.outbound)
     fd.close()
     const { clients, clientTlsRecords } = this.#host
     this.#tls(clientTlsRecords, client).erase()
@@ -332,21 +359,6 @@ export class Adoption {
     }
     this.#keeper.gone(slot)
     return { kept: false, client: { ...who, reason, told } }
-  }
-
-  /** After what was on its way to it. */
-  #tell(client: KeptConnection): boolean {
-    const { outbound } = this.#host
-    if (client.tls === null && this.#isTlsClient(client)) return false
-    const bytes = Buffer.concat([client.unsent(), lastWords(client.tls)])
-    if (bytes.length > outbound.size) return false
-    outbound.bytes.set(bytes)
-    if (send(client.fd, outbound, 0, bytes.length) !== bytes.length) return false
-    shutdownWrite(client.fd)
-    for (let reads = 0; reads < MOST_UNREAD_READS; reads++) {
-      if (receive(client.fd, outbound, 0, outbound.size) <= 0) break
-    }
-    return true
   }
 
   /** Also those that the keeper had no descriptor of. */
@@ -365,24 +377,3 @@ function bodyFor(server: KeptConnection | undefined): number {
   if (server === undefined) return 1
   return (server.word(SECTION.flags) & SERVER_STEP.bodyIsForClient) === 0 ? 0 : server.word(SECTION.body)
 }
-
-/** As they leave. */
-function lastWords(tls: TlsSession | null): Buffer {
-  const { bytes } = LAST_WORDS
-  if (tls === null) return bytes
-  const source = NativeBuffer.allocate(bytes.length)
-  source.bytes.set(bytes)
-  const records = new TlsRecordLayer(tls, 'server')
-  records.write(source, 0, bytes.length)
-  const sealed = NativeBuffer.allocate(records.pendingCiphertext())
-  records.drain(sealed, 0, sealed.size)
-  return sealed.bytes
-}
-
-const LAST_WORDS = new MessageWriter()
-writeError(LAST_WORDS, {
-  severity: 'FATAL',
-  sqlstate: '57P01',
-  message: 'terminating connection due to administrator command',
-  hint: 'In a moment you should be able to reconnect to the database and repeat your command.',
-})

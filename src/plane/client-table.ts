@@ -5,26 +5,41 @@ import { CLIENT, CLIENT_TEXT, PIN } from '../memory/client-slots.ts'
 import type { Region } from '../memory/region.ts'
 import type { ParameterSet } from '../session/parameters.ts'
 
+export interface LateSessions {
+  readonly size: number
+  /** The session of this slot begins, and is `add`ed, if it is one of them. */
+  wake(slot: number): unknown
+  wakeAll(): void
+}
+
 /** The clients of a plane, by slot and by cancel key, and how many have logged in of each user and in each database. */
 export class ClientTable {
   readonly #region: Region
   readonly #sessions: (ClientSession | null)[]
   readonly #counts = { user: new Map<string, number>(), database: new Map<string, number>() }
-  #size = 0
+  readonly #resting: LateSessions
+  #begun = 0
 
-  /** `region`: the client slots. */
-  constructor(region: Region) {
+  /** `region`: the client slots. `resting`: clients whose sessions begin when somebody asks for them. */
+  constructor(region: Region, resting: LateSessions) {
     this.#region = region
+    this.#resting = resting
     this.#sessions = new Array<ClientSession | null>(region.count).fill(null)
   }
 
   /** How many are connected, logged in or not. */
   get size(): number {
-    return this.#size
+    return this.#begun + this.#resting.size
   }
 
   /** As of now: it may be changed meanwhile. */
   get all(): Iterable<ClientSession> {
+    this.#resting.wakeAll()
+    return this.begun
+  }
+
+  /** The same without those whose sessions nobody has needed so far. */
+  get begun(): Iterable<ClientSession> {
     return this.#sessions.filter((session) => session !== null)
   }
 
@@ -36,30 +51,35 @@ export class ClientTable {
 
   add(session: ClientSession): void {
     this.#sessions[session.slot] = session
-    this.#size++
+    this.#begun++
   }
 
   remove(session: ClientSession): void {
     this.#sessions[session.slot] = null
-    this.#size--
+    this.#begun--
   }
 
   /** Null when it is gone, whoever has its slot now. */
   find(slot: number, generation: number): ClientSession | null {
-    const session = this.#sessions[slot] ?? null
+    const session = this.#at(slot)
     return session?.generation === generation ? session : null
   }
 
   /** Whom a cancel request means: process id and key as they were issued. Null when there is no such client. */
   findByCancelKey(processId: number, key: Buffer): ClientSession | null {
     const slot = (processId & 0xfffff) - 1
-    const session = this.#sessions[slot]
-    if (!session || cancelProcessId(slot, session.generation) !== processId) return null
+    const session = this.#at(slot)
+    if (session === null || cancelProcessId(slot, session.generation) !== processId) return null
     const { bytes, i32, recordBytes } = this.#region
     const length = i32[slot * (recordBytes >> 2) + CLIENT.cancelKeyBytes] ?? 0
     if (length === 0 || length !== key.length) return null
     const at = slot * recordBytes + CLIENT_TEXT.cancelKey.offset
     return timingSafeEqual(bytes.subarray(at, at + length), key) ? session : null
+  }
+
+  #at(slot: number): ClientSession | null {
+    if (this.#resting.size > 0) this.#resting.wake(slot)
+    return this.#sessions[slot] ?? null
   }
 
   /** Adds the settings that any of them has or goes back to. */
@@ -75,7 +95,7 @@ export class ClientTable {
     return this.#counts[field].get(name) ?? 0
   }
 
-  countLogin(session: ClientSession, delta: 1 | -1): void {
+  countLogin(session: Pick<ClientSession, 'user' | 'database'>, delta: 1 | -1): void {
     for (const field of ['user', 'database'] as const) {
       const count = this.count(field, session[field]) + delta
       if (count === 0) this.#counts[field].delete(session[field])

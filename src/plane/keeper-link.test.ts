@@ -1,8 +1,9 @@
 import assert from 'node:assert/strict'
 import { type TestContext, test } from 'node:test'
 import { FdChannel } from '../io/fd-channel.ts'
-import { openSocketPair, RawPeer, TestLinkHost } from '../io/link-host.fixture.ts'
+import { RawPeer, TestLinkHost } from '../io/link-host.fixture.ts'
 import type { OwnedFd } from '../io/owned-fd.ts'
+import { openSocketPair } from '../io/socket.ts'
 import {
   decodePlaneMessage,
   encodeKeeperMessage,

@@ -97,6 +97,12 @@ export class KeeperLink implements PollTarget {
     this.#isReadyDue = true
   }
 
+  /** The last word: this process touches nothing any more. */
+  released(): void {
+    this.flush()
+    if (!this.#awaitsRoom) this.#send({ op: 'released' })
+  }
+
   gone(client: SlotReference): void {
     this.#gone.push(client)
   }

@@ -8,7 +8,7 @@ import type { TlsSession } from '../io/tls-session.ts'
 import type { SlotReference } from '../memory/keeper-protocol.ts'
 import type { Region } from '../memory/region.ts'
 import { slotMark } from '../memory/slot-mark.ts'
-import { copySection, heldSection, nextSection, SECTION } from '../memory/slot-section.ts'
+import { copySection, nextSection, recoverSection, SECTION } from '../memory/slot-section.ts'
 import type { StepLog } from '../memory/step-log.ts'
 
 /** Indexes of what a kept connection's slot says live; the rest is in its section. */
@@ -70,7 +70,7 @@ export class KeptConnection {
     this.#fields = fields
     this.slot = slot
     this.fd = fd
-    this.section = heldSection(region, slot.slot, fields.sections, memory.log.committed)
+    this.section = recoverSection(region, slot.slot, fields.sections, memory.log.committed)
     const kernel = kernelPosition(fd)
     const counted = kernel === null ? this.#counted : { read: kernel.read, written: kernel.written - writtenBase }
     this.#read = counted?.read ?? 0

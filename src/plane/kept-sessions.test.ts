@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict'
 import { type TestContext, test } from 'node:test'
-import { type SessionRecord, SessionRecords } from '../client/session-records.ts'
+import type { SessionRecord } from '../client/session-record.ts'
+import { SessionRecordReader } from '../client/session-record-reader.ts'
 import { CLIENT_SECTIONS, CLIENT_STEP } from '../memory/client-slots.ts'
 import { heldSection } from '../memory/slot-section.ts'
 import { SYNC, writeParse, writeQuery } from '../protocol/messages.ts'
@@ -11,7 +12,7 @@ import { openPlane, type TestPlane } from './plane.fixture.ts'
 
 /** What another process reads of the first client. */
 function readBack({ plane }: TestPlane): SessionRecord {
-  const records = new SessionRecords(plane, new ParameterRegistry(), new StatementRegistry())
+  const records = new SessionRecordReader(plane, new ParameterRegistry(), new StatementRegistry())
   const section = heldSection(plane.clients, 0, CLIENT_SECTIONS, Number.POSITIVE_INFINITY)
   assert.ok(section >= 0, 'nothing was written down')
   const record = records.read(0, section)

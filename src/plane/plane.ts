@@ -9,17 +9,19 @@ import { poolSettings } from '../client/pool-choice.ts'
 import { PoolChoices } from '../client/pool-choices.ts'
 import { ReadRouting } from '../client/read-routing.ts'
 import { ReplicaWaits } from '../client/replica-waits.ts'
-import { type SessionRecord, SessionRecords } from '../client/session-records.ts'
+import type { SessionRecord } from '../client/session-record.ts'
+import { SessionRecordReader } from '../client/session-record-reader.ts'
+import { SessionRecords } from '../client/session-records.ts'
 import type { BufferArena } from '../io/buffer-arena.ts'
 import { DeferredWork } from '../io/deferred.ts'
 import { Gather } from '../io/gather.ts'
 import { NativeBuffer } from '../io/native.ts'
 import type { OwnedFd } from '../io/owned-fd.ts'
-import type { Poller } from '../io/poller.ts'
+import type { Poller, PollTarget } from '../io/poller.ts'
 import type { ReadBuffers } from '../io/read-buffers.ts'
 import type { SendBatch } from '../io/send-batch.ts'
 import type { Steps } from '../io/steps.ts'
-import { CLIENT_F64 } from '../memory/client-slots.ts'
+import { CLIENT, CLIENT_F64, CLIENT_STATE } from '../memory/client-slots.ts'
 import type { PlaneEvent } from '../memory/control-protocol.ts'
 import type { NewClient, SlotReference } from '../memory/keeper-protocol.ts'
 import type { Region } from '../memory/region.ts'
@@ -43,11 +45,13 @@ import { Fifo } from '../util/fifo.ts'
 import type { TimerWheel } from '../util/timer-wheel.ts'
 import { Accounts } from './accounts.ts'
 import { CancelRequest } from './cancel-request.ts'
+import { placeOf } from './client-place.ts'
 import { ClientTable } from './client-table.ts'
 import type { HeldClient } from './keeper-link.ts'
 import { PlaneConfiguration } from './plane-configuration.ts'
 import { PlaneRecord } from './plane-record.ts'
 import type { PlaneTls } from './plane-tls.ts'
+import { type RestingClient, RestingClients, type RestingClientsHost } from './resting-clients.ts'
 import { ServerSlotList } from './server-slot-list.ts'
 
 /** Bytes of messages of our own that are put together before they leave. */
@@ -112,6 +116,8 @@ export class Plane implements ClientHost {
   readonly opinion: SecondOpinion | null
   readonly acceptedSettings: Map<string, ParameterSet> = new Map()
   readonly records: SessionRecords
+  /** What a process before this one has recorded. */
+  readonly recorded: SessionRecordReader
   readonly store: ValueStore
   readonly poolSet: PoolSet
   readonly poolChoices: PoolChoices = new PoolChoices(this)
@@ -124,6 +130,7 @@ export class Plane implements ClientHost {
   readonly analyzer: Analyzer
   readonly catalogues: FunctionCatalogues
   readonly sessions: ClientTable
+  readonly resting: RestingClients
   readonly record: PlaneRecord
   readonly #parts: PlaneParts
   readonly #configuration = new PlaneConfiguration()
@@ -147,11 +154,9 @@ export class Plane implements ClientHost {
     this.arena = parts.arena
     this.reads = parts.reads
     this.store = parts.store
-    this.records = new SessionRecords(
-      { store: parts.store, clients: parts.shared.clients, arena: parts.arena },
-      this.parameters,
-      this.statements,
-    )
+    const written = { store: parts.store, clients: parts.shared.clients, arena: parts.arena }
+    this.records = new SessionRecords(written)
+    this.recorded = new SessionRecordReader(written, this.parameters, this.statements)
     this.sends = parts.sends
     this.steps = parts.steps
     this.deferred = new DeferredWork(() => parts.steps.next())
@@ -165,7 +170,8 @@ export class Plane implements ClientHost {
     this.record = new PlaneRecord(parts.shared.planes, parts.planeIndex)
     this.progress = this.record.slotInProgress
     this.analyzer = new Analyzer(parts.shared, parts.planeIndex, (counter) => this.record.add(counter))
-    this.sessions = new ClientTable(this.clients)
+    this.resting = new RestingClients(this.#restingHost())
+    this.sessions = new ClientTable(this.clients, this.resting)
     this.#serverSlots = new ServerSlotList(this.servers)
     this.admissions = new ShardAdmissions(this, parts.shared.shards)
     this.routes = new RouteTable(this.admissions)
@@ -276,6 +282,46 @@ export class Plane implements ClientHost {
     this.sessions.add(new ClientSession(this, client, fd, record, server))
   }
 
+  /** The same for those that wanted nothing when it ended. */
+  rest(clients: readonly RestingClient[]): void {
+    for (const { slot } of clients)
+      ClientSession.avoidSerial(this.clients.i32[slot * (this.clients.recordBytes >> 2) + CLIENT.serial] ?? 0)
+    this.resting.add(clients)
+  }
+
+  #restingHost(): RestingClientsHost {
+    const plane = this
+    return {
+      get now() {
+        return plane.now
+      },
+      poller: this.poller,
+      timers: this.timers,
+      begin: (client) => this.#begin(client),
+      countLogin: (client, delta) => this.sessions.countLogin(client, delta),
+      noneLeft: () => this.recorded.finished(),
+    }
+  }
+
+  #begin(client: RestingClient): PollTarget | null {
+    const { slot, fd, section } = client
+    let record: SessionRecord | null = null
+    try {
+      record = this.recorded.read(slot, section)
+    } catch (error) {
+      this.log('error', 'a session cannot be read', { client: slot, reason: String(error) })
+    }
+    if (record === null) {
+      fd.close()
+      this.clients.i32[slot * (this.clients.recordBytes >> 2) + CLIENT.state] = CLIENT_STATE.closing
+      this.#parts.gone(client)
+      return null
+    }
+    this.steps.next()
+    this.adopt(placeOf(this.clients, client), fd, record, null)
+    return this.sessions.find(slot, client.generation)?.link ?? null
+  }
+
   /** The slot is taken from now on, by the connection that had it. */
   keepServerSlot(server: SlotReference): void {
     this.#serverSlots.keep(server)
@@ -301,7 +347,8 @@ export class Plane implements ClientHost {
 
   /** Every client whose connection is open. */
   *openClients(): Generator<HeldClient> {
-    for (const { slot, generation, link } of this.sessions.all) {
+    yield* this.resting.all
+    for (const { slot, generation, link } of this.sessions.begun) {
       if (!link.closed) yield { slot, generation, fd: link.fd }
     }
   }

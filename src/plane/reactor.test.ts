@@ -1,9 +1,10 @@
 import assert from 'node:assert/strict'
 import { arch } from 'node:os'
 import { type TestContext, test } from 'node:test'
-import { openSocketPair, RawPeer } from '../io/link-host.fixture.ts'
+import { RawPeer } from '../io/link-host.fixture.ts'
 import { native } from '../io/native.ts'
 import { Poller, READABLE } from '../io/poller.ts'
+import { openSocketPair } from '../io/socket.ts'
 import { Timer, TimerWheel } from '../util/timer-wheel.ts'
 import { Reactor } from './reactor.ts'
 

@@ -24,6 +24,9 @@ export class Reactor {
   readonly #hooks: ReactorHooks
   readonly #afterEvent: () => void
   #stopped = false
+  #now = 0
+  /** −1 before the first wake-up. */
+  #tickAt = -1
 
   constructor(poller: Poller, timers: TimerWheel, clock: () => number, hooks: ReactorHooks) {
     this.#poller = poller
@@ -38,30 +41,37 @@ export class Reactor {
   }
 
   run(): void {
-    let now = this.#clock()
-    let tickAt = now
-    this.#hooks.wake(now)
-    while (!this.#stopped) {
-      const ready = this.#poller.wait(this.#timers.sleepMs(now, Math.max(0, tickAt - now)))
-      now = this.#clock()
-      this.#hooks.wake(now)
-      try {
-        this.#poller.dispatch(ready, this.#afterEvent)
-      } catch (error) {
-        // Events that were not served are told again.
-        this.#hooks.fault(error)
-      }
-      try {
-        this.#timers.advance(now)
-        if (now >= tickAt) {
-          tickAt = now + TICK_MS
-          this.#hooks.tick(now)
-        }
-      } catch (error) {
-        this.#hooks.fault(error)
-      }
-      this.#hooks.afterEvent()
-      this.#hooks.settle()
+    while (!this.#stopped) this.turn(Number.POSITIVE_INFINITY)
+  }
+
+  /** One wake-up, after at most `mostMs` of sleep. */
+  turn(mostMs: number): void {
+    if (this.#tickAt < 0) {
+      this.#now = this.#clock()
+      this.#tickAt = this.#now
+      this.#hooks.wake(this.#now)
     }
+    const sleep = this.#timers.sleepMs(this.#now, Math.max(0, this.#tickAt - this.#now))
+    const ready = this.#poller.wait(Math.min(sleep, mostMs))
+    const now = this.#clock()
+    this.#now = now
+    this.#hooks.wake(now)
+    try {
+      this.#poller.dispatch(ready, this.#afterEvent)
+    } catch (error) {
+      // Events that were not served are told again.
+      this.#hooks.fault(error)
+    }
+    try {
+      this.#timers.advance(now)
+      if (now >= this.#tickAt) {
+        this.#tickAt = now + TICK_MS
+        this.#hooks.tick(now)
+      }
+    } catch (error) {
+      this.#hooks.fault(error)
+    }
+    this.#hooks.afterEvent()
+    this.#hooks.settle()
   }
 }

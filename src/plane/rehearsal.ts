@@ -1,13 +1,12 @@
 import { rmSync } from 'node:fs'
 import { NO_ANALYZER } from '../analyzer/analyzer.ts'
 import { BufferArena } from '../io/buffer-arena.ts'
-import { AF_UNIX, check, NativeBuffer, native, SOCK_CLOEXEC, SOCK_NONBLOCK, SOCK_STREAM } from '../io/native.ts'
-import { OwnedFd } from '../io/owned-fd.ts'
 import { planeMemory } from '../io/plane-memory.ts'
 import { Poller } from '../io/poller.ts'
 import { ReadBuffers } from '../io/read-buffers.ts'
 import { SendBatch, type SendQueue } from '../io/send-batch.ts'
 import { createMemoryFile, SharedMapping } from '../io/shared-memory.ts'
+import { openSocketPair } from '../io/socket.ts'
 import { Steps } from '../io/steps.ts'
 import { regionsOf, valueStoreBytes } from '../memory/layout.ts'
 import { formatSharedState } from '../memory/shared-state.ts'
@@ -131,11 +130,10 @@ class RehearsalStage {
   }
 
   connect(slot: number): RehearsalClient {
-    const pair = NativeBuffer.allocate(8)
-    check('socketpair', native.socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0, pair.address))
+    const [ours, theirs] = openSocketPair()
     const place = { slot, generation: 1, family: 1, remotePort: 0, localPort: 0, address: '' } as const
-    this.#plane.accept(place, new OwnedFd(pair.bytes.readInt32LE(0)))
-    return new RehearsalClient(new OwnedFd(pair.bytes.readInt32LE(4)))
+    this.#plane.accept(place, theirs)
+    return new RehearsalClient(ours)
   }
 
   /** One wake-up of the reactor, without sleeping. */
@@ -154,7 +152,7 @@ class RehearsalStage {
     for (let turn = 0; turn < FAREWELL_TURNS && this.#plane.sessions.size > 0; turn++) this.turn()
     for (const pool of this.#plane.poolSet.all) pool.kill('the rehearsal is over')
     this.turn()
-    native.close(this.#poller.fd)
+    this.#poller.close()
     this.#mapping.discard(0, this.#bytes)
   }
 }

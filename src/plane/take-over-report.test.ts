@@ -34,7 +34,8 @@ test('sums go into the record and the log, and names to control in pieces, each 
   const planes = records()
   const told: PlaneEvent[] = []
   const timers = new TimerWheel(1_000)
-  const host = { now: 1_000, timers, planes, planeIndex: PLANE_INDEX, tell: (event: PlaneEvent) => told.push(event) }
+  const tell = (event: PlaneEvent): number => told.push(event)
+  const host = { now: 1_000, timers, planes, planeIndex: PLANE_INDEX, isHeard: true, tell }
   const dropped = { user: 'alice', database: 'app', applicationName: '', address: '', remotePort: 1, told: true }
   const outcomes: ClientOutcome[] = Array.from({ length: 150 }, (_, slot) => ({
     kept: false,
@@ -66,4 +67,22 @@ test('sums go into the record and the log, and names to control in pieces, each 
     batches().map(({ dropped: names }) => names?.length),
     [undefined, 100, 50],
   )
+})
+
+test('it waits for control, while the sums are there already', () => {
+  const planes = records()
+  const told: string[] = []
+  const timers = new TimerWheel(1_000)
+  const tell = ({ op }: PlaneEvent): number => told.push(op)
+  const host = { now: 1_000, timers, planes, planeIndex: PLANE_INDEX, isHeard: false, tell }
+  new TakeOverReport(host).send({ event: 'upgrade', lostAt: 950 }, [{ kept: true, slot: 1, generation: 1 }])
+  const pass = (): void => {
+    host.now += 150
+    timers.advance(host.now)
+  }
+  pass()
+  assert.deepEqual([told, planes.f64[F64 + PLANE_F64.clientsKept]], [[], 1])
+  host.isHeard = true
+  pass()
+  assert.deepEqual(told, ['log', 'preserved', 'preserved-clients'])
 })

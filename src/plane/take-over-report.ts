@@ -7,6 +7,8 @@ import { Timer, type TimerWheel } from '../util/timer-wheel.ts'
 
 /** Names of thousands of clients at once would be more than control is sent without reading. */
 const BATCH_EVERY_MS = 5
+/** Control may be away. */
+const RETRY_MS = 100
 
 /** Of the process that had the plane before. */
 export interface Predecessor {
@@ -38,14 +40,18 @@ export interface TakeOverReportHost {
   readonly timers: TimerWheel
   readonly planes: Region
   readonly planeIndex: number
+  /** Control listens. */
+  readonly isHeard: boolean
   tell(event: PlaneEvent): void
 }
 
-/** Writes the sums of a take-over into the plane's record, and tells control, in pieces, what became of each client. */
+/** Writes the sums of a take-over into the plane's record, and tells control, as soon as it listens and in pieces, what became of each client. */
 export class TakeOverReport {
   readonly #host: TakeOverReportHost
   readonly #timer: Timer
   #beganAt = 0
+  /** Null: told, or there is none. */
+  #summary: PreservationSummary | null = null
   #batches: Iterator<OutcomeBatch> | null = null
 
   constructor(host: TakeOverReportHost) {
@@ -58,14 +64,23 @@ export class TakeOverReport {
     const { now, planeIndex } = this.#host
     const summary = summarise({ event, plane: planeIndex, beganAt: lostAt, endedAt: now }, outcomes)
     this.#count(summary)
-    this.#host.tell({ op: 'log', ...logLine(summary) })
-    this.#host.tell({ op: 'preserved', summary })
+    this.#summary = summary
     this.#beganAt = lostAt
     this.#batches = outcomeBatches(outcomes)
     this.#sendNext()
   }
 
   #sendNext(): void {
+    if (!this.#host.isHeard) {
+      this.#host.timers.arm(this.#timer, this.#host.now + RETRY_MS)
+      return
+    }
+    const summary = this.#summary
+    if (summary !== null) {
+      this.#summary = null
+      this.#host.tell({ op: 'log', ...logLine(summary) })
+      this.#host.tell({ op: 'preserved', summary })
+    }
     const next = this.#batches?.next()
     if (next === undefined || next.done === true) return
     const { now, timers, planeIndex } = this.#host

@@ -90,6 +90,12 @@ export class PoolSet implements PoolQuota {
     return this.#allPaused || this.#pausedDatabases.has(database)
   }
 
+  /** Databases that are paused, null for all of them, and numbers of shards that are held. */
+  get stopped(): { readonly paused: readonly (string | null)[]; readonly held: readonly number[] } {
+    const all = this.#allPaused ? [null] : []
+    return { paused: [...all, ...this.#pausedDatabases], held: [...this.#heldShards] }
+  }
+
   pause(database: string | null): void {
     if (database === null) this.#allPaused = true
     else this.#pausedDatabases.add(database)

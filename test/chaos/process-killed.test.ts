@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
+import { killPlane } from '../support/plane-killer.ts'
 import { openDescriptors } from '../support/process-usage.ts'
 import type { RouterProcess } from '../support/router-process.ts'
 import { openConsole, Testbed } from '../support/testbed.ts'
@@ -112,6 +113,35 @@ const NO_SERVER_OUTLIVES = { server_tls: { mode: 'require', on_upgrade: 'disconn
 async function lastWords(client: WireClient): Promise<string[]> {
   return sqlstatesOf((await client.untilClosed()).messages)
 }
+
+test('plane killed while control is stopped: its successor serves by what control has said before', async () => {
+  const router = await bed.startRouter({ databases: { '*': {}, other: { name: bed.database } } })
+  const client = await open(router)
+  const paused = bed.onClose(await WireClient.open(router, { ...bed.login, database: 'other' }), (one) => one.close())
+  const console = await openConsole(router)
+  await console.query('PAUSE other')
+  await console.end()
+  const { control } = router.pids
+  let isAnswered = false
+  process.kill(control, 'SIGSTOP')
+  const answer = paused.query('SELECT 1').finally(() => {
+    isAnswered = true
+  })
+  try {
+    await killPlane(router)
+    for (let n = 0; n < 50; n += 1) {
+      assert.deepEqual(sqlstatesOf(await within(5_000, 'an answer', client.query('SELECT 1'))), [])
+    }
+    assert.ok(await within(5_000, 'a new client', serves(router)))
+    assert.equal(isAnswered, false, 'the other database is paused')
+  } finally {
+    process.kill(control, 'SIGCONT')
+  }
+  const again = await waitUntil('the console', () => openConsole(router), { timeoutMs: 20_000 })
+  await again.query('RESUME other')
+  await again.end()
+  assert.deepEqual(sqlstatesOf(await answer), [])
+})
 
 test('plane killed: its standby serves everybody, but who was in a transaction is told', async () => {
   const router = await bed.startRouter(NO_SERVER_OUTLIVES)

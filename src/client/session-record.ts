@@ -1,0 +1,69 @@
+import type { BufferArena } from '../io/buffer-arena.ts'
+import { Spill } from '../io/spill.ts'
+import type { ClientState } from '../memory/client-slots.ts'
+import type { ServerCredential } from '../server/server-target.ts'
+import type { ParameterSet } from '../session/parameters.ts'
+import type { PreparedStatement, StatementReference } from '../session/prepared-statements.ts'
+import type { DoubtSnapshot } from './commit-doubt.ts'
+import type { RefusalsSnapshot } from './refusals.ts'
+import type { ListeningSnapshot } from './session-listening.ts'
+import type { StateSnapshot } from './session-state.ts'
+import type { SavedChange, StatementChange } from './statement-journal.ts'
+
+/** Who a session is, which never changes. */
+export interface SessionIdentity {
+  readonly user: string
+  readonly database: string
+  /** What its login left us to log in to shards with. */
+  readonly credential: ServerCredential
+}
+
+/** Buffers of a session that is not just at rest. */
+export interface SessionSpills {
+  readonly extra: Spill
+  readonly statements: Spill
+  readonly unnamed: Spill
+  /** The versions that are written down. */
+  statementsVersion: number
+  unnamedVersion: number
+}
+
+/** What a section has no numbers for; rarely there. */
+export interface SessionExtra {
+  readonly state: StateSnapshot | null
+  readonly refused: RefusalsSnapshot | null
+  readonly changes: readonly SavedChange[]
+  readonly deallocating: readonly [string, StatementReference] | null
+  readonly listening: ListeningSnapshot | null
+  readonly doubt: DoubtSnapshot | null
+}
+
+/** Everything that a session is, beside what its slot says by itself. */
+export interface SessionRecord extends SessionIdentity {
+  readonly serial: number
+  readonly state: ClientState
+  /** CLIENT_STEP bits. */
+  readonly flags: number
+  readonly body: number
+  readonly pins: number
+  readonly endsAfter: number
+  /** −1: it has no server connection. */
+  readonly serverSlot: number
+  readonly initial: ParameterSet
+  readonly parameters: ParameterSet
+  readonly statements: readonly (readonly [string, PreparedStatement])[]
+  readonly unnamed: Buffer | null
+  readonly changes: readonly StatementChange[]
+  readonly deallocating: readonly [string, PreparedStatement] | null
+  readonly settings: StateSnapshot | null
+  readonly refused: RefusalsSnapshot | null
+  readonly listening: ListeningSnapshot | null
+  readonly doubt: DoubtSnapshot | null
+  readonly spills: SessionSpills | null
+}
+
+/** Without any buffer yet. */
+export function noSpills(arena: BufferArena): SessionSpills {
+  const spill = (): Spill => new Spill(arena)
+  return { extra: spill(), statements: spill(), unnamed: spill(), statementsVersion: -1, unnamedVersion: -1 }
+}

@@ -1,0 +1,214 @@
+import type { BufferArena } from '../io/buffer-arena.ts'
+import type { FdChannel } from '../io/fd-channel.ts'
+import type { OwnedFd } from '../io/owned-fd.ts'
+import type { PlaneMemory } from '../io/plane-memory.ts'
+import type { Poller } from '../io/poller.ts'
+import { ReadBuffers } from '../io/read-buffers.ts'
+import { SendBatch, type SendQueue } from '../io/send-batch.ts'
+import { type Crash, Steps } from '../io/steps.ts'
+import type { PlaneCommand, PlaneEvent } from '../memory/control-protocol.ts'
+import type { SharedState } from '../memory/shared-state.ts'
+import { StepLog } from '../memory/step-log.ts'
+import { ValueStore } from '../memory/value-store.ts'
+import type { SecondOpinion } from '../sql/second-opinion.ts'
+import { monotonicMs } from '../util/monotonic-clock.ts'
+import { TimerWheel } from '../util/timer-wheel.ts'
+import { Adoption, type AdoptionReport } from './adoption.ts'
+import { PlaneCommands } from './commands.ts'
+import { KeeperLink } from './keeper-link.ts'
+import { KeptOrders } from './kept-orders.ts'
+import { NO_VALUES } from './no-values.ts'
+import { Plane } from './plane.ts'
+import type { ReactorHooks } from './reactor.ts'
+import { restoreConnections } from './restoration.ts'
+
+/** Orders that count for a successor as well. */
+const LASTING: ReadonlySet<PlaneCommand['op']> = new Set([
+  'values',
+  'topology',
+  'pause',
+  'resume',
+  'kill',
+  'hold',
+  'release',
+  'holds',
+])
+
+/** What a plane has of the shared memory. */
+export interface MappedMemory extends PlaneMemory {
+  readonly shared: SharedState
+  readonly arena: BufferArena
+}
+
+export interface ActivePlaneParts {
+  readonly planeIndex: number
+  readonly memory: MappedMemory
+  readonly queue: SendQueue
+  readonly poller: Poller
+  /** To the keeper, which speaks next. */
+  readonly channel: FdChannel
+  readonly channelFd: OwnedFd
+  /** Monotonic milliseconds. */
+  readonly clock: () => number
+  readonly random: () => number
+  randomBytes(count: number): Buffer
+  readonly opinion: SecondOpinion | null
+  /** In tests. */
+  readonly crash: Crash | null
+}
+
+/** Whom a plane needs around it. */
+export interface ActivePlaneHooks {
+  /** Says it to control, if that listens. */
+  tell(event: PlaneEvent): boolean
+  /** Everything of the predecessor is looked at: control may be heard. */
+  adopted(): void
+  /** Those who were taken over go on from now on. */
+  serves(): void
+  /** Control wants it to end. */
+  exit(): void
+  /** This process is to end after this wake-up. */
+  released(): void
+  /** The keeper is dead. `isWhole`: all of the predecessor had come. */
+  keeperGone(isWhole: boolean): void
+}
+
+/**
+ * A plane whose turn it is, between its keeper and its reactor: takes over what its predecessor left, begins to serve when it
+ * has values to serve by, and ends each wake-up in order.
+ */
+export class ActivePlane {
+  readonly plane: Plane
+  readonly keeper: KeeperLink
+  readonly timers: TimerWheel
+  readonly #clock: () => number
+  readonly #adoption: Adoption
+  readonly #kept: KeptOrders
+  readonly #commands: PlaneCommands
+  readonly #serves: () => void
+  #isServing = false
+  #report: AdoptionReport | null = null
+
+  constructor(parts: ActivePlaneParts, hooks: ActivePlaneHooks) {
+    const { memory, queue, poller, clock, crash } = parts
+    const { shared, arena } = memory
+    this.#kept = new KeptOrders(arena, shared.planes, parts.planeIndex)
+    const log = new StepLog(memory.stepLog)
+    const steps = new Steps(log, arena, crash)
+    const sends = new SendBatch(queue, steps, memory.own)
+    const reads = new ReadBuffers(memory.reads, sends, steps)
+    this.#clock = clock
+    this.timers = new TimerWheel(clock())
+    this.plane = new Plane({
+      planeIndex: parts.planeIndex,
+      shared,
+      ...{ poller, timers: this.timers, arena, reads, sends, steps },
+      gathers: memory,
+      store: new ValueStore(memory.values),
+      values: NO_VALUES,
+      clock: monotonicMs,
+      random: parts.random,
+      opinion: parts.opinion,
+      randomBytes: (count) => parts.randomBytes(count),
+      tell: (event) => hooks.tell(event),
+      gone: (client) => this.keeper.gone(client),
+      keep: (server, fd) => this.keeper.keep(server, fd),
+      drop: (server) => this.keeper.drop(server),
+    })
+    this.plane.now = clock()
+    const inProgress = this.plane.progress[0] ?? 0
+    this.keeper = new KeeperLink(poller, parts.channel, parts.channelFd, {
+      onNewClient: (client, fd) => this.plane.accept(client, fd),
+      onKeptClient: (client, fd) => this.#adoption.addClient(client, fd),
+      onKeptServer: (server, fd) => this.#adoption.addServer(server, fd),
+      onServe: () => {
+        this.#report = this.#adoption.complete()
+        this.#hearOrders()
+        hooks.adopted()
+        this.#serveIfPossible()
+      },
+      onRelease: () => hooks.released(),
+      onKeeperGone: () => hooks.keeperGone(this.#report !== null),
+      clients: () => this.plane.openClients(),
+    })
+    this.#adoption = new Adoption(this.plane, this.keeper, {
+      ...{ log, inProgress, reads: memory.reads },
+      keptHandle: this.#kept.handle,
+    })
+    this.#commands = new PlaneCommands(
+      this.plane,
+      (event) => void hooks.tell(event),
+      () => hooks.exit(),
+    )
+    this.#serves = () => hooks.serves()
+  }
+
+  /** Control has said this. */
+  obey(command: PlaneCommand): void {
+    this.#commands.run(command)
+    if (LASTING.has(command.op)) this.#kept.put({ values: this.plane.values, ...this.plane.poolSet.stopped })
+    this.#serveIfPossible()
+  }
+
+  /** What became of the predecessor's connections; null as long as not all are there. */
+  get report(): AdoptionReport | null {
+    return this.#report
+  }
+
+  /** Control is not needed for what it has said before. */
+  #hearOrders(): void {
+    try {
+      const orders = this.#kept.take()
+      if (orders === null) return
+      this.plane.setValues(orders.values)
+      for (const shard of orders.held) this.plane.poolSet.hold(shard)
+      for (const database of orders.paused) this.plane.poolSet.pause(database)
+    } catch (error) {
+      this.plane.log('warn', 'what control has said to the process before this one is of no use', {
+        reason: String(error),
+      })
+    }
+  }
+
+  /** As soon as there are values: those who were taken over go on, and new clients may come. */
+  #serveIfPossible(): void {
+    if (this.#isServing || this.plane.values.version === NO_VALUES.version) return
+    this.#isServing = true
+    restoreConnections(this.plane, this.#adoption.takeAdopted())
+    this.plane.now = this.#clock()
+    this.#serves()
+    this.keeper.ready()
+  }
+
+  /** What a reactor does for it. `heapBytes`: the size of the heap, asked once a second, with the wake-ups and clients closed so far. */
+  hooks(heapBytes: (turns: number, closed: number) => number): ReactorHooks {
+    const { plane, keeper } = this
+    let turns = 0
+    return {
+      wake: (now) => {
+        plane.now = now
+      },
+      afterEvent: () => {
+        plane.deferred.run()
+        plane.progress[0] = 0
+        if (plane.isCrowded) plane.settle()
+      },
+      settle: () => {
+        turns++
+        plane.settle()
+        keeper.flush()
+      },
+      tick: (now) => {
+        plane.record.set('turnedAt', now)
+        plane.record.set('turns', turns)
+        plane.record.set('heapBytes', heapBytes(turns, plane.record.get('clientsClosed')))
+        plane.maintain()
+      },
+      fault: (error) => {
+        plane.countPlane('internalErrors')
+        const reason = error instanceof Error ? (error.stack ?? error.message) : String(error)
+        plane.log('error', 'internal error outside of a connection', { reason })
+      },
+    }
+  }
+}

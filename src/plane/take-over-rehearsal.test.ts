@@ -1,0 +1,45 @@
+import assert from 'node:assert/strict'
+import { existsSync } from 'node:fs'
+import { arch, tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { test } from 'node:test'
+import { openRing } from './plane-resources.ts'
+import { TakeOverRehearsal, type TakeOverRehearsalResult } from './take-over-rehearsal.ts'
+
+const socketPath = join(tmpdir(), `rehearsal-${process.pid}.sock`)
+
+function rehearse(clock: () => number, isOver: () => boolean): TakeOverRehearsalResult {
+  const { queue } = openRing(true)
+  return TakeOverRehearsal.run({ architecture: arch(), queue, clock, socketPath, isOver })
+}
+
+test('planes follow one another, and every client gets every answer', () => {
+  // However long it takes.
+  assert.deepEqual(
+    rehearse(
+      () => 1000,
+      () => false,
+    ),
+    { planes: 5, failure: null },
+  )
+  assert.ok(!existsSync(socketPath))
+})
+
+test('it ends as soon as the real thing begins, and after its time', () => {
+  let left = 20
+  assert.deepEqual(
+    rehearse(
+      () => 1000,
+      () => left-- === 0,
+    ),
+    { planes: 5, failure: null },
+  )
+  let now = 0
+  const { planes, failure } = rehearse(
+    () => now++,
+    () => false,
+  )
+  assert.ok(planes < 5)
+  assert.equal(failure, null)
+  assert.ok(!existsSync(socketPath))
+})
