@@ -43,7 +43,6 @@ export const LINES = {
     ]),
   ),
   simple: query('SELECT 1'),
-  set: query("SET application_name = 'rehearsal 2'"),
   begin: query('BEGIN'),
   commit: query('COMMIT'),
   unnamed: Buffer.concat([parse(''), run('')]),

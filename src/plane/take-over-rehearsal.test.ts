@@ -32,7 +32,7 @@ test('it ends as soon as the real thing begins, and after its time', () => {
       () => 1000,
       () => left-- === 0,
     ),
-    { planes: 5, failure: null },
+    { planes: 0, failure: null },
   )
   let now = 0
   const { planes, failure } = rehearse(

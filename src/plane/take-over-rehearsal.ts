@@ -129,7 +129,7 @@ export class TakeOverRehearsal {
       }
       this.#isShardSlow = false
       this.#answered()
-      for (const line of ['simple', 'unnamed', 'set', 'prepare', 'prepared', 'simple'] as const) {
+      for (const line of ['simple', 'unnamed', 'prepare', 'prepared', 'simple'] as const) {
         if (line === 'prepare' && !isFirst) continue
         this.#everybody(line)
         this.#answered()

@@ -228,10 +228,12 @@ test('plane killed again and again with clients connected: nothing is left over 
 })
 
 test('plane killed with a thousand clients: each of them is served at once, and new ones too', async () => {
-  const router = await bed.startRouter({
+  const settings = {
     limits: { max_clients: 1_100 },
     auth: { hba: [{ type: 'host', user: bed.role.user, address: '127.0.0.1', method: 'trust' }] },
-  })
+  }
+  // As it is by default: the standby has rehearsed this.
+  const router = await bed.startRouter(settings, { env: { SWITCHYARD_REHEARSAL: 'on' } })
   const clients: WireClient[] = []
   for (let batch = 0; batch < 20; batch += 1) {
     clients.push(...(await Promise.all(Array.from({ length: 50 }, () => open(router)))))
@@ -240,6 +242,7 @@ test('plane killed with a thousand clients: each of them is served at once, and 
   process.kill(router.pids.planes[0]!, 'SIGKILL')
   const answers = await Promise.all(clients.map((client) => client.query('SELECT 1')))
   assert.equal(answers.filter((answer) => onlyValue(answer) === '1').length, 1_000)
+  assert.doesNotMatch(router.tail(1000), /rehearsal went wrong/)
   assert.ok(await within(5_000, 'a new client', serves(router)))
 })
 
