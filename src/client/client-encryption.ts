@@ -6,7 +6,7 @@ import type { ErrorFields } from '../protocol/messages.ts'
 import { TLS_HANDSHAKE_BYTE } from '../protocol/startup.ts'
 import { type ClientHost, FATAL } from './client-host.ts'
 import type { ClientSession } from './client-session.ts'
-import type { ClientSlot } from './client-slot.ts'
+import type { LoginTranscript } from './login-transcript.ts'
 
 type Step = 'plain' | 'refused' | 'handshake' | 'encrypted'
 
@@ -22,15 +22,15 @@ type Step = 'plain' | 'refused' | 'handshake' | 'encrypted'
 export class ClientEncryption {
   readonly #host: ClientHost
   readonly #session: ClientSession
-  readonly #memory: ClientSlot
-  #step: Step = 'plain'
+  readonly #transcript: LoginTranscript
+  #step: Step
   #isDirect = false
-  #certificateName: string | null = null
 
-  constructor(host: ClientHost, session: ClientSession, memory: ClientSlot) {
+  constructor(host: ClientHost, session: ClientSession, transcript: LoginTranscript) {
     this.#host = host
     this.#session = session
-    this.#memory = memory
+    this.#transcript = transcript
+    this.#step = session.memory.isTls ? 'encrypted' : 'plain'
   }
 
   get handshaking(): boolean {
@@ -39,7 +39,7 @@ export class ClientEncryption {
 
   /** The common name of the client's certificate, if it showed one that was verified. */
   get certificateName(): string | null {
-    return this.#certificateName
+    return this.#transcript.certificateName
   }
 
   /** What a proof can be bound to: the hash of our certificate; null without TLS. */
@@ -70,7 +70,7 @@ export class ClientEncryption {
     const context = this.#context
     if (context === null) {
       this.#step = 'refused'
-      link.send(Buffer.from('N'))
+      if (this.#transcript.mustSay(1)) link.send(Buffer.from('N'))
       return stop
     }
     if (stop < end) {
@@ -103,9 +103,10 @@ export class ClientEncryption {
       )
       return false
     }
-    this.#certificateName = channel.verified ? (channel.peerCertificate()?.commonName ?? null) : null
-    this.#memory.flag('tls')
-    this.#memory.text('tls', `${channel.version}/${channel.cipher}`)
+    this.#transcript.secured(channel.verified ? (channel.peerCertificate()?.commonName ?? null) : null)
+    const { memory } = this.#session
+    memory.flag('tls')
+    memory.text('tls', `${channel.version}/${channel.cipher}`)
     this.#step = 'encrypted'
     link.carryOn(new TlsSession(this.#host.clientTlsRecords, this.#session.slot, this.#host.arena))
     return true
@@ -117,7 +118,7 @@ export class ClientEncryption {
     if (this.#session.memory.isUnix || mode === 'disable' || mode === 'allow') return null
     if (!this.#session.link.secure)
       return FATAL('28000', 'this router accepts TLS connections only', 'use sslmode=require or better')
-    if (mode !== 'verify-full' || this.#certificateName === user) return null
+    if (mode !== 'verify-full' || this.certificateName === user) return null
     return FATAL('28000', `the client certificate is not for user "${user}"`)
   }
 

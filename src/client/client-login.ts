@@ -11,8 +11,8 @@ import { Authentication, type AuthenticationVerdict } from './authentication.ts'
 import { ClientEncryption } from './client-encryption.ts'
 import { type ClientHost, FATAL } from './client-host.ts'
 import type { ClientSession } from './client-session.ts'
-import type { ClientSlot } from './client-slot.ts'
 import type { Greeting } from './greeting.ts'
+import type { LoginTranscript } from './login-transcript.ts'
 import { interpretStartup, type StartupRequest } from './startup.ts'
 
 /** Longest answer to an authentication request: PostgreSQL's PG_MAX_AUTH_TOKEN_LENGTH. */
@@ -34,17 +34,19 @@ export class ClientLogin {
   readonly #greeting: Greeting
   readonly #session: ClientSession
   readonly #encryption: ClientEncryption
+  readonly #transcript: LoginTranscript
   #step: Step = 'startup'
   #authentication: Authentication | null = null
   #lookup: { cancel(): void } | null = null
   #lookedUp = false
   #startupRequest: StartupRequest | null = null
 
-  constructor(host: ClientHost, greeting: Greeting, session: ClientSession, memory: ClientSlot) {
+  constructor(host: ClientHost, greeting: Greeting, session: ClientSession, transcript: LoginTranscript) {
     this.#host = host
     this.#greeting = greeting
     this.#session = session
-    this.#encryption = new ClientEncryption(host, session, memory)
+    this.#transcript = transcript
+    this.#encryption = new ClientEncryption(host, session, transcript)
   }
 
   get handshaking(): boolean {
@@ -101,7 +103,7 @@ export class ClientLogin {
       case 'ssl-request':
         return this.#encryption.request(source, stop, end)
       case 'gss-request':
-        this.#session.link.send(Buffer.from('N'))
+        this.#say(Buffer.from('N'))
         return stop
       case 'cancel':
         this.#host.cancelByKey(packet.processId, packet.key)
@@ -125,7 +127,7 @@ export class ClientLogin {
     session.introduce(request)
     if (request.negotiate) {
       writeNegotiateProtocolVersion(writer.reset(), request.minor, request.unknownOptions)
-      session.link.send(writer.bytes)
+      this.#say(writer.bytes)
     }
     if (
       this.#host.refusing &&
@@ -202,7 +204,7 @@ export class ClientLogin {
       mock: this.#host.accounts.mock(request.user),
       channelBinding,
       certificateName,
-      randomBytes: (count) => this.#host.randomBytes(count),
+      randomBytes: (count) => this.#transcript.random(count, (more) => this.#host.randomBytes(more)),
     })
     this.#step = 'proof'
     this.#verdict(this.#authentication.start())
@@ -226,10 +228,9 @@ export class ClientLogin {
   }
 
   #verdict(verdict: AuthenticationVerdict): void {
-    const session = this.#session
     switch (verdict.kind) {
       case 'send':
-        session.link.send(verdict.bytes)
+        this.#say(verdict.bytes)
         break
       case 'failed': {
         const refusal = passwordFailure(this.#startupRequest?.user ?? '')
@@ -250,8 +251,12 @@ export class ClientLogin {
     writer.reset()
     if (bytes !== null) writer.raw(bytes)
     writeAuthenticationOk(writer)
-    this.#session.link.send(writer.bytes)
+    this.#say(writer.bytes)
     this.#greeting.authenticated(request, credential)
+  }
+
+  #say(bytes: Uint8Array): void {
+    if (this.#transcript.mustSay(bytes.length)) this.#session.link.send(bytes)
   }
 
   #refuse(fields: ErrorFields, reason: string = fields.message): void {

@@ -19,6 +19,7 @@ import { ClientReader, type ReaderSession } from './client-reader.ts'
 import { ClientSlot } from './client-slot.ts'
 import { CommitDoubt, type DoubtingSession } from './commit-doubt.ts'
 import { Greeting } from './greeting.ts'
+import { LoginTranscript } from './login-transcript.ts'
 import { PinReview } from './pin-review.ts'
 import type { PoolChoice } from './pool-choice.ts'
 import { leaveReplica } from './replica-transaction.ts'
@@ -29,7 +30,7 @@ import { type SeatedSession, ServerSeat } from './server-seat.ts'
 import { SessionAnswers } from './session-answers.ts'
 import { SessionDeadlines } from './session-deadlines.ts'
 import { concernsListening, type ListeningSession, SessionListening } from './session-listening.ts'
-import type { SessionRecord, SessionSpills } from './session-record.ts'
+import type { LoginRecord, SessionRecord, SessionSpills } from './session-record.ts'
 import type { RecordedSession } from './session-records.ts'
 import { type MovingSession, SessionRelocation } from './session-relocation.ts'
 import { SessionState } from './session-state.ts'
@@ -88,22 +89,26 @@ export class ClientSession
   spills: SessionSpills | null = null
   doubt: CommitDoubt | null = null
 
-  /** `record`: the client has logged in to another process. `server`: the server connection that it had there. */
+  /**
+   * `record`: the client has logged in to another process. `server`: the server connection that it had there. `login`: it had begun to
+   * log in there.
+   */
   constructor(
     host: ClientHost,
     client: NewClient,
     fd: OwnedFd,
     record: SessionRecord | null,
     server: ServerConnection | null = null,
+    login: LoginRecord | null = null,
   ) {
     this.#host = host
     this.slot = client.slot
     this.generation = client.generation
     this.serial = record?.serial ?? lastSerial + 1
     lastSerial = Math.max(lastSerial, this.serial)
-    this.memory = new ClientSlot(host.clients, client, host.planeIndex, record !== null)
+    this.memory = new ClientSlot(host.clients, client, host.planeIndex, record !== null || login !== null)
     this.memory.serial(this.serial)
-    this.meter = new ClientMeter(host, client.slot, record !== null)
+    this.meter = new ClientMeter(host, client.slot, record !== null || login !== null)
     this.settings = new SessionState(host.parameters, this)
     // Of one that was served before it is as it shall be.
     if (record === null) tuneSocket(fd, this.memory.isUnix ? AF_UNIX : AF_INET)
@@ -117,8 +122,9 @@ export class ClientSession
       return
     }
     this.#enter('login')
-    this.#greeting = new Greeting(host, this)
+    this.#greeting = new Greeting(host, this, login?.transcript ?? new LoginTranscript())
     this.deadlines.login()
+    if (login !== null) this.#goOnWithLogin(login)
   }
 
   /** Another session of this plane has this number already. */
@@ -148,8 +154,7 @@ export class ClientSession
     this.#restoreStatements(record, server)
     this.requests.restore(record.body, flags, record.refused)
     this.reader.restore(flags)
-    if (this.memory.isTls)
-      this.link.resumeTls(new TlsSession(this.#host.clientTlsRecords, this.slot, this.#host.arena), 'server')
+    this.#resumeTls()
     if (record.listening !== null) {
       this.#listening = new SessionListening(this.#host, this)
       this.#listening.restore(record.listening)
@@ -158,6 +163,18 @@ export class ClientSession
     this.#host.analyzer.resumed(this.slot, this.#host.now)
     this.#goOnWaiting(server)
     this.resume()
+  }
+
+  #goOnWithLogin({ transcript, spills }: LoginRecord): void {
+    this.spills = spills
+    this.#resumeTls()
+    if (this.reader.unread(transcript.takeHeard())) this.resume()
+    else this.close('out of buffers', FATAL('53200', 'out of memory for buffers of waiting clients'))
+  }
+
+  #resumeTls(): void {
+    const { clientTlsRecords, arena } = this.#host
+    if (this.memory.isTls) this.link.resumeTls(new TlsSession(clientTlsRecords, this.slot, arena), 'server')
   }
 
   #restoreStatements(
@@ -202,7 +219,11 @@ export class ClientSession
   }
 
   save(section: number, isTorn: boolean): void {
-    this.#host.records.save(this, section, isTorn || this.#greeting !== null)
+    this.#host.records.save(this, section, isTorn)
+  }
+
+  get transcript(): LoginTranscript | null {
+    return this.#greeting?.transcript ?? null
   }
 
   get server(): ServerConnection | null {
@@ -294,6 +315,8 @@ export class ClientSession
   welcomed(choice: PoolChoice | null, parameters: ParameterSet): void {
     if (this.#step === 'closing') return
     this.#greeting = null
+    this.#host.records.release(this)
+    this.spills = null
     this.settings.begin(choice === null ? null : parameters)
     this.deadlines.rest()
     this.#enter(this.server === null ? 'idle' : 'active')

@@ -4,6 +4,7 @@ import type { ServerCredential } from '../server/server-target.ts'
 import type { ClientHost } from './client-host.ts'
 import { ClientLogin } from './client-login.ts'
 import type { ClientSession } from './client-session.ts'
+import type { LoginTranscript } from './login-transcript.ts'
 import type { StartupRequest } from './startup.ts'
 import { Welcome } from './welcome.ts'
 
@@ -16,13 +17,16 @@ import { Welcome } from './welcome.ts'
 export class Greeting {
   readonly #host: ClientHost
   readonly #session: ClientSession
+  readonly #transcript: LoginTranscript
   #login: ClientLogin | null
   #welcome: Welcome | null = null
 
-  constructor(host: ClientHost, session: ClientSession) {
+  /** `transcript`: of a login that another process had begun, or of a new one. */
+  constructor(host: ClientHost, session: ClientSession, transcript: LoginTranscript) {
     this.#host = host
     this.#session = session
-    this.#login = new ClientLogin(host, this, session, session.memory)
+    this.#transcript = transcript
+    this.#login = new ClientLogin(host, this, session, transcript)
   }
 
   /** More is expected from the client. */
@@ -33,6 +37,11 @@ export class Greeting {
   /** Bytes from the socket are TLS's: call `handshake`, not `consume`. */
   get handshaking(): boolean {
     return this.#login?.handshaking === true
+  }
+
+  /** What another process needs to go on with the login; null: nobody can, at the moment. */
+  get transcript(): LoginTranscript | null {
+    return this.handshaking ? null : this.#transcript
   }
 
   /** Why there is no server connection to greet it with, if that is known. */
@@ -47,7 +56,10 @@ export class Greeting {
 
   /** Returns where the first unused byte is. */
   consume(source: NativeBuffer, start: number, end: number): number {
-    return this.#login === null ? start : this.#login.consume(source, start, end)
+    if (this.#login === null) return start
+    const used = this.#login.consume(source, start, end)
+    if (!this.handshaking) this.#transcript.hear(source.bytes.subarray(start, used))
+    return used
   }
 
   /** The client is who it says. */

@@ -7,7 +7,9 @@ import type { ValueStore } from '../memory/value-store.ts'
 import { decodeCredential, type EncodedCredential } from '../server/credential-codec.ts'
 import type { ParameterRegistry, ParameterSet } from '../session/parameters.ts'
 import type { PreparedStatement, StatementReference, StatementRegistry } from '../session/prepared-statements.ts'
+import { LoginTranscript } from './login-transcript.ts'
 import {
+  type LoginRecord,
   noSpills,
   type SessionExtra,
   type SessionIdentity,
@@ -102,6 +104,13 @@ export class SessionRecordReader {
       meant: change.meant === null ? null : this.#find(change.meant),
       statement: change.statement === null ? null : this.#find(change.statement),
     }))
+  }
+
+  /** The login of this slot, as the section at `at` has it; null: it was at a point where nobody can go on with it. */
+  readLogin(at: number): LoginRecord | null {
+    const spills = this.#adoptSpills(at)
+    if (spills === null || spills.extra.handle === 0) return null
+    return { transcript: LoginTranscript.decode(spills.extra.data), spills }
   }
 
   /** No session is left to read. */

@@ -5,6 +5,7 @@ import type { ServerCredential } from '../server/server-target.ts'
 import type { ParameterSet } from '../session/parameters.ts'
 import type { PreparedStatement, StatementReference } from '../session/prepared-statements.ts'
 import type { DoubtSnapshot } from './commit-doubt.ts'
+import type { LoginTranscript } from './login-transcript.ts'
 import type { RefusalsSnapshot } from './refusals.ts'
 import type { ListeningSnapshot } from './session-listening.ts'
 import type { StateSnapshot } from './session-state.ts'
@@ -36,6 +37,12 @@ export interface SessionExtra {
   readonly deallocating: readonly [string, StatementReference] | null
   readonly listening: ListeningSnapshot | null
   readonly doubt: DoubtSnapshot | null
+}
+
+/** A login that is not over. */
+export interface LoginRecord {
+  readonly transcript: LoginTranscript
+  readonly spills: SessionSpills
 }
 
 /** Everything that a session is, beside what its slot says by itself. */

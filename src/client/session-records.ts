@@ -8,6 +8,7 @@ import type { ServerConnection } from '../server/server-connection.ts'
 import type { ParameterSet } from '../session/parameters.ts'
 import type { PreparedStatement, SessionStatements, StatementReference } from '../session/prepared-statements.ts'
 import type { CommitDoubt } from './commit-doubt.ts'
+import type { LoginTranscript } from './login-transcript.ts'
 import type { RequestRelay } from './request-relay.ts'
 import type { SessionListening } from './session-listening.ts'
 import { noSpills, type SessionExtra, type SessionIdentity, type SessionSpills } from './session-record.ts'
@@ -21,6 +22,8 @@ export interface RecordedSession {
   readonly requests: RequestRelay
   readonly listening: SessionListening | null
   readonly doubt: CommitDoubt | null
+  /** Of a login that is not over and that can be gone on with. */
+  readonly transcript: LoginTranscript | null
   /** CLIENT_STEP bits of what is none of the others' business. */
   readonly stepFlags: number
   spills: SessionSpills | null
@@ -56,10 +59,13 @@ export class SessionRecords {
     const { i32 } = this.#clients
     const { settings, requests, server, state } = session
     i32[at + SECTION.state] = clientStateCode(state)
-    // Nobody goes on with it, so nothing may be kept for it.
+    // Of these there is nothing but perhaps a login to go on with.
     if (state === 'closing' || state === 'login') {
-      i32[at + SECTION.flags] = CLIENT_STEP.torn
-      i32[at + SECTION.extraHandle] = 0
+      const isWhole = state === 'login' && !isTorn && this.#saveLogin(session)
+      i32[at + SECTION.flags] = isWhole ? 0 : CLIENT_STEP.torn
+      i32[at + SECTION.peer] = 0
+      i32[at + SECTION.extraHandle] = session.spills?.extra.handle ?? 0
+      i32[at + SECTION.extraBytes] = session.spills?.extra.bytes ?? 0
       i32[at + CLIENT_SECTION.statementsHandle] = 0
       i32[at + CLIENT_SECTION.unnamedHandle] = 0
       return
@@ -81,7 +87,12 @@ export class SessionRecords {
       requests.stepFlags
   }
 
-  /** The session is over. */
+  #saveLogin(session: RecordedSession): boolean {
+    const { transcript } = session
+    return transcript !== null && this.#spillsOf(session).extra.put(transcript.encode())
+  }
+
+  /** The session is over, or its login is. */
   release({ spills }: RecordedSession): void {
     if (spills === null) return
     spills.extra.clear()

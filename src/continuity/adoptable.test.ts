@@ -58,10 +58,13 @@ test('whoever cannot be gone on with is told, but not in the middle of a message
   }
 })
 
-test('a client that has not logged in, or is leaving, is let go', () => {
+test('a client that is leaving is let go, and one whose login cannot be gone on with', () => {
   const gone = [null, ...CLIENT_STATE_NAMES.filter((state) => refusal({ state }) !== null)]
-  assert.deepEqual(gone, [null, 'free', 'login', 'closing'])
+  assert.deepEqual(gone, [null, 'free', 'closing'])
   for (const state of gone) assert.equal(refusal({ state })?.[1], false)
+  for (const doubt of [{ torn: true }, { keysAreLost: true }, { position: { ...settled, unread: null } }]) {
+    assert.deepEqual(refusal({ state: 'login', ...doubt }), ['its login was not over', false])
+  }
 })
 
 test('server connections are kept once they have logged in, as long as nothing is in doubt', () => {

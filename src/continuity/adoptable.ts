@@ -62,7 +62,7 @@ export function adoptable(client: KeptClient): AdoptionVerdict {
     case 'closing':
       return refused('it was leaving', false)
     case 'login':
-      return refused('its login was not over', false)
+      return client.torn || doubtOf(client) !== null ? refused('its login was not over', false) : ADOPTED
     case 'idle':
     case 'waiting':
     case 'active': {

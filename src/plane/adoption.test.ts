@@ -201,7 +201,7 @@ test('a client is handed on with its descriptor and its record, and hears nothin
   assert.deepEqual([adopted.record.user, adopted.record.database], ['anna', 'shop'])
   assert.equal(peer.receive()?.length, 0)
   assert.deepEqual(bench.gone, [])
-  assert.deepEqual(bench.adoption.takeAdopted(), { clients: [], resting: [], servers: [] })
+  assert.deepEqual(bench.adoption.takeAdopted(), { clients: [], logins: [], resting: [], servers: [] })
 })
 
 test('one that wants nothing is handed on as it is, with who it is and where that is written down', (t) => {

@@ -1,4 +1,4 @@
-import type { SessionRecord } from '../client/session-record.ts'
+import type { LoginRecord, SessionRecord } from '../client/session-record.ts'
 import type { SessionRecordReader } from '../client/session-record-reader.ts'
 import {
   type AdoptionVerdict,
@@ -97,6 +97,13 @@ export interface AdoptedClient {
   readonly record: SessionRecord
 }
 
+/** A client whose login goes on. */
+export interface AdoptedLogin {
+  readonly client: NewClient
+  readonly fd: OwnedFd
+  readonly login: LoginRecord
+}
+
 /** A server connection to go on with. */
 export interface AdoptedServer {
   readonly slot: number
@@ -108,12 +115,13 @@ export interface AdoptedServer {
 /** What there is to go on with. */
 export interface Adopted {
   readonly clients: readonly AdoptedClient[]
+  readonly logins: readonly AdoptedLogin[]
   /** Those whose sessions need not begin at once. */
   readonly resting: readonly RestingClient[]
   readonly servers: readonly AdoptedServer[]
 }
 
-const NONE: Adopted = { clients: [], resting: [], servers: [] }
+const NONE: Adopted = { clients: [], logins: [], resting: [], servers: [] }
 
 interface Kept {
   readonly slot: SlotReference
@@ -307,26 +315,35 @@ export class Adoption {
     this.#freeServerSlots(new Set(open.map(({ slot }) => slot.slot)))
     for (const { slot } of open) this.#host.keepServerSlot(slot)
     const goOn: AdoptedClient[] = []
+    const logins: AdoptedLogin[] = []
     const outcomes = clients.map((client): ClientOutcome => {
       if (!settled.has(client)) return this.#refuse(client, 'no buffer was left for what was on its way', false)
-      const adopted = this.#adopt(client)
-      if (adopted === null) return this.#refuse(client, 'its session cannot be read', false)
-      goOn.push(adopted)
+      const isLogin = client.word(SECTION.state) === CLIENT_STATE.login
+      const isRead = isLogin ? this.#adoptLogin(client, logins) : this.#adopt(client, goOn)
+      if (!isRead) return this.#refuse(client, 'its session cannot be read', false)
       return { kept: true, ...client.slot }
     })
     this.#adopted = {
       clients: goOn,
+      logins,
       resting,
       servers: open.map(({ slot, fd, section }) => ({ slot: slot.slot, fd, section })),
     }
     return outcomes
   }
 
-  #adopt(kept: KeptConnection): AdoptedClient | null {
-    const { slot } = kept.slot
+  #adopt(kept: KeptConnection, all: AdoptedClient[]): boolean {
     const { clients, recorded } = this.#host
-    const record = recorded.read(slot, kept.section)
-    return record === null ? null : { client: placeOf(clients, kept.slot), fd: kept.fd, record }
+    const record = recorded.read(kept.slot.slot, kept.section)
+    if (record !== null) all.push({ client: placeOf(clients, kept.slot), fd: kept.fd, record })
+    return record !== null
+  }
+
+  #adoptLogin(kept: KeptConnection, all: AdoptedLogin[]): boolean {
+    const { clients, recorded } = this.#host
+    const login = recorded.readLogin(kept.section)
+    if (login !== null) all.push({ client: placeOf(clients, kept.slot), fd: kept.fd, login })
+    return login !== null
   }
 
   #whoIs({ slot, generation }: SlotReference): Omit<DroppedClient, 'reason' | 'told'> {

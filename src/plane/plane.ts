@@ -9,7 +9,7 @@ import { poolSettings } from '../client/pool-choice.ts'
 import { PoolChoices } from '../client/pool-choices.ts'
 import { ReadRouting } from '../client/read-routing.ts'
 import { ReplicaWaits } from '../client/replica-waits.ts'
-import type { SessionRecord } from '../client/session-record.ts'
+import type { LoginRecord, SessionRecord } from '../client/session-record.ts'
 import { SessionRecordReader } from '../client/session-record-reader.ts'
 import { SessionRecords } from '../client/session-records.ts'
 import type { BufferArena } from '../io/buffer-arena.ts'
@@ -277,9 +277,15 @@ export class Plane implements ClientHost {
   }
 
   /** Goes on with a client of a plane that is gone. `server`: the server connection that it had there. */
-  adopt(client: NewClient, fd: OwnedFd, record: SessionRecord, server: ServerConnection | null): void {
+  adopt(
+    client: NewClient,
+    fd: OwnedFd,
+    record: SessionRecord | null,
+    server: ServerConnection | null,
+    login: LoginRecord | null = null,
+  ): void {
     this.progress[0] = slotMark(this.clients, client.slot)
-    this.sessions.add(new ClientSession(this, client, fd, record, server))
+    this.sessions.add(new ClientSession(this, client, fd, record, server, login))
   }
 
   /** The same for those that wanted nothing when it ended. */

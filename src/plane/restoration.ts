@@ -10,7 +10,7 @@ import type { Plane } from './plane.ts'
  * Makes sessions and server connections of what another process has left, when there are values to serve them by: first the
  * server connections, then whoever had them. What cannot find its place any more is closed.
  */
-export function restoreConnections(plane: Plane, { clients, resting, servers }: Adopted): void {
+export function restoreConnections(plane: Plane, { clients, logins, resting, servers }: Adopted): void {
   const open = new Map<number, ServerConnection>()
   for (const kept of servers) {
     const server = restoreServer(plane, kept)
@@ -23,6 +23,7 @@ export function restoreConnections(plane: Plane, { clients, resting, servers }: 
     plane.adopt(client, fd, record, server)
   }
   plane.rest(resting)
+  for (const { client, fd, login } of logins) plane.adopt(client, fd, null, null, login)
   for (const server of open.values()) {
     if (server.state !== 'active' || server.client !== null) continue
     // Nobody wants the answer any more, and until it is there the shard works for nobody.

@@ -3,11 +3,14 @@ import { spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { join } from 'node:path'
 import { test } from 'node:test'
+import { CertificateAuthority, writeCredentials } from '../support/certificates.ts'
 import { installOtherVersion } from '../support/other-version.ts'
 import type { RouterProcess } from '../support/router-process.ts'
+import { temporaryDirectory } from '../support/temporary-directory.ts'
 import { openConsole, Testbed } from '../support/testbed.ts'
 import { waitUntil, within } from '../support/wait-until.ts'
 import { WireClient } from '../support/wire-client.ts'
+import { SSL_REQUEST } from '../support/wire-frames.ts'
 import { onlyValue } from '../support/wire-message.ts'
 
 const BIN = join(import.meta.dirname, '../../bin/switchyard.js')
@@ -104,12 +107,15 @@ test('switchyard upgrade --keeper: the keeper as well, in place, with the same p
 })
 
 test('what became of each client is in the console, over HTTP and in the metrics', async () => {
-  const router = await bed.startRouter()
+  const issued = new CertificateAuthority('routers').issue({ commonName: 'localhost', names: ['127.0.0.1'] })
+  const { certificate, key } = writeCredentials(temporaryDirectory(), 'server', issued)
+  const router = await bed.startRouter({ client_tls: { mode: 'allow', certificate, key } })
   const kept = await open(router)
   const leaving = await WireClient.connect(router)
   bed.onClose(leaving, (client) => client.close())
-  // It has said half of a startup packet.
-  leaving.send(Buffer.from([0, 0]))
+  // A TLS handshake is in OpenSSL's hands.
+  leaving.send(SSL_REQUEST)
+  assert.equal((await leaving.raw(1)).toString(), 'S')
   await kept.query('SELECT 1')
   process.kill(router.pids.keeper, 'SIGUSR2')
   await waitUntil('the upgrade', () => /upgrade done: .* were kept/.test(router.tail(1000)), LONG)

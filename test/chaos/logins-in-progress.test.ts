@@ -1,0 +1,86 @@
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import { CertificateAuthority, writeCredentials } from '../support/certificates.ts'
+import { killPlane, planesOf } from '../support/plane-killer.ts'
+import type { RouterProcess } from '../support/router-process.ts'
+import { temporaryDirectory } from '../support/temporary-directory.ts'
+import { Testbed } from '../support/testbed.ts'
+import { waitUntil } from '../support/wait-until.ts'
+import { WireClient } from '../support/wire-client.ts'
+import * as wire from '../support/wire-frames.ts'
+import { onlyValue } from '../support/wire-message.ts'
+
+const authority = new CertificateAuthority('routers')
+const credentials = writeCredentials(
+  temporaryDirectory(),
+  'server',
+  authority.issue({ commonName: 'localhost', names: ['localhost', '127.0.0.1'] }),
+)
+const CLIENT_TLS = { mode: 'allow', certificate: credentials.certificate, key: credentials.key }
+const bed = await Testbed.open({ routerOnly: true, start: false })
+
+const hba = (method: string) => ({
+  client_tls: CLIENT_TLS,
+  auth: {
+    hba: [
+      { type: 'host', user: bed.role.user, address: '127.0.0.1', method },
+      { type: 'host', method: 'scram-sha-256' },
+    ],
+  },
+})
+
+async function connect(router: RouterProcess, isSecure: boolean): Promise<WireClient> {
+  const client = bed.onClose(await WireClient.connect(router), (one) => one.close())
+  if (isSecure) await client.requestTls({})
+  return client
+}
+
+for (const isSecure of [false, true]) {
+  test(`a login goes on after a crash, wherever it was (${isSecure ? 'TLS' : 'plain'})`, async () => {
+    const router = await bed.startRouter(hba('password'))
+    const { user, database, password = '' } = bed.login
+    const startup = wire.startup({ user, database, application_name: 'logging in' })
+    const [silent, half, asked] = await Promise.all([1, 2, 3].map(() => connect(router, isSecure)))
+    assert.ok(silent && half && asked)
+    half.send(startup.subarray(0, 9))
+    asked.send(startup)
+    assert.equal((await asked.next()).body.readInt32BE(0), 3)
+    await killPlane(router)
+    silent.send(startup)
+    half.send(startup.subarray(9))
+    for (const client of [silent, half]) assert.equal((await client.next()).body.readInt32BE(0), 3)
+    await killPlane(router)
+    for (const client of [silent, half, asked]) {
+      client.send(wire.password(password))
+      await client.until('Z')
+      assert.equal(onlyValue(await client.query('SHOW application_name')), 'logging in')
+    }
+  })
+}
+
+for (const [point, every] of [
+  ['received', 7],
+  ['commit', 9],
+  ['committed', 7],
+  ['sending', 11],
+  ['sent', 9],
+] as const) {
+  test(`each plane dies at its ${every}th "${point}": every client gets in, with SCRAM`, async () => {
+    const router = await bed.startRouter(hba('scram-sha-256'), { env: { SWITCHYARD_CRASH: `${point}:${every}` } })
+    const planes = new Set<number>()
+    let isOver = false
+    const lanes = Array.from({ length: 4 }, async () => {
+      while (!isOver) {
+        const client = await WireClient.open(router, bed.login)
+        assert.equal(onlyValue(await client.query('SELECT 1')), '1')
+        client.close()
+      }
+    })
+    await waitUntil('a few crashes', () => {
+      for (const plane of planesOf(router)) planes.add(plane)
+      return planes.size > 5
+    })
+    isOver = true
+    await Promise.all(lanes)
+  })
+}
