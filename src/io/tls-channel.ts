@@ -3,30 +3,13 @@ import type { NativeBuffer } from './native.ts'
 import { clearErrors, openssl, takeErrors } from './openssl.ts'
 import { cipherName, hasVerifiedPeer, peerCertificate, selectedProtocol } from './tls-agreement.ts'
 import type { TlsPeerCertificate } from './tls-certificates.ts'
+import { nextTlsChannelState, type TlsChannelEvent, type TlsChannelState } from './tls-channel-state.ts'
 import { prepareClient, type TlsClientOptions } from './tls-client.ts'
 import type { TlsContext, TlsRole } from './tls-context.ts'
 import { describeTlsFailure } from './tls-failure.ts'
 import { TlsHandshakeSecrets } from './tls-handshake-secrets.ts'
 import { TlsPipe } from './tls-pipe.ts'
 import type { TlsTraffic } from './tls-session.ts'
-
-/**
- * - handshaking: `feed`, `handshake`, `drain`. Ends with `established` or `failed`.
- * - open: `feed`, `read`, `write`, `drain`. Ends with `peerClosed` (its close_notify) or `failed`.
- * - peer-closed: nothing more to read; `write` and `drain` still work, TLS closes each direction by itself.
- * - failed: fatal, with the reason in `failure`; `drain` gives the alert that tells the peer.
- * - freed: every call throws.
- */
-export type TlsChannelState = 'handshaking' | 'open' | 'peer-closed' | 'failed' | 'freed'
-type TlsChannelEvent = 'established' | 'peerClosed' | 'failed' | 'freed'
-
-const next: Record<TlsChannelState, Partial<Record<TlsChannelEvent, TlsChannelState>>> = {
-  handshaking: { established: 'open', failed: 'failed', freed: 'freed' },
-  open: { peerClosed: 'peer-closed', failed: 'failed', freed: 'freed' },
-  'peer-closed': { failed: 'failed', freed: 'freed' },
-  failed: { freed: 'freed' },
-  freed: {},
-}
 
 /** `read`: the peer closed its direction in good order, nothing more will come. */
 export const TLS_CLOSED = -1
@@ -268,7 +251,7 @@ export class TlsChannel {
   }
 
   #enter(event: TlsChannelEvent): void {
-    const state = next[this.#state][event]
+    const state = nextTlsChannelState[this.#state][event]
     if (state === undefined) throw new Error(`TLS channel: ${event} while ${this.#state}`)
     this.#state = state
   }

@@ -1,13 +1,13 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import fc from 'fast-check'
+import { KeeperProtocolError } from './keeper-packets.ts'
 import {
   decodeKeeperMessage,
   decodePlaneMessage,
   encodeKeeperMessage,
   encodePlaneMessage,
   type KeeperMessage,
-  KeeperProtocolError,
   MAX_PACKET_BYTES,
   type PlaneMessage,
 } from './keeper-protocol.ts'

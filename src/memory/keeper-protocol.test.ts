@@ -1,11 +1,11 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
+import { KeeperProtocolError } from './keeper-packets.ts'
 import {
   decodeKeeperMessage,
   decodePlaneMessage,
   encodeKeeperMessage,
   encodePlaneMessage,
-  KeeperProtocolError,
   MAX_PACKET_BYTES,
   MAX_PACKET_DESCRIPTORS,
   MAX_PACKET_REFERENCES,

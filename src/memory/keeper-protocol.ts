@@ -28,8 +28,21 @@
  * owner of the slot from the next.
  */
 
-import { CLIENT_TEXT } from './client-slots.ts'
 import type { ListeningPlace } from './keeper-control-protocol.ts'
+import {
+  KeeperProtocolError,
+  readAdoptee,
+  readHeader,
+  readNewClients,
+  readPlace,
+  readReferences,
+  requireBare,
+  writeAdoptee,
+  writeHeader,
+  writeNewClients,
+  writePlace,
+  writeReferences,
+} from './keeper-packets.ts'
 
 /** The most records in one NEW, PUT or KEEP-…, which carry a descriptor each. The kernel allows 253 per message. */
 export const MAX_PACKET_DESCRIPTORS = 64
@@ -84,14 +97,6 @@ export type PlaneMessage =
   | { readonly op: 'drop'; readonly servers: readonly SlotReference[] }
   | { readonly op: 'released' }
 
-/** The peer sent bytes that no version of this protocol produces; the channel cannot be trusted any more. */
-export class KeeperProtocolError extends Error {
-  constructor(message: string) {
-    super(`keeper protocol: ${message}`)
-    this.name = 'KeeperProtocolError'
-  }
-}
-
 const OP = {
   new: 1,
   ready: 2,
@@ -109,18 +114,11 @@ const OP = {
   released: 14,
 } as const
 
-const HEADER_BYTES = 4
-const REFERENCE_BYTES = 8
-const NEW_FIXED_BYTES = 14
-const ADOPTEE_BYTES = 16
-/** One byte of a text field in a slot is its length. */
-const MAX_ADDRESS_BYTES = CLIENT_TEXT.address.capacity - 1
-
 /** Writes the packet at the start of `into` (at least MAX_PACKET_BYTES long); returns its length. */
 export function encodeKeeperMessage(message: KeeperMessage, into: Buffer): number {
   switch (message.op) {
     case 'new':
-      return writeNewClients(into, message.clients)
+      return writeNewClients(into, OP.new, message.clients, MAX_PACKET_DESCRIPTORS)
     case 'keep-clients':
       return writeReferences(into, OP.keepClients, message.clients, MAX_PACKET_DESCRIPTORS)
     case 'keep-servers':
@@ -130,7 +128,7 @@ export function encodeKeeperMessage(message: KeeperMessage, into: Buffer): numbe
     case 'release':
       return writeHeader(into, OP.release, 0, 0)
     case 'listener':
-      return writePlace(into, message.place)
+      return writePlace(into, OP.listener, message.place)
   }
 }
 
@@ -139,7 +137,7 @@ export function decodeKeeperMessage(bytes: Buffer): KeeperMessage {
   const { op, count } = readHeader(bytes)
   switch (op) {
     case OP.new:
-      return { op: 'new', clients: readNewClients(bytes, count) }
+      return { op: 'new', clients: readNewClients(bytes, count, MAX_PACKET_DESCRIPTORS) }
     case OP.keepClients:
       return { op: 'keep-clients', clients: readReferences(bytes, count, MAX_PACKET_DESCRIPTORS) }
     case OP.keepServers:
@@ -173,9 +171,9 @@ export function encodePlaneMessage(message: PlaneMessage, into: Buffer): number 
     case 'drop':
       return writeReferences(into, OP.drop, message.servers, MAX_PACKET_REFERENCES)
     case 'listener':
-      return writePlace(into, message.place)
+      return writePlace(into, OP.listener, message.place)
     case 'adopt':
-      return writeAdoptee(into, message.adoptee)
+      return writeAdoptee(into, OP.adopt, message.adoptee)
     case 'have':
       return writeReferences(into, OP.have, message.clients, MAX_PACKET_DESCRIPTORS)
   }
@@ -209,109 +207,4 @@ export function decodePlaneMessage(bytes: Buffer): PlaneMessage {
     default:
       throw new KeeperProtocolError(`operation ${op} from a plane`)
   }
-}
-
-function writeHeader(into: Buffer, op: number, count: number, most: number): number {
-  if (count > most) throw new RangeError(`keeper protocol: ${count} records in one packet, at most ${most} fit`)
-  into[0] = op
-  into[1] = 0
-  into.writeUInt16LE(count, 2)
-  return HEADER_BYTES
-}
-
-function readHeader(bytes: Buffer): { readonly op: number; readonly count: number } {
-  if (bytes.length < HEADER_BYTES) throw new KeeperProtocolError(`a packet of ${bytes.length} bytes`)
-  return { op: bytes[0] ?? 0, count: bytes.readUInt16LE(2) }
-}
-
-function requireBare(name: string, bytes: Buffer, count: number): void {
-  if (count !== 0 || bytes.length !== HEADER_BYTES) throw new KeeperProtocolError(`${name} with records`)
-}
-
-function writePlace(into: Buffer, place: ListeningPlace): number {
-  const at = writeHeader(into, OP.listener, 1, 1)
-  return at + into.write(JSON.stringify(place), at)
-}
-
-function readPlace(bytes: Buffer): ListeningPlace {
-  try {
-    return JSON.parse(bytes.toString('utf8', HEADER_BYTES)) as ListeningPlace
-  } catch {
-    throw new KeeperProtocolError('LISTENER without a place')
-  }
-}
-
-function writeAdoptee(into: Buffer, { plane, generation, pid, listeners }: Adoptee): number {
-  let at = writeHeader(into, OP.adopt, 1, 1)
-  for (const value of [plane, generation, pid, listeners]) at = into.writeUInt32LE(value, at)
-  return at
-}
-
-function readAdoptee(bytes: Buffer): Adoptee {
-  if (bytes.length !== HEADER_BYTES + ADOPTEE_BYTES) throw new KeeperProtocolError(`ADOPT in ${bytes.length} bytes`)
-  const value = (field: number): number => bytes.readUInt32LE(HEADER_BYTES + 4 * field)
-  return { plane: value(0), generation: value(1), pid: value(2), listeners: value(3) }
-}
-
-function writeNewClients(into: Buffer, clients: readonly NewClient[]): number {
-  let at = writeHeader(into, OP.new, clients.length, MAX_PACKET_DESCRIPTORS)
-  for (const client of clients) {
-    into.writeUInt32LE(client.slot, at)
-    into.writeUInt32LE(client.generation, at + 4)
-    into.writeUInt16LE(client.remotePort, at + 8)
-    into.writeUInt16LE(client.localPort, at + 10)
-    into[at + 12] = client.family
-    if (client.address.length > MAX_ADDRESS_BYTES) {
-      throw new RangeError(`keeper protocol: an address of ${client.address.length} bytes`)
-    }
-    into[at + 13] = into.write(client.address, at + NEW_FIXED_BYTES, 'latin1')
-    at += NEW_FIXED_BYTES + client.address.length
-  }
-  return at
-}
-
-function readNewClients(bytes: Buffer, count: number): readonly NewClient[] {
-  if (count > MAX_PACKET_DESCRIPTORS) throw new KeeperProtocolError(`NEW with ${count} records`)
-  const clients: NewClient[] = []
-  let at = HEADER_BYTES
-  for (let i = 0; i < count; i++) {
-    if (at + NEW_FIXED_BYTES > bytes.length) throw new KeeperProtocolError('NEW ends within a record')
-    const family = bytes[at + 12]
-    if (family !== 1 && family !== 4 && family !== 6) throw new KeeperProtocolError(`address family ${family}`)
-    const end = at + NEW_FIXED_BYTES + (bytes[at + 13] ?? 0)
-    if (end > bytes.length) throw new KeeperProtocolError('NEW ends within an address')
-    clients.push({
-      slot: bytes.readUInt32LE(at),
-      generation: bytes.readUInt32LE(at + 4),
-      family,
-      remotePort: bytes.readUInt16LE(at + 8),
-      localPort: bytes.readUInt16LE(at + 10),
-      address: bytes.toString('latin1', at + NEW_FIXED_BYTES, end),
-    })
-    at = end
-  }
-  if (at !== bytes.length) throw new KeeperProtocolError(`${bytes.length - at} bytes behind the last record`)
-  return clients
-}
-
-function writeReferences(into: Buffer, op: number, slots: readonly SlotReference[], most: number): number {
-  let at = writeHeader(into, op, slots.length, most)
-  for (const { slot, generation } of slots) {
-    into.writeUInt32LE(slot, at)
-    into.writeUInt32LE(generation, at + 4)
-    at += REFERENCE_BYTES
-  }
-  return at
-}
-
-function readReferences(bytes: Buffer, count: number, most: number): readonly SlotReference[] {
-  if (count > most) throw new KeeperProtocolError(`${count} records in one packet`)
-  if (bytes.length !== HEADER_BYTES + count * REFERENCE_BYTES) {
-    throw new KeeperProtocolError(`${count} records in ${bytes.length} bytes`)
-  }
-  const slots: SlotReference[] = []
-  for (let at = HEADER_BYTES; at < bytes.length; at += REFERENCE_BYTES) {
-    slots.push({ slot: bytes.readUInt32LE(at), generation: bytes.readUInt32LE(at + 4) })
-  }
-  return slots
 }

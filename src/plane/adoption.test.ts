@@ -28,7 +28,8 @@ import { readErrorFields } from '../protocol/errors.ts'
 import { HEADER_BYTES } from '../protocol/message-type.ts'
 import { ParameterRegistry } from '../session/parameters.ts'
 import { StatementRegistry } from '../session/prepared-statements.ts'
-import { Adoption, type AdoptionReport } from './adoption.ts'
+import type { AdoptionReport } from './adopted.ts'
+import { Adoption } from './adoption.ts'
 
 const PLANE = 1
 const WORDS = CLIENT_SLOT_BYTES >> 2

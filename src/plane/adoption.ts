@@ -1,4 +1,3 @@
-import type { LoginRecord, SessionRecord } from '../client/session-record.ts'
 import type { SessionRecordReader } from '../client/session-record-reader.ts'
 import {
   type AdoptionVerdict,
@@ -23,7 +22,7 @@ import {
   CLIENT_TEXT,
   PIN,
 } from '../memory/client-slots.ts'
-import type { NewClient, SlotReference } from '../memory/keeper-protocol.ts'
+import type { SlotReference } from '../memory/keeper-protocol.ts'
 import type { DroppedClient } from '../memory/preservation.ts'
 import type { Region } from '../memory/region.ts'
 import {
@@ -38,6 +37,7 @@ import {
 } from '../memory/server-slots.ts'
 import { SECTION } from '../memory/slot-section.ts'
 import type { StepLog } from '../memory/step-log.ts'
+import type { Adopted, AdoptedClient, AdoptedLogin, AdoptionReport } from './adopted.ts'
 import { AtRest } from './at-rest.ts'
 import { placeOf } from './client-place.ts'
 import { KeptConnection } from './kept-connection.ts'
@@ -73,52 +73,10 @@ export interface AdoptedSteps {
   readonly keptHandle: number
 }
 
-/** What became of the connections of a plane that died. */
-export interface AdoptionReport {
-  readonly servers: number
-  /** Those that are gone on with. */
-  readonly keptServers: number
-  /** How many server connections could not be kept, by the reason. */
-  readonly serverReasons: Readonly<Record<string, number>>
-  /** Of every client. */
-  readonly outcomes: readonly ClientOutcome[]
-}
-
 export interface KeeperNews {
   /** The keeper may give the slot to somebody else. */
   gone(client: SlotReference): void
   drop(server: SlotReference): void
-}
-
-/** A client to go on with. */
-export interface AdoptedClient {
-  readonly client: NewClient
-  readonly fd: OwnedFd
-  readonly record: SessionRecord
-}
-
-/** A client whose login goes on. */
-export interface AdoptedLogin {
-  readonly client: NewClient
-  readonly fd: OwnedFd
-  readonly login: LoginRecord
-}
-
-/** A server connection to go on with. */
-export interface AdoptedServer {
-  readonly slot: number
-  readonly fd: OwnedFd
-  /** First i32 of its section. */
-  readonly section: number
-}
-
-/** What there is to go on with. */
-export interface Adopted {
-  readonly clients: readonly AdoptedClient[]
-  readonly logins: readonly AdoptedLogin[]
-  /** Those whose sessions need not begin at once. */
-  readonly resting: readonly RestingClient[]
-  readonly servers: readonly AdoptedServer[]
 }
 
 const NONE: Adopted = { clients: [], logins: [], resting: [], servers: [] }

@@ -9,7 +9,6 @@ import { poolSettings } from '../client/pool-choice.ts'
 import { PoolChoices } from '../client/pool-choices.ts'
 import { ReadRouting } from '../client/read-routing.ts'
 import { ReplicaWaits } from '../client/replica-waits.ts'
-import type { LoginRecord, SessionRecord } from '../client/session-record.ts'
 import { SessionRecordReader } from '../client/session-record-reader.ts'
 import { SessionRecords } from '../client/session-records.ts'
 import type { BufferArena } from '../io/buffer-arena.ts'
@@ -17,15 +16,13 @@ import { DeferredWork } from '../io/deferred.ts'
 import { Gather } from '../io/gather.ts'
 import { NativeBuffer } from '../io/native.ts'
 import type { OwnedFd } from '../io/owned-fd.ts'
-import type { Poller, PollTarget } from '../io/poller.ts'
+import type { Poller } from '../io/poller.ts'
 import type { ReadBuffers } from '../io/read-buffers.ts'
 import type { SendBatch } from '../io/send-batch.ts'
 import type { Steps } from '../io/steps.ts'
 import { CLIENT, CLIENT_F64, CLIENT_STATE } from '../memory/client-slots.ts'
-import type { PlaneEvent } from '../memory/control-protocol.ts'
 import type { NewClient, SlotReference } from '../memory/keeper-protocol.ts'
 import type { Region } from '../memory/region.ts'
-import type { SharedState } from '../memory/shared-state.ts'
 import { slotMark } from '../memory/slot-mark.ts'
 import type { ValueStore } from '../memory/value-store.ts'
 import type { Route } from '../router/route.ts'
@@ -45,49 +42,20 @@ import { Fifo } from '../util/fifo.ts'
 import type { TimerWheel } from '../util/timer-wheel.ts'
 import { Accounts } from './accounts.ts'
 import { CancelRequest } from './cancel-request.ts'
-import { placeOf } from './client-place.ts'
 import { ClientTable } from './client-table.ts'
 import type { HeldClient } from './keeper-link.ts'
+import { restingHost } from './kept-clients.ts'
 import { PlaneConfiguration } from './plane-configuration.ts'
+import type { PlaneParts } from './plane-parts.ts'
 import { PlaneRecord } from './plane-record.ts'
 import type { PlaneTls } from './plane-tls.ts'
-import { type RestingClient, RestingClients, type RestingClientsHost } from './resting-clients.ts'
+import { type RestingClient, RestingClients } from './resting-clients.ts'
 import { ServerSlotList } from './server-slot-list.ts'
 
 /** Bytes of messages of our own that are put together before they leave. */
 const OUTBOUND_BYTES = 65_536
 const CIPHERTEXT_BYTES = 32_768
 const SCRAM_KEYS = 1000
-
-export interface PlaneParts {
-  readonly planeIndex: number
-  readonly shared: SharedState
-  readonly poller: Poller
-  readonly timers: TimerWheel
-  readonly arena: BufferArena
-  readonly reads: ReadBuffers
-  readonly sends: SendBatch
-  readonly steps: Steps
-  /** Where bytes are put together on their way to clients and to servers. */
-  readonly gathers: { readonly toClient: NativeBuffer; readonly toServer: NativeBuffer }
-  /** For values that outlive this process. */
-  readonly store: ValueStore
-  readonly values: PlaneValues
-  /** Monotonic milliseconds of this very moment. */
-  readonly clock: () => number
-  /** At least 0, below 1. */
-  readonly random: () => number
-  /** Null: the lexer's word on statements counts. */
-  readonly opinion: SecondOpinion | null
-  randomBytes(count: number): Buffer
-  /** Says it to the control process, if that listens. */
-  tell(event: PlaneEvent): boolean
-  /** The keeper may give the slot to somebody else. */
-  gone(client: SlotReference): void
-  /** The keeper holds a duplicate of a server connection's descriptor, until `drop`. */
-  keep(server: SlotReference, fd: OwnedFd): void
-  drop(server: SlotReference): void
-}
 
 /** Everything that the sessions of one plane share: what `ClientHost` says, and the tables behind it. */
 export class Plane implements ClientHost {
@@ -170,7 +138,7 @@ export class Plane implements ClientHost {
     this.record = new PlaneRecord(parts.shared.planes, parts.planeIndex)
     this.progress = this.record.slotInProgress
     this.analyzer = new Analyzer(parts.shared, parts.planeIndex, (counter) => this.record.add(counter))
-    this.resting = new RestingClients(this.#restingHost())
+    this.resting = new RestingClients(restingHost(this))
     this.sessions = new ClientTable(this.clients, this.resting)
     this.#serverSlots = new ServerSlotList(this.servers)
     this.admissions = new ShardAdmissions(this, parts.shared.shards)
@@ -276,56 +244,16 @@ export class Plane implements ClientHost {
     this.sessions.add(new ClientSession(this, client, fd, null))
   }
 
-  /** Goes on with a client of a plane that is gone. `server`: the server connection that it had there. */
-  adopt(
-    client: NewClient,
-    fd: OwnedFd,
-    record: SessionRecord | null,
-    server: ServerConnection | null,
-    login: LoginRecord | null = null,
-  ): void {
-    this.progress[0] = slotMark(this.clients, client.slot)
-    this.sessions.add(new ClientSession(this, client, fd, record, server, login))
+  /** Goes on with a client that another process has left. */
+  adopt(session: ClientSession): void {
+    this.sessions.add(session)
   }
 
-  /** The same for those that wanted nothing when it ended. */
-  rest(clients: readonly RestingClient[]): void {
-    for (const { slot } of clients)
-      ClientSession.avoidSerial(this.clients.i32[slot * (this.clients.recordBytes >> 2) + CLIENT.serial] ?? 0)
-    this.resting.add(clients)
-  }
-
-  #restingHost(): RestingClientsHost {
-    const plane = this
-    return {
-      get now() {
-        return plane.now
-      },
-      poller: this.poller,
-      timers: this.timers,
-      begin: (client) => this.#begin(client),
-      countLogin: (client, delta) => this.sessions.countLogin(client, delta),
-      noneLeft: () => this.recorded.finished(),
-    }
-  }
-
-  #begin(client: RestingClient): PollTarget | null {
-    const { slot, fd, section } = client
-    let record: SessionRecord | null = null
-    try {
-      record = this.recorded.read(slot, section)
-    } catch (error) {
-      this.log('error', 'a session cannot be read', { client: slot, reason: String(error) })
-    }
-    if (record === null) {
-      fd.close()
-      this.clients.i32[slot * (this.clients.recordBytes >> 2) + CLIENT.state] = CLIENT_STATE.closing
-      this.#parts.gone(client)
-      return null
-    }
-    this.steps.next()
-    this.adopt(placeOf(this.clients, client), fd, record, null)
-    return this.sessions.find(slot, client.generation)?.link ?? null
+  /** A client that another process has left, and that cannot be gone on with. */
+  abandonClient(client: RestingClient): void {
+    client.fd.close()
+    this.clients.i32[client.slot * (this.clients.recordBytes >> 2) + CLIENT.state] = CLIENT_STATE.closing
+    this.#parts.gone(client)
   }
 
   /** The slot is taken from now on, by the connection that had it. */

@@ -3,7 +3,8 @@ import { CLIENT } from '../memory/client-slots.ts'
 import { SERVER } from '../memory/server-slots.ts'
 import type { ServerConnection } from '../server/server-connection.ts'
 import { decodeTarget, type KnownTarget } from '../server/server-kind.ts'
-import type { Adopted, AdoptedServer } from './adoption.ts'
+import type { Adopted, AdoptedServer } from './adopted.ts'
+import { adoptLogin, adoptResting, adoptSession } from './kept-clients.ts'
 import type { Plane } from './plane.ts'
 
 /**
@@ -20,10 +21,10 @@ export function restoreConnections(plane: Plane, { clients, logins, resting, ser
   const inOrder = [...clients].sort((one, other) => waitingSince(plane, one) - waitingSince(plane, other))
   for (const { client, fd, record } of inOrder) {
     const server = open.get(record.serverSlot) ?? null
-    plane.adopt(client, fd, record, server)
+    adoptSession(plane, client, fd, record, server)
   }
-  plane.rest(resting)
-  for (const { client, fd, login } of logins) plane.adopt(client, fd, null, null, login)
+  adoptResting(plane, resting)
+  for (const { client, fd, login } of logins) adoptLogin(plane, client, fd, login)
   for (const server of open.values()) {
     if (server.state !== 'active' || server.client !== null) continue
     // Nobody wants the answer any more, and until it is there the shard works for nobody.
