@@ -59,7 +59,7 @@ for (const isSecure of [false, true]) {
 }
 
 for (const [point, every] of [
-  ['received', 7],
+  ['received', 29],
   ['commit', 9],
   ['committed', 7],
   ['sending', 11],
