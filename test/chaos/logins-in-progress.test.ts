@@ -1,11 +1,11 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { CertificateAuthority, writeCredentials } from '../support/certificates.ts'
-import { killPlane, planesOf } from '../support/plane-killer.ts'
+import { CRASH_POINTS, type CrashPoint, crashAt, untilCrashed } from '../support/crash-points.ts'
+import { killPlane } from '../support/plane-killer.ts'
 import type { RouterProcess } from '../support/router-process.ts'
 import { temporaryDirectory } from '../support/temporary-directory.ts'
 import { Testbed } from '../support/testbed.ts'
-import { waitUntil } from '../support/wait-until.ts'
 import { WireClient } from '../support/wire-client.ts'
 import * as wire from '../support/wire-frames.ts'
 import { onlyValue } from '../support/wire-message.ts'
@@ -58,16 +58,10 @@ for (const isSecure of [false, true]) {
   })
 }
 
-for (const [point, every] of [
-  ['received', 29],
-  ['commit', 9],
-  ['committed', 7],
-  ['sending', 11],
-  ['sent', 9],
-] as const) {
-  test(`each plane dies at its ${every}th "${point}": every client gets in, with SCRAM`, async () => {
-    const router = await bed.startRouter(hba('scram-sha-256'), { env: { SWITCHYARD_CRASH: `${point}:${every}` } })
-    const planes = new Set<number>()
+for (const [at, every] of [29, 9, 7, 11, 9].entries()) {
+  const crash = { ...(CRASH_POINTS[at] as CrashPoint), every }
+  test(`each plane dies at its ${crash.every}th "${crash.point}": every client gets in, with SCRAM`, async () => {
+    const router = await bed.startRouter(hba('scram-sha-256'), crashAt(crash))
     let isOver = false
     const lanes = Array.from({ length: 4 }, async () => {
       while (!isOver) {
@@ -76,10 +70,7 @@ for (const [point, every] of [
         client.close()
       }
     })
-    await waitUntil('a few crashes', () => {
-      for (const plane of planesOf(router)) planes.add(plane)
-      return planes.size > 5
-    })
+    await untilCrashed(router, 6)
     isOver = true
     await Promise.all(lanes)
   })

@@ -1,8 +1,9 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
+import { CRASH_POINTS, crashAt, untilCrashed } from '../support/crash-points.ts'
 import { QUERY_MODES } from '../support/ledger-load.ts'
 import { committedBy, runLedger } from '../support/ledger-run.ts'
-import { killPlane, planesOf } from '../support/plane-killer.ts'
+import { killPlane } from '../support/plane-killer.ts'
 import type { RouterProcess } from '../support/router-process.ts'
 import { Testbed } from '../support/testbed.ts'
 import { waitUntil } from '../support/wait-until.ts'
@@ -92,21 +93,9 @@ for (const mode of QUERY_MODES) {
   })
 }
 
-for (const [point, every] of [
-  ['received', 97],
-  ['commit', 83],
-  ['committed', 71],
-  ['sending', 89],
-  ['sent', 101],
-] as const) {
-  test(`each plane dies at its ${every}th "${point}": nobody notices`, async () => {
-    const router = await bed.startRouter(SETTINGS, { env: { SWITCHYARD_CRASH: `${point}:${every}` } })
-    const planes = new Set<number>()
-    await runLedger(bed, router, { mode: 'extended', clients: 12, tls: null }, async () => {
-      await waitUntil('a few crashes', () => {
-        for (const plane of planesOf(router)) planes.add(plane)
-        return planes.size > 5
-      })
-    })
+for (const crash of CRASH_POINTS) {
+  test(`each plane dies at its ${crash.every}th "${crash.point}": nobody notices`, async () => {
+    const router = await bed.startRouter(SETTINGS, crashAt(crash))
+    await runLedger(bed, router, { mode: 'extended', clients: 12, tls: null }, () => untilCrashed(router, 6))
   })
 }
