@@ -216,7 +216,7 @@ export class TakeOverRehearsal {
 function valuesFor(shard: RehearsalShard): PlaneValues {
   const limits = { maxClients: CLIENTS, preparedStatements: 100, notificationBytes: 10_000 }
   const database = { name: '*', group: shard.value.group, serverDatabase: null, serverUser: null, serverPassword: null }
-  const bounds = { poolMode: null, poolSize: null, minPoolSize: null, maxClients: null }
+  const bounds = { poolMode: null, poolSize: null, minPoolSize: null, maxClients: null, role: 'primary' as const }
   return {
     ...NO_VALUES,
     version: 1,
