@@ -126,6 +126,11 @@ export class ClientReader implements LinkOwner, Deferrable {
     return this.#inbox.unread(bytes)
   }
 
+  /** So many of the bytes that are to be used next are not. False: there is no room for the rest of them. */
+  drop(count: number): boolean {
+    return this.#inbox.drop(count)
+  }
+
   /** Uses what waits in the inbox, then listens again. */
   runDeferred(): void {
     const { state } = this.#session

@@ -8,6 +8,7 @@ import type { NewClient } from '../memory/keeper-protocol.ts'
 import { STATUS } from '../protocol/message-type.ts'
 import { type ErrorFields, writeError } from '../protocol/messages.ts'
 import { MessageWriter } from '../protocol/writer.ts'
+import type { Echo } from '../server/client-delivery.ts'
 import type { ServerConnection } from '../server/server-connection.ts'
 import type { ServerPool } from '../server/server-pool.ts'
 import type { ParameterSet } from '../session/parameters.ts'
@@ -18,6 +19,7 @@ import { ClientMeter } from './client-meter.ts'
 import { ClientReader, type ReaderSession } from './client-reader.ts'
 import { ClientSlot } from './client-slot.ts'
 import { CommitDoubt, type DoubtingSession } from './commit-doubt.ts'
+import { endReplay } from './end-replay.ts'
 import { Greeting } from './greeting.ts'
 import { LoginTranscript } from './login-transcript.ts'
 import { PinReview } from './pin-review.ts'
@@ -25,6 +27,7 @@ import type { PoolChoice } from './pool-choice.ts'
 import { leaveReplica } from './replica-transaction.ts'
 import { RequestRelay } from './request-relay.ts'
 import type { RequestSession } from './request-session.ts'
+import { type RetainedTransaction, replay } from './run-again.ts'
 import type { LosingSession } from './server-loss.ts'
 import { type SeatedSession, ServerSeat } from './server-seat.ts'
 import { SessionAnswers } from './session-answers.ts'
@@ -88,6 +91,7 @@ export class ClientSession
   database = ''
   spills: SessionSpills | null = null
   doubt: CommitDoubt | null = null
+  echo: Echo | null = null
 
   /**
    * `record`: the client has logged in to another process. `server`: the server connection that it had there. `login`: it had begun to
@@ -219,7 +223,9 @@ export class ClientSession
   }
 
   save(section: number, isTorn: boolean): void {
-    this.#host.records.save(this, section, isTorn)
+    // What it has got of what comes once more is known to nobody else.
+    const isEchoing = this.echo !== null || this.server?.relay.delivery.isEchoing === true
+    this.#host.records.save(this, section, isTorn || isEchoing)
   }
 
   get transcript(): LoginTranscript | null {
@@ -368,6 +374,10 @@ export class ClientSession
   rejectRequest(fields: ErrorFields): void {
     this.seat.leaveQueue()
     this.meter.waitEnds()
+    if (this.echo !== null) {
+      endReplay(this, null, this.echo, fields.message)
+      return
+    }
     // As any error in a transaction.
     if (this.settings.deferredBegin !== null) this.settings.loseServer(true)
     this.requests.reject(this.doubt?.giveUp(fields) ?? fields)
@@ -390,8 +400,11 @@ export class ClientSession
     this.goOn()
   }
 
-  replay(): boolean {
-    return false
+  replay(transaction: RetainedTransaction): boolean {
+    if (!replay(this, transaction)) return false
+    this.doubt = null
+    this.resume()
+    return true
   }
 
   /** A request that waits is cancelled by its own client. */
@@ -502,7 +515,9 @@ export class ClientSession
   onDraining(): void {
     const inTransaction = this.server?.inTransaction === true || this.settings.deferredBegin !== null
     const isOwed = this.seat.isOwed || this.#listening?.isHolding === true
-    const isBusy = this.#step === 'waiting' || isOwed || inTransaction || this.requests.midMessage
+    // A server connection is being asked about its settings: it is about to be welcomed.
+    const isWelcoming = this.#greeting !== null && this.server !== null
+    const isBusy = this.#step === 'waiting' || isOwed || inTransaction || isWelcoming || this.requests.midMessage
     if (this.#step === 'closing' || isBusy) return
     this.close('draining', FATAL('57P01', 'terminating connection: the router is shutting down'))
   }

@@ -10,6 +10,7 @@ import type { Rows } from '../server/captured-rows.ts'
 import type { ServerConnection } from '../server/server-connection.ts'
 import { Timer } from '../util/timer-wheel.ts'
 import { type ClientHost, ERROR } from './client-host.ts'
+import type { RetainedTransaction } from './run-again.ts'
 
 /** Between two questions about a transaction that may still be under way. */
 const PAUSE_MS = 50
@@ -17,6 +18,8 @@ const PAUSE_MS = 50
 const LONGEST_MS = 60_000
 /** Questions that may fail: the server that answers may be no primary yet. */
 const MOST_FAILURES = 5
+
+const NO_MARK: CommitMark = { xid: 0n, lsn: 0n, timeline: 0 }
 
 /** What another process needs to go on. */
 export interface DoubtSnapshot {
@@ -37,7 +40,7 @@ export interface DoubtingSession {
   /** The COMMIT, which is the next of what the client has sent, gets this error, and its transaction is over. */
   refuseCommit(fields: ErrorFields): void
   /** Provably rolled back: it is run again, if that may be. False: it may not. */
-  replay(): boolean
+  replay(transaction: RetainedTransaction): boolean
 }
 
 /**
@@ -54,10 +57,13 @@ export class CommitDoubt {
   readonly #until: number
   readonly #timer: Timer = new Timer(() => this.#wake())
   #state: 'open' | 'asking' | 'waiting' | 'committed' | 'over' = 'open'
+  /** To run it again, if it was rolled back; null: it cannot be. */
+  readonly #retained: RetainedTransaction | null
   #failures = 0
 
   /** `ageMs`: of the server connection that died. */
-  constructor(session: DoubtingSession, mark: CommitMark, ageMs: number) {
+  constructor(session: DoubtingSession, mark: CommitMark, ageMs: number, retained: RetainedTransaction | null) {
+    this.#retained = retained
     this.#session = session
     this.#mark = mark
     this.#ageMs = ageMs
@@ -65,9 +71,16 @@ export class CommitDoubt {
     this.#until = now + (timeouts.queryWaitMs || LONGEST_MS)
   }
 
+  /** Of a transaction that has only read: whether it is committed makes no difference. */
+  static ofReads(session: DoubtingSession): CommitDoubt {
+    const doubt = new CommitDoubt(session, NO_MARK, 0, null)
+    doubt.#state = 'committed'
+    return doubt
+  }
+
   /** As another process had it. */
   static resume(session: DoubtingSession, { xid, lsn, timeline, ageMs, isCommitted }: DoubtSnapshot): CommitDoubt {
-    const doubt = new CommitDoubt(session, { xid: BigInt(xid), lsn: BigInt(lsn), timeline }, ageMs)
+    const doubt = new CommitDoubt(session, { xid: BigInt(xid), lsn: BigInt(lsn), timeline }, ageMs, null)
     if (isCommitted) doubt.#state = 'committed'
     return doubt
   }
@@ -126,7 +139,8 @@ export class CommitDoubt {
       return
     }
     host.countPlane('commitsAborted')
-    if (!session.replay()) session.refuseCommit(abortedError(reason))
+    const isReplayed = this.#retained !== null && session.replay(this.#retained)
+    if (!isReplayed) session.refuseCommit(abortedError(reason))
   }
 
   #tellUnknown(reason: string): void {

@@ -258,7 +258,8 @@ export class RequestRelay implements Asker {
     if (concernsListening(effects) && !this.#session.admitListening(effects)) return this.#hold()
     this.#session.seat.prepare(effects)
     if (this.#skipped()) return this.#abandonText(stop)
-    if (this.#session.settings.mustWait(this.#passing === null ? facts : null)) return this.#hold()
+    const isUnseen = this.#passing !== null
+    if (this.#session.settings.mustWait(isUnseen ? null : facts, this.#session.server)) return this.#hold()
     if ((facts.flags & FACT.executes) !== 0) this.#noteExecuted(source, facts)
     this.#session.seat.foresee(effects)
     this.#session.note(effects)
@@ -421,7 +422,7 @@ export class RequestRelay implements Asker {
     if (effects !== null && concernsListening(effects) && !session.admitListening(effects)) return this.#hold()
     session.seat.prepare(effects)
     if (this.#skipped()) return stop
-    if (effects !== null && session.settings.mustWait(effects)) return this.#hold()
+    if (effects !== null && session.settings.mustWait(effects, session.server)) return this.#hold()
     statements.noteBind(effects)
     this.#bodyGoesOn = true
     statements.bind(source, at, stop, end)

@@ -1,50 +1,57 @@
-import { retryVerdict } from '../continuity/retry-rules.ts'
+import { type LostStatements, type LostTransaction, mayRunAgain, retryVerdict } from '../continuity/retry-rules.ts'
 import { STATUS } from '../protocol/message-type.ts'
+import type { ClientDelivery, Echo } from '../server/client-delivery.ts'
 import type { ServerLoss } from '../server/reply-sink.ts'
 import type { ServerConnection } from '../server/server-connection.ts'
+import type { TierPolicy } from '../shard/policy.ts'
 import type { SecondOpinion } from '../sql/second-opinion.ts'
-import type { ClientReader } from './client-reader.ts'
-import type { Greeting } from './greeting.ts'
-import { onlyReads } from './lost-requests.ts'
-import type { RequestRelay } from './request-relay.ts'
-import type { SessionState } from './session-state.ts'
-
-/** The session whose server connection was lost. */
-export interface LosingSession {
-  readonly greeting: Greeting | null
-  readonly settings: SessionState
-  readonly requests: RequestRelay
-  readonly reader: ClientReader
-}
+import type { DeferredBegin } from './deferred-begin.ts'
+import { onlyReads, onlyReadsSoFar, whyNotReplayable } from './lost-requests.ts'
+import type { LosingSession } from './server-loss.ts'
 
 /**
  * Puts what the client has asked of a lost server connection back where it came from, if the rules allow that; the session
- * then goes on as if it had just come. False: it has to be told.
+ * then goes on as if it had just come, and the client gets what it has not got yet. False: it has to be told.
  */
-export function runAgain(
-  session: LosingSession,
-  server: ServerConnection,
-  loss: ServerLoss,
-  opinion: SecondOpinion | null,
-): boolean {
-  const { greeting, settings, requests, reader } = session
-  if (loss.promised === 0 && !loss.unfinished) return false
-  const sent = server.sent.whole
+export function runAgain(session: LosingSession, server: ServerConnection, loss: ServerLoss): boolean {
+  const { settings, requests, reader, host } = session
+  const isOpen = server.status !== STATUS.idle || settings.transactionLost
+  // The server may not have got to the BEGIN that went ahead of the first statement.
+  const inTransaction = isOpen || (settings.deferredBegin !== null && describeTransaction(session, server).mayReplay)
+  const isAsked = loss.promised > 0 || loss.unfinished
+  if (!isAsked && !inTransaction) return false
+  const { whole } = server.sent
+  const { sum } = server.relay.delivery
   const work = {
     sqlstate: loss.fields?.sqlstate ?? null,
-    isTied: greeting !== null || settings.tiesTo(server) !== 0,
-    inTransaction: server.status !== STATUS.idle || settings.transactionLost,
-    isMidMessage: loss.midMessage || requests.midMessage,
-    isDelivered: server.relay.isDelivered,
+    isTied:
+      session.greeting !== null ||
+      session.listening !== null ||
+      settings.tiesTo(server) !== 0 ||
+      settings.transactionLost,
+    transaction: inTransaction ? describeTransaction(session, server) : null,
+    isMidMessage: requests.midMessage,
+    isDelivered: server.relay.isDelivered || loss.midMessage,
+    isSummed: sum !== null,
     isCancelled: server.isCancelled,
-    isRecorded: sent !== null,
+    isRecorded: whole !== null,
     runs: requests.runs,
   }
-  const verdict = retryVerdict(work, () => {
-    return sent !== null && onlyReadsOf(session, sent, opinion)
+  const verdict = retryVerdict(work, statementsOf(session, server, whole))
+  const { slot, user, database } = session
+  host.log('debug', 'server connection lost', {
+    client: slot,
+    user,
+    database,
+    again: verdict.again,
+    why: verdict.reason,
   })
-  if (!verdict.again || sent === null || !reader.unread(sent)) return false
-  requests.runs++
+  if (!verdict.again || whole === null || !reader.unread(whole)) {
+    if (inTransaction) host.countPlane('replaysRefused')
+    return false
+  }
+  host.countPlane(inTransaction ? 'replays' : 'readsRepeated')
+  goBack(session, server, { sum, inTransaction, isAsked, isMidMessage: loss.midMessage })
   return true
 }
 
@@ -59,16 +66,117 @@ export function isOnlyReading(
 ): boolean {
   const { greeting, settings } = session
   if (greeting !== null || server.status !== STATUS.idle || settings.transactionLost) return false
-  const sent = server.sent.whole
-  return sent !== null && onlyReadsOf(session, sent, opinion)
+  return hasOnlyReads(session, server.sent.whole, opinion)
 }
 
-function onlyReadsOf(
+/** What a transaction needs to be run again, which its COMMIT, that is not among it, may ask for later. */
+export interface RetainedTransaction {
+  readonly messages: Buffer
+  readonly echo: Echo
+  readonly parameters: ServerConnection['startedWith']
+  /** Its BEGIN, if that is not among the messages. */
+  readonly begin: DeferredBegin | null
+}
+
+/** What was answered of the transaction that was open on `server`; null: it cannot be run again. */
+export function retain(session: LosingSession, server: ServerConnection): RetainedTransaction | null {
+  const { whole, answered } = server.sent
+  const { sum } = server.relay.delivery
+  if (whole === null || sum === null || answered === 0) return null
+  const { mayReplay, ageMs, mostMs } = describeTransaction(session, server)
+  if (!mayReplay || ageMs > mostMs || !mayRunAgain(session.requests.runs, true)) return null
+  const messages = Buffer.from(whole.subarray(0, answered))
+  if (statementsOf(session, server, messages).whyNotReplayable() !== null) return null
+  const echo = { ...sum, answered, isMidMessage: false, of: 'commit' } as const
+  return { messages, echo, parameters: server.startedWith, begin: session.settings.deferredBegin }
+}
+
+/** Nothing that was sent to `server` since no transaction was open does anything but read. False also where that is not known. */
+export function hasOnlyRead({ requests, host }: LosingSession, { sent, target }: ServerConnection): boolean {
+  const { opinion, catalogues, now } = host
+  const { whole } = sent
+  if (whole === null || opinion === null) return false
+  const tailOf = (name: string): Buffer | null => requests.statements?.book.tailOf(name) ?? null
+  return onlyReadsSoFar(
+    whole,
+    (bytes, start, end) => opinion.of(bytes, start, end),
+    tailOf,
+    (calls) => catalogues.onlyRead(calls, target, now),
+  )
+}
+
+/** It comes again, ahead of what the session has still to send. False: there is no room for it. */
+export function replay(session: LosingSession, { messages, echo, parameters, begin }: RetainedTransaction): boolean {
+  if (!session.reader.unread(messages)) return false
+  session.host.countPlane('replays')
+  session.requests.runs++
+  session.seat.avoidReplicas()
+  if (echo.bytes > 0) session.echo = echo
+  if (parameters !== null) session.settings.goBackTo(parameters)
+  session.settings.deferredBegin = begin === null ? null : { ...begin, isSent: false }
+  return true
+}
+
+/** What goes back where it came from, and what its client has got of the answers. */
+interface Return {
+  readonly sum: ClientDelivery['sum']
+  readonly inTransaction: boolean
+  readonly isAsked: boolean
+  readonly isMidMessage: boolean
+}
+
+function goBack(
+  session: LosingSession,
+  server: ServerConnection,
+  { sum, inTransaction, isAsked, isMidMessage }: Return,
+): void {
+  // A client that asked nothing has taken no server down.
+  if (isAsked || !inTransaction) session.requests.runs++
+  if (inTransaction && server.startedWith !== null) session.settings.goBackTo(server.startedWith)
+  if (sum === null || sum.bytes === 0) return
+  session.seat.avoidReplicas()
+  const answered = isAsked ? server.sent.answered : server.sent.length
+  session.echo = { ...sum, answered, isMidMessage, of: inTransaction ? 'transaction' : 'read' }
+}
+
+function describeTransaction(
+  { settings, meter, host, seat }: LosingSession,
+  { queue }: ServerConnection,
+): LostTransaction {
+  const { replay } = host.values.policy.tiers[seat.tier] as TierPolicy
+  return {
+    mayReplay: replay.requestBytes > 0,
+    ageMs: host.now - meter.transactionAt,
+    mostMs: replay.ageMs,
+    isEnding: settings.ending(queue) !== 'none',
+  }
+}
+
+function hasOnlyReads(
   { requests }: Pick<LosingSession, 'requests'>,
-  sent: Buffer,
+  sent: Buffer | null,
   opinion: SecondOpinion | null,
 ): boolean {
-  if (opinion === null) return false
+  if (sent === null || opinion === null) return false
   const tailOf = (name: string): Buffer | null => requests.statements?.book.tailOf(name) ?? null
   return onlyReads(sent, (bytes, start, end) => opinion.of(bytes, start, end), tailOf)
+}
+
+function statementsOf(session: LosingSession, server: ServerConnection, sent: Buffer | null): LostStatements {
+  const { requests, settings, host } = session
+  const { opinion, facts, catalogues, now } = host
+  const tailOf = (name: string): Buffer | null => requests.statements?.book.tailOf(name) ?? null
+  return {
+    onlyRead: () => hasOnlyReads(session, sent, opinion),
+    whyNotReplayable: () =>
+      sent === null || opinion === null
+        ? 'there is no parser'
+        : whyNotReplayable(sent, {
+            opinion: (bytes, start, end) => opinion.of(bytes, start, end),
+            facts,
+            hasBegun: settings.deferredBegin !== null,
+            tailOf,
+            areHarmless: (calls) => catalogues.areHarmless(calls, server, now),
+          }),
+  }
 }

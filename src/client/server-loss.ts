@@ -1,20 +1,26 @@
 import { readMark } from '../continuity/commit-outcome.ts'
+import { mayRunAgain } from '../continuity/retry-rules.ts'
 import { STATUS } from '../protocol/message-type.ts'
 import { MessageWriter } from '../protocol/writer.ts'
+import type { Echo } from '../server/client-delivery.ts'
 import type { ServerLoss } from '../server/reply-sink.ts'
 import type { ServerConnection } from '../server/server-connection.ts'
 import { FATAL } from './client-host.ts'
 import { CommitDoubt, type DoubtingSession } from './commit-doubt.ts'
+import { endReplay } from './end-replay.ts'
 import { describeLoss, explainLoss } from './loss.ts'
 import { isLoneCommit } from './lost-requests.ts'
-import { runAgain } from './run-again.ts'
+import { hasOnlyRead, retain, runAgain } from './run-again.ts'
 import type { AnsweredSession } from './session-answers.ts'
 
 const writer = new MessageWriter()
 
 /** The session whose server connection died. */
 export interface LosingSession extends AnsweredSession, DoubtingSession {
+  readonly user: string
+  readonly database: string
   doubt: CommitDoubt | null
+  echo: Echo | null
 }
 
 /** Its server connection has died: what was asked is asked again or looked up, or its client is told. */
@@ -28,12 +34,26 @@ export function dealWithLoss(session: LosingSession, loss: ServerLoss): void {
     return
   }
   requests.statements?.book.abandon()
+  if (session.echo !== null) {
+    // Nothing of what is to be run again has been sent yet.
+    settings.changeServer()
+    goOnAgain(session)
+    return
+  }
+  const { echo } = server.relay.delivery
+  if (echo !== null) {
+    if (echoAgain(session, server, echo)) {
+      settings.changeServer()
+      goOnAgain(session)
+    } else endReplay(session, server, echo, loss.reason)
+    return
+  }
   if (settings.tiesTo(server) === 0 && listening?.onServerLost() === true) {
     settings.loseServer(false)
     if (!listening.isOver) session.goOn()
     return
   }
-  if (session.doubt === null && runAgain(session, server, loss, session.host.opinion)) {
+  if (session.doubt === null && runAgain(session, server, loss)) {
     settings.changeServer()
     goOnAgain(session)
     return
@@ -66,6 +86,19 @@ export function askElsewhere(session: LosingSession, server: ServerConnection, i
   else session.close('out of buffers', FATAL('53200', 'out of memory for buffers of waiting clients'))
 }
 
+/** What was being run again was lost once more, before it was clear that it is the same. */
+function echoAgain(session: LosingSession, server: ServerConnection, echo: Echo): boolean {
+  const { requests, reader } = session
+  const { sent, relay } = server
+  if (relay.delivery.hasDiverged || requests.midMessage || !mayRunAgain(requests.runs, echo.of !== 'read')) return false
+  if (sent.length > 0 && (sent.whole === null || !reader.unread(sent.whole))) return false
+  requests.runs++
+  session.seat.avoidReplicas()
+  session.echo = echo
+  if (sent.length > 0 && server.startedWith !== null) session.settings.goBackTo(server.startedWith)
+  return true
+}
+
 /** A COMMIT was sent, and its transaction is known well enough to ask what became of it. */
 function lookUp(session: LosingSession, server: ServerConnection, loss: ServerLoss): boolean {
   const { settings, requests, host } = session
@@ -74,10 +107,14 @@ function lookUp(session: LosingSession, server: ServerConnection, loss: ServerLo
   if (!isCommit || isTied || !isWithoutAnswer(session, server, loss)) return false
   const mark = readMark(server.mark.rows)
   const { pending } = server.sent
-  if (mark === null || pending === null) return false
+  if (pending === null || (mark === null && !hasOnlyRead(session, server))) return false
   if (!isLoneCommit(pending, (name) => requests.statements?.book.tailOf(name) ?? null)) return false
   if (!session.reader.unread(pending)) return false
-  session.doubt = new CommitDoubt(session, mark, host.now - server.createdAt)
+  if (mark === null) host.countPlane('commitsConfirmed')
+  session.doubt =
+    mark === null
+      ? CommitDoubt.ofReads(session)
+      : new CommitDoubt(session, mark, host.now - server.createdAt, retain(session, server))
   return true
 }
 

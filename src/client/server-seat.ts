@@ -2,6 +2,7 @@ import { MARK_SQL } from '../continuity/commit-outcome.ts'
 import { CLIENT_STEP, PIN } from '../memory/client-slots.ts'
 import { STATUS } from '../protocol/message-type.ts'
 import type { ErrorFields } from '../protocol/messages.ts'
+import type { Echo } from '../server/client-delivery.ts'
 import type { PoolWaiter } from '../server/pool-waiter.ts'
 import { ReadAttempt } from '../server/read-attempt.ts'
 import type { ReplySink } from '../server/reply-sink.ts'
@@ -36,6 +37,8 @@ export interface SeatedSession {
   readonly listening: SessionListening | null
   /** Null: no COMMIT is in doubt. */
   readonly doubt: CommitDoubt | null
+  /** What its client has already of the answers that come next; null: nothing. */
+  echo: Echo | null
   /** Hears what the server connection says. */
   readonly answers: ReplySink
   /** The server connection that it waited for is there. */
@@ -277,6 +280,9 @@ export class ServerSeat implements PoolWaiter {
   /** Has this server connection from now on, in the state that it is in. */
   adopt(server: ServerConnection): void {
     this.#have(server)
+    const { requestBytes, resultBytes } = this.#policy.replay
+    server.sent.transactionBytes = requestBytes
+    server.relay.delivery.summedBytes = resultBytes
     this.#session.meter.assigned()
     server.attach(this.#session.answers, this.#session.slot)
   }
@@ -287,17 +293,25 @@ export class ServerSeat implements PoolWaiter {
     if (server === null || !(this.#isFresh || (this.#isStale && isAtRest(server)))) return
     this.#isFresh = false
     this.#isStale = false
+    this.#beginEcho(server)
     this.#host.toServer.begin(server.link)
+    // If it fails, it must not fail a transaction; nor may it be asked in a failed one.
+    if (server.mark.isUntried && this.#policy.resolvesCommits) {
+      server.relay.questions.mark(MARK_SQL, this.#host.toServer)
+    }
     const { settings, listening, serial } = this.#session
     const preamble = settings.preamble(server, effects, serial, listening?.preamble(server) ?? '')
     const begin = this.#session.doubt?.isCommitted === true ? BEGIN : settings.takeBegin()
-    const { questions } = server.relay
-    const { toServer } = this.#host
-    const isMarked = server.mark.isUntried && this.#policy.resolvesCommits
-    if (preamble !== '') questions.prepare(begin === '' || isMarked ? preamble : `${preamble};${begin}`, toServer)
-    // A question that fails must not fail the client's transaction.
-    if (isMarked) questions.mark(MARK_SQL, toServer)
-    if (begin !== '' && (preamble === '' || isMarked)) questions.prepare(begin, toServer)
+    const sql = preamble === '' || begin === '' ? preamble + begin : `${preamble};${begin}`
+    if (sql !== '') server.relay.questions.prepare(sql, this.#host.toServer)
+  }
+
+  /** What comes first is what its client has got already. */
+  #beginEcho(server: ServerConnection): void {
+    const session = this.#session
+    if (session.echo === null) return
+    server.relay.delivery.expect(session.echo)
+    session.echo = null
   }
 
   get #policy(): TierPolicy {
@@ -351,6 +365,11 @@ export class ServerSeat implements PoolWaiter {
     const request = server.attempt?.request() ?? EMPTY
     server.attempt?.close()
     return request
+  }
+
+  /** What comes next is for the primary, whatever it is. */
+  avoidReplicas(): void {
+    this.#avoidsReplicas = true
   }
 
   /** What was asked here is nothing for replicas. */

@@ -123,6 +123,11 @@ export class SessionState {
     this.#settings.goOnWith(parameters)
   }
 
+  /** Goes back to settings that it had before. */
+  goBackTo(parameters: ParameterSet): void {
+    if (this.#settings.parameters !== null) this.#settings.goOnWith(parameters)
+  }
+
   /** CLIENT_STEP bits. */
   get stepFlags(): number {
     return (
@@ -237,8 +242,9 @@ export class SessionState {
   }
 
   /** A text that may end a transaction has to wait: it could end the one in which a preamble has failed. */
-  mustWait(effects: Effects | null): boolean {
-    if (!this.#isRestoring) return false
+  mustWait(effects: Effects | null, server: ServerConnection | null): boolean {
+    // Nor may one end a transaction that is run again, before it is certain that it is the same.
+    if (!this.#isRestoring && server?.relay.delivery.isEchoing !== true) return false
     return effects === null || (effects.flags & ENDS_TRANSACTION) !== 0
   }
 

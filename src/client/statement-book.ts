@@ -124,6 +124,12 @@ export class StatementBook {
     return this.#named.add(name, tail)
   }
 
+  /** The name means this text already, which is what a transaction that is run again finds. */
+  again(name: string, tail: Buffer): PreparedStatement | null {
+    const statement = this.get(name)
+    return statement !== undefined && !statement.isLong && statement.tail.equals(tail) ? statement : null
+  }
+
   delete(name: string): void {
     this.#named?.delete(name)
   }

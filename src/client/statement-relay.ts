@@ -245,7 +245,8 @@ export class StatementRelay {
       return
     }
     const name = source.bytes.toString('utf8', at + HEADER_BYTES, nameEnd)
-    const statement = this.book.add(name, tail)
+    const statement =
+      this.book.add(name, tail) ?? (server.relay.delivery.isEchoing ? this.book.again(name, tail) : null)
     if (statement === null) {
       this.#duplicate(server, name, tail)
       return

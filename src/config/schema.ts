@@ -2,7 +2,7 @@ import type { AnySection, SectionValue } from './key.ts'
 import { auth, hba, users } from './schema/access.ts'
 import { adjust } from './schema/adjust.ts'
 import { analyzer } from './schema/analyzer.ts'
-import { failover, operations } from './schema/continuity.ts'
+import { failover, operations, replay } from './schema/continuity.ts'
 import { data, limits, log, pool, timeouts } from './schema/limits.ts'
 import { admin, clientTls, http, listen, serverTls } from './schema/listeners.ts'
 import { scaling } from './schema/scaling.ts'
@@ -28,6 +28,7 @@ export const schema = {
   adjust,
   analyzer,
   operations,
+  replay,
   failover,
   scaling,
   users,

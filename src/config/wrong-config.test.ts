@@ -94,7 +94,7 @@ test('what must be written and is not is told', () => {
 test('an unknown key or section is told with the one that was probably meant', () => {
   const listenKeys = 'the keys here are addresses, port, unix_socket_directory, unix_socket_mode, backlog'
   const sectionNames =
-    'the sections are listen, http, admin, shards, databases, monitor, tiers, shard_pools, routing, adjust, analyzer, operations, failover, scaling, users, auth, client_tls, server_tls, pool, limits, timeouts, log, data'
+    'the sections are listen, http, admin, shards, databases, monitor, tiers, shard_pools, routing, adjust, analyzer, operations, replay, failover, scaling, users, auth, client_tls, server_tls, pool, limits, timeouts, log, data'
   assertComplaints({
     [`${minimal}[listen]\nprot = 5`]: `listen.prot is not a known key (${listenKeys}); did you mean listen.port?`,
     [`${minimal}[listen]\nmax_client_conn = 5`]: `listen.max_client_conn is not a known key (${listenKeys}); did you mean limits.max_clients?`,

@@ -36,7 +36,7 @@ const outcomes: readonly (readonly [string, CommitEvidence, string])[] = [
   ['a replica that has never seen it', { ...PROMOTED, status: 'unseen' }, 'aborted'],
   ['a replica that gave the id to another one', { ...PROMOTED, status: 'in progress' }, 'aborted'],
   ['a replica that had less, and gave the id to another one', { ...PROMOTED, recoveryEnd: 9000n }, 'aborted'],
-  ['a replica that had about as much', { ...PROMOTED, recoveryEnd: 10_100n }, 'unknown'],
+  ['a replica that had about as much', { ...PROMOTED, recoveryEnd: 10_080n }, 'unknown'],
   ['a replica that has had a checkpoint since', { ...PROMOTED, recoveryTimeline: 0, recoveryEnd: 0n }, 'unknown'],
   ['two promotions', { ...PROMOTED, timeline: 5, recoveryTimeline: 5 }, 'unknown'],
   ['an old server that came back', { ...PROMOTED, timeline: 2, recoveryTimeline: 2 }, 'unknown'],
@@ -48,9 +48,13 @@ for (const [what, evidence, outcome] of outcomes) {
   })
 }
 
-test('the edge of what a replica got is where a commit record fits before its end-of-recovery record', () => {
+test('the edge of what a replica got is where its own records begin', () => {
   const at = (recoveryEnd: bigint): string => commitOutcome(MARK, { ...PROMOTED, recoveryEnd }, AGE_MS).outcome
-  assert.deepEqual([at(10_073n), at(10_074n), at(10_153n), at(10_154n)], ['aborted', 'unknown', 'unknown', 'committed'])
+  assert.deepEqual([at(10_073n), at(10_074n), at(10_087n), at(10_088n)], ['aborted', 'unknown', 'unknown', 'committed'])
+  const page = 16_384n
+  const near = (lsn: bigint): string =>
+    commitOutcome({ ...MARK, lsn }, { ...PROMOTED, recoveryEnd: page + 60n }, AGE_MS).outcome
+  assert.deepEqual([near(page - 92n), near(page - 91n)], ['committed', 'unknown'])
 })
 
 test('a mark is read, and a transaction without an id has none', () => {

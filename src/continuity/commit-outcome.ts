@@ -36,10 +36,15 @@ export const MARK_SQL =
   'SELECT pg_catalog.txid_current_if_assigned(),pg_catalog.pg_current_wal_insert_lsn(),' +
   'pg_catalog.left(pg_catalog.pg_walfile_name(pg_catalog.pg_current_wal_insert_lsn()),8)'
 
-/** Sizes in the log: the least of a commit record; of an end-of-recovery record, least and most, page headers included. */
+/**
+ * Sizes in the log: the least of a commit record; of what a new timeline begins with (end of recovery: 48 or 56 bytes, maybe
+ * behind 32 of full_page_writes), least and most, and how much more it can be where a page begins in between.
+ */
 const LEAST_COMMIT = 34n
-const LEAST_END_OF_RECOVERY = 40n
-const MOST_END_OF_RECOVERY = 120n
+const LEAST_BEGINNING = 40n
+const MOST_BEGINNING = 88n
+const PAGE_BYTES = 8192n
+const PAGE_HEADERS = 64n
 /** Clocks are compared: ours of the connection's age, the server's of its statistics. */
 const MARGIN_MS = 5000
 
@@ -132,10 +137,16 @@ function onNewTimeline(mark: CommitMark, evidence: CommitEvidence): CommitVerdic
   if (recoveryTimeline !== timeline || timeline !== mark.timeline + 1) {
     return unknown('the new primary does not say any more where its timeline began')
   }
-  const least = mark.lsn + LEAST_COMMIT
-  if (least <= recoveryEnd - MOST_END_OF_RECOVERY) return { outcome: 'committed', reason: 'the new primary has it' }
-  if (least > recoveryEnd - LEAST_END_OF_RECOVERY) return aborted('the new primary did not get it')
+  // All that it wrote before its COMMIT is there, so its id is known there and was not given again.
+  if (mark.lsn <= beginningAt(recoveryEnd)) return { outcome: 'committed', reason: 'the new primary has it' }
+  if (mark.lsn + LEAST_COMMIT > recoveryEnd - LEAST_BEGINNING) return aborted('the new primary did not get it')
   return unknown('it was at the very end of the lost log')
+}
+
+/** A position that lies before the first record of a timeline, or at it, whose beginning ends at `end`. */
+function beginningAt(end: bigint): bigint {
+  const isInPage = end % PAGE_BYTES >= MOST_BEGINNING + PAGE_HEADERS
+  return end - MOST_BEGINNING - (isInPage ? 0n : PAGE_HEADERS)
 }
 
 function aborted(reason: string): CommitVerdict {

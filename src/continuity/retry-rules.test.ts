@@ -1,42 +1,66 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { type LostWork, retryVerdict } from './retry-rules.ts'
+import { type LostStatements, type LostTransaction, type LostWork, retryVerdict } from './retry-rules.ts'
 
 const work: LostWork = {
   sqlstate: null,
   isTied: false,
-  inTransaction: false,
+  transaction: null,
   isMidMessage: false,
   isDelivered: false,
+  isSummed: true,
   isCancelled: false,
   isRecorded: true,
   runs: 0,
 }
+const transaction: LostTransaction = { mayReplay: true, ageMs: 100, mostMs: 100, isEnding: false }
+const says = (onlyRead: boolean, whyNot: string | null): LostStatements => ({
+  onlyRead: () => onlyRead,
+  whyNotReplayable: () => whyNot,
+})
+const READS = says(true, 'it is no transaction')
+const REPLAYABLE = says(false, null)
+const UNASKED: LostStatements = {
+  onlyRead: () => assert.fail('looked at'),
+  whyNotReplayable: () => assert.fail('looked at'),
+}
 
-test('a read of which nothing was delivered is run again', () => {
-  assert.equal(retryVerdict(work, () => true).again, true)
-  assert.equal(retryVerdict({ ...work, sqlstate: '57P02' }, () => true).again, true)
+test('a read is run again, whether nothing of it was delivered or there is a checksum of what was', () => {
+  assert.equal(retryVerdict({ ...work, isSummed: false }, READS).again, true)
+  assert.equal(retryVerdict({ ...work, isDelivered: true }, READS).again, true)
+  assert.equal(retryVerdict({ ...work, sqlstate: '57P02' }, READS).again, true)
 })
 
 test('what may write is not', () => {
-  assert.deepEqual(
-    retryVerdict(work, () => false),
-    { again: false, reason: 'it may write' },
-  )
+  assert.deepEqual(retryVerdict(work, REPLAYABLE), { again: false, reason: 'it may write' })
+})
+
+test('a transaction is, and what its statements have against it is the reason why not', () => {
+  assert.equal(retryVerdict({ ...work, transaction }, REPLAYABLE).again, true)
+  assert.equal(retryVerdict({ ...work, transaction, isDelivered: true }, REPLAYABLE).again, true)
+  assert.equal(retryVerdict({ ...work, transaction, runs: 1 }, REPLAYABLE).again, true)
+  assert.deepEqual(retryVerdict({ ...work, transaction }, says(true, 'it is odd')), {
+    again: false,
+    reason: 'it is odd',
+  })
 })
 
 for (const [what, changes] of [
   ['a session that is tied to its server connection', { isTied: true }],
-  ['a transaction of the client', { inTransaction: true }],
   ['a message in the middle', { isMidMessage: true }],
-  ['an answer that was delivered in part', { isDelivered: true }],
+  ['an answer that was delivered in part, without a checksum', { isDelivered: true, isSummed: false }],
   ['what was cancelled', { isCancelled: true }],
   ['what is not known as a whole', { isRecorded: false }],
   ['what was run again already', { runs: 1 }],
+  ['a transaction that was run again twice', { transaction, runs: 2 }],
   ['a backend that was told to end', { sqlstate: '57P01' }],
+  ['a transaction of a tier without replay', { transaction: { ...transaction, mayReplay: false } }],
+  ['a transaction that was ending', { transaction: { ...transaction, isEnding: true } }],
+  ['a transaction without a checksum', { transaction, isSummed: false }],
+  ['a transaction that is too old', { transaction: { ...transaction, ageMs: 101 } }],
 ] as const) {
   test(`${what} is not repeated, and its statements are not even looked at`, () => {
-    const verdict = retryVerdict({ ...work, ...changes }, () => assert.fail('looked at'))
+    const verdict = retryVerdict({ ...work, ...changes }, UNASKED)
     assert.equal(verdict.again, false)
   })
 }

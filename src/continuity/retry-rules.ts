@@ -4,18 +4,39 @@ export interface LostWork {
   readonly sqlstate: string | null
   /** The session is still being logged in, or its state was on that server connection. */
   readonly isTied: boolean
-  /** It began in a transaction of the client's. */
-  readonly inTransaction: boolean
-  /** A message was on its way, to the server or to the client, and is there in part. */
+  /** The transaction that was open; null: none was. */
+  readonly transaction: LostTransaction | null
+  /** A message was on its way to the server, and is there in part. */
   readonly isMidMessage: boolean
-  /** The client has got something of the answer. */
+  /** The client has got something of the answer to what is asked. */
   readonly isDelivered: boolean
+  /** There is a checksum of all that the client has got, so that it need not get it twice. */
+  readonly isSummed: boolean
   /** It was cancelled, by its client or because its time was over. */
   readonly isCancelled: boolean
-  /** All of what was asked is known, byte for byte. */
+  /** All of what was asked is known, byte for byte, in a transaction since its beginning. */
   readonly isRecorded: boolean
   /** How often it has been run again already. */
   readonly runs: number
+}
+
+/** A transaction that was open when its server connection died. */
+export interface LostTransaction {
+  /** The policy allows that those of its tier are run again. */
+  readonly mayReplay: boolean
+  /** How long it has been open, and how long those may be that are run again; milliseconds. */
+  readonly ageMs: number
+  readonly mostMs: number
+  /** What ends it was sent: whether it did is not for these rules to say. */
+  readonly isEnding: boolean
+}
+
+/** What the statements themselves tell; asked last, because that takes time. */
+export interface LostStatements {
+  /** They do nothing but read. */
+  onlyRead(): boolean
+  /** Why a transaction of them must not be run a second time; null: it may. */
+  whyNotReplayable(): string | null
 }
 
 export interface RetryVerdict {
@@ -29,26 +50,44 @@ export interface RetryVerdict {
  * not want it to run again elsewhere.
  */
 const TERMINATED = '57P01'
-/** One that takes its server down takes the next one down as well. */
+/**
+ * One that takes its server down takes the next one down as well. Of a transaction, less is certain: it may have been
+ * another's that did.
+ */
 const MOST_RUNS = 1
+const MOST_RUNS_OF_TRANSACTION = 2
+
+/** Whether what has been run again so often may be so once more. */
+export function mayRunAgain(runs: number, inTransaction: boolean): boolean {
+  return runs < (inTransaction ? MOST_RUNS_OF_TRANSACTION : MOST_RUNS)
+}
 
 /**
- * Whether what was asked is run again, on another server connection, as if it had never been sent. Pure. `onlyReads` looks
- * at the statements, which takes time, and is asked last.
+ * Whether what was asked is run again, on another server connection, as if it had never been sent. Pure.
  *
- * A read of which nothing was delivered may: whatever it found, nobody has seen it. Nothing else is ever repeated blindly.
+ * A read may, and so may an open transaction, whose work is undone: the client gets only what it has not got, and only if what
+ * it has got comes again byte for byte. Nothing else is ever repeated blindly.
  */
-export function retryVerdict(work: LostWork, onlyReads: () => boolean): RetryVerdict {
+export function retryVerdict(work: LostWork, statements: LostStatements): RetryVerdict {
+  const { transaction } = work
   if (work.isTied) return no('its session needs that server connection')
   if (work.isMidMessage) return no('a message was cut in the middle')
-  if (work.inTransaction) return no('it was in a transaction')
-  if (work.isDelivered) return no('a part of its answer was delivered')
+  if (transaction?.mayReplay === false) return no('transactions of its tier are not run again')
+  if (transaction?.isEnding === true) return no('it was ending')
+  if ((work.isDelivered || transaction !== null) && !work.isSummed)
+    return no('there is no checksum of what was delivered')
   if (work.isCancelled) return no('it was cancelled')
   if (work.sqlstate === TERMINATED) return no('its backend was told to end')
-  if (work.runs >= MOST_RUNS) return no('it was run again already')
+  if (!mayRunAgain(work.runs, transaction !== null)) return no('it was run again already')
   if (!work.isRecorded) return no('it is too long to be kept')
-  if (!onlyReads()) return no('it may write')
-  return { again: true, reason: 'it only reads, and nothing of its answer was delivered' }
+  if (transaction === null) return statements.onlyRead() ? yes('it only reads') : no('it may write')
+  if (transaction.ageMs > transaction.mostMs) return no('it was open for too long')
+  const reason = statements.whyNotReplayable()
+  return reason === null ? yes('all of the transaction is known, and nothing of it has happened') : no(reason)
+}
+
+function yes(reason: string): RetryVerdict {
+  return { again: true, reason }
 }
 
 function no(reason: string): RetryVerdict {

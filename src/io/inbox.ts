@@ -50,6 +50,7 @@ export class Inbox {
     const { arena } = this.#host
     const kept = this.bytes
     if (kept + bytes.length > READ_HEADROOM + READ_BYTES) return false
+    if (bytes.length === 0) return true
     const handle = arena.allocate(kept + bytes.length)
     if (handle === 0) return false
     const at = arena.offset(handle)
@@ -62,6 +63,17 @@ export class Inbox {
     this.#region.i32[this.#i + this.#fields.inboxHandle] = handle
     this.#region.i32[this.#i + this.#fields.inboxBytes] = kept + bytes.length
     return true
+  }
+
+  /** Forgets the first ones of what is kept. False, and all is forgotten, when there is no room for the rest. */
+  drop(count: number): boolean {
+    const { arena } = this.#host
+    const kept = this.bytes
+    if (count === 0 || kept === 0) return true
+    const from = arena.offset(this.#region.i32[this.#i + this.#fields.inboxHandle] ?? 0)
+    const rest = Buffer.from(arena.memory.bytes.subarray(from + Math.min(count, kept), from + kept))
+    this.release()
+    return this.unread(rest)
   }
 
   /** Moves them to `host.inbound[start, end)`. */

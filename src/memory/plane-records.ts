@@ -66,6 +66,11 @@ export const PLANE_F64 = {
   commitsUnknown: 48,
   /** Reads of lower tiers that control had cancelled to help higher ones. */
   readsCancelled: 49,
+  /** When server connections were lost: reads and transactions that were run again; of transactions, those that could not be, and that differed. */
+  readsRepeated: 50,
+  replays: 51,
+  replaysRefused: 52,
+  replaysFailed: 53,
 } as const
 
 /** Totals that one process goes on with where the one before it stopped. */

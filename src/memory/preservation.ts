@@ -2,6 +2,8 @@
  * What a plane tells control of the clients that it took over: the shapes only, see `continuity/report.ts`.
  */
 
+import type { LostWorkCounts } from './lost-work.ts'
+
 /**
  * - upgrade: the process before was asked to go.
  * - plane-crash: it died.
@@ -39,6 +41,8 @@ export interface PreservationSummary {
   readonly told: number
   /** How many were dropped, by the reason. */
   readonly reasons: Readonly<Record<string, number>>
+  /** What became of work whose server connection was lost meanwhile; only of operations on shards. */
+  readonly work?: LostWorkCounts
 }
 
 /** Outcomes in pieces that fit one message each: many of those that were kept, fewer of those with names. */

@@ -1,4 +1,8 @@
+import type { NativeBuffer } from '../io/native.ts'
+import { readErrorFields } from '../protocol/errors.ts'
 import { BACKEND, HEADER_BYTES } from '../protocol/message-type.ts'
+import type { ErrorFields } from '../protocol/messages.ts'
+import { MalformedMessage } from '../protocol/reader.ts'
 
 const LETTER_D = 0x44
 /** First letters of BEGIN, FETCH and of SELECT, SET, SHOW, SAVEPOINT, START TRANSACTION. */
@@ -37,4 +41,14 @@ export function clearedBy(bytes: Buffer, at: number, stop: number): Cleared | nu
   const start = at + HEADER_BYTES
   if (bytes[start] !== LETTER_D) return null
   return CLEARING_TAGS.find(([tag]) => tag.compare(bytes, start, stop) === 0)?.[1] ?? null
+}
+
+/** The fields of an ErrorResponse or NoticeResponse, `source[at, stop)`; null: they cannot be read. */
+export function fieldsOf(source: NativeBuffer, at: number, stop: number): ErrorFields | null {
+  try {
+    return readErrorFields(source.bytes, at + HEADER_BYTES, stop)
+  } catch (error) {
+    if (error instanceof MalformedMessage) return null
+    throw error
+  }
 }

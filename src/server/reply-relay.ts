@@ -1,22 +1,18 @@
 import { READ_HEADROOM } from '../io/link.ts'
 import type { NativeBuffer } from '../io/native.ts'
 import { SERVER_STEP } from '../memory/server-slots.ts'
-import { readErrorFields } from '../protocol/errors.ts'
 import { BACKEND, HEADER_BYTES, lengthAt } from '../protocol/message-type.ts'
-import { CLOSE_COMPLETE, type ErrorFields, PARSE_COMPLETE, writeParameterStatus } from '../protocol/messages.ts'
-import { readNotification } from '../protocol/notification.ts'
-import { MalformedMessage, MessageReader } from '../protocol/reader.ts'
-import { MessageWriter } from '../protocol/writer.ts'
+import { CLOSE_COMPLETE, type ErrorFields, PARSE_COMPLETE } from '../protocol/messages.ts'
+import { ClientDelivery } from './client-delivery.ts'
 import { OwnQuestions } from './own-questions.ts'
-import { clearedBy, isPlain, mayWrite } from './reply-messages.ts'
+import { clearedBy, fieldsOf, isPlain, mayWrite } from './reply-messages.ts'
 import { CAPTURE, REPLY, SWALLOW, SYNTHESIZE } from './reply-queue.ts'
 import type { ReplySink } from './reply-sink.ts'
 import type { ServerConnection } from './server-connection.ts'
 import type { ServerHost } from './server-host.ts'
+import { isFarewell, takeNotification, takeParameter } from './unsolicited-messages.ts'
 
-const writer = new MessageWriter()
-/** https://www.postgresql.org/docs/current/errcodes-appendix.html */
-const CRASH_SHUTDOWN = '57P02'
+const DIVERGED = 'its answers are not those that its client has got'
 /** Messages that change what we know are seen whole, unless they are longer than this. */
 const LONGEST_NOTABLE = READ_HEADROOM - HEADER_BYTES
 
@@ -36,6 +32,8 @@ export class ReplyRelay {
   /** COPY both ways: a walsender, until its ReadyForQuery. */
   #copyingBoth = false
   readonly questions: OwnQuestions
+  /** What its client gets of all this. */
+  readonly delivery: ClientDelivery
   /** The client has got something of the answers that it is owed. */
   isDelivered = false
   /** A FATAL error: the server closes next. */
@@ -45,6 +43,7 @@ export class ReplyRelay {
     this.#host = host
     this.#server = server
     this.questions = new OwnQuestions(server)
+    this.delivery = new ClientDelivery(host.toClient)
   }
 
   /** Bytes of a message body still to come. */
@@ -97,7 +96,7 @@ export class ReplyRelay {
     while (at < end) {
       if (this.#body > 0) {
         const stop = Math.min(end, at + this.#body)
-        if (this.#bodyIsForClient && this.#server.client) this.#host.toClient.forward(source, at, stop)
+        if (this.#bodyIsForClient && this.#server.client) this.delivery.forward(source, at, stop)
         this.#body -= stop - at
         at = stop
         continue
@@ -127,7 +126,7 @@ export class ReplyRelay {
 
   #deliver(source: NativeBuffer, at: number, stop: number): void {
     this.isDelivered = true
-    this.#host.toClient.forward(source, at, stop)
+    this.delivery.forward(source, at, stop)
   }
 
   #begin(): void {
@@ -137,13 +136,16 @@ export class ReplyRelay {
 
   /** False when the client is gone. */
   #finish(): void {
-    const { client } = this.#server
+    const server = this.#server
+    const { client } = server
     // The client may wait for them, having sent a Flush: nothing of the server's may follow.
     if ((this.#server.queue.head & SYNTHESIZE) !== 0) this.synthesize()
     this.#server.remains(this.midMessage ? this.#body : 0)
     const { attempt } = this.#server
     if (attempt?.isOpen === true && this.#hasAnswered) attempt.close()
     if (client && !this.#host.toClient.flush()) client.onLost()
+    this.delivery.settle(!server.isAsked && !server.inTransaction)
+    if (this.delivery.hasDiverged && server.client !== null) server.close(DIVERGED)
   }
 
   /** A message, or its first part, that only needs forwarding. */
@@ -174,7 +176,7 @@ export class ReplyRelay {
       case BACKEND.errorResponse:
         return this.#error(source, at, stop, missing)
       case BACKEND.parameterStatus:
-        return this.#parameter(source, at, stop)
+        return takeParameter(this.#host, server, source, at, stop)
       case BACKEND.parseComplete:
         return this.#complete(REPLY.parse, source, at, stop)
       case BACKEND.bindComplete:
@@ -204,12 +206,12 @@ export class ReplyRelay {
         this.#copyingBoth = true
         break
       case BACKEND.noticeResponse:
-        if (missing === 0 && this.#isFarewell(source, at, stop)) return true
+        if (missing === 0 && isFarewell(server, source, at, stop)) return true
         // Nobody has to know that this one ends, when another is asked.
-        if (server.attempt?.isOpen === true && isEnd(this.#fields(source, at, stop)?.sqlstate)) return true
+        if (server.attempt?.isOpen === true && isEnd(fieldsOf(source, at, stop)?.sqlstate)) return true
         break
       case BACKEND.notificationResponse:
-        return this.#notification(source, at, stop)
+        return takeNotification(this.#host, server, source, at, stop)
       default:
         server.lose(`the server sent an unknown message ${type}`, null)
         return false
@@ -242,7 +244,7 @@ export class ReplyRelay {
       const entry = queue.pop()
       if (!client) continue
       this.isDelivered = true
-      this.#host.toClient.insert((entry & 0x0f) === REPLY.parse ? PARSE_COMPLETE : CLOSE_COMPLETE)
+      this.delivery.insert((entry & 0x0f) === REPLY.parse ? PARSE_COMPLETE : CLOSE_COMPLETE)
       client.onAnswered(entry)
     }
   }
@@ -268,8 +270,12 @@ export class ReplyRelay {
     }
     if (!client) return true
     const words = client.beforeReady(status)
-    if (words !== null) this.#host.toClient.insert(words)
-    if (!client.withholdsReady(status)) this.#host.toClient.forward(source, at, stop)
+    if (words !== null && !this.delivery.isEchoing) this.#host.toClient.insert(words)
+    if (!client.withholdsReady(status)) this.delivery.forward(source, at, stop)
+    if (this.delivery.isEchoing && this.#fallsShort()) {
+      server.close(DIVERGED)
+      return false
+    }
     if (!this.#host.toClient.flush()) {
       client.onLost()
       return false
@@ -281,11 +287,19 @@ export class ReplyRelay {
     return true
   }
 
+  /** What its client had been answered has been answered once more, and was not the same. */
+  #fallsShort(): boolean {
+    const { delivery } = this
+    const { sent, isAsked } = this.#server
+    if (!isAsked && sent.length >= (delivery.echo?.answered ?? 0)) delivery.fallShort()
+    return delivery.hasDiverged
+  }
+
   #error(source: NativeBuffer, at: number, stop: number, missing: number): boolean {
     const server = this.#server
     const { queue, client } = server
     this.#copyingIn = false
-    const fields = missing > 0 ? null : this.#fields(source, at, stop)
+    const fields = missing > 0 ? null : fieldsOf(source, at, stop)
     if (fields?.severity === 'FATAL') {
       // Told to the client, if it waits for something, as an error of its request when the connection ends.
       this.lastWords = fields
@@ -303,68 +317,11 @@ export class ReplyRelay {
     return true
   }
 
-  /** A WARNING that the server closes the connection, because another backend has crashed: it goes to no client. */
-  #isFarewell(source: NativeBuffer, at: number, stop: number): boolean {
-    const fields = this.#fields(source, at, stop)
-    if (fields?.sqlstate !== CRASH_SHUTDOWN) return false
-    this.lastWords = fields
-    return true
-  }
-
   /** What has been put together for the client, if anything, is forgotten. */
   #asksElsewhere(client: ReplySink, sqlstate: string): boolean {
     if (this.#host.toClient.hasLeft || !client.onAttemptFailed(sqlstate)) return false
     this.#host.toClient.begin(client.link)
     this.#server.queue.fail(() => {})
-    return true
-  }
-
-  #fields(source: NativeBuffer, at: number, stop: number): ErrorFields | null {
-    try {
-      return readErrorFields(source.bytes, at + HEADER_BYTES, stop)
-    } catch (error) {
-      if (error instanceof MalformedMessage) return null
-      throw error
-    }
-  }
-
-  /** A session's notification, whatever else is going on; nobody's when a session that listened has just left. */
-  #notification(source: NativeBuffer, at: number, stop: number): boolean {
-    const { listener, client } = this.#server
-    if (listener === null && client === null) return true
-    try {
-      const notification = readNotification(source.bytes, at + HEADER_BYTES, stop)
-      if (listener !== null) listener.onNotification(notification.channel, source.bytes.subarray(at, stop))
-      else if (client?.onNotification(notification) === true) this.#host.toClient.forward(source, at, stop)
-    } catch (error) {
-      if (!(error instanceof MalformedMessage)) throw error
-      this.#server.lose('the server sent a malformed NotificationResponse', null)
-      return false
-    }
-    return true
-  }
-
-  #parameter(source: NativeBuffer, at: number, stop: number): boolean {
-    const server = this.#server
-    let name: string
-    let value: string
-    try {
-      const reader = new MessageReader(source.bytes, at + HEADER_BYTES, stop)
-      name = reader.text()
-      value = reader.text()
-    } catch (error) {
-      if (!(error instanceof MalformedMessage)) throw error
-      server.lose('the server sent a malformed ParameterStatus', null)
-      return false
-    }
-    server.parameters = this.#host.parameters.with(server.parameters, name, value)
-    if ((server.queue.head & SWALLOW) !== 0 || !server.client) return true
-    const shown = server.client.onParameter(name, value)
-    if (shown === value) this.#host.toClient.forward(source, at, stop)
-    else if (shown !== null) {
-      writeParameterStatus(writer.reset(), name, shown)
-      this.#host.toClient.insert(writer.bytes)
-    }
     return true
   }
 }

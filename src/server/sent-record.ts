@@ -20,17 +20,21 @@ export class SentRecord {
   /** Most bytes of a transaction that are kept; 0: each request is kept by itself. */
   transactionBytes = 0
 
-  /** All that was sent is answered, and something is sent now. `isIdle`: no transaction is open. */
-  begin(isIdle: boolean): void {
+  /**
+   * All that was sent is answered, and something is sent now. `isIdle`: no transaction is open. True: what was kept is
+   * forgotten.
+   */
+  begin(isIdle: boolean): boolean {
     if (!isIdle && this.transactionBytes > 0 && this.#isWhole) {
       this.#answered = this.#length
-      return
+      return false
     }
     this.#length = 0
     this.#answered = 0
     this.#isWhole = true
     this.#isFromStart = isIdle
     if (this.#bytes !== null && this.#bytes.length > SPARED_BYTES) this.#bytes = null
+    return true
   }
 
   /** `source[start, end)` was sent. */
@@ -66,7 +70,12 @@ export class SentRecord {
     return this.#from(this.#answered)
   }
 
-  /** How many bytes of `whole` are answered. */
+  /** Bytes that are kept. */
+  get length(): number {
+    return this.#length
+  }
+
+  /** How many of them, the first ones, were answered when the last request began. */
   get answered(): number {
     return this.#answered
   }

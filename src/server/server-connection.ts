@@ -71,12 +71,16 @@ export class ServerConnection implements ReadServer, HandshakeOwner {
   readonly queue: ReplyQueue
   readonly statements: ServerStatements = new ServerStatements()
   readonly relay: ReplyRelay
+  /** The shard, or the way to it, has ended it. */
+  isLost = false
   /** Somebody wants no answer to that any more. */
   isCancelled = false
   /** What its client has asked and is not answered. */
   readonly sent: SentRecord = new SentRecord()
   /** What it has said of the transaction that is open. */
   readonly mark: TransactionMark = new TransactionMark()
+  /** Its settings where `sent` begins. */
+  startedWith: ParameterSet | null = null
   /** Something of the transaction that is open may have written. */
   hasWritten = false
   readonly link: Link
@@ -192,7 +196,8 @@ export class ServerConnection implements ReadServer, HandshakeOwner {
   }
 
   save(section: number, isTorn: boolean): void {
-    this.#record.save(section, isTorn)
+    // What its client has got of what comes once more is known to nobody else.
+    this.#record.save(section, isTorn || this.relay.delivery.isEchoing)
   }
 
   get state(): ServerState {
@@ -243,7 +248,10 @@ export class ServerConnection implements ReadServer, HandshakeOwner {
       this.isCancelled = false
       const isIdle = this.#status === STATUS.idle
       if (isIdle) this.hasWritten = false
-      this.sent.begin(isIdle)
+      if (this.sent.begin(isIdle)) {
+        this.relay.delivery.begin()
+        this.startedWith = this.parameters
+      }
     }
     this.sent.note(source, start, end)
   }
@@ -325,6 +333,7 @@ export class ServerConnection implements ReadServer, HandshakeOwner {
 
   /** The shard or the way to it has failed; `fields`: the server's own last words. Harmless when closed already. */
   lose(reason: string, fields: ErrorFields | null): void {
+    this.isLost = true
     const isLoggedIn = this.#handshake === null && this.#state !== 'connecting'
     this.#end(reason, fields, isLoggedIn ? null : (fields ?? connectFailure(this, reason)))
   }
@@ -380,6 +389,7 @@ export class ServerConnection implements ReadServer, HandshakeOwner {
     this.#host.timers.disarm(this.#deadline)
     this.#known(login)
     this.parameters = this.baseline
+    this.#status = STATUS.idle
     this.#memory.loggedIn(login, this.target, this.#owner.kind)
     this.#becomeIdle()
   }
@@ -436,6 +446,8 @@ export class ServerConnection implements ReadServer, HandshakeOwner {
 
   #letGo(): void {
     this.#client = null
+    this.relay.delivery.forget()
+    this.sent.forget()
     this.#memory.detached()
     // A client that did not read held it back.
     this.link.resumeReading()

@@ -67,6 +67,8 @@ export class ServerPool implements ServerOwner, LanePool {
   #held = false
   /** Fewer connections were opened than clients wait, because the shard has no slots for more. */
   wasHeldBack = false
+  /** When one of its connections was lost last. Monotonic milliseconds. */
+  #lostAt = Number.NEGATIVE_INFINITY
   #loggedAt = Number.NEGATIVE_INFINITY
   #failedAt = Number.NEGATIVE_INFINITY
   target: ServerTarget
@@ -319,6 +321,7 @@ export class ServerPool implements ServerOwner, LanePool {
     if (at >= 0) this.#idle.splice(at, 1)
     if (login !== null) this.#failed(login, reason)
     else {
+      if (server.isLost) this.#lostAt = this.#host.now
       this.#host.log('debug', 'server connection closed', { shard: this.target.shard.name, reason })
       this.#grow()
     }
@@ -334,7 +337,9 @@ export class ServerPool implements ServerOwner, LanePool {
   #takeIdle(): ServerConnection | null {
     const { serverCheckMs } = this.#host.timeouts
     for (let server = this.#idle.pop(); server; server = this.#idle.pop()) {
-      if (serverCheckMs === 0 || this.#host.now - server.idleSince < serverCheckMs) return server
+      const isRecent = serverCheckMs === 0 || this.#host.now - server.idleSince < serverCheckMs
+      // When one has been lost, the others may have been as well, and not have said so yet.
+      if (isRecent && server.idleSince >= this.#lostAt) return server
       server.test()
     }
     return null

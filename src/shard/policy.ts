@@ -37,7 +37,21 @@ export interface TierPolicy {
   readonly consistency: Consistency
   /** What became of a COMMIT whose server connection was lost is looked up, for which each that has written something is marked. */
   readonly resolvesCommits: boolean
+  /** What is run again when a server connection is lost. */
+  readonly replay: ReplayPolicy
 }
+
+/** What is kept of a transaction, or of a read, to run it again; all 0: nothing. */
+export interface ReplayPolicy {
+  /** Most bytes that the client has sent. */
+  readonly requestBytes: number
+  /** Most bytes that it has got. */
+  readonly resultBytes: number
+  /** For how long a transaction may have been open. */
+  readonly ageMs: number
+}
+
+export const NO_REPLAY: ReplayPolicy = Object.freeze({ requestBytes: 0, resultBytes: 0, ageMs: 0 })
 
 /** A pool of shards as the operator names it. */
 export interface ShardPoolPolicy {
@@ -139,5 +153,6 @@ function anyTier(tier: Tier): TierPolicy {
     transactionMs: 0,
     consistency: 'strong',
     resolvesCommits: false,
+    replay: NO_REPLAY,
   }
 }

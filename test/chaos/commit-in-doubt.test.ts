@@ -94,3 +94,25 @@ test('a COMMIT among other statements cannot be looked up: its outcome is told a
   assert.deepEqual([sqlstatesOf(answer).at(-1), answer.at(-1)?.body.toString()], ['08007', 'I'])
   client.close()
 })
+
+test('a COMMIT of a transaction that has only read is answered, wherever the server died', async () => {
+  const client = await bed.open()
+  await client.query('BEGIN')
+  assert.equal(onlyValue(await client.query('SELECT count(*) FROM doubt WHERE false')), '0')
+  const pid = await waitUntil('its backend', async () => {
+    const rows = await sql(
+      "SELECT pid FROM pg_stat_activity WHERE query LIKE '%WHERE false' AND pid <> pg_backend_pid()",
+    )
+    return Number(rows[0]?.pid ?? 0)
+  })
+  process.kill(pid, 'SIGSTOP')
+  client.send(wire.query('COMMIT'))
+  await waitUntil('the COMMIT to be sent', async () => {
+    const { rows } = await bed.console.query('SHOW CLIENTS')
+    return rows.some(({ outstanding }) => Number(outstanding) > 0)
+  })
+  process.kill(pid, 'SIGKILL')
+  const answer = await client.until('Z')
+  assert.deepEqual([shapeOf(answer), answer[0]?.strings[0]], ['CZ', 'COMMIT'], answer.join(' '))
+  client.close()
+})

@@ -6,8 +6,7 @@ import type { DirectSql } from '../support/mixed-load.ts'
 import { waitUntil } from '../support/wait-until.ts'
 import type { WireClient } from '../support/wire-client.ts'
 import * as wire from '../support/wire-frames.ts'
-import { onlyValue, rowsOf, shapeOf, sqlstatesOf, type WireMessage } from '../support/wire-message.ts'
-import { WireClosed } from '../support/wire-stream.ts'
+import { onlyValue, rowsOf, sqlstatesOf, type WireMessage } from '../support/wire-message.ts'
 
 /** One server, which ends all of its backends and recovers when one of them is killed. */
 const bed = await ContinuityBed.open({}, 0)
@@ -94,32 +93,28 @@ test('a read behind which a write was sent: the write happens once if that is wh
   client.close()
 })
 
-test('a read of which rows were delivered: an error behind them, or the end where one was cut, and no row twice', async () => {
+test('a read of which rows were delivered goes on behind them, and no row comes twice', async () => {
   const client = await bed.open()
   const pid = await pidOf(client)
   client.send(wire.query(`SELECT i, repeat('x', 1000), pg_sleep(0.002) FROM generate_series(1, 1000) i`))
   const messages: WireMessage[] = [await client.next(), await client.next()]
   process.kill(pid, 'SIGKILL')
-  try {
-    while (messages.at(-1)?.type !== 'Z') messages.push(await client.next())
-    assert.deepEqual(sqlstatesOf(messages), ['08006'])
-  } catch (error) {
-    assert.ok(error instanceof WireClosed)
-  }
+  while (messages.at(-1)?.type !== 'Z') messages.push(await client.next())
+  assert.deepEqual(sqlstatesOf(messages), [])
   const numbers = rowsOf(messages).map(([number]) => Number(number))
   assert.deepEqual(
     numbers,
-    numbers.map((_, index) => index + 1),
+    Array.from({ length: 1000 }, (_, index) => index + 1),
   )
-  assert.ok(!shapeOf(messages).includes('C'))
   client.close()
 })
 
-test('a read in a transaction: it is not run again outside of it', async () => {
+test('a read in a transaction whose answers differ: it is not run again outside of it', async () => {
   const client = await bed.open()
   await client.query('BEGIN')
+  // It asks for the id of its backend.
   const answer = await killUnder(client, wire.query('SELECT 7 FROM gate'), 'SELECT 7')
-  assert.deepEqual([sqlstatesOf(answer), answer.at(-1)?.body.toString()], [['08006'], 'E'])
+  assert.deepEqual([sqlstatesOf(answer), answer.at(-1)?.body.toString()], [['40001'], 'E'])
   await client.query('ROLLBACK')
   client.close()
 })

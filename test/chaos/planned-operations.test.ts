@@ -68,10 +68,14 @@ test('DRAIN leaves a replica out until UNDRAIN, and is refused for a primary', a
   await waitUntil('it to be used', async () => (await bed.shown()).find(({ name }) => name === replica)?.up === true)
 })
 
-test('a transaction that does not end is cut off at the deadline, and its client told', async () => {
+test('a transaction that does not end is cut off at the deadline: it goes on, or its client is told', async () => {
   const primary = await bed.primary()
   const client = await bed.open()
   await client.query('BEGIN')
+  const same = await bed.open()
+  await same.query('BEGIN')
+  assert.equal(onlyValue(await same.query('SELECT 1')), '1')
+  assert.notEqual(onlyValue(await client.query('SELECT random()')), null)
   const other = await bed.open()
   const restarting = bed.command(`RESTART ${primary}`)
   await waitUntil('the hold', async () => {
@@ -81,10 +85,14 @@ test('a transaction that does not end is cut off at the deadline, and its client
   await restarting
   assert.equal(onlyValue(await other.until('Z')), '1')
   const told = await client.query('SELECT 1')
-  assert.deepEqual(sqlstatesOf(told), ['08006'])
+  assert.deepEqual(sqlstatesOf(told), ['40001'])
   assert.deepEqual(sqlstatesOf(await client.query('SELECT 1')), ['25P02'])
   assert.deepEqual(sqlstatesOf(await client.query('ROLLBACK')), [])
   assert.equal(onlyValue(await client.query('SELECT 2')), '2')
+  assert.equal(onlyValue(await same.query('SELECT 3')), '3')
+  const commit = await same.query('COMMIT')
+  assert.deepEqual([commit[0]?.strings[0], commit.at(-1)?.body.toString()], ['COMMIT', 'I'])
+  same.close()
   client.close()
   other.close()
 })

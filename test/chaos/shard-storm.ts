@@ -33,7 +33,7 @@ const TIED_FOR_GOOD: ReadonlySet<LoadKind> = new Set(['temporary', 'lock'])
 /** What currval says in a session that was moved. */
 const NOT_YET_DEFINED = '55000'
 /** What a client may be told when a server dies under it: never that something is done, or not done, that is not. */
-const HONEST = /^(08006|08007|25P02|57P0[123])$/
+const HONEST = /^(08006|08007|25P02|40001|57P0[123])$/
 
 export interface StormOptions {
   readonly seed: number

@@ -23,6 +23,13 @@ const PLANE_COUNTERS: readonly (readonly [name: string, total: PlaneTotal, help:
   ['listeners_lost', 'listenersLost', 'Listening connections that broke, and with them what was notified meanwhile.'],
   ['slow_listeners', 'slowListeners', 'Clients closed because too many notifications waited for them.'],
   ['reads_cancelled', 'readsCancelled', 'Reads of lower tiers cancelled to help higher ones.'],
+  ['reads_repeated', 'readsRepeated', 'Reads run again because their server connection was lost.'],
+  ['replays', 'replays', 'Transactions run again because their server connection was lost.'],
+  ['replays_failed', 'replaysFailed', 'Reads and transactions that were not the same when they were run again.'],
+  ['replays_refused', 'replaysRefused', 'Transactions that were lost with their server connection.'],
+  ['commits_confirmed', 'commitsConfirmed', 'COMMITs in doubt that had been done.'],
+  ['commits_aborted', 'commitsAborted', 'COMMITs in doubt that had not been done.'],
+  ['commits_unknown', 'commitsUnknown', 'COMMITs in doubt of which nothing can be known.'],
   [
     'takeovers',
     'takeovers',

@@ -1,6 +1,7 @@
 import { duration } from '../duration.ts'
 import { optional, setting, table } from '../key.ts'
 import { path } from '../referenced-file.ts'
+import { size } from '../size.ts'
 import { choice, integer } from '../value-type.ts'
 
 export const operations = table(
@@ -20,6 +21,25 @@ export const operations = table(
     hook_timeout: setting(duration(100, 3_600_000), {
       default: '10m',
       doc: 'A run of the hook that takes longer is ended, and the operation fails.',
+    }),
+  },
+)
+
+export const replay = table(
+  'replay',
+  'Transactions and reads that are run again when a server connection is lost, in tiers whose `replay` is on.',
+  {
+    size: setting(size(2048, 65_536), {
+      default: '32kB',
+      doc: 'A transaction in which the client has sent more than this is not run again.',
+    }),
+    results: setting(size(0, 1_073_741_824), {
+      default: '256kB',
+      doc: 'Nor one, or a read, of which the client has got more than this: so much is summed, and read once more.',
+    }),
+    age: setting(duration(100, 86_400_000), {
+      default: '1m',
+      doc: 'Nor a transaction that has been open for longer.',
     }),
   },
 )

@@ -85,6 +85,13 @@ function tierSection(name: 'high' | 'medium' | 'low' | 'background', doc: string
         'sessions of its user, database and application have. `eventual`: the state of up to `routing.max_lag` ago. ' +
         '`strong`: reads run on the primary.',
     }),
+    replay: setting(choice('on', 'off'), {
+      default: by.preserve,
+      doc:
+        'Transactions that were open on a server connection that is lost are run again on another one, within the limits of ' +
+        '`[replay]`, if all that they answer is what it was before; a read of which a part was delivered is continued. For ' +
+        'this, what clients send in a transaction is kept, and a checksum of what they get.',
+    }),
     resolve_commits: setting(choice('on', 'off'), {
       default: by.preserve,
       doc:

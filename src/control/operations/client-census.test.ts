@@ -2,9 +2,20 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { CLIENT, CLIENT_FLAG, CLIENT_STATE, CLIENT_TEXT, PIN } from '../../memory/client-slots.ts'
 import { regionsOf } from '../../memory/layout.ts'
+import { PLANE, PLANE_F64 } from '../../memory/plane-records.ts'
 import { POOL } from '../../memory/pool-records.ts'
 import { formatSharedState, type SharedState } from '../../memory/shared-state.ts'
 import { ClientCensus } from './client-census.ts'
+
+const NO_WORK = {
+  readsRepeated: 0,
+  replays: 0,
+  replaysFailed: 0,
+  replaysRefused: 0,
+  commitsConfirmed: 0,
+  commitsAborted: 0,
+  commitsUnknown: 0,
+}
 
 /** Pool 0 is shard 7's, pool 1 shard 8's. */
 function openMemory(): SharedState {
@@ -35,7 +46,11 @@ test('clients of the shards are kept, or gone with a reason; others are not coun
   client(memory, 4, { pool: 0 })
   client(memory, 5, { flags: CLIENT_FLAG.console })
   client(memory, 6, { pins: PIN.sqlPrepare, relocations: 1 })
+  const replays = PLANE_F64.replays
+  memory.planes.i32[PLANE.pid] = 1
+  memory.planes.f64[replays] = 2
   const census = new ClientCensus(memory, new Set([7]), 500)
+  memory.planes.f64[replays] = 5
   client(memory, 1, { state: CLIENT_STATE.closing })
   client(memory, 2, { generation: 2 })
   client(memory, 6, { relocations: 2 })
@@ -52,6 +67,7 @@ test('clients of the shards are kept, or gone with a reason; others are not coun
     dropped: 2,
     told: 1,
     reasons: { [lost]: 1, 'it left meanwhile': 1 },
+    work: { ...NO_WORK, replays: 3 },
   })
   assert.deepEqual(batches[0], { kept: [0, 1, 6, 1], relocated: [6] })
   assert.deepEqual(

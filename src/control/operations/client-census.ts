@@ -1,4 +1,5 @@
 import { CLIENT, type ClientView, readClient } from '../../memory/client-slots.ts'
+import { countLostWork, type LostWorkCounts, lostWorkSince } from '../../memory/lost-work.ts'
 import { readPool } from '../../memory/pool-records.ts'
 import type { DroppedClient, OutcomeBatch, PreservationSummary } from '../../memory/preservation.ts'
 import type { SharedState } from '../../memory/shared-state.ts'
@@ -22,12 +23,14 @@ export class ClientCensus {
   readonly #memory: SharedState
   readonly #beganAt: number
   readonly #counted: readonly Counted[]
+  readonly #work: LostWorkCounts
 
   /** `shards`: ids. `beganAt`: monotonic milliseconds. */
   constructor(memory: SharedState, shards: ReadonlySet<number>, beganAt: number) {
     this.#memory = memory
     this.#beganAt = beganAt
     this.#counted = [...clientsOf(memory, shards)]
+    this.#work = countLostWork(memory)
   }
 
   /** Now that it is over. `heldMs`: for how long requests had no place to go. */
@@ -48,8 +51,9 @@ export class ClientCensus {
     const reasons: Record<string, number> = {}
     for (const { reason } of dropped) reasons[reason] = (reasons[reason] ?? 0) + 1
     const told = dropped.filter((client) => client.told).length
+    const work = lostWorkSince(this.#work, countLostWork(this.#memory))
     const counts = { kept: kept.length / 2, relocated: relocated.length, dropped: dropped.length, told, reasons }
-    const summary = { event, plane: 0, beganAt: this.#beganAt, stallMs: Math.round(heldMs), ...counts }
+    const summary = { event, plane: 0, beganAt: this.#beganAt, stallMs: Math.round(heldMs), ...counts, work }
     return { summary, batches: [{ kept, relocated }, { dropped }] }
   }
 }

@@ -1,5 +1,12 @@
 import type { Config } from '../../config/schema.ts'
-import { BUILT_IN_POOLS, type Policy, type SlotShare, type TierPolicy } from '../../shard/policy.ts'
+import {
+  BUILT_IN_POOLS,
+  NO_REPLAY,
+  type Policy,
+  type ReplayPolicy,
+  type SlotShare,
+  type TierPolicy,
+} from '../../shard/policy.ts'
 import { TIERS, type Tier } from '../../shard/tier.ts'
 
 type TierConfig = Config['tierHigh']
@@ -24,7 +31,7 @@ export function compilePolicy(config: Config): Policy {
       ageMs: tiers.ageMs,
       maxWaiting: tiers.maxWaiting,
     },
-    tiers: TIERS.map((tier) => tierPolicy(tier, tierConfig(config, tier))),
+    tiers: TIERS.map((tier) => tierPolicy(tier, tierConfig(config, tier), config.replay)),
     pools: [
       ...BUILT_IN_POOLS,
       ...config.shardPools.map(({ name, shards, role }) => ({ name, shards: shards.length > 0 ? shards : null, role })),
@@ -44,7 +51,7 @@ export function tierConfig(config: Config, tier: Tier): TierConfig {
   return by[tier]
 }
 
-function tierPolicy(tier: Tier, config: TierConfig): TierPolicy {
+function tierPolicy(tier: Tier, config: TierConfig, replay: Config['replay']): TierPolicy {
   return {
     tier,
     pools: config.pools,
@@ -58,7 +65,12 @@ function tierPolicy(tier: Tier, config: TierConfig): TierPolicy {
     transactionMs: config.transactionMs,
     consistency: config.consistency,
     resolvesCommits: config.resolveCommits === 'on',
+    replay: config.replay === 'on' ? replayPolicy(replay) : NO_REPLAY,
   }
+}
+
+function replayPolicy({ sizeBytes, resultsBytes, ageMs }: Config['replay']): ReplayPolicy {
+  return { requestBytes: sizeBytes, resultBytes: resultsBytes, ageMs }
 }
 
 /** `4` or `25%`, as the configuration has checked it. */

@@ -28,6 +28,15 @@ function routerWithEvent(): TestRouter {
       dropped: 2,
       told: 1,
       reasons: { 'it was leaving': 1, 'its login was not over': 1 },
+      work: {
+        readsRepeated: 0,
+        replays: 3,
+        replaysFailed: 0,
+        replaysRefused: 0,
+        commitsConfirmed: 1,
+        commitsAborted: 0,
+        commitsUnknown: 0,
+      },
       clients: [
         { ...alice, kept: true, relocated: false },
         { ...alice, slot: 7, kept: true, relocated: true },
@@ -51,6 +60,7 @@ test('an event is one row with its sums', () => {
       dropped: 2,
       told: 1,
       reasons: 'it was leaving: 1, its login was not over: 1',
+      work: 'transactions run again: 3, COMMITs confirmed: 1',
     },
   ])
 })

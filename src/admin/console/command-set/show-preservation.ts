@@ -1,4 +1,5 @@
 import { reasonsText } from '../../../continuity/report.ts'
+import { lostWorkText } from '../../../memory/lost-work.ts'
 import type { SharedState } from '../../../memory/shared-state.ts'
 import { timestampText } from '../../observe.ts'
 import type { PreservationEntry } from '../../router-control.ts'
@@ -21,6 +22,7 @@ const FIELDS: readonly Field<Item>[] = [
   int8('dropped', ({ entry }) => entry.dropped),
   int8('told', ({ entry }) => entry.told),
   text('reasons', ({ entry }) => reasonsText(entry)),
+  text('work', ({ entry }) => lostWorkText(entry.work)),
 ]
 
 export const showPreservation: ShowCommand = {
