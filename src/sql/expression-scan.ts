@@ -193,6 +193,7 @@ export class ExpressionScan {
     if (this.#isDdl && place === AFTER_NAMES && lexer.follows(OPENING)) this.isDoubtful = true
     // A column may be called so; a false pin is the cheaper mistake.
     if (meaning === W.temporary || meaning === W.pgTemp) this.pins |= PIN.temporaryObject
+    else if (meaning === W.pgSettings && (this.writes || this.#first === W.update)) this.pins |= PIN.setting
     else if (meaning === W.hold && this.#first === W.declare) this.pins |= PIN.holdCursor
     else if (meaning === W.without && this.#first === W.declare) lexer.next()
     else if (meaning === W.update || meaning === W.set) this.#setFollows = meaning === W.update

@@ -17,6 +17,16 @@ test('a cursor pins only when it outlives its transaction', () => {
   ])
 })
 
+test('settings that are made through their view pin, those that are read there do not', () => {
+  assertPins('', ["select setting from pg_settings where name = 'work_mem'", 'select 1 from pg_catalog."pg_settings"'])
+  assertPins('setting', [
+    "update pg_settings set setting = '5MB' where name = 'work_mem'",
+    "update only pg_catalog . pg_settings set setting = '5MB'",
+    'with x as (update "pg_settings" set setting = \'on\' returning 1) select * from x',
+    "select 1; update pg_settings s set setting = 'x'",
+  ])
+})
+
 test('temporary objects pin, however they come to be', () => {
   assertPins('temporaryObject', [
     'create temp table t (a int)',

@@ -84,6 +84,8 @@ export const W = {
   values: FIRST_WORD + 66,
   show: FIRST_WORD + 67,
   savepoint: FIRST_WORD + 68,
+  /** A view through which settings can be made. */
+  pgSettings: FIRST_WORD + 75,
   // From here on, words of which a statement that only reads has none.
   insert: FIRST_WORD + 69,
   update: FIRST_WORD + 70,
@@ -95,6 +97,7 @@ export const W = {
 } as const
 
 const QUOTED_TEMP_SCHEMA = Buffer.from('"pg_temp"')
+const QUOTED_SETTINGS = Buffer.from('"pg_settings"')
 
 const keywords = (text: string, meaning: number): [string, number][] => text.split(' ').map((word) => [word, meaning])
 
@@ -175,6 +178,7 @@ const WORDS: WordTable = new WordTable([
   ['names', W.names],
   ['schema', W.schema],
   ['pg_temp', W.pgTemp],
+  ['pg_settings', W.pgSettings],
   ['pg_catalog', W.pgCatalog],
   ['true', W.truth],
   ['plans', W.plans],
@@ -226,10 +230,11 @@ export function intentOfWord(first: number): Intent {
 /** What the token means that `lexer`, opened with `bytes`, is at; 0 for nothing in particular. */
 export function meaningOf(lexer: Lexer, bytes: Uint8Array): number {
   if (lexer.kind === TOKEN.word) return WORDS.find(bytes, lexer.start, lexer.stop, lexer.hash)
-  return lexer.kind === TOKEN.quotedName && isQuotedTempSchema(lexer, bytes) ? W.pgTemp : 0
+  if (lexer.kind !== TOKEN.quotedName) return 0
+  if (isToken(QUOTED_TEMP_SCHEMA, lexer, bytes)) return W.pgTemp
+  return isToken(QUOTED_SETTINGS, lexer, bytes) ? W.pgSettings : 0
 }
 
-function isQuotedTempSchema({ start, stop }: Lexer, bytes: Uint8Array): boolean {
-  if (stop - start !== QUOTED_TEMP_SCHEMA.length) return false
-  return QUOTED_TEMP_SCHEMA.every((byte, at) => bytes[start + at] === byte)
+function isToken(token: Buffer, { start, stop }: Lexer, bytes: Uint8Array): boolean {
+  return stop - start === token.length && token.every((byte, at) => bytes[start + at] === byte)
 }

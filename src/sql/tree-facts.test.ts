@@ -43,6 +43,11 @@ test('built-in functions say themselves what they leave behind, by whatever name
   assert.equal(pinsOf('select s.nextval(1)'), '')
 })
 
+test('settings are made through their view, too', () => {
+  assert.equal(pinsOf("update pg_catalog.pg_settings set setting = '5MB' where name = 'work_mem'"), 'setting')
+  assert.equal(pinsOf("update t set a = (select setting from pg_settings where name = 'x')"), '')
+})
+
 test('temporary objects are found by what makes them temporary, not by a word', () => {
   for (const sql of ['create temp table t (a int)', 'select 1 into temp t', 'create temp view v as select 1']) {
     assert.equal(pinsOf(sql), 'temporaryObject', sql)

@@ -30,6 +30,7 @@ type Node = Readonly<Record<string, unknown>>
 /** CURSOR_OPT_HOLD (src/include/nodes/parsenodes.h). */
 const CURSOR_HOLD = 0x20
 const TEMP_SCHEMA = 'pg_temp'
+const SETTINGS = 'pg_settings'
 const PINNING: Readonly<Record<string, number>> = {
   ListenStmt: PIN.listen,
   LoadStmt: PIN.load,
@@ -127,8 +128,12 @@ class TreeWalk {
       case 'VariableSetStmt':
         if (node.name === 'seed') this.pins |= PIN.randomSeed
         break
-      case 'InsertStmt':
       case 'UpdateStmt':
+        // A rule of that view calls set_config.
+        if ((node.relation as Node | undefined)?.relname === SETTINGS) this.pins |= PIN.setting
+        this.#writes = true
+        break
+      case 'InsertStmt':
       case 'DeleteStmt':
       case 'MergeStmt':
       case 'LockingClause':

@@ -26,6 +26,13 @@ const select: fc.Arbitrary<Statement> = fc.constantFrom(
   statement('COPY (SELECT a, b FROM star ORDER BY a) TO STDOUT'),
   statement('COPY (SELECT 1/(2-n) FROM generate_series(1, 3) n) TO STDOUT'),
   statement("SELECT shout('hear, hear')", 'pins'),
+  statement('CALL step_by_step(:me)', 'pins'),
+  statement('EXPLAIN (COSTS OFF) SELECT 1'),
+  statement('TABLE fixed'),
+  statement(
+    "WITH added AS (INSERT INTO item (owner, note) VALUES (:me, 'with') RETURNING note) SELECT note FROM added",
+  ),
+  withValues(statement('SELECT $1::jsonb AS j, $2::int[] AS n'), '{"a": [1, null]}', '{1,NULL}'),
   statement("DO $$ BEGIN RAISE WARNING 'from a block' USING HINT = 'none', ERRCODE = '01ABC'; END $$", 'pins'),
 )
 

@@ -29,6 +29,8 @@ export const PLAYGROUND: string = `
     $$ BEGIN RAISE NOTICE '%', upper(words) USING DETAIL = words; RETURN length(words); END $$;
   CREATE FUNCTION complain(hint text, detail text) RETURNS void LANGUAGE plpgsql AS
     $$ BEGIN RAISE EXCEPTION 'a complaint' USING HINT = hint, DETAIL = detail, ERRCODE = 'AB123'; END $$;
+  CREATE PROCEDURE step_by_step(who int) LANGUAGE plpgsql AS
+    $$ BEGIN INSERT INTO item (owner, note) VALUES (who, 'a step'); COMMIT; RAISE NOTICE 'half way'; ROLLBACK; END $$;
   GRANT ALL ON ALL TABLES IN SCHEMA public TO PUBLIC;
   GRANT ALL ON ALL SEQUENCES IN SCHEMA public TO PUBLIC;
   ${STAR}

@@ -11,6 +11,12 @@ const temporary: fc.Arbitrary<Statement> = fc.constantFrom(
   statement('DROP TABLE mine'),
   statement('CREATE TEMP SEQUENCE mine_numbers', 'pins'),
   statement('DISCARD TEMP'),
+  statement('SELECT a INTO TEMP mine FROM star', 'pins'),
+  statement('CREATE TEMP VIEW mine_seen AS SELECT 5 AS x', 'pins'),
+  statement('SELECT x FROM mine_seen'),
+  statement("CREATE FUNCTION pg_temp.own() RETURNS int LANGUAGE sql AS 'SELECT 9'", 'pins'),
+  statement('SELECT pg_temp.own()', 'pins'),
+  statement('DO $$ BEGIN CREATE TEMP TABLE IF NOT EXISTS mine (x int); INSERT INTO mine VALUES (8); END $$', 'pins'),
 )
 
 /** Locks that others hold are only tried for; each client waits for locks of its own at most. */
@@ -32,6 +38,9 @@ const cursor: fc.Arbitrary<Statement> = fc.constantFrom(
   statement('FETCH 2 FROM c'),
   statement('FETCH BACKWARD 1 FROM c'),
   statement('MOVE 1 FROM c'),
+  statement('FETCH ALL FROM "c"'),
+  statement('DECLARE d BINARY CURSOR WITH HOLD FOR VALUES (1), (2)', 'pins'),
+  statement('FETCH 1 FROM d'),
   statement('CLOSE c'),
   statement('CLOSE ALL'),
   statement("SELECT name, is_holdable, is_scrollable FROM pg_cursors WHERE name = 'c'"),
@@ -47,6 +56,9 @@ export const notification: fc.Arbitrary<Statement> = fc.constantFrom(
   statement('NOTIFY two', 'notifies'),
   statement("SELECT pg_notify('one', 'by function')", 'notifies'),
   statement('SELECT pg_listening_channels() AS channel ORDER BY channel'),
+  statement('LISTEN "Three"', 'listens'),
+  statement('NOTIFY "Three", \'quoted\'', 'notifies'),
+  statement("NOTIFY one, 'once'; NOTIFY one, 'once'; NOTIFY two", 'joined', 'notifies'),
 )
 
 const sequence: fc.Arbitrary<Statement> = fc.constantFrom(

@@ -97,6 +97,20 @@ const special: fc.Arbitrary<Statement> = fc.constantFrom(
   statement("DO $$ BEGIN SET LOCAL work_mem = '6MB'; SET app.user_name = 'block'; END $$", 'pins'),
   statement("WITH x AS (SELECT set_config('app.tenant', 'from a query', false) AS v) SELECT v FROM x", 'pins'),
   statement('SELECT setseed(0.25)', 'pins'),
+  statement("UPDATE pg_settings SET setting = '7MB' WHERE name = 'work_mem'", 'pins'),
+  statement("WITH u AS (SELECT 'x') UPDATE pg_settings SET setting = 'German' WHERE name = 'DateStyle'", 'pins'),
+  statement("SELECT set_config('work_mem', NULL, false)", 'resets'),
+  statement("SELECT set_config('role', 'fuzz_reader', false)"),
+  statement("SELECT set_config('role', 'none', true)"),
+  statement("SELECT set_config('session_authorization', 'fuzz_reader', false)"),
+  statement('SET work_mem = 8192'),
+  statement('SET "statement_timeout" TO \'1min\''),
+  statement("SET app.tenant TO 't1', 't2'"),
+  statement('SET app.tenant = t5'),
+  statement("SET TimeZone TO '+02'"),
+  statement('SET SESSION CHARACTERISTICS AS TRANSACTION ISOLATION LEVEL SERIALIZABLE, NOT DEFERRABLE'),
+  statement("SELECT current_setting('no.such_setting')"),
+  statement('SHOW nonsense'),
 )
 
 /**

@@ -18,6 +18,7 @@ const end: fc.Arbitrary<Statement> = fc.constantFrom(
   statement('COMMIT AND CHAIN', 'begins', 'control'),
   statement('ROLLBACK AND CHAIN', 'begins', 'control'),
   statement("COMMIT PREPARED 'none such'", 'control'),
+  statement("PREPARE TRANSACTION 'not allowed here'", 'control'),
 )
 
 const savepoint: fc.Arbitrary<Statement> = fc
@@ -33,6 +34,7 @@ const failure: fc.Arbitrary<Statement> = fc.constantFrom(
   statement("INSERT INTO fixed VALUES (1, 'again')"),
   statement("SELECT complain('a hint', 'a detail')", 'pins'),
   statement("SELECT 'x'::int"),
+  statement('RELEASE nothing_of_that_name'),
   statement('SELECT '),
 )
 
