@@ -108,6 +108,11 @@ export interface ClientHost extends ListenerHost {
   holdForRoute(waiter: PoolWaiter): void
   /** A cancel request from a client: key as we issued it. */
   cancelByKey(processId: number, key: Buffer): void
+  /**
+   * The client of `slot` cancels, or ends, the one that was told this process id. False: there is none, or it is another
+   * user's.
+   */
+  signalClient(slot: number, processId: number, terminates: boolean): boolean
   /** Asks the shard to cancel what this server connection does. */
   cancelServer(server: ServerConnection): void
   /** The session is over: its slot may be used again. */

@@ -15,10 +15,11 @@ import type { Asker } from './read-routing.ts'
 import { Refusals, type RefusalsSnapshot } from './refusals.ts'
 import { mayRunOnReplica } from './replica-transaction.ts'
 import type { RequestSession } from './request-session.ts'
+import { routerAnswer } from './router-answers.ts'
 import { concernsListening } from './session-listening.ts'
 import type { StatementBook } from './statement-book.ts'
 import { StatementRelay } from './statement-relay.ts'
-import { noteComment, tierQuestion } from './tier-questions.ts'
+import { noteComment } from './tier-questions.ts'
 
 const writer = new MessageWriter()
 /** A message that must be seen whole may be this long; longer ones stream through, and are looked at meanwhile. */
@@ -268,7 +269,7 @@ export class RequestRelay implements Asker {
     this.#session.noteRequest()
     this.#bodyGoesOn = true
     if (renamed) return stop
-    const question = tierQuestion(this.#host, slot, source.bytes, at + HEADER_BYTES, sqlEnd)
+    const question = routerAnswer(this.#host, slot, source.bytes, at + HEADER_BYTES, sqlEnd)
     if (question === null) return this.#forward(source, at, stop, end)
     writeQuery(writer.reset(), question)
     this.#host.toServer.insert(writer.bytes)
@@ -383,7 +384,7 @@ export class RequestRelay implements Asker {
     this.#session.seat.foresee(effects)
     const { slot } = this.#session
     const sqlEnd = stop > end ? -1 : bytes.indexOf(0, nameEnd + 1)
-    const question = sqlEnd < 0 ? null : tierQuestion(this.#host, slot, bytes, nameEnd + 1, sqlEnd)
+    const question = sqlEnd < 0 ? null : routerAnswer(this.#host, slot, bytes, nameEnd + 1, sqlEnd)
     if (question === null) statements.parse(source, at, nameEnd, stop, end, facts)
     else statements.parseInstead(source, at, nameEnd, question, facts)
     // Of a statement whose name is taken, nothing has to be sent.

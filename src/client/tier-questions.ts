@@ -4,21 +4,14 @@ import type { NativeBuffer } from '../io/native.ts'
 import type { ClientHost } from './client-host.ts'
 import { routeLines } from './route-lines.ts'
 
-const LONGEST_QUESTION = 40
-const SHORTEST_QUESTION = 'SHOW switchyard.tier'.length
-const LETTER_S = 0x53
-const LOWER_CASE = 0x20
 const QUESTION = /^show\s+switchyard\.(tier|profile|route)\s*;?\s*$/i
 
 /**
  * A client that asks for `switchyard.tier`, `switchyard.profile` or `switchyard.route` with SHOW: the SELECT that its shard is sent instead, so
- * that the answer comes in its turn and in every protocol. Null for every other text, which costs two comparisons.
+ * that the answer comes in its turn and in every protocol. Null for every other text.
  */
-export function tierQuestion(host: ClientHost, slot: number, bytes: Buffer, start: number, end: number): string | null {
-  const length = end - start
-  if (length > LONGEST_QUESTION || length < SHORTEST_QUESTION) return null
-  if (((bytes[start] as number) & ~LOWER_CASE) !== LETTER_S) return null
-  const what = QUESTION.exec(bytes.toString('latin1', start, end))?.[1]
+export function tierQuestion(host: ClientHost, slot: number, text: string): string | null {
+  const what = QUESTION.exec(text)?.[1]
   if (what === undefined) return null
   const isRoute = what.toLowerCase() === 'route'
   const lines = isRoute ? routeLines(host, slot) : profileLines(host.analyzer, slot, host.now)

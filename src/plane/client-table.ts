@@ -61,15 +61,22 @@ export class ClientTable {
 
   /** Null when it is gone, whoever has its slot now. */
   find(slot: number, generation: number): ClientSession | null {
-    const session = this.#at(slot)
+    const session = this.at(slot)
     return session?.generation === generation ? session : null
+  }
+
+  /** Who was told this process id at login. */
+  findByProcessId(processId: number): ClientSession | null {
+    const slot = (processId & 0xfffff) - 1
+    const session = this.at(slot)
+    return session && cancelProcessId(slot, session.generation) === processId ? session : null
   }
 
   /** Whom a cancel request means: process id and key as they were issued. Null when there is no such client. */
   findByCancelKey(processId: number, key: Buffer): ClientSession | null {
-    const slot = (processId & 0xfffff) - 1
-    const session = this.#at(slot)
-    if (session === null || cancelProcessId(slot, session.generation) !== processId) return null
+    const session = this.findByProcessId(processId)
+    if (session === null) return null
+    const { slot } = session
     const { bytes, i32, recordBytes } = this.#region
     const length = i32[slot * (recordBytes >> 2) + CLIENT.cancelKeyBytes] ?? 0
     if (length === 0 || length !== key.length) return null
@@ -77,7 +84,8 @@ export class ClientTable {
     return timingSafeEqual(bytes.subarray(at, at + length), key) ? session : null
   }
 
-  #at(slot: number): ClientSession | null {
+  /** Who has this slot now; one that rests is woken. */
+  at(slot: number): ClientSession | null {
     if (this.#resting.size > 0) this.#resting.wake(slot)
     return this.#sessions[slot] ?? null
   }

@@ -2,7 +2,7 @@ import { ShardAdmissions } from '../admission/shard-admissions.ts'
 import { Analyzer } from '../analyzer/analyzer.ts'
 import type { CompiledHba } from '../auth/hba.ts'
 import { ScramKeyCache } from '../auth/scram-key-cache.ts'
-import type { ClientHost, PlaneCounter } from '../client/client-host.ts'
+import { type ClientHost, FATAL, type PlaneCounter } from '../client/client-host.ts'
 import { ClientSession } from '../client/client-session.ts'
 import { FunctionCatalogues } from '../client/function-catalogues.ts'
 import { poolSettings } from '../client/pool-choice.ts'
@@ -56,6 +56,7 @@ import { ServerSlotList } from './server-slot-list.ts'
 const OUTBOUND_BYTES = 65_536
 const CIPHERTEXT_BYTES = 32_768
 const SCRAM_KEYS = 1000
+const TERMINATED = FATAL('57P01', 'terminating connection due to administrator command')
 
 /** Everything that the sessions of one plane share: what `ClientHost` says, and the tables behind it. */
 export class Plane implements ClientHost {
@@ -337,9 +338,23 @@ export class Plane implements ClientHost {
   cancelByKey(processId: number, key: Buffer): void {
     this.record.add('cancels')
     const session = this.sessions.findByCancelKey(processId, key)
-    if (session) this.analyzer.profiles.cancelled(session.slot)
-    if (session?.state === 'waiting') session.cancelWaiting()
-    else if (session?.server) this.cancelServer(session.server)
+    if (session) this.#cancel(session)
+  }
+
+  #cancel(session: ClientSession): void {
+    this.analyzer.profiles.cancelled(session.slot)
+    if (session.state === 'waiting') session.cancelWaiting()
+    else if (session.server) this.cancelServer(session.server)
+  }
+
+  signalClient(slot: number, processId: number, terminates: boolean): boolean {
+    const target = this.sessions.findByProcessId(processId)
+    if (target === null || target.user !== this.sessions.at(slot)?.user) return false
+    // What its server did with that could come too late, and hit its next statement.
+    if (target.slot === slot && !terminates) return false
+    if (terminates) target.close('pg_terminate_backend', TERMINATED)
+    else this.#cancel(target)
+    return true
   }
 
   cancelServer(server: ServerConnection): void {

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
-import { readFileSync } from 'node:fs'
 import { test } from 'node:test'
+import { raiseOpenFileLimit } from '../../src/io/process-limits.ts'
 import { residentBytes } from '../support/process-usage.ts'
 import { Testbed } from '../support/testbed.ts'
 import { waitUntil } from '../support/wait-until.ts'
@@ -14,7 +14,7 @@ const LANES = 50
 const BYTES_PER_CLIENT = 24_000
 
 /** Each connection is a descriptor here, in a plane and in the keeper. */
-const descriptors = Number(/^Max open files\s+(\d+)/m.exec(readFileSync('/proc/self/limits', 'utf8'))?.[1] ?? 0)
+const descriptors = raiseOpenFileLimit()
 const enough = descriptors >= CLIENTS + 600
 const skip =
   !enough && `${CLIENTS} clients need ${CLIENTS + 600} open files in a process, the limit here is ${descriptors}`

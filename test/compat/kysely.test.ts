@@ -252,9 +252,7 @@ test('rows are streamed through cursors, and a stream may be given up', async ()
   )
 })
 
-test('a query that is aborted is cancelled on the server', {
-  skip: !isDirect && 'Kysely sends pg_cancel_backend with the process id of its login: docs/compatibility.md',
-}, async () => {
+test('a query that is aborted is cancelled on the server', async () => {
   const db = connect()
   const controller = new AbortController()
   const query = sql`SELECT pg_sleep(60)`.execute(db, {

@@ -100,12 +100,43 @@ test('cancel keys of different sessions differ in every part that could be guess
   assert.equal(new Set(clients.map((client) => client.cancelPid)).size, 20)
 })
 
-test("a client's process id is none of Linux: pg_cancel_backend with it hits nobody", ofRouter, async () => {
-  for (const client of await bed.openMany(5)) {
-    assert.ok(client.cancelPid > 2 ** 22, String(client.cancelPid))
-    assert.equal(onlyValue(await client.query(`SELECT pg_cancel_backend(${client.cancelPid})`)), 'f')
+test(
+  "a client's process id is none of Linux: in a longer statement pg_cancel_backend hits nobody",
+  ofRouter,
+  async () => {
+    for (const client of await bed.openMany(5)) {
+      assert.ok(client.cancelPid > 2 ** 22, String(client.cancelPid))
+      assert.equal(onlyValue(await client.query(`SELECT pg_cancel_backend(${client.cancelPid}) AS hit`)), 'f')
+    }
+  },
+)
+
+for (const protocol of ['simple', 'extended'] as const) {
+  const ask = async (client: WireClient, sql: string): Promise<string | null> => {
+    if (protocol === 'simple') return onlyValue(await client.query(sql))
+    return onlyValue(
+      await client.exchange(Buffer.concat([wire.parse('', sql), wire.bind('', ''), wire.execute(''), wire.sync()])),
+    )
   }
-})
+
+  test(`pg_cancel_backend with the process id of another client's login, ${protocol}`, async () => {
+    const [sleeper, other] = await bed.openMany(2)
+    await startSleeping(sleeper!, `signalled ${protocol}`)
+    assert.equal(await ask(other!, `select pg_cancel_backend(${sleeper!.cancelPid})`), 't')
+    assert.deepEqual(sqlstatesOf(await sleeper!.until('Z')), ['57014'])
+    assert.equal(onlyValue(await sleeper!.query('SELECT 1')), '1')
+  })
+
+  test(`pg_terminate_backend with the process id of another client's login, ${protocol}`, async () => {
+    const [idle, busy, other] = await bed.openMany(3)
+    await busy!.query('BEGIN')
+    for (const client of [idle!, busy!]) {
+      assert.equal(await ask(other!, `SELECT pg_catalog.pg_terminate_backend(${client.cancelPid});`), 't')
+      assert.deepEqual(sqlstatesOf((await client.untilClosed()).messages), ['57P01'])
+    }
+    assert.equal(onlyValue(await other!.query('SELECT 1')), '1')
+  })
+}
 
 test(
   'a query that waits for a server connection is cancelled without one, and its client goes on',
