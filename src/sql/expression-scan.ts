@@ -1,4 +1,5 @@
 import { PIN } from '../memory/client-slots.ts'
+import { AtomicBody } from './atomic-body.ts'
 import { Lexer, TOKEN } from './lexer.ts'
 import { BEFORE_BY_AND_JOIN, BEFORE_CONFLICT, isBehind } from './previous-word.ts'
 import { readSetConfig } from './set-config-call.ts'
@@ -31,12 +32,6 @@ const AFTER_VALUE = 1
 const PLAIN = 2
 const AFTER_DOT = 3
 const AFTER_CATALOG_DOT = 4
-
-/** CREATE FUNCTION … BEGIN ATOMIC …; …; END: its semicolons do not end the statement. */
-const NO_BODY = 0
-const BODY_MAY_BEGIN = 1
-const AT_BODY_STATEMENT = 2
-const IN_BODY_STATEMENT = 3
 
 const NONE: readonly string[] = []
 /** More calls of set_config in one text are not looked at. */
@@ -71,7 +66,7 @@ export class ExpressionScan {
   #first = 0
   #isDdl = false
   #setFollows = false
-  #body = NO_BODY
+  readonly #body = new AtomicBody()
   #place = PLAIN
 
   /** `lexer` is moved on over the statements that are scanned. */
@@ -110,7 +105,7 @@ export class ExpressionScan {
 
   /** It ends within a function's body. */
   get isInBody(): boolean {
-    return this.#body >= AT_BODY_STATEMENT
+    return this.#body.isOpen
   }
 
   /** From the current token to the semicolon, or to where the lexer pauses; `first` means the statement's first word. */
@@ -119,7 +114,7 @@ export class ExpressionScan {
     this.#first = first
     this.#isDdl = first === W.ddl
     this.#setFollows = false
-    this.#body = NO_BODY
+    this.#body.begin()
     let place = PLAIN
     if (lexer.kind === TOKEN.word) {
       // No statement begins with a call: COPY (…), EXPLAIN (…), VACUUM (…).
@@ -141,11 +136,11 @@ export class ExpressionScan {
       const { kind } = lexer
       const meaning = this.#meaning()
       if (kind === TOKEN.punctuation) {
-        if (lexer.char === SEMICOLON && this.#body < AT_BODY_STATEMENT) return
+        if (lexer.char === SEMICOLON && !this.#body.isOpen) return
         place = this.#punctuation(place)
       } else if (kind === TOKEN.word || kind === TOKEN.quotedName) place = this.#word(meaning, place)
       else place = AFTER_VALUE
-      if (isDdl) this.#followBody(meaning)
+      if (isDdl) this.#body.follow(lexer.kind, lexer.char, meaning)
     }
     this.#place = place
   }
@@ -166,15 +161,6 @@ export class ExpressionScan {
       default:
         return PLAIN
     }
-  }
-
-  #followBody(meaning: number): void {
-    const { kind, char } = this.#lexer
-    if (this.#body >= AT_BODY_STATEMENT) {
-      if (kind === TOKEN.punctuation && char === SEMICOLON) this.#body = AT_BODY_STATEMENT
-      else this.#body = this.#body === AT_BODY_STATEMENT && meaning === W.commit ? NO_BODY : IN_BODY_STATEMENT
-    } else if (this.#body === BODY_MAY_BEGIN && meaning === W.atomic) this.#body = AT_BODY_STATEMENT
-    else this.#body = meaning === W.begin ? BODY_MAY_BEGIN : NO_BODY
   }
 
   /** Returns the place of what follows. */

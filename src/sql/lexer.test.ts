@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { Lexer, TOKEN, wordHash } from './lexer.ts'
+import { Lexer, TOKEN } from './lexer.ts'
+import { wordHash } from './word-table.ts'
 
 const KINDS = Object.fromEntries(Object.entries(TOKEN).map(([name, kind]) => [kind, name]))
 

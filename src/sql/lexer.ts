@@ -1,5 +1,5 @@
 import { CLASS, isNumberLetter, isSpace } from './character-class.ts'
-import { endOfDollarString, endOfLine, endOfQuotedName, endOfString } from './span-ends.ts'
+import { endOfComment, endOfDollarString, endOfLine, endOfQuotedName, endOfString } from './span-ends.ts'
 
 /** Token kinds. `punctuation` is one byte, told apart by `char`. */
 export const TOKEN = { end: 0, word: 1, quotedName: 2, string: 3, number: 4, parameter: 5, punctuation: 6 } as const
@@ -20,13 +20,6 @@ const REST = {
 /** A dollar quote whose tag is longer is not followed from one piece to the next. */
 const LONGEST_TAG = 64
 
-/** The hash that `Lexer.hash` has for a lower-case word. */
-export function wordHash(word: string): number {
-  let hash = 0x811c9dc5
-  for (let at = 0; at < word.length; at++) hash = Math.imul(hash ^ word.charCodeAt(at), 0x01000193)
-  return hash
-}
-
 /**
  * One pass over SQL text as PostgreSQL's own scanner cuts it (src/backend/parser/scan.l), without allocation: `next`
  * moves on and leaves the token in the fields. It knows strings ('', E'', U&'', B'', X'', N''), dollar quotes, quoted
@@ -44,7 +37,6 @@ export class Lexer {
   #isLast = true
   #rest: number = REST.none
   #resumeAt = 0
-  #depth = 0
   #tag: Uint8Array = new Uint8Array(0)
   /** Tokens that begin here or later are for the next piece. */
   limit = 0
@@ -54,6 +46,8 @@ export class Lexer {
   stop = 0
   /** Case-insensitive hash of a word. */
   hash = 0
+  /** How many comments begin within each other. */
+  depth = 0
   /** Byte of a punctuation token. */
   char = 0
   ambiguous = false
@@ -163,21 +157,10 @@ export class Lexer {
 
   /** Comments nest. */
   #comment(from: number, outer: number): number {
-    const bytes = this.#bytes
-    let depth = outer
-    let at = from
-    while (at + 1 < this.#end) {
-      if (bytes[at] === 0x2f && bytes[at + 1] === 0x2a) {
-        depth++
-        at += 2
-      } else if (bytes[at] === 0x2a && bytes[at + 1] === 0x2f) {
-        depth--
-        at += 2
-        if (depth === 0) return at
-      } else at++
-    }
-    this.#depth = depth
-    this.#cut(at, REST.comment)
+    this.depth = outer
+    const after = endOfComment(this.#bytes, from, this.#end, this)
+    if (after >= 0) return after
+    this.#cut(~after, REST.comment)
     return this.#end
   }
 
@@ -197,7 +180,7 @@ export class Lexer {
     if (rest === REST.lineComment) {
       this.#at = endOfLine(this.#bytes, this.#at, this.#end)
       if (this.#at === this.#end && !this.#isLast) this.#cut(this.#at, rest)
-    } else if (rest === REST.comment) this.#at = this.#comment(this.#at, this.#depth)
+    } else if (rest === REST.comment) this.#at = this.#comment(this.#at, this.depth)
     else if (rest === REST.quotedName) this.#inQuotedName(this.#at)
     else if (rest === REST.dollarString) this.#inDollarString(this.#at, this.#tag, 0, this.#tag.length)
     else this.#inString(this.#at, rest === REST.escapeString)

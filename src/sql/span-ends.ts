@@ -11,6 +11,25 @@ export function endOfLine(bytes: Uint8Array, from: number, end: number): number 
 }
 
 /**
+ * The byte after the end of a comment, from within `told.depth` of them: they nest. `~` of the first byte of `[from, end)` not
+ * looked at when it does not end there; `told.depth` is then how many are still open.
+ */
+export function endOfComment(bytes: Uint8Array, from: number, end: number, told: { depth: number }): number {
+  let at = from
+  while (at + 1 < end) {
+    if (bytes[at] === 0x2f && bytes[at + 1] === 0x2a) {
+      told.depth++
+      at += 2
+    } else if (bytes[at] === 0x2a && bytes[at + 1] === 0x2f) {
+      told.depth--
+      at += 2
+      if (told.depth === 0) return at
+    } else at++
+  }
+  return ~at
+}
+
+/**
  * The byte after the quote that ends a quoted name, from within it. Each byte of `[from, stop)` is looked at with the one
  * after it, which is before `end`. When there is no such quote, `~` of the first byte not looked at.
  */

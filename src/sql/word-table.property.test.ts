@@ -1,8 +1,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import fc from 'fast-check'
-import { wordHash } from './lexer.ts'
-import { WordTable } from './word-table.ts'
+import { WordTable, wordHash } from './word-table.ts'
 
 const word = fc.stringMatching(/^[a-z_][a-z0-9_$]{0,12}$/)
 const entry = fc.tuple(word, fc.integer({ min: 1, max: 0x7fffffff }))

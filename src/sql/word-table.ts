@@ -1,4 +1,9 @@
-import { wordHash } from './lexer.ts'
+/** The hash that `Lexer.hash` has for a lower-case word. */
+export function wordHash(word: string): number {
+  let hash = 0x811c9dc5
+  for (let at = 0; at < word.length; at++) hash = Math.imul(hash ^ word.charCodeAt(at), 0x01000193)
+  return hash
+}
 
 /** Words that mean something, found by hash and checked byte for byte; lookups allocate nothing. */
 export class WordTable {
