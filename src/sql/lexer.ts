@@ -113,9 +113,9 @@ export class Lexer {
   next(): number {
     const from = this.#at
     this.#skip()
-    const bytes = this.#bytes
     this.start = this.#at
-    if (this.#at >= this.#end || bytes[this.#at] === 0) {
+    const byte = this.#at < this.#end ? (this.#bytes[this.#at] as number) : 0
+    if (byte === 0) {
       // The token before may go on in the next piece; a string says so itself.
       const isOpen = from >= this.#end && this.kind !== TOKEN.string && this.#rest === REST.none
       if (isOpen && !this.#isLast) this.ambiguous = true
@@ -123,7 +123,6 @@ export class Lexer {
       this.kind = TOKEN.end
       return TOKEN.end
     }
-    const byte = bytes[this.#at] as number
     const kind = CLASS[byte] as number
     if ((kind & 1) !== 0) this.#word(byte)
     else if (kind & 2) this.#number()
@@ -155,13 +154,11 @@ export class Lexer {
     this.#at = at
   }
 
-  /** Comments nest. */
   #comment(from: number, outer: number): number {
     this.depth = outer
     const after = endOfComment(this.#bytes, from, this.#end, this)
-    if (after >= 0) return after
-    this.#cut(~after, REST.comment)
-    return this.#end
+    if (after < 0) this.#cut(~after, REST.comment)
+    return after < 0 ? this.#end : after
   }
 
   /** The piece ends within something that goes on at `at`, or never ends. */
