@@ -15,7 +15,6 @@ const temporary: fc.Arbitrary<Statement> = fc.constantFrom(
   statement('CREATE TEMP VIEW mine_seen AS SELECT 5 AS x', 'pins'),
   statement('SELECT x FROM mine_seen'),
   statement("CREATE FUNCTION pg_temp.own() RETURNS int LANGUAGE sql AS 'SELECT 9'", 'pins'),
-  statement('SELECT pg_temp.own()', 'pins'),
   statement('DO $$ BEGIN CREATE TEMP TABLE IF NOT EXISTS mine (x int); INSERT INTO mine VALUES (8); END $$', 'pins'),
 )
 

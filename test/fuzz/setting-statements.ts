@@ -99,7 +99,6 @@ const special: fc.Arbitrary<Statement> = fc.constantFrom(
   statement('SELECT setseed(0.25)', 'pins'),
   statement("UPDATE pg_settings SET setting = '7MB' WHERE name = 'work_mem'", 'pins'),
   statement("WITH u AS (SELECT 'x') UPDATE pg_settings SET setting = 'German' WHERE name = 'DateStyle'", 'pins'),
-  statement("SELECT set_config('work_mem', NULL, false)", 'resets'),
   statement("SELECT set_config('role', 'fuzz_reader', false)"),
   statement("SELECT set_config('role', 'none', true)"),
   statement("SELECT set_config('session_authorization', 'fuzz_reader', false)"),

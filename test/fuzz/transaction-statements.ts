@@ -18,7 +18,6 @@ const end: fc.Arbitrary<Statement> = fc.constantFrom(
   statement('COMMIT AND CHAIN', 'begins', 'control'),
   statement('ROLLBACK AND CHAIN', 'begins', 'control'),
   statement("COMMIT PREPARED 'none such'", 'control'),
-  statement("PREPARE TRANSACTION 'not allowed here'", 'control'),
 )
 
 const savepoint: fc.Arbitrary<Statement> = fc
