@@ -10,6 +10,8 @@ const SETTINGS = {
   operations: { drain: '3s' },
   routing: { reads: 'replicas', slow_start: '1s' },
   failover: { mode: 'local' },
+  shard_pools: [{ name: 'reports', shards: ['shard-2'] }],
+  tiers: { low: { pools: ['reports'] } },
 }
 const bed = await ContinuityBed.open(SETTINGS, 1)
 await MixedLoad.prepare(bed.on('shard-1'))
@@ -55,4 +57,22 @@ test('SCALE OUT makes a replica that reads go to, and SCALE IN takes it away; no
   assert.ok(!existsSync(join(shardsDirectory, 'shard-3')))
   const { state, operation: text } = await operation()
   assert.deepEqual([text, state], ['SCALE IN shard-3', 'done'])
+})
+
+test('a shard for a pool is in the pool, for the tiers that are sent there', async () => {
+  await bed.command('SCALE OUT reports')
+  const rows = (await bed.console.query('SHOW SCALING')).rows.map(({ group, pool }) => [group, pool])
+  assert.deepEqual(rows, [
+    ['main', null],
+    ['main', 'reports'],
+  ])
+  const inPool = async (): Promise<string> => {
+    const { rows: units } = await bed.console.query('SHOW SCALING')
+    return units.map(({ shards, added }) => `${shards} ${added}`).join()
+  }
+  await waitUntil('both to have it', async () => (await inPool()) === '3 0,2 1')
+  const { rows: routes } = await bed.console.query('EXPLAIN ROUTE SELECT 1')
+  assert.ok(routes.some((row) => JSON.stringify(row).includes('shard-3')))
+  await bed.command('SCALE IN shard-3')
+  await waitUntil('neither to have it', async () => (await inPool()) === '2 0,1 0')
 })

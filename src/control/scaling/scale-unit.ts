@@ -6,7 +6,7 @@ export interface UnitShard {
   readonly isPrimary: boolean
   /** `starting`: being made. `draining`: on its way out. `down`: does not answer, or an operator has drained it. */
   readonly state: 'serving' | 'starting' | 'draining' | 'down'
-  /** Made by Switchyard: only such shards are ever taken away. */
+  /** Made by Switchyard for this unit: only such shards are ever taken away from it. */
   readonly isAdded: boolean
   /** Transactions that it may have at once, and has. */
   readonly slots: number

@@ -94,6 +94,14 @@ test('added shards are told from others, and those on their way too', () => {
   assert.deepEqual(of('db2'), ['db1 serving false', 'db2 draining true', ...others])
 })
 
+test('a shard that a pool was given is not the group’s to take away', () => {
+  const text = '[[shard_pools]]\nname = "reports"\nshards = ["db2"]\n'
+  const ownersOf = (pool: string | null) =>
+    unitsOf(text, [added('db2', { pool })]).map(({ shards }) => shards.find(({ name }) => name === 'db2')?.isAdded)
+  assert.deepEqual(ownersOf('reports'), [false, true])
+  assert.deepEqual(ownersOf(null), [true, false])
+})
+
 test('a replica that nothing is sent to is useless', () => {
   assert.equal(uselessness(configOf(''), null), null)
   assert.match(uselessness(configOf('', 'primary'), null) ?? '', /routing\.reads is "primary"/)

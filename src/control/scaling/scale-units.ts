@@ -49,7 +49,7 @@ function scaleUnit(facts: ScaleFacts, { group, pool }: { group: string; pool: st
   const { minShards, maxShards } = config.scaling
   return {
     ...{ group, pool, tiers, minShards, maxShards },
-    shards: [...members.map((shard) => unitShard(facts, shard)), ...underway(facts, members, group, pool)],
+    shards: [...members.map((shard) => unitShard(facts, shard, pool)), ...underway(facts, members, group, pool)],
     obstacle: uselessness(config, pool),
   }
 }
@@ -62,21 +62,21 @@ function underway(
   pool: string | null,
 ): readonly UnitShard[] {
   return added.flatMap(({ name, state, slots, maxConnections, ...shard }) => {
-    const isMeant = shard.group === group && (pool === null || shard.pool === pool)
+    const isMeant = shard.group === group && shard.pool === pool
     if (!isMeant || state === 'serving' || members.some((member) => member.name === name)) return []
     const moving = state === 'creating' ? 'starting' : 'draining'
     return [{ name, isPrimary: false, isAdded: true, busy: 0, slots: slots ?? maxConnections, state: moving } as const]
   })
 }
 
-function unitShard({ added, samples, isDrained }: ScaleFacts, shard: Shard): UnitShard {
+function unitShard({ added, samples, isDrained }: ScaleFacts, shard: Shard, pool: string | null): UnitShard {
   const { id, name, role, up, slots, maxConnections } = shard
   const record = added.find((each) => each.name === name)
   const isLeaving = record !== undefined && (record.state === 'leaving' || isDrained(name))
   return {
     name,
     isPrimary: role === 'primary',
-    isAdded: record !== undefined,
+    isAdded: record !== undefined && record.pool === pool,
     state: isLeaving ? 'draining' : up ? 'serving' : 'down',
     slots: slots ?? maxConnections,
     busy: samples.get(id)?.busy ?? 0,
