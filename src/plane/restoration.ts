@@ -1,6 +1,7 @@
 import { poolSettings } from '../client/pool-choice.ts'
 import { CLIENT } from '../memory/client-slots.ts'
-import { SERVER } from '../memory/server-slots.ts'
+import { SERVER, SERVER_STEP } from '../memory/server-slots.ts'
+import { SECTION } from '../memory/slot-section.ts'
 import type { ServerConnection } from '../server/server-connection.ts'
 import { decodeTarget, type KnownTarget } from '../server/server-kind.ts'
 import type { Adopted, AdoptedServer } from './adopted.ts'
@@ -31,6 +32,21 @@ export function restoreConnections(plane: Plane, { clients, logins, resting, ser
     if (server.queue.owing) plane.cancelServer(server)
     server.close('its client is gone')
   }
+  for (const { slot, section } of servers) {
+    const server = open.get(slot)
+    if (server && wasCancelled(plane, section)) cancelAgain(plane, server)
+  }
+}
+
+/** A cancel request for it was on its way when its plane ended; nobody knows how far. */
+const wasCancelled = ({ servers }: Plane, section: number): boolean =>
+  ((servers.i32[section + SECTION.flags] as number) & SERVER_STEP.cancelling) !== 0
+
+/** What it works on is cancelled once more, and nobody else gets it, whom the first request could still hit. */
+function cancelAgain(plane: Plane, server: ServerConnection): void {
+  if (server.state !== 'active') return
+  server.retired ??= 'a cancel request may still hit it'
+  if (server.queue.owing) plane.cancelServer(server)
 }
 
 const waitingSince = (plane: Plane, { client }: Adopted['clients'][number]): number => plane.waitingSince(client.slot)

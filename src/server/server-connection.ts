@@ -316,10 +316,13 @@ export class ServerConnection implements ReadServer, HandshakeOwner {
   beginCancel(): void {
     this.isCancelled = true
     this.#cancels++
+    // Whoever goes on with it has to know.
+    this.link.touch()
   }
 
   endCancel(): void {
     this.#cancels--
+    if (!this.link.closed) this.link.touch()
     if (this.#cancels === 0 && this.#state === 'cancelling') this.#becomeIdle()
   }
 

@@ -6,9 +6,10 @@ import { killPlane } from '../support/plane-killer.ts'
 import type { RouterProcess } from '../support/router-process.ts'
 import { temporaryDirectory } from '../support/temporary-directory.ts'
 import { Testbed } from '../support/testbed.ts'
-import { WireClient } from '../support/wire-client.ts'
+import { waitUntil } from '../support/wait-until.ts'
+import { sendCancel, WireClient } from '../support/wire-client.ts'
 import * as wire from '../support/wire-frames.ts'
-import { onlyValue } from '../support/wire-message.ts'
+import { onlyValue, sqlstatesOf } from '../support/wire-message.ts'
 
 const authority = new CertificateAuthority('routers')
 const credentials = writeCredentials(
@@ -75,3 +76,17 @@ for (const [at, every] of [29, 9, 7, 11, 9].entries()) {
     await Promise.all(lanes)
   })
 }
+
+test('one cancel request is enough, wherever the plane dies', async () => {
+  const router = await bed.startRouter(hba('trust'), { env: { SWITCHYARD_CRASH: 'committed:7' } })
+  const client = await connect(router, false)
+  await client.login(bed.login)
+  for (let round = 0; round < 8; round += 1) {
+    client.send(wire.query('SELECT count(*) FROM pg_sleep(60)'))
+    await waitUntil('the query to run', async () =>
+      (await bed.cluster.backends(bed.database)).some(({ state }) => state === 'active'),
+    )
+    await sendCancel(router, client.cancelPid, client.cancelKey)
+    assert.deepEqual(sqlstatesOf(await client.until('Z', 20_000)), ['57014'])
+  }
+})
