@@ -2,6 +2,7 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { LINK_END } from './link.ts'
 import { nativeBytes, openLink, openTcpPair, pattern, RawPeer, TestLink } from './link-host.fixture.ts'
+import { PlainSends } from './plain-sends.ts'
 import { openSocketPair } from './socket.ts'
 
 test('an end is read after the last bytes', (t) => {
@@ -107,6 +108,28 @@ test('a hang-up cuts off nothing that waits: the end comes after it', (t) => {
   peer.send('answer')
   host.turn()
   assert.equal(owner.text, 'answer')
+})
+
+test('a hang-up waits for what is held back until the end of the step', (t) => {
+  const { host, owner, peer } = openLink(t, undefined, openSocketPair(), new PlainSends())
+  owner.link.send(Buffer.from('held '))
+  owner.link.hangUp()
+  owner.link.send(Buffer.from('back'))
+  assert.equal(peer.receive()?.length, 0, 'nothing leaves before the step is committed, the end neither')
+  host.turn()
+  assert.equal(peer.receive()?.toString(), 'held back')
+  assert.equal(peer.receive(), null)
+})
+
+test('a link that is closed with bytes held back closes when they have left', (t) => {
+  const { host, owner, peer } = openLink(t, undefined, openSocketPair(), new PlainSends())
+  owner.link.send(Buffer.from('last words'))
+  owner.link.close()
+  assert.equal(peer.receive()?.length, 0)
+  host.turn()
+  assert.equal(peer.receive()?.toString(), 'last words')
+  assert.equal(peer.receive(), null)
+  assert.ok(owner.link.fd.closed)
 })
 
 test('an exception while one link is served is its owner’s, and the others are served', (t) => {

@@ -1,11 +1,17 @@
 import assert from 'node:assert/strict'
 import { type TestContext, test } from 'node:test'
 import { CertificateAuthority } from '../../test/support/certificates.ts'
+import { Region } from '../memory/region.ts'
+import { TLS_RECORD_BYTES } from '../memory/tls-records.ts'
 import { LINK_END, LINK_FAILED, READ_BYTES } from './link.ts'
 import { type LinkBench, nativeBytes, openLink, pattern } from './link-host.fixture.ts'
+import { PlainSends } from './plain-sends.ts'
+import type { SendQueue } from './send-batch.ts'
+import { openSocketPair } from './socket.ts'
 import { TLS_CLOSED, TlsChannel } from './tls-channel.ts'
 import { TlsContext } from './tls-context.ts'
 import { TlsPeer } from './tls-peer.fixture.ts'
+import { TlsSession } from './tls-session.ts'
 
 const { certificate: certificatePem, key: keyPem } = new CertificateAuthority('Example CA').issue({
   commonName: 'db.example.com',
@@ -16,8 +22,8 @@ interface TlsBench extends LinkBench {
   readonly server: TlsChannel
 }
 
-function openTls(t: TestContext, arenaBytes?: number): TlsBench {
-  const bench = openLink(t, arenaBytes)
+function openTls(t: TestContext, arenaBytes?: number, ring: SendQueue | null = null): TlsBench {
+  const bench = openLink(t, arenaBytes, openSocketPair(), ring)
   const server = TlsContext.forServer({
     certificatePem,
     keyPem,
@@ -25,6 +31,7 @@ function openTls(t: TestContext, arenaBytes?: number): TlsBench {
     verify: 'none',
     minVersion: 'TLSv1.2',
     alpn: [],
+    logsKeys: ring !== null,
   })
   const options = { caPem: null, certificatePem: null, keyPem: null, verify: 'none' } as const
   const client = TlsContext.forClient(options)
@@ -180,6 +187,31 @@ test('a hang-up cuts off nothing that waits: close_notify comes after it', (t) =
   })
   assert.deepEqual(Buffer.concat(client.received), source.bytes)
 })
+
+for (const ending of ['hangUp', 'farewell and close'] as const) {
+  test(`${ending}: what is held back, sealed by records of our own, leaves first, then close_notify, then the end`, (t) => {
+    const bench = openTls(t, undefined, new PlainSends())
+    shakeHands(bench)
+    const { host, owner, client } = bench
+    const region = new Region(new ArrayBuffer(TLS_RECORD_BYTES), 0, TLS_RECORD_BYTES, 1)
+    owner.link.carryOn(new TlsSession(region, 0, host.arena))
+    owner.link.send(Buffer.from('last '))
+    owner.link.send(Buffer.from('words'))
+    if (ending === 'hangUp') owner.link.hangUp()
+    else {
+      owner.link.farewell()
+      owner.link.close()
+    }
+    client.step()
+    assert.deepEqual(client.received, [], 'nothing leaves before the step is committed')
+    host.turnUntil(() => {
+      client.step()
+      return client.ended === TLS_CLOSED
+    })
+    assert.equal(received(bench).toString(), 'last words')
+    assert.equal(client.raw.receive(), null)
+  })
+}
 
 test('a farewell to a peer that does not read is left out, because nothing may overtake what waits', (t) => {
   const bench = connect(t)
