@@ -8,6 +8,7 @@ import { encodePlaneMessage, MAX_PACKET_BYTES } from './memory/keeper-protocol.t
 import { PLANE } from './memory/plane-records.ts'
 import { planesSocket } from './memory/run-directory.ts'
 import type { SharedState } from './memory/shared-state.ts'
+import { ValueStore } from './memory/value-store.ts'
 import { ActivePlane } from './plane/active-plane.ts'
 import { ControlLink, type ControlLinkOwner } from './plane/control-link.ts'
 import { type Heap, IdleCollector } from './plane/idle-collector.ts'
@@ -74,11 +75,13 @@ export function runPlane(options: PlaneOptions): number {
   const channelFd = new OwnedFd(options.channelFd)
   const channel = new FdChannel(channelFd)
   const failure = options.rehearses ? prepare(options, poller, channelFd, ring) : null
+  // Whatever is there by now does not have to be looked at when its turn comes.
+  const store = new ValueStore(memory.values)
   // Not least, the parser's memory becomes old: as long as it is young, each collection may take four times as long.
   options.heap.collect()
   if (!awaitTurn(poller, channelFd, channel)) return 0
   options.onActive()
-  serve(options, { memory, ring, poller, channelFd, channel, failure })
+  serve(options, { memory, ring, poller, channelFd, channel, failure, store })
   return 0
 }
 
@@ -88,6 +91,7 @@ interface PlaneResources {
   readonly poller: Poller
   readonly channelFd: OwnedFd
   readonly channel: FdChannel
+  readonly store: ValueStore
   /** Of a rehearsal; null: none. */
   readonly failure: string | null
 }
@@ -132,7 +136,7 @@ function awaitTurn(poller: Poller, fd: OwnedFd, channel: FdChannel): boolean {
 
 /** The plane as the active one, to its end. */
 function serve(options: PlaneOptions, resources: PlaneResources): void {
-  const { memory, ring, poller, channelFd, channel, failure } = resources
+  const { memory, ring, poller, channelFd, channel, failure, store } = resources
   const { planeIndex, clock } = options
   const { shared } = memory
   const active: ActivePlane = new ActivePlane(
@@ -140,6 +144,7 @@ function serve(options: PlaneOptions, resources: PlaneResources): void {
       ...{
         planeIndex,
         memory,
+        store,
         queue: ring.queue,
         poller,
         channel,

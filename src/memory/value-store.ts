@@ -1,8 +1,12 @@
+import { crc32 } from 'node:zlib'
+
 const WORD_BYTES = 4
 /** Values begin where an integer may; a value's id is its place in such steps. */
 const STEP_BYTES = 8
 /** The first step holds how many bytes are in use. */
 const FIRST = STEP_BYTES
+/** Checksum and length of a value in one number that is exact. */
+const LENGTHS = 2 ** 20
 
 /**
  * Values that many sessions share (sets of settings, texts of statements, credentials), each kept once, in shared memory, so
@@ -15,7 +19,10 @@ const FIRST = STEP_BYTES
 export class ValueStore {
   readonly #words: Int32Array
   readonly #bytes: Buffer
-  readonly #ids = new Map<string, number>()
+  /** By checksum and length; of two values that share these, the first. */
+  readonly #ids = new Map<number, number>()
+  /** Up to here values are in `#ids`. */
+  #known = FIRST
   /** Something did not fit. */
   isFull = false
 
@@ -23,13 +30,20 @@ export class ValueStore {
   constructor(memory: Buffer) {
     this.#bytes = memory
     this.#words = new Int32Array(memory.buffer, memory.byteOffset, memory.length >> 2)
-    if (this.#words[0] === 0) this.#words[0] = FIRST
-    for (let at = FIRST; at < this.used; at = this.#after(at)) this.#ids.set(this.#text(at), at / STEP_BYTES)
+    this.catchUp()
+  }
+
+  /** Finds what another process has put here meanwhile. Writes nothing. */
+  catchUp(): void {
+    for (; this.#known < this.used; this.#known = this.#after(this.#known)) {
+      const key = keyOf(this.#value(this.#known))
+      if (!this.#ids.has(key)) this.#ids.set(key, this.#known / STEP_BYTES)
+    }
   }
 
   /** Bytes in use. */
   get used(): number {
-    return this.#words[0] as number
+    return Math.max(FIRST, this.#words[0] as number)
   }
 
   get size(): number {
@@ -38,9 +52,9 @@ export class ValueStore {
 
   /** The id of `value`, which is kept if it is new; 0 when there is no room for it. */
   put(value: Uint8Array): number {
-    const key = Buffer.from(value.buffer, value.byteOffset, value.length).toString('latin1')
+    const key = keyOf(value)
     const known = this.#ids.get(key)
-    if (known !== undefined) return known
+    if (known !== undefined && this.#value(known * STEP_BYTES).equals(value)) return known
     const at = this.used
     const end = at + WORD_BYTES + value.length
     if (end > this.#bytes.length) {
@@ -50,7 +64,8 @@ export class ValueStore {
     this.#words[at >> 2] = value.length
     this.#bytes.set(value, at + WORD_BYTES)
     this.#words[0] = Math.ceil(end / STEP_BYTES) * STEP_BYTES
-    this.#ids.set(key, at / STEP_BYTES)
+    this.#known = this.used
+    if (known === undefined) this.#ids.set(key, at / STEP_BYTES)
     return at / STEP_BYTES
   }
 
@@ -58,15 +73,18 @@ export class ValueStore {
   get(id: number): Buffer | null {
     const at = id * STEP_BYTES
     if (id <= 0 || at >= this.used) return null
-    const length = this.#words[at >> 2] as number
-    return Buffer.from(this.#bytes.subarray(at + WORD_BYTES, at + WORD_BYTES + length))
+    return Buffer.from(this.#value(at))
   }
 
-  #text(at: number): string {
-    return this.#bytes.toString('latin1', at + WORD_BYTES, at + WORD_BYTES + (this.#words[at >> 2] as number))
+  /** The bytes themselves. */
+  #value(at: number): Buffer {
+    const start = at + WORD_BYTES
+    return this.#bytes.subarray(start, start + (this.#words[at >> 2] as number))
   }
 
   #after(at: number): number {
     return Math.ceil((at + WORD_BYTES + (this.#words[at >> 2] as number)) / STEP_BYTES) * STEP_BYTES
   }
 }
+
+const keyOf = (value: Uint8Array): number => crc32(value) * LENGTHS + (value.length % LENGTHS)

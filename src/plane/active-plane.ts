@@ -9,7 +9,7 @@ import { type Crash, Steps } from '../io/steps.ts'
 import type { PlaneCommand, PlaneEvent } from '../memory/control-protocol.ts'
 import type { SharedState } from '../memory/shared-state.ts'
 import { StepLog } from '../memory/step-log.ts'
-import { ValueStore } from '../memory/value-store.ts'
+import type { ValueStore } from '../memory/value-store.ts'
 import type { SecondOpinion } from '../sql/second-opinion.ts'
 import { monotonicMs } from '../util/monotonic-clock.ts'
 import { TimerWheel } from '../util/timer-wheel.ts'
@@ -44,6 +44,8 @@ export interface MappedMemory extends PlaneMemory {
 export interface ActivePlaneParts {
   readonly planeIndex: number
   readonly memory: MappedMemory
+  /** Of `memory.values`; what was there when the process booted may be known. */
+  readonly store: ValueStore
   readonly queue: SendQueue
   readonly poller: Poller
   /** To the keeper, which speaks next. */
@@ -93,6 +95,7 @@ export class ActivePlane {
   constructor(parts: ActivePlaneParts, hooks: ActivePlaneHooks) {
     const { memory, queue, poller, clock, crash } = parts
     const { shared, arena } = memory
+    parts.store.catchUp()
     this.#kept = new KeptOrders(arena, shared.planes, parts.planeIndex)
     const log = new StepLog(memory.stepLog)
     const steps = new Steps(log, arena, crash)
@@ -105,7 +108,7 @@ export class ActivePlane {
       shared,
       ...{ poller, timers: this.timers, arena, reads, sends, steps },
       gathers: memory,
-      store: new ValueStore(memory.values),
+      store: parts.store,
       values: NO_VALUES,
       clock: monotonicMs,
       random: parts.random,

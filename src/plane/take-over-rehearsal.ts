@@ -10,6 +10,7 @@ import { openSocketPair } from '../io/socket.ts'
 import { MAX_PACKET_BYTES } from '../memory/keeper-protocol.ts'
 import { type Geometry, regionsOf, valueStoreBytes } from '../memory/layout.ts'
 import { formatSharedState } from '../memory/shared-state.ts'
+import { ValueStore } from '../memory/value-store.ts'
 import type { PlaneValues } from '../shard/plane-values.ts'
 import { ActivePlane, type MappedMemory } from './active-plane.ts'
 import { NO_VALUES } from './no-values.ts'
@@ -151,6 +152,7 @@ export class TakeOverRehearsal {
       {
         planeIndex: 0,
         memory: this.#memory,
+        store: new ValueStore(this.#memory.values),
         channel: new FdChannel(channelFd, MAX_PACKET_BYTES),
         ...{ queue, poller, channelFd, clock, ...chance, ...nobody },
       },
