@@ -1,10 +1,5 @@
 import type { SessionRecordReader } from '../client/session-record-reader.ts'
-import {
-  type AdoptionVerdict,
-  adoptable,
-  type KeptServer as ServerFacts,
-  whyNotAdoptable,
-} from '../continuity/adoptable.ts'
+import { adoptable, whyNotAdoptable } from '../continuity/adoptable.ts'
 import type { ClientOutcome } from '../continuity/report.ts'
 import type { BufferArena } from '../io/buffer-arena.ts'
 import type { NativeBuffer } from '../io/native.ts'
@@ -13,14 +8,10 @@ import { TlsSession } from '../io/tls-session.ts'
 import {
   CLIENT,
   CLIENT_F64,
-  CLIENT_FLAG,
   CLIENT_SECTION,
   CLIENT_SECTIONS,
   CLIENT_STATE,
-  CLIENT_STATE_NAMES,
-  CLIENT_STEP,
   CLIENT_TEXT,
-  PIN,
 } from '../memory/client-slots.ts'
 import type { SlotReference } from '../memory/keeper-protocol.ts'
 import type { DroppedClient } from '../memory/preservation.ts'
@@ -32,12 +23,11 @@ import {
   SERVER_SECTION,
   SERVER_SECTIONS,
   SERVER_STATE,
-  SERVER_STATE_NAMES,
-  SERVER_STEP,
 } from '../memory/server-slots.ts'
 import { SECTION } from '../memory/slot-section.ts'
 import type { StepLog } from '../memory/step-log.ts'
 import type { Adopted, AdoptedClient, AdoptedLogin, AdoptionReport } from './adopted.ts'
+import { clientFacts, isTlsClient, serverFacts } from './adoption-facts.ts'
 import { AtRest } from './at-rest.ts'
 import { placeOf } from './client-place.ts'
 import { KeptConnection } from './kept-connection.ts'
@@ -157,7 +147,7 @@ export class Adoption {
       const tls = this.#isTlsClient(each) ? this.#tls(clientTlsRecords, each) : null
       const client = new KeptConnection(memory, clients, CLIENT_FIELDS, each, 0, tls)
       const server = client.section < 0 ? undefined : byClient.get(client.word(SECTION.peer) - 1)
-      const verdict = this.#judge(client, server, server !== undefined && kept.has(server))
+      const verdict = adoptable(clientFacts(clients, client, server, server !== undefined && kept.has(server)))
       if (verdict.adopted) keptClients.push(client)
       else outcomes.push(this.#refuse(client, verdict.reason, verdict.canBeTold))
     }
@@ -187,34 +177,8 @@ export class Adoption {
     return { slot, generation, fd: kept.fd, section, user: identity.user, database: identity.database }
   }
 
-  /** `server`: the server connection that it had, whether that `isKept` or not. */
-  #judge(client: KeptConnection, server: KeptConnection | undefined, isKept: boolean): AdoptionVerdict {
-    const { clients } = this.#host
-    const i = client.slot.slot * (clients.recordBytes >> 2)
-    const hasSection = client.section >= 0
-    const word = (field: number): number => (hasSection ? client.word(field) : 0)
-    const live = CLIENT_STATE_NAMES[clients.i32[i + CLIENT.state] ?? 0] ?? 'free'
-    return adoptable({
-      state: hasSection ? (CLIENT_STATE_NAMES[word(SECTION.state)] ?? 'free') : live === 'login' ? live : null,
-      keysAreLost: client.tls === null && this.#isTlsClient(client),
-      torn: (word(SECTION.flags) & CLIENT_STEP.torn) !== 0,
-      unsaved: (word(SECTION.flags) & CLIENT_STEP.unsaved) !== 0,
-      isDedicated: (word(CLIENT_SECTION.pins) & (PIN.console | PIN.replication)) !== 0,
-      hadServer: word(SECTION.peer) !== 0,
-      hasServer: isKept && server?.word(SECTION.peer) === client.slot.slot + 1,
-      bodyRemaining: hasSection && word(SECTION.peer) !== 0 ? bodyFor(server) : 0,
-      position: client.position,
-    })
-  }
-
   #isServerKept(server: KeptConnection, reasons: Record<string, number>): boolean {
-    const facts: ServerFacts = {
-      state: server.section < 0 ? null : (SERVER_STATE_NAMES[server.word(SECTION.state)] ?? null),
-      keysAreLost: server.tls === null && this.#isTls(server),
-      torn: server.section >= 0 && (server.word(SECTION.flags) & SERVER_STEP.torn) !== 0,
-      position: server.position,
-    }
-    const reason = whyNotAdoptable(facts)
+    const reason = whyNotAdoptable(serverFacts(server, this.#isTls(server)))
     if (reason === null) return true
     reasons[reason] = (reasons[reason] ?? 0) + 1
     this.#drop(server)
@@ -226,8 +190,7 @@ export class Adoption {
   }
 
   #isTlsClient({ slot }: { readonly slot: SlotReference }): boolean {
-    const { clients } = this.#host
-    return ((clients.i32[slot.slot * (clients.recordBytes >> 2) + CLIENT.flags] ?? 0) & CLIENT_FLAG.tls) !== 0
+    return isTlsClient(this.#host.clients, slot.slot)
   }
 
   #tls(region: Region, { slot }: { readonly slot: SlotReference }): TlsSession {
@@ -345,10 +308,4 @@ export class Adoption {
       if (!kept.has(slot)) servers.clear(slot)
     }
   }
-}
-
-/** Bytes still to come of a message whose first part the client has; 1 where nobody knows. */
-function bodyFor(server: KeptConnection | undefined): number {
-  if (server === undefined) return 1
-  return (server.word(SECTION.flags) & SERVER_STEP.bodyIsForClient) === 0 ? 0 : server.word(SECTION.body)
 }
