@@ -5,7 +5,6 @@ import { ScramKeyCache } from '../auth/scram-key-cache.ts'
 import { type ClientHost, FATAL, type PlaneCounter } from '../client/client-host.ts'
 import { ClientSession } from '../client/client-session.ts'
 import { FunctionCatalogues } from '../client/function-catalogues.ts'
-import { poolSettings } from '../client/pool-choice.ts'
 import { PoolChoices } from '../client/pool-choices.ts'
 import { ReadRouting } from '../client/read-routing.ts'
 import { ReplicaWaits } from '../client/replica-waits.ts'
@@ -38,13 +37,13 @@ import type { DatabaseValue, PlaneValues } from '../shard/plane-values.ts'
 import type { Shard, Topology } from '../shard/topology.ts'
 import type { SecondOpinion } from '../sql/second-opinion.ts'
 import { StatementFacts } from '../sql/statement-facts.ts'
-import { Fifo } from '../util/fifo.ts'
 import type { TimerWheel } from '../util/timer-wheel.ts'
 import { Accounts } from './accounts.ts'
 import { CancelRequest } from './cancel-request.ts'
 import { ClientTable } from './client-table.ts'
 import type { HeldClient } from './keeper-link.ts'
 import { restingHost } from './kept-clients.ts'
+import { PlaneChanges } from './plane-changes.ts'
 import { PlaneConfiguration } from './plane-configuration.ts'
 import type { PlaneParts } from './plane-parts.ts'
 import { PlaneRecord } from './plane-record.ts'
@@ -104,8 +103,7 @@ export class Plane implements ClientHost {
   readonly #parts: PlaneParts
   readonly #configuration = new PlaneConfiguration()
   readonly #serverSlots: ServerSlotList
-  /** Wait for a topology that has a place for them. */
-  readonly #held = new Fifo<PoolWaiter>()
+  readonly #changes = new PlaneChanges(this, this.#configuration)
   now = 0
   epoch = 0
   refusing = false
@@ -192,51 +190,11 @@ export class Plane implements ClientHost {
 
   /** New configuration; existing sessions keep what they have, new transactions follow it. */
   setValues(values: PlaneValues): void {
-    const before = this.values
-    // Throws, if it does, before anything is changed.
-    this.#configuration.replace(values)
-    this.accounts.replace(values.users, values.mockSecret)
-    this.poolSet.limits = values.pool
-    if (JSON.stringify(before.serverTls) !== JSON.stringify(values.serverTls)) {
-      for (const pool of this.poolSet.all) pool.retire('server_tls has changed')
-      this.listeners.close('server_tls has changed')
-    }
-    this.analyzer.setValues(values.analyzer, values.policy.rules, this.now)
-    this.record.note('valuesVersion', values.version)
-    this.#changed()
-    this.poolSet.resize(({ database, user }) => {
-      const entry = this.database(database)
-      return entry === null ? null : poolSettings(this, entry, this.accounts.get(user))
-    })
+    this.#changes.setValues(values)
   }
 
   setTopology(topology: Topology): void {
-    this.#configuration.replaceTopology(topology)
-    this.record.note('topologyVersion', topology.version)
-    this.#changed()
-  }
-
-  /** Whoever waits may have another place to go. */
-  #changed(): void {
-    this.epoch++
-    const { policy, topology } = this.values
-    this.admissions.configure(policy, topology)
-    this.routes.rebuild(policy, topology, this.now)
-    this.readRouting.configure(policy)
-    const waiting: PoolWaiter[] = []
-    for (let waiter = this.#held.shift(); waiter; waiter = this.#held.shift()) waiting.push(waiter)
-    for (const pool of this.poolSet.all) {
-      if (pool.waiting > 0 && this.#isMisplaced(pool.target.shard)) waiting.push(...pool.dismissWaiters())
-    }
-    for (const waiter of waiting) waiter.requeue()
-    this.poolSet.abandonMisplaced((shard) => this.#isMisplaced(shard))
-    this.poolSet.reconsider()
-    this.listeners.revise()
-  }
-
-  /** Nobody is sent there any more, or to another address. */
-  #isMisplaced(shard: Shard): boolean {
-    return this.#configuration.isMisplaced(shard) && !this.routes.isReadable(shard)
+    this.#changes.setTopology(topology)
   }
 
   accept(client: NewClient, fd: OwnedFd): void {
@@ -332,7 +290,7 @@ export class Plane implements ClientHost {
   }
 
   holdForRoute(waiter: PoolWaiter): void {
-    this.#held.push(waiter)
+    this.#changes.hold(waiter)
   }
 
   cancelByKey(processId: number, key: Buffer): void {
