@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict'
+import { readFileSync, writeFileSync } from 'node:fs'
 import { test } from 'node:test'
 import pg from 'pg'
 import { ContinuityBed } from '../support/continuity-bed.ts'
@@ -8,7 +9,10 @@ import * as wire from '../support/wire-frames.ts'
 import { onlyValue, rowsOf, shapeOf, sqlstatesOf, type WireMessage } from '../support/wire-message.ts'
 
 /** One server, which ends all of its backends and recovers when one of them is killed. */
-const bed = await ContinuityBed.open({ replay: { age: '20s' }, tiers: { low: { replay: 'off' } } }, 0)
+const bed = await ContinuityBed.open(
+  { replay: { age: '20s' }, routing: { begin: 'at-once' }, tiers: { low: { replay: 'off' } } },
+  0,
+)
 /** SQL on the server itself, again until it takes any: it may be recovering. */
 const sql: DirectSql = async (text) =>
   await waitUntil('the server', () => bed.on('shard-1')(text), { timeoutMs: 60_000 })
@@ -271,4 +275,23 @@ test('killed at any moment: transfers are done once or not at all, and almost al
   assert.deepEqual(await sql('SELECT sum(balance)::int AS total FROM account'), [{ total: 400 }])
   assert.ok(done > 0 && told * 4 < done, `${told} told, ${done} done`)
   for (const client of clients) client.close()
+})
+
+test('a transaction whose BEGIN was put off until its first statement is run again as any other', async () => {
+  const { configFile } = bed.router
+  writeFileSync(configFile, readFileSync(configFile, 'utf8').replace('begin = "at-once"', 'begin = "deferred"'))
+  await bed.console.query('RELOAD')
+  const client = await bed.open()
+  assertFine(await client.query('BEGIN ISOLATION LEVEL REPEATABLE READ'))
+  assertFine(await client.query("INSERT INTO kept VALUES ('late deferred')"))
+  assert.equal(onlyValue(await client.query("SELECT 'deferred'")), 'deferred')
+  process.kill(await backendOf('deferred'), 'SIGKILL')
+  assert.equal(onlyValue(await client.query('SHOW transaction_isolation')), 'repeatable read')
+  await closeGate()
+  client.send(wire.query('COMMIT'))
+  process.kill(await atGate('COMMIT'), 'SIGKILL')
+  const answer = await client.until('Z')
+  assert.deepEqual([shapeOf(answer), answer[0]?.strings[0]], ['CZ', 'COMMIT'], answer.join(' '))
+  assert.equal(await found('late deferred'), 1)
+  client.close()
 })
