@@ -11,6 +11,7 @@ import { Trial } from '../test/fuzz/trial.ts'
  *
  *   --programs N   how many (500)
  *   --lanes N      how many side by side (4); each has programs of its own
+ *   --deferred     with routing.begin = "deferred"
  *   --most N       differences of a lane before it ends (5)
  *
  * The last line says how many ran and how many differ; the exit code is 1 when any does, or the router's log has errors.
@@ -22,6 +23,7 @@ const { values } = parseArgs({
     path: { type: 'string' },
     lanes: { type: 'string', default: '4' },
     most: { type: 'string', default: '5' },
+    deferred: { type: 'boolean', default: false },
   },
 })
 const seed = Number(values.seed)
@@ -29,7 +31,8 @@ const { path } = values
 const programs = Number(values.programs ?? (path === undefined ? 500 : 1))
 process.stdout.write(`seed ${seed}\n`)
 
-const arena = await Arena.open(path === undefined ? Number(values.lanes) : 1)
+const lanes = path === undefined ? Number(values.lanes) : 1
+const arena = await Arena.open(lanes, values.deferred ? 'deferred' : 'at-once')
 try {
   const judges = await Promise.all(arena.lanes.map((lane) => Trial.prepare(lane)))
   const started = performance.now()

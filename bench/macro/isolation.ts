@@ -19,7 +19,7 @@ const HIGH_CLIENTS = 4
 /** Three slots of low keep two cores busy. */
 const POLICY = `
 [tiers.low]
-max = 2
+max = 3
 queue = 10000
 
 [[tiers.rules]]

@@ -477,6 +477,10 @@ export class ClientSession
   noteStatus(): void {
     this.memory.answered(this.idleStatus, 0)
     this.link.touch()
+    if (this.idleStatus !== STATUS.idle) return
+    // What had to wait for the end of the transaction.
+    this.#listening?.flush()
+    if (this.#host.draining) this.onDraining()
   }
 
   forgetTransaction(): void {

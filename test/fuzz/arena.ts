@@ -21,14 +21,15 @@ export class Arena {
     this.lanes = lanes
   }
 
-  static async open(laneCount: number): Promise<Arena> {
+  /** `begin`: the router's `routing.begin`. */
+  static async open(laneCount: number, begin: 'at-once' | 'deferred' = 'at-once'): Promise<Arena> {
     const cluster = await TestCluster.open()
     try {
       const password = randomBytes(9).toString('base64url')
       const roles = { plain: uniqueName('plain'), super: uniqueName('super'), tenant: uniqueName('tenant') }
       await createRoles(cluster, roles, password)
       const users = Object.values(roles).map((user) => ({ user, password }))
-      const process = await RouterProcess.start(settings(cluster, users))
+      const process = await RouterProcess.start(settings(cluster, users, begin))
       const host = { cluster, router: { host: process.host, port: process.port }, roles, password }
       const lanes: Lane[] = []
       for (let n = 0; n < laneCount; n += 1) lanes.push(await Lane.open(host))
@@ -57,10 +58,11 @@ export class Arena {
   }
 }
 
-function settings(cluster: TestCluster, users: readonly { user: string; password: string }[]) {
+function settings(cluster: TestCluster, users: readonly { user: string; password: string }[], begin: string) {
   const base = baseSettings([{ name: 'one', ...cluster.primary }], cluster.superuser, users)
   return mergeSettings(base, {
     pool: { size: POOL_SIZE },
+    routing: { begin },
     // Logins are not what this is about: the router asks for no password, and the shard's is cheap.
     auth: { hba: [{ type: 'host', address: '127.0.0.1', method: 'trust' }] },
     // Few, so that statements are evicted all the time.

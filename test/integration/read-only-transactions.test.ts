@@ -134,6 +134,18 @@ test('a transaction that does nothing asks no server; what fails in it fails as 
   assert.deepEqual(tagsOf(messages), ['BEGIN', 'CREATE TABLE', 'COMMIT', 'INSERT 0 1', 'BEGIN', 'ROLLBACK'])
 })
 
+test('who listens hears nothing in a transaction, also in one that no server knows of', async () => {
+  const [client, other] = [await bed.open(), await bed.open()]
+  await client.query('LISTEN news')
+  await client.query('BEGIN')
+  await other.query("NOTIFY news, 'one'")
+  await other.query('SELECT 1')
+  const committed = await client.query('COMMIT')
+  const early = committed.filter(({ type }) => type === 'A').length
+  if (early === 0) assert.equal((await client.next()).type, 'A')
+  assert.equal(onlyValue(await client.query('SELECT 1')), '1')
+})
+
 test('settings that a transaction on a replica makes are the session’s when it commits', async () => {
   const client = await bed.open()
   await settled(client)
