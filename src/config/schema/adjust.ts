@@ -13,8 +13,8 @@ export const adjust = table(
       doc: '`dry-run`: only tell what would be done (SHOW EVENTS). `off`: neither.',
     }),
     patience: setting(duration(500, 3_600_000), {
-      default: '2s',
-      doc: 'Time that it has to be too much before the next step is taken.',
+      default: '3s',
+      doc: 'Time that it has to be too much before the next step is taken. Waits are those of the last two seconds.',
     }),
     calm: setting(duration(1000, 86_400_000), {
       default: '10s',

@@ -70,7 +70,8 @@ test('what waits too long is helped step by step, and everything is given back w
   const { adjuster, run, told, adjustment } = open()
   run(4, 0.1)
   assert.equal(adjustment(), null)
-  run(10, 30)
+  // After each step half a second says nothing yet.
+  run(18, 30)
   assert.deepEqual(adjustment()?.most, [null, 8, 1, 1])
   assert.equal(adjustment()?.step, 'ask')
   assert.deepEqual(
@@ -96,7 +97,7 @@ test('what waits too long is helped step by step, and everything is given back w
 
 test('a dry run tells what it would do, and does nothing', async () => {
   const { run, told, adjustment, asked } = open({ mode: 'dry-run', cancelReadsMs: 100 })
-  run(16, 30)
+  run(24, 30)
   await settled()
   assert.equal(adjustment(), null)
   assert.deepEqual(asked, [])
@@ -115,7 +116,7 @@ test('switched off, it gives back what it took', () => {
 
 test('reads of the lowest tiers without a promise are cancelled, ten seconds apart, only where that is allowed', async () => {
   const { run, asked, told, findNone } = open({ cancelReadsMs: 700 })
-  run(10, 30)
+  run(18, 30)
   await settled()
   assert.deepEqual(asked, [{ plane: 0, op: 'cancel-read', shard: 1, tiers: [3, 2], longerThanMs: 700 }])
   assert.ok(told.some((line) => line.startsWith('the longest read of a lower tier on db1 is cancelled')))

@@ -47,7 +47,7 @@ export interface WantedHelp {
 }
 
 interface Adjusted {
-  readonly window: ShardWindow
+  window: ShardWindow
   ladder: Ladder
 }
 
@@ -127,7 +127,11 @@ export class Adjuster {
     const before = adjusted.ladder
     const pressure = pressureOn({ tiers, overload }, objectives, before.protects)
     adjusted.ladder = climb(before, pressure, this.#ladderSettings(), now())
-    if (adjusted.ladder.step !== before.step) this.#tell(shard, before, adjusted.ladder)
+    if (adjusted.ladder.step !== before.step) {
+      // What was before the step says nothing of what came of it.
+      adjusted.window = new ShardWindow()
+      this.#tell(shard, before, adjusted.ladder)
+    }
     if (wantsCancel(adjusted.ladder, this.#ladderSettings(), now())) void this.#cancel(shard, adjusted)
     return adjusted.ladder
   }
