@@ -18,6 +18,7 @@ const bed = await Testbed.open({
   }),
 })
 
+const PATIENTLY = { timeoutMs: 60_000, everyMs: 50 }
 const as = (tier: string): Promise<WireClient> => bed.open({ parameters: { application_name: tier } })
 
 async function slotsOf(tier: string): Promise<Record<string, unknown>> {
@@ -49,27 +50,33 @@ test('low tiers that crowd a high one out give way step by step, and get everyth
   await waitUntil('the shard to be full', async () => (await slotsOf('low')).held === 8)
   // Twice as many as are reserved: to keep the reservation is not enough.
   const endHigh = await load('high', 4, 'SELECT pg_sleep(0.01)')
-  await waitUntil('low tiers to have half', async () => (await slotsOf('low')).allowed === 4)
+  await waitUntil('low tiers to have half', async () => (await slotsOf('low')).allowed === 4, PATIENTLY)
   const { adjusted: why } = await slotsOf('low')
   assert.match(String(why), /^shrink: tier high waits \d+ ms for its turn, and may wait 5 ms$/)
   const tiers = new Map((await bed.show('TIERS')).map(({ tier, adjusted }) => [tier, adjusted]))
   assert.deepEqual([tiers.get('high'), tiers.get('low')], ['one: protected', 'one: at most 4'])
   assert.equal((await bed.show('SHARDS'))[0]?.adjusted, 'shrink')
-  await waitUntil('the high tier to have its slots without waiting', async () => {
-    const before = await slotsOf('high')
-    await waitUntil('some transactions', async () => {
-      return Number((await slotsOf('high')).admitted) >= Number(before.admitted) + 30
-    })
-    const [high, low] = [await slotsOf('high'), await slotsOf('low')]
-    return high.waits === before.waits && Number(low.held) <= 4
-  })
+  await waitUntil(
+    'the high tier to have its slots without waiting',
+    async () => {
+      const before = await slotsOf('high')
+      await waitUntil('some transactions', async () => {
+        return Number((await slotsOf('high')).admitted) >= Number(before.admitted) + 30
+      })
+      const [high, low] = [await slotsOf('high'), await slotsOf('low')]
+      return high.waits === before.waits && Number(low.held) <= 4
+    },
+    PATIENTLY,
+  )
   const page = await (await fetch(`http://127.0.0.1:${bed.router.httpPort}/metrics`)).text()
   assert.ok(/^switchyard_tier_slots_allowed\{shard="one",tier="low"\} \d$/m.test(page))
   assert.ok(/^switchyard_tier_wait_seconds_bucket\{shard="one",tier="high",le="0.0005"\} [1-9]\d*$/m.test(page))
   await endHigh()
-  await waitUntil('everything to be given back', async () => (await bed.show('SHARDS'))[0]?.adjusted === null, {
-    timeoutMs: 30_000,
-  })
+  await waitUntil(
+    'everything to be given back',
+    async () => (await bed.show('SHARDS'))[0]?.adjusted === null,
+    PATIENTLY,
+  )
   assert.equal((await slotsOf('low')).allowed, 8)
   assert.equal(
     (await bed.show('TIERS')).every(({ adjusted }) => adjusted === null),
