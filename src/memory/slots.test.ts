@@ -114,6 +114,7 @@ test('a client slot is read as it was written', () => {
     bytesWritten: 23.5,
     transactions: 24.5,
     queries: 25.5,
+    relocations: 100 + CLIENT.relocations,
   })
   assert.equal(readClient(region, 0), null)
   assert.equal(readClient(region, 2), null)
@@ -195,6 +196,7 @@ test('a server slot is read as it was written', () => {
     bytesWritten: 23.5,
     transactions: 24.5,
     queries: 25.5,
+    relocations: 100 + CLIENT.relocations,
   }
   assert.deepEqual(readServer(region, 1), expected)
   set(region, SERVER.client, 3)
