@@ -12,6 +12,9 @@ import type { SessionDeadlines } from './session-deadlines.ts'
 import type { SessionListening } from './session-listening.ts'
 import type { SessionState } from './session-state.ts'
 
+/** What could not be moved is not asked about again for so long: whoever wants the server connection back has it by then. */
+const REFUSED_MS = 1000
+
 /** The session that moves. */
 export interface MovingSession {
   readonly memory: ClientSlot
@@ -41,8 +44,8 @@ export class SessionRelocation implements Deferrable {
   readonly #host: ClientHost
   readonly #session: MovingSession
   #step: Step = 'home'
-  /** It was asked in vain behind so many ReadyForQuery of this server connection. */
-  #refusedAt = -1
+  /** It was asked in vain: not again before this. */
+  #notBefore = 0
   isDeferred = false
 
   constructor(host: ClientHost, session: MovingSession) {
@@ -50,23 +53,23 @@ export class SessionRelocation implements Deferrable {
     this.#session = session
   }
 
-  /** Its server connection is wanted back. True: it is being asked whether the session can move. */
+  /** Its server connection is wanted back. False: it cannot leave it. */
   leave(): boolean {
     const { settings, seat, requests, reader, listening } = this.#session
     const { server } = seat
-    if (server === null || this.#step !== 'home' || settings.parameters === null) return false
-    if (server.queue.answered === this.#refusedAt) return false
+    if (server === null || this.#step !== 'home') return true
     const point = safePoint({
-      inTransaction: server.inTransaction || settings.deferredBegin !== null,
+      isInTransaction: server.inTransaction || settings.deferredBegin !== null,
       isOwed: server.queue.length > 0,
       isMidRequest: requests.midMessage || reader.isStalled,
       isChangingChannels: listening?.isConcerned === true,
       pins: settings.pins,
     })
-    if (point.kind !== 'asks') return false
+    if (point.kind === 'moves' || point.kind === 'waits') return true
+    const mayAsk = point.kind === 'asks' && settings.parameters !== null && this.#host.now >= this.#notBefore
+    if (!mayAsk) return false
     this.#step = 'leaving'
-    if (server.relay.questions.inquire(settings.inspect())) return true
-    server.lose(server.link.failure, null)
+    if (!server.relay.questions.inquire(settings.inspect())) server.lose(server.link.failure, null)
     return true
   }
 
@@ -112,7 +115,6 @@ export class SessionRelocation implements Deferrable {
   /** Its server connection is gone. What it had with it, it has still. */
   onServerLost(): void {
     this.#step = 'home'
-    this.#refusedAt = -1
   }
 
   /** The question is answered, and `settings` knows what was found. True: nothing is to be done about it any more. */
@@ -133,7 +135,7 @@ export class SessionRelocation implements Deferrable {
     if (isBusy || requests.midMessage || reader.isStalled) return false
     const verdict = relocation(settings.pins, settings.sqlStatements, (text) => this.#isLone(text))
     if (verdict.kind === 'stays') {
-      this.#refusedAt = server.queue.answered
+      this.#notBefore = this.#host.now + REFUSED_MS
       this.#host.log('debug', 'a session cannot be moved', { reason: verdict.reason })
       return false
     }

@@ -4,7 +4,7 @@ import { PIN } from '../memory/client-slots.ts'
 import { isUnpacked, relocation, type SessionMoment, safePoint } from './safe-point.ts'
 
 const RESTING: SessionMoment = {
-  inTransaction: false,
+  isInTransaction: false,
   isOwed: false,
   isMidRequest: false,
   isChangingChannels: false,
@@ -18,11 +18,11 @@ test('a session moves between transactions, when nothing ties it', () => {
   for (const [moment, reason] of [
     [{ isMidRequest: true }, 'a request of it is on its way'],
     [{ isOwed: true }, 'it waits for an answer'],
-    [{ inTransaction: true }, 'it is in a transaction'],
+    [{ isInTransaction: true }, 'it is in a transaction'],
     [{ isChangingChannels: true }, 'what it listens to is changing'],
   ] as const) {
-    assert.deepEqual(safePoint({ ...RESTING, ...moment }), { kind: 'stays', reason })
-    assert.deepEqual(safePoint({ ...RESTING, ...moment, pins: PIN.sqlPrepare }), { kind: 'stays', reason })
+    assert.deepEqual(safePoint({ ...RESTING, ...moment }), { kind: 'waits', reason })
+    assert.deepEqual(safePoint({ ...RESTING, ...moment, pins: PIN.sqlPrepare }), { kind: 'waits', reason })
   }
 })
 

@@ -4,7 +4,7 @@ import type { SqlStatement } from '../session/sql-statement.ts'
 /** A session and its server connection, at an instant. */
 export interface SessionMoment {
   /** A transaction is open, or has failed and is not ended. */
-  readonly inTransaction: boolean
+  readonly isInTransaction: boolean
   /** Something that was sent to the server is not answered: a request of the client's, a COPY, a question of ours. */
   readonly isOwed: boolean
   /** A message of the client's has been sent in part, or an extended query without its Sync. */
@@ -20,6 +20,8 @@ export type SafePoint =
   | { readonly kind: 'moves' }
   /** The server has to be asked what of the session lies in it: `relocation` says then. */
   | { readonly kind: 'asks' }
+  /** Not at this instant. */
+  | { readonly kind: 'waits'; readonly reason: string }
   | { readonly kind: 'stays'; readonly reason: string }
 
 /** What a session takes with it from one server connection to another, besides its settings and what it listens to. */
@@ -70,10 +72,10 @@ const LEFT_BEHIND = PIN.sequence
 
 /** Whether a session may change its server connection at this instant. Pure. */
 export function safePoint(moment: SessionMoment): SafePoint {
-  if (moment.isMidRequest) return stays('a request of it is on its way')
-  if (moment.isOwed) return stays('it waits for an answer')
-  if (moment.inTransaction) return stays('it is in a transaction')
-  if (moment.isChangingChannels) return stays('what it listens to is changing')
+  if (moment.isMidRequest) return waits('a request of it is on its way')
+  if (moment.isOwed) return waits('it waits for an answer')
+  if (moment.isInTransaction) return waits('it is in a transaction')
+  if (moment.isChangingChannels) return waits('what it listens to is changing')
   if (moment.pins === 0) return { kind: 'moves' }
   const why = reasonAgainst(moment.pins & ~ASKABLE)
   return why === null ? { kind: 'asks' } : stays(why)
@@ -111,6 +113,10 @@ function isSame(one: SqlStatement, other: SqlStatement): boolean {
 function reasonAgainst(pins: number): string | null {
   for (const reason of pinReasons(pins)) if (UNMOVABLE[reason] !== null) return UNMOVABLE[reason]
   return null
+}
+
+function waits(reason: string): SafePoint {
+  return { kind: 'waits', reason }
 }
 
 function stays(reason: string): { readonly kind: 'stays'; readonly reason: string } {

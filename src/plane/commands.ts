@@ -7,6 +7,7 @@ import { longestRead } from './longest-read.ts'
 import type { Plane } from './plane.ts'
 
 const POLL_MS = 5
+const STOPPED = 'the shard is being stopped or moved'
 
 /** Carries out what the control process orders. Long ones are looked after once per `POLL_MS` until they are done. */
 export class PlaneCommands {
@@ -171,7 +172,7 @@ export class PlaneCommands {
       const isLate = this.#plane.now >= deadline
       if (!isLate && !this.#isAtRest(shard)) return false
       for (const pool of poolSet.ofShard(shard)) {
-        for (const server of [...pool.servers]) server.close('the shard is being stopped or moved')
+        for (const server of [...pool.servers]) server.close(STOPPED)
       }
       listeners.revise()
       return true
@@ -179,7 +180,10 @@ export class PlaneCommands {
     this.#until(id, done, Number.POSITIVE_INFINITY)
   }
 
-  /** No transaction runs on the shard, and whoever can leave has left; server connections that nobody has are closed meanwhile. */
+  /**
+   * No transaction runs on the shard, and nobody has a server connection there. Those that nobody has are closed meanwhile, and those
+   * of sessions that rest: they have left if they can.
+   */
   #isAtRest(shard: number): boolean {
     let atRest = true
     for (const pool of this.#plane.poolSet.ofShard(shard)) {
@@ -187,6 +191,8 @@ export class PlaneCommands {
         if (server.state === 'idle') server.close('the shard is held')
         else if (server.state !== 'active' || server.inTransaction || server.queue.length > 0) atRest = false
         else if (server.client?.leave() === true) atRest = false
+        // Waiting for an instant at which all of those rest would make the others wait.
+        else server.close(STOPPED)
       }
     }
     return atRest

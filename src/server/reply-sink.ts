@@ -44,7 +44,7 @@ export interface ReplySink {
   onError(sqlstate: string): void
   /** What a replica was asked has failed, and nothing of its answer has gone to the client. True: it is asked elsewhere. */
   onAttemptFailed(sqlstate: string): boolean
-  /** The server connection is wanted back, and nothing is asked there. True: its client is about to find out whether it can leave. */
+  /** The server connection is wanted back. False: its client cannot leave it; true: it is about to, or to find out whether it can. */
   leave(): boolean
   /** Some of what was owed has come: a client that had to stop may go on. */
   onProgress(): void

@@ -32,6 +32,7 @@ export class ContinuityBed {
   readonly #started: StartedCluster
   readonly #proxies = new Map<string, FaultProxy>()
   #router: RouterProcess | null = null
+  #settings: RouterSettings = {}
   #console: pg.Client | null = null
   #driver: LocalDriver | null = null
 
@@ -83,6 +84,11 @@ export class ContinuityBed {
     return this.#router
   }
 
+  /** Of its router. */
+  get settings(): RouterSettings {
+    return this.#settings
+  }
+
   get console(): pg.Client {
     if (this.#console === null) throw new Error('no console yet')
     return this.#console
@@ -108,7 +114,8 @@ export class ContinuityBed {
       ...shard,
     }))
     const settings = mergeSettings(baseSettings(shards, superuser, [superuser]), { shards, pool: { size: 40 } })
-    this.#router = await RouterProcess.start(mergeSettings(settings, changes))
+    this.#settings = mergeSettings(settings, changes)
+    this.#router = await RouterProcess.start(this.#settings)
     this.#console = await openConsole(this.#router)
     await waitUntil('all shards to be up', async () => (await this.shown()).every(({ up }) => up))
   }

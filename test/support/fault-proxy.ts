@@ -130,6 +130,7 @@ export class FaultProxy {
   }
 
   #relay(pair: Pair, from: Socket, to: Socket): void {
+    const held: Buffer[] = []
     from.on('data', (chunk: Buffer) => {
       const fault = this.#fault
       if (pair.isMaimed && from === pair.far) return
@@ -146,10 +147,12 @@ export class FaultProxy {
       }
       let pauseMs = fault.kind === 'delay' ? fault.ms : 0
       if (fault.kind === 'throttle' && from === pair.far) pauseMs = (chunk.length / fault.bytesPerSecond) * 1000
-      if (pauseMs > 0) {
+      if (pauseMs > 0 || held.length > 0) {
         from.pause()
+        // A fault that ends meanwhile must not let later bytes pass by.
+        if (held.push(chunk) > 1) return
         setTimeout(() => {
-          to.write(chunk)
+          for (const waiting of held.splice(0)) to.write(waiting)
           from.resume()
         }, pauseMs)
       } else if (!to.write(chunk)) {
@@ -158,6 +161,7 @@ export class FaultProxy {
       }
     })
     from.on('end', () => {
+      for (const waiting of held.splice(0)) to.write(waiting)
       if (this.#fault.kind !== 'half-open' || from === pair.near) to.end()
     })
     from.on('close', () => {

@@ -56,7 +56,7 @@ test('a door is answered by a server that speaks, not by one that is frozen or g
   assert.equal(await knock('/nowhere/.s.PGSQL.5432', 5432, 5000), false)
 })
 
-function watch(options: { mode?: 'follow' | 'local'; isBusy?: boolean; answers?: boolean[] }) {
+function watch(options: { mode?: 'follow' | 'local'; isBusy?: boolean; answers?: boolean[]; claims?: string[] }) {
   const story: string[] = []
   const told: string[] = []
   const operations = {
@@ -71,6 +71,7 @@ function watch(options: { mode?: 'follow' | 'local'; isBusy?: boolean; answers?:
     topology: () => topologyOf(lost, replica),
     isOurs: all,
     operations,
+    claim: async () => options.claims?.shift() ?? { release: async () => {} },
     knock: async () => {
       story.push('knock')
       return options.answers?.shift() ?? false
@@ -107,4 +108,18 @@ test('nothing is done where others decide, or while an operation is at work', as
     await settled()
     assert.deepEqual(story, [])
   }
+})
+
+test('while another router decides nothing is done, and then it is made sure of again', async () => {
+  const claims = ['process 7 decides', 'process 7 decides', 'process 8 decides']
+  const { watched, story, told } = watch({ claims, answers: [false, true] })
+  watched.look()
+  await settled()
+  assert.deepEqual(story, ['knock', 'knock', 'one is alive'])
+  assert.deepEqual(told, [
+    'failover one: one, the primary of main, seems lost',
+    'failover one: another router decides about main',
+    'failover one: another router decides about main',
+    'failover one: one is not lost',
+  ])
 })

@@ -1,7 +1,9 @@
 import { RouterError } from '../../errors.ts'
 import type { Logger } from '../../log.ts'
 import type { SharedState } from '../../memory/shared-state.ts'
+import type { Shard } from '../../shard/topology.ts'
 import type { EventKind, EventSink } from '../events/event-log.ts'
+import type { ShardClaim } from '../scaling/drivers/local/shard-claims.ts'
 import { type CensusResult, ClientCensus, type ReportedOperation } from './client-census.ts'
 import { LiveWorld, type LiveWorldOptions } from './live-world.ts'
 import { type OperationRecord, type OperationRequest, type OperationScript, requestText } from './operation.ts'
@@ -13,6 +15,8 @@ export interface OperationsOptions extends LiveWorldOptions {
   readonly memory: SharedState
   /** What became of the clients of the shards that an operation was at work on. */
   readonly onReport: (result: CensusResult) => void
+  /** Lets no other router work on these shards; a string: why that cannot be. */
+  readonly claim: (shards: readonly string[]) => Promise<ShardClaim | string>
   /** Milliseconds since 1970. */
   readonly wallClock: () => number
   /** An operation has ended; the next one may begin. */
@@ -140,6 +144,29 @@ export class Operations {
       onSay: (message) => this.#say(message),
       signal: this.#abort.signal,
     })
+    const claim = await this.#claim(record.request)
+    try {
+      return await this.#carryOutAlone(record, world)
+    } finally {
+      await claim.release()
+    }
+  }
+
+  /** All shards of the group that this is about. Rejects with 55006 when another router is at work on them. */
+  async #claim(request: OperationRequest): Promise<ShardClaim> {
+    const claim = await this.#options.claim(this.#group(request).map(({ name }) => name))
+    if (typeof claim !== 'string') return claim
+    throw new RouterError('55006', `Another router is at work on these shards. ${claim}`, { origin: 'client' })
+  }
+
+  #group(request: OperationRequest): readonly Shard[] {
+    const { shards } = this.#options.monitor.topology
+    const isMeant = 'group' in request ? request.group : null
+    const group = isMeant ?? shards.find(({ name }) => 'shard' in request && name === request.shard)?.group
+    return shards.filter((shard) => shard.group === group)
+  }
+
+  async #carryOutAlone(record: OperationRecord, world: LiveWorld): Promise<OperationRecord> {
     const before = record.heldMs
     const report = this.#census(record.request)
     let script: OperationScript | null = null
@@ -164,11 +191,8 @@ export class Operations {
   #census(request: OperationRequest): (heldMs: number) => void {
     const event = reportedAs(request)
     if (event === null) return () => {}
-    const { memory, monitor, now, onReport } = this.#options
-    const isMeant = 'group' in request ? request.group : null
-    const { shards } = monitor.topology
-    const group = isMeant ?? shards.find(({ name }) => 'shard' in request && name === request.shard)?.group
-    const ids = new Set(shards.filter((shard) => shard.group === group).map(({ id }) => id))
+    const { memory, now, onReport } = this.#options
+    const ids = new Set(this.#group(request).map(({ id }) => id))
     const census = new ClientCensus(memory, ids, now())
     return (heldMs) => onReport(census.end(event, heldMs))
   }

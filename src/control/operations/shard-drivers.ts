@@ -2,7 +2,8 @@ import type { Environment } from '../../config/environment.ts'
 import type { Config } from '../../config/schema.ts'
 import { HookDriver } from '../scaling/drivers/exec/hook-driver.ts'
 import { LocalDriver } from '../scaling/drivers/local/local-driver.ts'
-import { localServers } from '../scaling/drivers/local/local-servers.ts'
+import { type LocalServer, localServers } from '../scaling/drivers/local/local-servers.ts'
+import { type ShardClaim, ShardClaims } from '../scaling/drivers/local/shard-claims.ts'
 import type { ShardDriver } from '../scaling/drivers/shard-driver.ts'
 
 /** Who does the server's part of operations, made anew only when what it is made from has changed. */
@@ -11,6 +12,8 @@ export class ShardDrivers {
   readonly #onProgress: (message: string) => void
   #key = ''
   #drivers: readonly ShardDriver[] = []
+  #servers: readonly LocalServer[] = []
+  readonly #claims = new ShardClaims()
 
   constructor(environment: Environment, onProgress: (message: string) => void) {
     this.#environment = environment
@@ -23,6 +26,14 @@ export class ShardDrivers {
 
   manages(shard: string): boolean {
     return this.#drivers.some((driver) => driver.manages(shard))
+  }
+
+  /**
+   * Lets no other router of this machine do anything to these shards, as far as their data is here. Returns the reason when one does
+   * already. What a hook does is for the hook to see to.
+   */
+  async claim(shards: readonly string[]): Promise<ShardClaim | string> {
+    return await this.#claims.claim(this.#servers.filter(({ name }) => shards.includes(name)))
   }
 
   /** Throws ConfigError when a data directory is not there or not ours; then everything stays as it was. */
@@ -40,6 +51,7 @@ export class ShardDrivers {
     const { hook, hookTimeoutMs } = operations
     const hooks = hook === null ? [] : [new HookDriver({ program: hook, shards: others, timeoutMs: hookTimeoutMs })]
     this.#drivers = [local, ...hooks]
+    this.#servers = servers
     this.#key = key
   }
 }

@@ -12,6 +12,16 @@ export interface DirectoryLock {
   release(): Promise<void>
 }
 
+/** What a lock is for. */
+export interface LockSubject {
+  /** Its name. */
+  readonly file: string
+  /** For the sentence "… is managed by process 7 already." */
+  readonly what: string
+  /** What to do then. */
+  readonly hint: string
+}
+
 interface Holder {
   readonly pid: number
   readonly startTicks: string
@@ -21,18 +31,26 @@ const guardTimeoutMs = 2000
 const pollMs = 5
 
 /**
- * Makes this process the only one that manages the cluster in `directory`. The lock is the file `lock` with the pid
+ * Makes this process the only one that manages `subject`, the cluster in `directory`. The lock is a file there with the pid
  * and start time of its holder, so that neither a crash nor a pid used again leaves the directory locked.
  *
  * @param directory a real path, the same for all who want the lock
  * @param owner of the file
  * @throws LocalClusterError when another living process (or this one) holds it
  */
-export async function acquireDirectoryLock(directory: string, owner: FileOwner): Promise<DirectoryLock> {
-  const path = join(directory, 'lock')
+export async function acquireDirectoryLock(
+  directory: string,
+  owner: FileOwner,
+  subject: LockSubject = {
+    file: 'lock',
+    what: `The cluster in ${directory}`,
+    hint: 'Stop that one first, or choose another --data directory.',
+  },
+): Promise<DirectoryLock> {
+  const path = join(directory, subject.file)
   const own = `${process.pid} ${processStat(process.pid)?.startTicks ?? '0'}\n`
   await guarded(directory, async () => {
-    refuseIfHeld(directory, parseHolder((await readTextIfExists(path)) ?? ''))
+    refuseIfHeld(subject, parseHolder((await readTextIfExists(path)) ?? ''))
     await writePrivateFile(path, own, owner)
   })
   return {
@@ -48,14 +66,12 @@ function parseHolder(text: string): Holder | null {
   return pid === undefined || startTicks === undefined ? null : { pid: Number(pid), startTicks }
 }
 
-function refuseIfHeld(directory: string, holder: Holder | null): void {
+function refuseIfHeld({ what, hint }: LockSubject, holder: Holder | null): void {
   if (holder === null) return
   const stat = processStat(holder.pid)
   if (stat === null || stat.state === 'Z' || stat.startTicks !== holder.startTicks) return
   const who = holder.pid === process.pid ? 'this process itself' : `process ${holder.pid}`
-  throw new LocalClusterError(
-    `The cluster in ${directory} is managed by ${who} already. Stop that one first, or choose another --data directory.`,
-  )
+  throw new LocalClusterError(`${what} is managed by ${who} already. ${hint}`)
 }
 
 /**
