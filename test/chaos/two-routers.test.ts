@@ -38,14 +38,12 @@ async function bothSee(second: RouterProcess): Promise<void> {
     const timeline = await bed.on(primary)('SELECT left(pg_walfile_name(pg_current_wal_lsn()), 8) AS timeline')
     assert.equal(Number.parseInt(String(timeline[0]?.timeline), 16), round + 2, 'there was one promotion')
   }
-  const operations = [
-    ...(await console.query('SHOW OPERATIONS')).rows,
-    ...(await bed.console.query('SHOW OPERATIONS')).rows,
-  ]
-  assert.deepEqual(
-    operations.map(({ state }) => state),
-    ['done', 'done'],
-  )
+  const states = async (): Promise<string> =>
+    [...(await console.query('SHOW OPERATIONS')).rows, ...(await bed.console.query('SHOW OPERATIONS')).rows]
+      .map(({ state }) => state)
+      .join()
+  // One for each loss, whichever of them it was.
+  await waitUntil('both to be over', async () => (await states()) === 'done,done', { timeoutMs: 30_000 })
   client.close()
   await console.end()
 }
