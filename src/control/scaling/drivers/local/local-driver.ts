@@ -1,4 +1,5 @@
 import { readlinkSync } from 'node:fs'
+import { rename } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
 import { setTimeout as delay } from 'node:timers/promises'
 import { type Lsn, parseLsn } from '../../../../util/lsn.ts'
@@ -153,7 +154,14 @@ export class LocalDriver implements ShardDriver {
     this.#options.onProgress(
       `${shard} has a history of its own, which is kept in ${aside}; it is copied from ${primary}.`,
     )
-    await createReplica(server.directory, { primary: await this.#primary(primary), account: server.account })
+    try {
+      await createReplica(server.directory, { primary: await this.#primary(primary), account: server.account })
+    } catch (error) {
+      // The primary is lost as well, say: what there was is more than nothing, and may follow another one.
+      await rename(aside, server.directory.data)
+      await this.start(shard).catch(() => undefined)
+      throw error
+    }
     // The copy has the other one's.
     if (settings !== null) await writePrivateFile(settingsFile, settings, server.account)
     await this.start(shard)
