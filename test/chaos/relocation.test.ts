@@ -9,7 +9,11 @@ import { onlyValue, sqlstatesOf } from '../support/wire-message.ts'
 
 const bed = await ContinuityBed.open({
   operations: { drain: '3s' },
-  databases: { own: { name: 'postgres', pool_mode: 'session' }, '*': {} },
+  databases: {
+    readers: { name: 'postgres', role: 'replica' },
+    own: { name: 'postgres', pool_mode: 'session' },
+    '*': {},
+  },
 })
 
 async function checked(client: WireClient, sql: string): Promise<string | null> {
@@ -68,6 +72,17 @@ test('SWITCHOVER moves them to the new primary', async () => {
   const before = await checked(client, 'EXECUTE where_am_i')
   await bed.command('SWITCHOVER main')
   assert.notEqual(await checked(client, 'EXECUTE where_am_i'), before)
+  client.close()
+})
+
+test('DRAIN moves sessions of a database that is for replicas only to another replica', async () => {
+  const client = await WireClient.open(bed.router, { ...bed.login, database: 'readers' })
+  await checked(client, 'PREPARE where_am_i AS SELECT inet_server_port()')
+  const port = Number(await checked(client, 'EXECUTE where_am_i'))
+  const replica = bed.shards.find((shard) => shard.port === port)!.name
+  await bed.command(`DRAIN ${replica}`)
+  assert.notEqual(Number(await checked(client, 'EXECUTE where_am_i')), port)
+  await bed.command(`UNDRAIN ${replica}`)
   client.close()
 })
 
