@@ -168,8 +168,8 @@ test('when nobody may listen for them, sessions listen themselves, pinned', asyn
     bed.onClose(await WireClient.open(router, { ...role, database: bed.database }), (client) => client.close())
   const [one, two] = [await open(), await open()]
   // Both connections that the role may have are in use.
-  await one.query('BEGIN')
-  await two.query('BEGIN')
+  await one.query('BEGIN; SELECT 1')
+  await two.query('BEGIN; SELECT 1')
   assert.equal(shapeOf(await one.query('LISTEN a')), 'CZ')
   await one.query('COMMIT')
   await two.query('NOTIFY a')
