@@ -95,7 +95,7 @@ export class ClientEncryption {
       this.#session.close(`TLS handshake failed: ${link.failure}`, null)
       return false
     }
-    const channel = link.channel as TlsChannel
+    const channel = link.stream.channel as TlsChannel
     if (this.#isDirect && channel.alpnSelected !== 'postgresql') {
       this.#session.close(
         'direct TLS connection without ALPN',
@@ -108,7 +108,7 @@ export class ClientEncryption {
     memory.flag('tls')
     memory.text('tls', `${channel.version}/${channel.cipher}`)
     this.#step = 'encrypted'
-    link.carryOn(new TlsSession(this.#host.clientTlsRecords, this.#session.slot, this.#host.arena))
+    link.stream.carryOn(new TlsSession(this.#host.clientTlsRecords, this.#session.slot, this.#host.arena))
     return true
   }
 
@@ -129,7 +129,7 @@ export class ClientEncryption {
   }
 
   #begin(context: TlsContext, source: NativeBuffer, start: number, end: number): void {
-    this.#session.link.secureWith(new TlsChannel(context), source, start, end)
+    this.#session.link.stream.secureWith(new TlsChannel(context), source, start, end)
     this.#step = 'handshake'
   }
 }

@@ -56,7 +56,9 @@ const writer = new MessageWriter()
 export function answersHere(session: BeginningSession, bytes: Buffer, start: number, end: number): boolean {
   const { settings } = session
   const open = settings.deferredBegin
-  if ((open === null && !mayBegin(bytes, start)) || end - start > LONGEST_TEXT) return false
+  if (end - start > LONGEST_TEXT) return false
+  // The usual case, in which the text need not be read.
+  if (open === null && !(mayBegin(bytes, start) && mayBeWorthIt(session))) return false
   const text = readTransactionText(bytes, start, end)
   if (text === null || settings.transactionLost || settings.pins !== 0 || settings.luggage !== null) return false
   if (text.kind === 'ends') {
@@ -98,6 +100,12 @@ function deferred(
     isSent: false,
     hasSnapshot: false,
   }
+}
+
+/** False: no BEGIN is put off, whatever it says. */
+function mayBeWorthIt({ host, seat }: BeginningSession): boolean {
+  const { defersBegin, readOnlyTransactions } = host.values.policy.routing
+  return defersBegin || (readOnlyTransactions === 'replicas' && seat.mayLeavePrimary)
 }
 
 function isWorthIt(begin: DeferredBegin, { host, seat }: BeginningSession): boolean {

@@ -104,8 +104,13 @@ export class SessionDeadlines {
       return
     }
     this.#purpose = purpose
-    this.#timer ??= new Timer(() => this.#expire())
+    this.#timer ??= this.#newTimer()
     this.#host.timers.arm(this.#timer, this.#host.now + milliseconds)
+  }
+
+  /** Apart from `#arm`, which would make room for what the arrow refers to with each call. */
+  #newTimer(): Timer {
+    return new Timer(() => this.#expire())
   }
 
   #expire(): void {

@@ -76,9 +76,9 @@ export class SessionRecords {
     i32[at + CLIENT_SECTION.endsAfter] = server === null ? 0 : settings.endsAfter(server.queue)
     const isWhole =
       this.#saveSettings(settings, at) &&
-      this.#saveNames(session, at) &&
-      this.#saveUnnamed(session, at) &&
-      this.#saveExtra(session, at)
+      (isPlain(session)
+        ? this.#savePlain(at)
+        : this.#saveNames(session, at) && this.#saveUnnamed(session, at) && this.#saveExtra(session, at))
     i32[at + SECTION.flags] =
       (isTorn ? CLIENT_STEP.torn : 0) |
       (isWhole ? 0 : CLIENT_STEP.unsaved) |
@@ -111,6 +111,20 @@ export class SessionRecords {
   #storeSet(set: ParameterSet): number {
     if (set.storedAs === 0) set.storedAs = this.#store.put(json([...set.values]))
     return set.storedAs
+  }
+
+  /** It has nothing but its settings, as most sessions in simple queries. */
+  #savePlain(at: number): true {
+    const { i32 } = this.#clients
+    i32[at + CLIENT_SECTION.statementsId] = 0
+    i32[at + CLIENT_SECTION.statementsHandle] = 0
+    i32[at + CLIENT_SECTION.statementsBytes] = 0
+    i32[at + CLIENT_SECTION.unnamedHandle] = 0
+    i32[at + CLIENT_SECTION.unnamedBytes] = 0
+    i32[at + CLIENT_SECTION.unnamedChanges] = 0
+    i32[at + SECTION.extraHandle] = 0
+    i32[at + SECTION.extraBytes] = 0
+    return true
   }
 
   /** Names that have changed are shared with other sessions when this one has come to rest. */
@@ -181,14 +195,20 @@ export class SessionRecords {
     return isWhole
   }
 
-  #extraOf({ settings, requests, listening, doubt }: RecordedSession): SessionExtra | null {
-    const state = settings.snapshot
+  #extraOf(session: RecordedSession): SessionExtra | null {
+    const { settings, requests, listening, doubt } = session
     const { refused, statements } = requests
+    const isUsual = settings.snapshot === null && refused === null && (statements?.book.unconfirmed ?? null) === null
+    const isQuiet = (statements?.inSql?.deallocating ?? null) === null && (listening?.snapshot ?? null) === null
+    return isUsual && isQuiet && doubt === null ? null : this.#compose(session)
+  }
+
+  /** Apart from `#extraOf`, which would make room for what the arrows refer to with each call. */
+  #compose({ settings, requests, listening, doubt }: RecordedSession): SessionExtra {
+    const { refused, statements } = requests
+    const state = settings.snapshot
     const unconfirmed = statements?.book.unconfirmed ?? null
     const deallocating = statements?.inSql?.deallocating ?? null
-    const heard = listening?.snapshot ?? null
-    const isUsual = state === null && refused === null && unconfirmed === null && deallocating === null
-    if (isUsual && heard === null && doubt === null) return null
     const refer = (statement: PreparedStatement | null): StatementReference | null =>
       statement === null ? null : this.#refer(statement)
     return {
@@ -200,7 +220,7 @@ export class SessionRecords {
         statement: refer(change.statement),
       })),
       deallocating: deallocating === null ? null : [deallocating.name, this.#refer(deallocating.statement)],
-      listening: heard,
+      listening: listening?.snapshot ?? null,
       doubt: doubt?.snapshot ?? null,
     }
   }
@@ -209,6 +229,22 @@ export class SessionRecords {
     session.spills ??= noSpills(this.#arena)
     return session.spills
   }
+}
+
+/** There is nothing to write down but numbers. */
+function isPlain({ spills, requests, settings, listening, doubt }: RecordedSession): boolean {
+  return (
+    (spills === null || isEmpty(spills)) &&
+    requests.statements === null &&
+    listening === null &&
+    doubt === null &&
+    requests.refused === null &&
+    settings.snapshot === null
+  )
+}
+
+function isEmpty({ extra, statements, unnamed }: SessionSpills): boolean {
+  return extra.handle === 0 && statements.handle === 0 && unnamed.handle === 0
 }
 
 const json = (value: unknown): Buffer => Buffer.from(JSON.stringify(value))

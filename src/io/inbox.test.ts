@@ -3,8 +3,8 @@ import { type TestContext, test } from 'node:test'
 import fc from 'fast-check'
 import { Region } from '../memory/region.ts'
 import { Inbox } from './inbox.ts'
-import { READ_BYTES, READ_HEADROOM } from './link.ts'
 import { nativeBytes, pattern, TestLinkHost } from './link-host.fixture.ts'
+import { READ_BYTES, READ_HEADROOM } from './read-buffers.ts'
 
 function open(t: TestContext, arenaBytes?: number): { host: TestLinkHost; inbox: Inbox; region: Region } {
   const host = new TestLinkHost(arenaBytes)

@@ -1,6 +1,7 @@
 import type { Region } from '../memory/region.ts'
-import { type LinkHost, READ_BYTES, READ_HEADROOM } from './link.ts'
+import type { LinkHost } from './link-host.ts'
 import type { NativeBuffer } from './native.ts'
+import { READ_BYTES, READ_HEADROOM } from './read-buffers.ts'
 
 /** i32 indexes of an inbox in its slot. */
 export interface InboxFields {

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { LINK_END } from './link.ts'
 import { nativeBytes, openLink, openTcpPair, pattern, RawPeer, TestLink } from './link-host.fixture.ts'
+import { LINK_END } from './link-read.ts'
 import { PlainSends } from './plain-sends.ts'
 import { openSocketPair } from './socket.ts'
 

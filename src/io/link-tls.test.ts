@@ -3,9 +3,10 @@ import { type TestContext, test } from 'node:test'
 import { CertificateAuthority } from '../../test/support/certificates.ts'
 import { Region } from '../memory/region.ts'
 import { TLS_RECORD_BYTES } from '../memory/tls-records.ts'
-import { LINK_END, LINK_FAILED, READ_BYTES } from './link.ts'
 import { type LinkBench, nativeBytes, openLink, pattern } from './link-host.fixture.ts'
+import { LINK_END, LINK_FAILED } from './link-read.ts'
 import { PlainSends } from './plain-sends.ts'
+import { READ_BYTES } from './read-buffers.ts'
 import type { SendQueue } from './send-batch.ts'
 import { openSocketPair } from './socket.ts'
 import { TLS_CLOSED, TlsChannel } from './tls-channel.ts'
@@ -45,7 +46,7 @@ function openTls(t: TestContext, arenaBytes?: number, ring: SendQueue | null = n
 function shakeHands(bench: TlsBench): void {
   const { host, owner, client, server } = bench
   let step = 'pending'
-  owner.link.secureWith(server, host.inbound, 0, 0)
+  owner.link.stream.secureWith(server, host.inbound, 0, 0)
   client.step()
   for (let round = 0; step === 'pending' && round < 10; round++) {
     step = owner.link.stepHandshake()
@@ -64,7 +65,7 @@ const received = ({ client }: TlsBench): Buffer => Buffer.concat(client.received
 
 test('last words before the handshake is done cannot be said, which is no reason to stay', (t) => {
   const { host, owner, server } = openTls(t)
-  owner.link.secureWith(server, host.inbound, 0, 0)
+  owner.link.stream.secureWith(server, host.inbound, 0, 0)
   assert.equal(owner.link.stepHandshake(), 'pending')
   assert.equal(owner.link.send(Buffer.from('too late')), false)
   assert.match(owner.link.failure, /handshake/)
@@ -98,7 +99,7 @@ test('bytes that were read before TLS began belong to the handshake', (t) => {
   // A direct TLS connection: the plane has read some of it to see what it is.
   client.raw.send(hello.subarray(100))
   host.inbound.bytes.set(hello.subarray(0, 100), 50)
-  owner.link.secureWith(server, host.inbound, 50, 150)
+  owner.link.stream.secureWith(server, host.inbound, 50, 150)
   let step = owner.link.stepHandshake()
   for (let round = 0; step === 'pending' && round < 5; round++) {
     client.step()
@@ -194,7 +195,7 @@ for (const ending of ['hangUp', 'farewell and close'] as const) {
     shakeHands(bench)
     const { host, owner, client } = bench
     const region = new Region(new ArrayBuffer(TLS_RECORD_BYTES), 0, TLS_RECORD_BYTES, 1)
-    owner.link.carryOn(new TlsSession(region, 0, host.arena))
+    owner.link.stream.carryOn(new TlsSession(region, 0, host.arena))
     owner.link.send(Buffer.from('last '))
     owner.link.send(Buffer.from('words'))
     if (ending === 'hangUp') owner.link.hangUp()
@@ -250,7 +251,7 @@ test('garbage in place of a record is a failure with its reason, and the peer ge
 
 test('a handshake with garbage fails with its reason, and the peer gets an alert', (t) => {
   const { host, owner, peer, server } = openTls(t)
-  owner.link.secureWith(server, host.inbound, 0, 0)
+  owner.link.stream.secureWith(server, host.inbound, 0, 0)
   assert.equal(owner.link.stepHandshake(), 'pending')
   peer.send(Buffer.from('1603010005ffffffffff', 'hex'))
   assert.equal(owner.link.stepHandshake(), 'failed')
@@ -261,7 +262,7 @@ test('a handshake with garbage fails with its reason, and the peer gets an alert
 
 test('a peer that leaves in the middle of the handshake makes it fail', (t) => {
   const { host, owner, client, peer, server } = openTls(t)
-  owner.link.secureWith(server, host.inbound, 0, 0)
+  owner.link.stream.secureWith(server, host.inbound, 0, 0)
   client.channel.handshake()
   peer.send(client.ciphertext().subarray(0, 50))
   assert.equal(owner.link.stepHandshake(), 'pending')

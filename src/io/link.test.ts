@@ -1,9 +1,9 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import fc from 'fast-check'
-import { READ_BYTES } from './link.ts'
 import { collect, nativeBytes, openLink, pattern, RawPeer, TestLink, TestLinkHost } from './link-host.fixture.ts'
 import { acceptClient, openListener } from './listener.ts'
+import { READ_BYTES } from './read-buffers.ts'
 import { localAddress, startConnect } from './socket.ts'
 import { parseSocketAddress } from './socket-address.ts'
 

@@ -1,7 +1,6 @@
 import { STEP_LOG_BYTES } from '../memory/step-log.ts'
-import { READ_BYTES, READ_HEADROOM } from './link.ts'
 import type { NativeBuffer } from './native.ts'
-import { READ_BUFFERS } from './read-buffers.ts'
+import { READ_BUFFERS, READ_BYTES, READ_HEADROOM } from './read-buffers.ts'
 import type { SharedMapping } from './shared-memory.ts'
 
 /** Bytes that are put together from others before they leave. */

@@ -2,6 +2,13 @@ import type { NativeBuffer } from './native.ts'
 import type { SendBatch } from './send-batch.ts'
 import type { Steps } from './steps.ts'
 
+/**
+ * Free bytes kept before what a read delivers, so that a frame cut by the last read can be put in front of the rest.
+ * A frame that must be seen whole may be this long; longer ones stream through.
+ */
+export const READ_HEADROOM = 65_536
+export const READ_BYTES = 65_536
+
 /** How many reads one step may make. */
 export const READ_BUFFERS = 32
 /** With fewer left it is better to commit what there is. */

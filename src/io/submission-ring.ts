@@ -54,6 +54,8 @@ export class SubmissionRing {
   readonly #enterFlags: number
   #tail: number
   #queued = 0
+  /** What was queued last. */
+  readonly #last = { fd: 0, address: 0, bytes: 0, flags: 0 }
 
   private constructor(fd: number, params: Buffer) {
     const word = (at: number): number => params.readUInt32LE(at)
@@ -109,6 +111,11 @@ export class SubmissionRing {
     entries[at + 7] = flags
     entries[at + 8] = this.#queued
     this.#tail = (this.#tail + 1) | 0
+    const last = this.#last
+    last.fd = fd
+    last.address = address
+    last.bytes = bytes
+    last.flags = flags
     return this.#queued++
   }
 
@@ -116,6 +123,10 @@ export class SubmissionRing {
   submit(): void {
     const count = this.#queued
     this.#queued = 0
+    if (count === 1) {
+      this.#sendAlone()
+      return
+    }
     Atomics.store(this.#words, this.#sqTail, this.#tail)
     for (let submitted = 0, done = 0; done < count; ) {
       // Out of memory it takes fewer; then those that it took come first.
@@ -126,6 +137,14 @@ export class SubmissionRing {
       if (taken > 0) submitted += taken
       done += this.#reap()
     }
+  }
+
+  /** One by itself is cheaper without the ring, and at low load there is mostly just one. */
+  #sendAlone(): void {
+    this.#tail = (this.#tail - 1) | 0
+    const { fd, address, bytes, flags } = this.#last
+    const taken = native.send(fd, address, bytes, flags)
+    this.results[0] = taken < 0 ? -errno() : taken
   }
 
   #reap(): number {

@@ -1,10 +1,10 @@
 import assert from 'node:assert/strict'
 import { type TestContext, test } from 'node:test'
 import { SessionRecordReader } from '../client/session-record-reader.ts'
-import { READ_HEADROOM } from '../io/link.ts'
 import { openArena, openTcpPair, RawPeer } from '../io/link-host.fixture.ts'
 import { NativeBuffer } from '../io/native.ts'
 import type { OwnedFd } from '../io/owned-fd.ts'
+import { READ_HEADROOM } from '../io/read-buffers.ts'
 import {
   CLIENT,
   CLIENT_F64,

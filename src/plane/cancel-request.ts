@@ -1,4 +1,6 @@
-import { LINK_EMPTY, Link, type LinkHost } from '../io/link.ts'
+import { Link } from '../io/link.ts'
+import type { LinkHost } from '../io/link-host.ts'
+import { LINK_EMPTY } from '../io/link-read.ts'
 import { SystemError } from '../io/native.ts'
 import { connectResult } from '../io/socket.ts'
 import { Region } from '../memory/region.ts'

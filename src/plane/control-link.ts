@@ -1,4 +1,7 @@
-import { LINK_EMPTY, Link, type LinkHost, READ_HEADROOM } from '../io/link.ts'
+import { Link } from '../io/link.ts'
+import type { LinkHost } from '../io/link-host.ts'
+import { LINK_EMPTY } from '../io/link-read.ts'
+import { READ_HEADROOM } from '../io/read-buffers.ts'
 import { startConnect } from '../io/socket.ts'
 import { parseSocketAddress } from '../io/socket-address.ts'
 import type { PlaneCommand, PlaneEvent } from '../memory/control-protocol.ts'

@@ -3,9 +3,10 @@ import { type TestContext, test } from 'node:test'
 import { readPool } from '../memory/pool-records.ts'
 import type { Shard } from '../shard/topology.ts'
 import { NO_ADMISSION } from './pool-admission.ts'
+import type { PoolKey } from './pool-key.ts'
 import { PoolSet, type QuotaLimits } from './pool-set.ts'
 import { openServerHost, type TestServerHost, TestWaiter } from './server-host.fixture.ts'
-import type { PoolKey, ServerPool } from './server-pool.ts'
+import type { ServerPool } from './server-pool.ts'
 import { TestShard } from './shard-peer.fixture.ts'
 
 interface KeyOptions {

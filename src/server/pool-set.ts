@@ -2,8 +2,9 @@ import { RouterError } from '../errors.ts'
 import { POOL, POOL_TEXT } from '../memory/pool-records.ts'
 import type { Shard } from '../shard/topology.ts'
 import type { PoolAdmission } from './pool-admission.ts'
+import type { PoolKey, PoolSettings } from './pool-key.ts'
 import type { ServerHost } from './server-host.ts'
-import { type PoolKey, type PoolQuota, type PoolSettings, ServerPool } from './server-pool.ts'
+import { type PoolQuota, ServerPool } from './server-pool.ts'
 import { ShardLane } from './shard-lane.ts'
 
 export interface QuotaLimits {

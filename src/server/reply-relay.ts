@@ -1,5 +1,5 @@
-import { READ_HEADROOM } from '../io/link.ts'
 import type { NativeBuffer } from '../io/native.ts'
+import { READ_HEADROOM } from '../io/read-buffers.ts'
 import { SERVER_STEP } from '../memory/server-slots.ts'
 import { BACKEND, HEADER_BYTES, lengthAt } from '../protocol/message-type.ts'
 import { CLOSE_COMPLETE, type ErrorFields, PARSE_COMPLETE } from '../protocol/messages.ts'

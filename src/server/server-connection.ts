@@ -380,7 +380,7 @@ export class ServerConnection implements ReadServer, HandshakeOwner {
 
   onSecured(tls: string): void {
     this.#memory.secured(tls)
-    this.link.carryOn(this.#tlsSession)
+    this.link.stream.carryOn(this.#tlsSession)
   }
 
   onRefused(reason: string, fields: ErrorFields | null): void {

@@ -1,4 +1,5 @@
-import { type Link, READ_HEADROOM } from '../io/link.ts'
+import type { Link } from '../io/link.ts'
+import { READ_HEADROOM } from '../io/read-buffers.ts'
 import { TlsChannel } from '../io/tls-channel.ts'
 import { HEADER_BYTES, lengthAt } from '../protocol/message-type.ts'
 import { type ErrorFields, writeSslRequest } from '../protocol/messages.ts'
@@ -67,7 +68,7 @@ export class ServerHandshake {
     const step = link.stepHandshake()
     if (step === 'failed') this.#refuse(link.failure, null)
     if (step !== 'done') return
-    const channel = link.channel as TlsChannel
+    const channel = link.stream.channel as TlsChannel
     // The channel may be of no more use once its records are somebody else's.
     const channelBinding = channel.peerCertificate()?.hash ?? null
     this.#owner.onSecured(`${channel.version}/${channel.cipher}`)
@@ -120,7 +121,7 @@ export class ServerHandshake {
     const { mode, context } = this.#host.serverTls
     if (answer === TLS_ACCEPTED && context !== null) {
       this.#step = 'securing'
-      this.#owner.link.secureWith(
+      this.#owner.link.stream.secureWith(
         new TlsChannel(context, { serverName: this.#target.shard.host }),
         this.#host.inbound,
         end,

@@ -1,6 +1,6 @@
 import type { ScramKeyCache } from '../auth/scram-key-cache.ts'
 import type { Gather } from '../io/gather.ts'
-import type { LinkHost } from '../io/link.ts'
+import type { LinkHost } from '../io/link-host.ts'
 import type { OwnedFd } from '../io/owned-fd.ts'
 import type { TlsContext } from '../io/tls-context.ts'
 import type { Region } from '../memory/region.ts'

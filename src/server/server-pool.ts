@@ -1,8 +1,8 @@
-import { POOL, POOL_F64 } from '../memory/pool-records.ts'
+import { POOL } from '../memory/pool-records.ts'
 import type { ErrorFields } from '../protocol/messages.ts'
-import type { ParameterSet } from '../session/parameters.ts'
-import type { PoolMode } from '../shard/plane-values.ts'
-import { Timer } from '../util/timer-wheel.ts'
+import { IdleServers } from './idle-servers.ts'
+import { PoolDialler } from './pool-dialler.ts'
+import type { PoolKey, PoolSettings, PoolWelcome } from './pool-key.ts'
 import type { PoolWaiter } from './pool-waiter.ts'
 import { type KeptServer, ServerConnection, type ServerOwner } from './server-connection.ts'
 import type { ServerHost } from './server-host.ts'
@@ -19,33 +19,6 @@ export interface PoolQuota {
   released(pool: ServerPool): void
 }
 
-/** What makes two clients share server connections. */
-export interface PoolKey {
-  /** The name clients ask for. */
-  readonly database: string
-  readonly user: string
-  readonly target: ServerTarget
-  readonly mode: PoolMode
-}
-
-/** What a fresh session finds. */
-export interface PoolWelcome {
-  readonly reported: ReadonlyMap<string, string>
-  readonly baseline: ParameterSet
-}
-
-export interface PoolSettings {
-  readonly size: number
-  readonly minSize: number
-}
-
-/** A shard that stays away is said again this often. */
-const REPEAT_LOG_MS = 30_000
-/** After this time a pool that could open no connection may be tried by those who have another place to go. */
-const FORGIVE_MS = 5000
-/** SQLSTATE classes of a refused login that waiting will not heal: wrong password, no such role or database, no right. */
-const HOPELESS = new Set(['28', '3D', '42'])
-
 /**
  * The server connections for one (shard, user, database), and the clients that wait for one. Whose turn it is, and whether
  * there is a slot of the shard for it, the shard's lane says. The connection used last is given out first, so that the
@@ -57,24 +30,14 @@ export class ServerPool implements ServerOwner, LanePool {
   readonly #quota: PoolQuota
   readonly #lane: ShardLane
   readonly #all = new Set<ServerConnection>()
-  /** The most recently used last. */
-  readonly #idle: ServerConnection[] = []
+  readonly #idle: IdleServers
   readonly #waiters: WaitingLine
-  readonly #retry: Timer
-  readonly #f: number
+  readonly #dialler: PoolDialler
   #paused = false
   /** Its shard is being stopped or moved. */
   #held = false
-  /** Fewer connections were opened than clients wait, because the shard has no slots for more. */
-  wasHeldBack = false
-  /** When one of its connections was lost last. Monotonic milliseconds. */
-  #lostAt = Number.NEGATIVE_INFINITY
-  #loggedAt = Number.NEGATIVE_INFINITY
-  #failedAt = Number.NEGATIVE_INFINITY
   target: ServerTarget
   #settings: PoolSettings
-  /** Why no server connection could be opened last time; null when the last one could. */
-  lastFailure: ErrorFields | null = null
   /** What the last server connection reported at login: the welcome for clients. Null before the first. */
   welcome: PoolWelcome | null = null
 
@@ -91,12 +54,12 @@ export class ServerPool implements ServerOwner, LanePool {
     this.kind = { kind: 'pool', database, user, mode }
     this.#quota = quota
     this.#lane = lane
+    this.#idle = new IdleServers(host)
     this.#waiters = new WaitingLine(lane.admission)
     this.target = target
     this.#settings = settings
     this.record = record
-    this.#f = record * (host.pools.recordBytes >> 3)
-    this.#retry = new Timer(() => this.#grow())
+    this.#dialler = new PoolDialler(host, this)
     lane.add(this)
   }
 
@@ -109,7 +72,7 @@ export class ServerPool implements ServerOwner, LanePool {
   }
 
   get idle(): number {
-    return this.#idle.length
+    return this.#idle.count
   }
 
   get waiting(): number {
@@ -118,12 +81,27 @@ export class ServerPool implements ServerOwner, LanePool {
 
   /** Server connections that somebody has or that are on their way. */
   get busy(): number {
-    return this.#all.size - this.#idle.length
+    return this.#all.size - this.#idle.count
   }
 
   /** It has server connections, or nothing is known against opening one. */
   get isOpen(): boolean {
-    return this.lastFailure === null || this.#idle.length > 0 || this.#host.now - this.#failedAt > FORGIVE_MS
+    return this.#idle.count > 0 || this.#dialler.mayBeTried
+  }
+
+  /** Why no server connection could be opened last time; null when the last one could. */
+  get lastFailure(): ErrorFields | null {
+    return this.#dialler.lastFailure
+  }
+
+  /** Fewer connections were opened than clients wait, because the shard has no slots for more. */
+  get wasHeldBack(): boolean {
+    return this.#dialler.wasHeldBack
+  }
+
+  /** How many of those who wait could begin now, if there were server connections. */
+  get admissible(): number {
+    return this.#waiters.admissible
   }
 
   /** Nobody gets a server connection, because an operator paused it or because its shard is held. */
@@ -137,15 +115,15 @@ export class ServerPool implements ServerOwner, LanePool {
 
   /** Since when its longest idle connection is; Infinity without one. */
   get oldestIdleSince(): number {
-    return this.#idle[0]?.idleSince ?? Number.POSITIVE_INFINITY
+    return this.#idle.oldest?.idleSince ?? Number.POSITIVE_INFINITY
   }
 
   /** A smaller pool gives up what is too much as it becomes free. */
   resize(settings: PoolSettings): void {
     this.#settings = settings
     this.#host.pools.i32[this.record * (this.#host.pools.recordBytes >> 2) + POOL.size] = settings.size
-    this.#shrink()
-    this.#grow()
+    this.#idle.shrink(this.#all.size - this.#settings.size)
+    this.#dialler.grow()
   }
 
   /**
@@ -155,7 +133,7 @@ export class ServerPool implements ServerOwner, LanePool {
   checkout(tier: number): ServerConnection | null {
     if (this.paused || (this.#waiters.length > 0 && this.#waiters.has(tier))) return null
     if (!this.#lane.admission.mayTake(tier)) return null
-    const server = this.#takeIdle()
+    const server = this.#idle.take()
     if (server !== null) this.#give(server, tier)
     return server
   }
@@ -173,7 +151,7 @@ export class ServerPool implements ServerOwner, LanePool {
     this.#waiters.push(waiter)
     this.#lane.count(1)
     this.#lane.shed()
-    this.#grow()
+    this.#dialler.grow()
   }
 
   leave(waiter: PoolWaiter): void {
@@ -198,7 +176,7 @@ export class ServerPool implements ServerOwner, LanePool {
 
   /** Somebody waits, and a server connection is free. */
   get canServe(): boolean {
-    return this.#waiters.length > 0 && this.#idle.length > 0 && !this.paused
+    return this.#waiters.length > 0 && this.#idle.count > 0 && !this.paused
   }
 
   /** Who came last of this tier. */
@@ -210,9 +188,9 @@ export class ServerPool implements ServerOwner, LanePool {
   serveFirst(): boolean {
     const waiter = this.#waiters.first()
     if (waiter === null) return false
-    const server = this.#takeIdle()
+    const server = this.#idle.take()
     // One that has to be tested first is none, but the next one may do.
-    if (server === null) return this.#idle.length > 0
+    if (server === null) return this.#idle.count > 0
     const tier = waiter.waitsAs
     this.leave(waiter)
     this.#give(server, tier)
@@ -240,7 +218,7 @@ export class ServerPool implements ServerOwner, LanePool {
   resume(): void {
     this.#setPaused(false)
     this.#lane.serve(this)
-    this.#grow()
+    this.#dialler.grow()
   }
 
   /** Like a pause, and beside it: the shard is away for a while that ends by itself. */
@@ -252,15 +230,15 @@ export class ServerPool implements ServerOwner, LanePool {
   release(): void {
     if (!this.#held) return
     this.#held = false
-    this.#host.timers.disarm(this.#retry)
+    this.#dialler.retryNow()
     this.#lane.serve(this)
-    this.#grow()
+    this.#dialler.grow()
   }
 
   /** Closes what is idle now, and the rest as clients let go of it. */
   retire(reason: string): void {
     for (const server of this.#all) server.retired = reason
-    for (const server of [...this.#idle]) server.close(reason)
+    this.#idle.close(reason)
   }
 
   /** Closes everything at once. */
@@ -276,28 +254,21 @@ export class ServerPool implements ServerOwner, LanePool {
 
   /** Gives up the connection that is idle for longest, to make room elsewhere. */
   evictIdle(): boolean {
-    const server = this.#idle[0]
-    if (server === undefined || this.#waiters.length > 0) return false
-    if (this.#all.size <= this.#settings.minSize) return false
-    server.close('evicted: another pool needs the room')
-    return true
+    if (this.#waiters.length > 0 || this.#all.size <= this.#settings.minSize) return false
+    const server = this.#idle.oldest
+    server?.close('evicted: another pool needs the room')
+    return server !== null
   }
 
   /** Once a second: closes what is idle or old, and keeps the minimum. */
   maintain(now: number): void {
-    const { serverIdleMs, serverLifetimeMs } = this.#host.timeouts
-    for (const server of [...this.#idle]) {
-      const old = serverLifetimeMs > 0 && now - server.createdAt > serverLifetimeMs
-      const unused = serverIdleMs > 0 && now - server.idleSince > serverIdleMs && this.#all.size > this.settings.minSize
-      if (old) server.close('server_lifetime is over')
-      else if (unused) server.close('server_idle is over')
-    }
-    if (this.#all.size < this.settings.minSize && !this.paused && !this.#retry.armed) this.#open(false)
+    this.#idle.maintain(now, this.#all.size - this.#settings.minSize)
+    if (this.#all.size < this.settings.minSize && !this.paused) this.#dialler.open(false)
   }
 
   /** Room has come up elsewhere. */
   reconsider(): void {
-    this.#grow()
+    this.#dialler.grow()
   }
 
   onServerReady(server: ServerConnection): void {
@@ -306,105 +277,37 @@ export class ServerPool implements ServerOwner, LanePool {
       server.close(server.retired ?? 'not of this pool')
       return
     }
-    this.lastFailure = null
+    this.#dialler.succeeded()
     if (this.welcome?.baseline !== server.baseline)
       this.welcome = { reported: server.reported, baseline: server.baseline }
-    this.#idle.push(server)
-    this.#shrink()
+    this.#idle.add(server)
+    this.#idle.shrink(this.#all.size - this.#settings.size)
     this.#lane.serve(this)
   }
 
   onServerClosed(server: ServerConnection, reason: string, login: ErrorFields | null): void {
     this.#takeBack(server)
     this.#all.delete(server)
-    const at = this.#idle.indexOf(server)
-    if (at >= 0) this.#idle.splice(at, 1)
-    if (login !== null) this.#failed(login, reason)
+    this.#idle.remove(server)
+    if (login !== null) this.#dialler.failed(login, reason)
     else {
-      if (server.isLost) this.#lostAt = this.#host.now
+      if (server.isLost) this.#idle.noteLost()
       this.#host.log('debug', 'server connection closed', { shard: this.target.shard.name, reason })
-      this.#grow()
+      this.#dialler.grow()
     }
     this.#quota.released(this)
     this.#lane.serve(this)
   }
 
-  #shrink(): void {
-    while (this.#all.size > this.settings.size && this.#idle.length > 0)
-      this.#idle[0]?.close('pool.size is smaller now')
+  mayOpen(mayEvict: boolean): boolean {
+    return this.#quota.admit(this, mayEvict)
   }
 
-  #takeIdle(): ServerConnection | null {
-    const { serverCheckMs } = this.#host.timeouts
-    for (let server = this.#idle.pop(); server; server = this.#idle.pop()) {
-      const isRecent = serverCheckMs === 0 || this.#host.now - server.idleSince < serverCheckMs
-      // When one has been lost, the others may have been as well, and not have said so yet.
-      if (isRecent && server.idleSince >= this.#lostAt) return server
-      server.test()
-    }
-    return null
-  }
-
-  /** Opens as many as there are clients to serve, within all bounds. */
-  #grow(): void {
-    if (this.#retry.armed || this.paused) return
-    if (this.#waiters.length === 0) {
-      this.wasHeldBack = false
-      return
-    }
-    const wanted = this.#waiters.admissible
-    this.wasHeldBack = wanted < this.#waiters.length
-    let coming = this.#coming()
-    while (wanted > coming && this.#all.size < this.settings.size) {
-      if (!this.#open(true)) return
-      coming++
-    }
-  }
-
-  /** Being opened, reset or tested: they will serve somebody soon. */
-  #coming(): number {
-    let coming = 0
-    for (const server of this.#all) if (server.state !== 'active' && server.state !== 'idle') coming++
-    return coming
-  }
-
-  #open(mayEvict: boolean): boolean {
-    if (!this.#quota.admit(this, mayEvict)) return false
-    const slot = this.#host.takeServerSlot()
-    if (slot < 0) return false
-    try {
-      const server = new ServerConnection(this.#host, this, this.target, slot, this.record)
-      server.admission = this.#lane.admission
-      this.#all.add(server)
-      this.#add(POOL_F64.serverConnects)
-      return true
-    } catch (error) {
-      this.#host.freeServerSlot(slot)
-      const message = error instanceof Error ? error.message : String(error)
-      this.#failed({ severity: 'FATAL', sqlstate: '08001', message }, message)
-      return false
-    }
-  }
-
-  /** A server that refuses us for good fails those who wait; one that is away is tried again while they wait. */
-  #failed(fields: ErrorFields, reason: string): void {
-    const { shard, user, database } = this.target
-    const isNews = this.lastFailure?.message !== fields.message || this.#host.now - this.#loggedAt > REPEAT_LOG_MS
-    this.lastFailure = fields
-    this.#failedAt = this.#host.now
-    const hopeless = HOPELESS.has(fields.sqlstate.slice(0, 2))
-    this.#add(hopeless ? POOL_F64.serverLoginFailures : POOL_F64.serverConnectFailures)
-    if (isNews) {
-      this.#loggedAt = this.#host.now
-      const { sqlstate } = fields
-      this.#host.log('warn', 'server connection failed', { shard: shard.name, user, database, sqlstate, reason })
-    }
-    if (hopeless) {
-      for (const waiter of this.dismissWaiters()) waiter.onPoolFailed(fields)
-      return
-    }
-    this.#host.suspect(shard.id, reason)
-    this.#host.timers.arm(this.#retry, this.#host.now + Math.max(10, this.#host.timeouts.serverLoginRetryMs))
+  /** A new connection, in this slot. Throws as `ServerConnection` does. */
+  open(slot: number): void {
+    const server = new ServerConnection(this.#host, this, this.target, slot, this.record)
+    server.admission = this.#lane.admission
+    this.#all.add(server)
   }
 
   #setPaused(paused: boolean): void {
@@ -423,11 +326,7 @@ export class ServerPool implements ServerOwner, LanePool {
     this.#all.add(server)
     if (tier >= 0) this.#give(server, tier)
     this.welcome ??= { reported: server.reported, baseline: server.baseline }
-    if (server.state === 'idle') this.#idle.push(server)
+    if (server.state === 'idle') this.#idle.add(server)
     return server
-  }
-
-  #add(field: number): void {
-    this.#host.pools.f64[this.#f + field] = (this.#host.pools.f64[this.#f + field] ?? 0) + 1
   }
 }

@@ -4,6 +4,9 @@ const PLACES = 512
 const MOST_BYTES = 1024
 /** Stands for a run of digits in a shape; no text has it in it. */
 const NUMBER = 0
+/** By so many beginnings the last shape is remembered. */
+const GUESSES = 64
+
 const ZERO = 0x30
 const isDigit = (byte: number): boolean => byte >= ZERO && byte < ZERO + 10
 
@@ -26,6 +29,8 @@ export class StatementShapes {
   readonly #intents = new Int32Array(PLACES)
   /** By place: the hash of the text that was to be remembered there last. */
   readonly #seen = new Int32Array(PLACES)
+  /** Where the last text was found that begins like this one. */
+  readonly #guesses = new Int32Array(GUESSES)
   #hash = 0
   /** What was remembered of the text that was found. */
   flags = 0
@@ -33,12 +38,15 @@ export class StatementShapes {
 
   /** Whether the shape of `bytes[start, end)` is known: `flags` and `intent` say what was remembered. */
   find(bytes: Uint8Array, start: number, end: number): boolean {
-    const length = end - start
-    if (length > MOST_BYTES) return false
-    const hash = shapeHash(bytes, start, end)
-    this.#hash = hash
-    const place = hash & (PLACES - 1)
-    if (!this.#isShape(place, bytes, start, end)) return false
+    if (end - start > MOST_BYTES) return false
+    const guess = guessOf(bytes, start, end)
+    let place = this.#guesses[guess] as number
+    if (!this.#isShape(place, bytes, start, end)) {
+      this.#hash = shapeHash(bytes, start, end)
+      place = this.#hash & (PLACES - 1)
+      if (!this.#isShape(place, bytes, start, end)) return false
+      this.#guesses[guess] = place
+    }
     this.flags = this.#flags[place] as number
     this.intent = this.#intents[place] as number
     return true
@@ -104,6 +112,16 @@ function numberEnd(bytes: Uint8Array, at: number, start: number, end: number): n
   while (stop < end && isDigit(bytes[stop] as number)) stop++
   return stop === end || IS_APART[bytes[stop] as number] === 1 ? stop : at
 }
+
+/** Mostly the same for texts of one shape, from three of their bytes. */
+function guessOf(bytes: Uint8Array, start: number, end: number): number {
+  const first = start < end ? (bytes[start] as number) : 0
+  const second = start + 15 < end ? letterOf(bytes[start + 15] as number) : 0
+  const third = start + 31 < end ? letterOf(bytes[start + 31] as number) : 0
+  return (first ^ (second * 5) ^ (third * 11)) & (GUESSES - 1)
+}
+
+const letterOf = (byte: number): number => (isDigit(byte) ? 0 : byte)
 
 /** The same for all texts of one shape: of digits only those count that follow a letter. */
 function shapeHash(bytes: Uint8Array, start: number, end: number): number {

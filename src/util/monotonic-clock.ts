@@ -10,6 +10,8 @@ export function wallClockOffsetMs(): number {
 
 /** The same clock, cheaper to read many times: 50 ns and nothing to collect. */
 export function cheapMonotonicClock(): () => number {
-  const offset = monotonicMs() - performance.now()
-  return () => performance.now() + offset
+  // Not looked up as a global each time.
+  const clock = performance
+  const offset = monotonicMs() - clock.now()
+  return () => clock.now() + offset
 }

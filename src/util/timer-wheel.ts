@@ -31,6 +31,8 @@ export class TimerWheel {
   readonly #buckets: (Timer | null)[] = new Array<Timer | null>(BUCKETS).fill(null)
   #tick: number
   #armed = 0
+  /** Nothing is due before this tick. */
+  #soonest = 0
 
   constructor(nowMs: number) {
     this.#tick = Math.floor(nowMs / TICK_MS)
@@ -45,6 +47,7 @@ export class TimerWheel {
     if (timer.deadline !== 0) this.#unlink(timer)
     // A deadline in a tick that was already visited would wait a whole turn.
     timer.deadline = Math.max(deadlineMs, this.#tick * TICK_MS + 1)
+    this.#soonest = Math.min(this.#soonest, Math.ceil(timer.deadline / TICK_MS))
     const bucket = bucketOf(timer.deadline)
     const head = this.#buckets[bucket] ?? null
     timer.next = head
@@ -79,6 +82,7 @@ export class TimerWheel {
     } finally {
       // After an error the rest of this bucket is still to be fired.
       this.#tick = tick - 1
+      this.#soonest = Math.min(this.#soonest, tick)
     }
   }
 
@@ -86,13 +90,12 @@ export class TimerWheel {
   sleepMs(nowMs: number, mostMs: number): number {
     const most = Math.ceil(mostMs)
     if (this.#armed === 0) return most
-    const ticks = Math.ceil(most / TICK_MS)
-    for (let ahead = 1; ahead <= ticks; ahead++) {
-      if (this.#buckets[(this.#tick + ahead) % BUCKETS]) {
-        return Math.max(0, Math.min(most, Math.ceil((this.#tick + ahead) * TICK_MS - nowMs)))
-      }
-    }
-    return most
+    const last = this.#tick + Math.ceil(most / TICK_MS)
+    let tick = Math.max(this.#soonest, this.#tick + 1)
+    while (tick <= last && !this.#buckets[tick % BUCKETS]) tick++
+    // Where it was looked once, it is not looked again with each wake-up.
+    this.#soonest = tick
+    return tick > last ? most : Math.max(0, Math.min(most, Math.ceil(tick * TICK_MS - nowMs)))
   }
 
   #fireBucket(bucket: number, nowMs: number): void {

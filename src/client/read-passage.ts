@@ -1,0 +1,62 @@
+import type { NativeBuffer } from '../io/native.ts'
+import type { Effects } from '../sql/statement-effects.ts'
+import type { ClientHost } from './client-host.ts'
+import type { Asker } from './read-routing.ts'
+import { mayRunOnReplica } from './replica-transaction.ts'
+import type { RequestSession } from './request-session.ts'
+
+/** Whose requests may be reads that run elsewhere than on the primary. */
+interface ReadingRelay extends Asker {
+  readonly host: ClientHost
+  readonly session: RequestSession
+}
+
+/** A READ ONLY transaction may go on with this where it is. */
+export function staysOnReplica({ session, host }: ReadingRelay, effects: Effects, text: Buffer | null): boolean {
+  const { server } = session
+  const { catalogues, now } = host
+  return server === null || mayRunOnReplica(effects, text, server, catalogues, now)
+}
+
+/**
+ * The session has, or had, its server connection for a read: what is there now may be that read, or more. False: it has to
+ * wait, because nothing but reads may be sent to a replica.
+ */
+export function goesWithRead(relay: ReadingRelay, source: NativeBuffer, start: number, end: number): boolean {
+  const session = relay.session
+  const { seat, server } = session
+  if (server === null) return true
+  if (seat.isInReplicaTransaction && !seat.isFresh) return true
+  const isOwed = seat.isOwed
+  if (!isOwed && isRead(relay, source, start, end)) {
+    seat.attempt(source.bytes, start, end)
+    return true
+  }
+  if (!seat.isOnReplica) {
+    seat.noteMore()
+    return true
+  }
+  if (isOwed || server.queue.length > 0) {
+    session.holdBack()
+    return false
+  }
+  session.letGo()
+  return true
+}
+
+function isRead(relay: ReadingRelay, source: NativeBuffer, at: number, end: number): boolean {
+  const { seat, settings } = relay.session
+  const { readRouting } = relay.host
+  if (!seat.mayRead || !readRouting.isRead(source, at, end, relay)) return false
+  if (settings.deferredBegin !== null && readRouting.isQuery) settings.deferredBegin.hasSnapshot = true
+  return true
+}
+
+export function attach(relay: ReadingRelay, source: NativeBuffer, at: number, end: number): boolean {
+  const session = relay.session
+  if (session.server !== null) return true
+  const reads = session.seat.routesReads && isRead(relay, source, at, end)
+  if (!session.acquire(reads)) return false
+  if (reads) session.seat.attempt(source.bytes, at, end)
+  return true
+}

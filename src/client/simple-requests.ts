@@ -1,0 +1,107 @@
+import type { NativeBuffer } from '../io/native.ts'
+import { PIN } from '../memory/client-slots.ts'
+import { HEADER_BYTES } from '../protocol/message-type.ts'
+import { writeQuery } from '../protocol/messages.ts'
+import { MessageWriter } from '../protocol/writer.ts'
+import { REPLY } from '../server/reply-queue.ts'
+import { FACT } from '../sql/statement-effects.ts'
+import type { StatementFacts } from '../sql/statement-facts.ts'
+import { answersHere } from './deferred-begin.ts'
+import { attach, staysOnReplica } from './read-passage.ts'
+import { isTooShort, type RequestPassage } from './request-passage.ts'
+import { routerAnswer } from './router-answers.ts'
+import { concernsListening } from './session-listening.ts'
+import { noteComment } from './tier-questions.ts'
+
+const writer = new MessageWriter()
+
+/** A Query whose header is at `at`. Returns its end, which may be past `end`; −1: keep it for later. */
+export function queryRequest(
+  relay: RequestPassage,
+  source: NativeBuffer,
+  at: number,
+  stop: number,
+  end: number,
+): number {
+  if (isTooShort(at, stop, end)) return -1
+  const { slot, server } = relay.session
+  const sqlEnd = Math.min(stop - 1, end)
+  if (server === null && answersHere(relay.session, source.bytes, at + HEADER_BYTES, sqlEnd)) return stop
+  if (server === null) noteComment(relay.host, slot, source, at + HEADER_BYTES, sqlEnd)
+  // Nobody holds a server connection while the rest of a message is on its way, and nothing is looked at in vain.
+  if (!attach(relay, source, at, end)) return -1
+  const facts = relay.look(source, at + HEADER_BYTES, stop, end)
+  const effects = relay.effectsOf(facts)
+  if (relay.session.seat.isInReplicaTransaction) {
+    const text = stop <= end ? source.bytes.subarray(at + HEADER_BYTES, sqlEnd) : null
+    if (!staysOnReplica(relay, effects, text)) return relay.leaveReplica(source, at, stop, end)
+  }
+  if (concernsListening(effects) && !relay.session.admitListening(effects)) return relay.hold()
+  relay.session.seat.prepare(effects)
+  if (relay.skipped()) return relay.abandonText(stop)
+  if (relay.session.settings.mustWait(!relay.isPassing ? facts : null, relay.session.server)) return relay.hold()
+  if ((facts.flags & FACT.executes) !== 0) noteExecuted(relay, source, facts)
+  relay.session.seat.foresee(effects)
+  relay.session.note(effects)
+  const renamed = noteQuery(relay, source, at, stop, end, facts)
+  relay.push(REPLY.query)
+  relay.session.noteRequest()
+  relay.bodyGoesOn = true
+  if (renamed) return stop
+  const question = routerAnswer(relay.host, slot, source.bytes, at + HEADER_BYTES, sqlEnd)
+  if (question === null) return relay.forward(source, at, stop, end)
+  writeQuery(writer.reset(), question)
+  relay.host.toServer.insert(writer.bytes)
+  return stop
+}
+
+/** Of what it does with prepared statements. True when it has been sent, with another name in it. */
+function noteQuery(
+  relay: RequestPassage,
+  source: NativeBuffer,
+  at: number,
+  stop: number,
+  end: number,
+  facts: StatementFacts,
+): boolean {
+  const isPassing = relay.isPassing
+  if (relay.statements === null && !isPassing && !concernsStatements(facts)) {
+    const { server } = relay.session
+    if (server) server.unnamedOwner = 0
+    return false
+  }
+  const statements = relay.needStatements()
+  statements.noteQuery(facts, isPassing)
+  return statements.rename(source, at, stop, end, facts)
+}
+
+/** EXECUTE does what the statement does that it names. */
+function noteExecuted(relay: RequestPassage, source: NativeBuffer, facts: StatementFacts): void {
+  const effects = relay.statements?.effectsOfExecute(source, facts) ?? null
+  if (effects === null) return
+  relay.session.seat.foresee(effects)
+  relay.session.note(effects)
+}
+
+/** A FunctionCall. By object id: what it calls is anybody's guess. */
+export function functionCallRequest(
+  relay: RequestPassage,
+  source: NativeBuffer,
+  at: number,
+  stop: number,
+  end: number,
+): number {
+  if (!attach(relay, source, at, end)) return -1
+  if (relay.session.seat.isInReplicaTransaction) return relay.leaveReplica(source, at, stop, end)
+  relay.session.seat.prepare(null)
+  if (relay.skipped()) return stop
+  relay.session.settings.pin(PIN.unknownFunction)
+  relay.push(REPLY.functionCall)
+  relay.session.noteRequest()
+  return relay.forward(source, at, stop, end)
+}
+
+/** A query with these facts says something of prepared statements. */
+function concernsStatements({ flags }: StatementFacts): boolean {
+  return (flags & (FACT.executes | FACT.deallocates | FACT.deallocatesAll | FACT.discardsAll)) !== 0
+}
