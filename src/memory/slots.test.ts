@@ -106,7 +106,6 @@ test('a client slot is read as it was written', () => {
     outstanding: 100 + CLIENT.outstanding,
     preparedStatements: 100 + CLIENT.prepared,
     channels: 100 + CLIENT.channels,
-    relocations: 100 + CLIENT.relocations,
     connectedAt: 16.5,
     requestAt: 17.5,
     waitingSince: 18.5,
