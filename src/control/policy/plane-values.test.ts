@@ -87,6 +87,7 @@ test('a database keeps the name that clients use and the one on the shards apart
       serverDatabase: 'shop_1',
       serverUser: 'u',
       serverPassword: 'p',
+      role: 'primary',
       poolMode: 'session',
       poolSize: 5,
       minPoolSize: 1,
