@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Makes and removes replicas on this machine with PostgreSQL's own tools: a program for scaling.program, to begin with.
 # One run is one step: a line of JSON on standard input, one JSON object on standard output. Every step may be asked for again.
-# Needs bash, jq and PostgreSQL's programs, a login of the primary in PGUSER and PGPASSWORD, and as root a user to run servers.
+# Needs bash, jq, flock and PostgreSQL's programs, a login of the primary in PGUSER and PGPASSWORD, and as root a user to run servers.
 set -euo pipefail
 
 bin=${SCALE_PG_BIN:-$(pg_config --bindir)}
@@ -17,6 +17,9 @@ slot=switchyard_${shard//-/_}
 as_server() { if [ "$(id -u)" = 0 ]; then runuser --preserve-environment -u "$account" -- "$@"; else "$@"; fi; }
 on_primary() { "$bin/psql" -XAtq -h "$(field .primary.host)" -p "$(field .primary.port)" -d postgres -c "$1"; }
 
+# One run at a time for each shard: another one may still be at it, for a router that has died meanwhile. Servers must not inherit it.
+hold() { install -d -m 711 "$home"; exec 9>"$home/$shard.lock"; flock 9; }
+
 # A port that stays the shard's: the 100 numbers from 21000 on, by its name.
 port=$((21000 + $(cksum <<<"$shard" | cut -d' ' -f1) % 100))
 
@@ -25,7 +28,7 @@ is_running() { as_server "$bin/pg_ctl" status -D "$data" >/dev/null 2>&1; }
 
 case $(field .verb) in
   create)
-    install -d -m 711 "$home"
+    hold
     install -d -m 700 ${account:+$([ "$(id -u)" = 0 ] && echo -o "$account")} "$home/$shard"
     cd "$home/$shard"
     # What was not finished is begun again; the name is only given to what was.
@@ -39,7 +42,7 @@ case $(field .verb) in
       as_server sh -c "printf \"unix_socket_directories = ''\n\" >> '$data.new/postgresql.auto.conf'"
       mv "$data.new" "$data"
     fi
-    is_running || as_server "$bin/pg_ctl" start -w -D "$data" -l "$home/$shard/log" -o "-p $port" >&2
+    is_running || as_server "$bin/pg_ctl" start -w -D "$data" -l "$home/$shard/log" -o "-p $port" >&2 9>&-
     answer_ready
     ;;
   status)
@@ -48,6 +51,7 @@ case $(field .verb) in
     else echo '{"state":"creating"}'; fi
     ;;
   destroy)
+    hold
     if is_running; then as_server "$bin/pg_ctl" stop -w -m fast -D "$data" >&2; fi
     rm -rf "${home:?}/$shard"
     # Else the primary keeps log for it for ever.

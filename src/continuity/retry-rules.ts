@@ -46,10 +46,16 @@ export interface RetryVerdict {
 }
 
 /**
- * `admin_shutdown`: this backend was told to end, alone (pg_terminate_backend) or with its server. Whoever ends a query does
- * not want it to run again elsewhere.
+ * Last words of a backend that was ended on purpose, and not with its server: whoever did that does not want the same work to begin
+ * again elsewhere. `admin_shutdown` is pg_terminate_backend's, too; the others are the server's limits of time:
+ * idle_in_transaction_session_timeout, transaction_timeout, idle_session_timeout.
  */
-const TERMINATED = '57P01'
+const ENDED_ON_PURPOSE: ReadonlyMap<string, string> = new Map([
+  ['57P01', 'its backend was told to end'],
+  ['25P03', 'its transaction was idle for too long'],
+  ['25P04', 'its transaction took too long'],
+  ['57P05', 'its session was idle for too long'],
+])
 /**
  * One that takes its server down takes the next one down as well. Of a transaction, less is certain: it may have been
  * another's that did.
@@ -77,7 +83,8 @@ export function retryVerdict(work: LostWork, statements: LostStatements): RetryV
   if ((work.isDelivered || transaction !== null) && !work.isSummed)
     return no('there is no checksum of what was delivered')
   if (work.isCancelled) return no('it was cancelled')
-  if (work.sqlstate === TERMINATED) return no('its backend was told to end')
+  const purpose = work.sqlstate === null ? undefined : ENDED_ON_PURPOSE.get(work.sqlstate)
+  if (purpose !== undefined) return no(purpose)
   if (!mayRunAgain(work.runs, transaction !== null)) return no('it was run again already')
   if (!work.isRecorded) return no('it is too long to be kept')
   if (transaction === null) return statements.onlyRead() ? yes('it only reads') : no('it may write')

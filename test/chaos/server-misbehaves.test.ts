@@ -104,7 +104,7 @@ for (const [what, behaviour] of duringLogin) {
   })
 }
 
-test('a server that dies right behind a whole row: the client gets an error and stays', async () => {
+test('a server that dies right behind a whole row, again and again: the client gets an error and stays', async () => {
   await behave(
     answering((_, peer) => {
       peer.socket.end(Buffer.concat([answer.rowDescription('x'), answer.dataRow('1')]))
@@ -113,8 +113,26 @@ test('a server that dies right behind a whole row: the client gets an error and 
   )
   const { shape, sqlstates, ended } = await outcome('SELECT dies')
   assert.equal(ended, false)
-  assert.equal(shape, 'TDEZ')
+  assert.match(shape, /^(TD)?EZ$/)
   assert.match(sqlstates[0]!, /^08/)
+})
+
+test('a server that dies right behind a whole row: another one goes on behind it, and nothing is missing or twice', async () => {
+  for (const isAtOnce of [true, false]) {
+    let isDying = true
+    const row = Buffer.concat([answer.rowDescription('value'), answer.dataRow('well')])
+    await behave(
+      answering((_, peer) => {
+        if (!isDying) return 'well'
+        isDying = false
+        if (isAtOnce) peer.socket.end(row)
+        else peer.socket.write(row, () => setTimeout(() => peer.socket.end(), 50))
+        return null
+      }),
+    )
+    const { shape, sqlstates } = await outcome('SELECT dies')
+    assert.deepEqual([shape, sqlstates], ['TDCZ', []])
+  }
 })
 
 test('a server that dies in the middle of a row: the client never sees a whole result', async () => {
@@ -161,7 +179,8 @@ test('a server that closes its direction in the middle of an answer: the client 
     }),
   )
   const { shape, sqlstates, ended } = await outcome('SELECT half')
-  assert.deepEqual([shape, sqlstates, ended], ['TDEZ', ['08006'], false])
+  assert.match(shape, /^(TD)?EZ$/)
+  assert.deepEqual([sqlstates, ended], [['08006'], false])
   await waitUntil('the server connection to be dropped', async () => (await bed.servers()).length === 0)
 })
 
