@@ -3,6 +3,8 @@
 # One run is one step: a line of JSON on standard input, one JSON object on standard output. Every step may be asked for again.
 # Needs bash, jq, flock and PostgreSQL's programs, a login of the primary in PGUSER and PGPASSWORD, and as root a user to run servers.
 set -euo pipefail
+# Who asks may die: what was begun is done all the same.
+trap "" PIPE
 
 bin=${SCALE_PG_BIN:-$(pg_config --bindir)}
 home=${SCALE_HOME:-/var/lib/switchyard-scale}
