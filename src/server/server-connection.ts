@@ -293,16 +293,20 @@ export class ServerConnection implements ReadServer, HandshakeOwner {
       return
     }
     this.#enter('resetting')
-    if (this.#status === STATUS.idle || this.#rollBack()) this.ask('DISCARD ALL')
+    if (this.#rollBack()) this.ask('DISCARD ALL')
   }
 
-  /** Ends a transaction, behind whatever its last client has sent. False: it is closed by now. */
+  /**
+   * Undoes what its last client has begun, be it an explicit transaction or messages without a Sync, which would commit them. Behind an
+   * error the server heeds nothing but a Sync. False: it is closed by now.
+   */
   #rollBack(): boolean {
-    if (this.queue.unfinished || this.queue.skipping) {
+    const { unfinished, skipping } = this.queue
+    if (skipping) {
       this.queue.push(REPLY.sync | SWALLOW)
       this.link.send(SYNC)
     }
-    this.ask('ROLLBACK')
+    if (this.#status !== STATUS.idle || (unfinished && !skipping)) this.ask('ROLLBACK')
     return !this.link.closed
   }
 
