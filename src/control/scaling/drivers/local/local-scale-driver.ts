@@ -1,4 +1,5 @@
 import { readlinkSync } from 'node:fs'
+import { rename } from 'node:fs/promises'
 import { basename, dirname, join } from 'node:path'
 import type { ShardPlace } from '../../added-shard.ts'
 import type { ScaleDriver, ScaleOrder } from '../scale-driver.ts'
@@ -77,10 +78,14 @@ export class LocalScaleDriver implements ScaleDriver {
       throw new LocalClusterError(`No server of the group ${order.group} has a data directory on this machine.`)
     }
     const shard = this.#directory(order, source)
+    // In one step it is no shard's any more: the mark must not be gone while there are remains that it speaks for.
+    const remains = `${shard.root}.removed`
     if ((await readTextIfExists(join(shard.root, MARK))) !== null) {
       await stopPostmaster(shard, source.account)
-      await removeTree(shard.root)
+      await removeTree(remains)
+      await rename(shard.root, remains)
     }
+    await removeTree(remains)
     for (const server of this.#servers(order)) {
       const isPrimary = server.name === order.primary?.name
       try {
