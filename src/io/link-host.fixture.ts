@@ -1,12 +1,12 @@
 import assert from 'node:assert/strict'
 import { arch } from 'node:os'
 import type { TestContext } from 'node:test'
-import { Region } from '../memory/region.ts'
+import type { Region } from '../memory/region.ts'
 import type { StepLog } from '../memory/step-log.ts'
 import { BufferArena } from './buffer-arena.ts'
 import { DeferredWork } from './deferred.ts'
 import { Link } from './link.ts'
-import type { LinkFields, LinkHost, LinkOwner } from './link-host.ts'
+import type { LinkHost, LinkOwner } from './link-host.ts'
 import { LINK_EMPTY } from './link-read.ts'
 import { acceptClient, openListener } from './listener.ts'
 import { NativeBuffer, native } from './native.ts'
@@ -19,6 +19,7 @@ import { localAddress, openSocketPair, receive, send, shutdownWrite, startConnec
 import { parseSocketAddress } from './socket-address.ts'
 import { Steps } from './steps.ts'
 import { SubmissionRing } from './submission-ring.ts'
+import { UNRECORDED_FIELDS, unrecordedRegion } from './unrecorded-link.ts'
 
 /** An arena of its own in real shared memory, with what was given back to the kernel: pairs of offset and size. */
 export function openArena(bytes: number): { arena: BufferArena; discarded: [number, number][] } {
@@ -92,21 +93,9 @@ export class TestLinkHost implements LinkHost {
   }
 }
 
-/** The fields of a slot that has nothing but a link. */
-export const LINK_FIELDS: LinkFields = {
-  outboxHandle: 0,
-  outboxStart: 1,
-  outboxBytes: 2,
-  inboxHandle: 4,
-  inboxBytes: 5,
-  sections: 0,
-  bytesRead: 8,
-  bytesWritten: 9,
-}
-
 /** A link on one end of a socket pair, and everything that its owner was told. */
 export class TestLink implements LinkOwner {
-  readonly region: Region = new Region(new ArrayBuffer(128), 0, 128, 1)
+  readonly region: Region = unrecordedRegion()
   readonly link: Link
   readonly #host: TestLinkHost
   readonly received: Buffer[] = []
@@ -119,7 +108,7 @@ export class TestLink implements LinkOwner {
 
   constructor(host: TestLinkHost, fd: OwnedFd) {
     this.#host = host
-    this.link = new Link(host, this, this.region, 0, LINK_FIELDS, fd)
+    this.link = new Link(host, this, this.region, 0, UNRECORDED_FIELDS, fd)
   }
 
   get text(): string {
@@ -127,11 +116,11 @@ export class TestLink implements LinkOwner {
   }
 
   get bytesRead(): number {
-    return this.region.f64[LINK_FIELDS.bytesRead] ?? -1
+    return this.region.f64[UNRECORDED_FIELDS.bytesRead] ?? -1
   }
 
   get bytesWritten(): number {
-    return this.region.f64[LINK_FIELDS.bytesWritten] ?? -1
+    return this.region.f64[UNRECORDED_FIELDS.bytesWritten] ?? -1
   }
 
   /** One `read`, as a session does it: with TLS again and again. */

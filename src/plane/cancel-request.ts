@@ -1,25 +1,16 @@
-import { Link } from '../io/link.ts'
+import type { Link } from '../io/link.ts'
 import type { LinkHost } from '../io/link-host.ts'
 import { LINK_EMPTY } from '../io/link-read.ts'
 import { SystemError } from '../io/native.ts'
+import type { OwnedFd } from '../io/owned-fd.ts'
 import { connectResult } from '../io/socket.ts'
-import { Region } from '../memory/region.ts'
+import { openUnrecordedLink } from '../io/unrecorded-link.ts'
 import { writeCancelRequest } from '../protocol/messages.ts'
 import { MessageWriter } from '../protocol/writer.ts'
 import type { ServerConnection } from '../server/server-connection.ts'
 import { dialShard } from '../server/shard-dial.ts'
 import { Timer, type TimerWheel } from '../util/timer-wheel.ts'
 
-const FIELDS = {
-  outboxHandle: 0,
-  outboxStart: 1,
-  outboxBytes: 2,
-  inboxHandle: 4,
-  inboxBytes: 5,
-  sections: 0,
-  bytesRead: 8,
-  bytesWritten: 9,
-}
 const writer = new MessageWriter()
 
 export interface CancelHost extends LinkHost {
@@ -42,11 +33,11 @@ export class CancelRequest {
   #sent = false
   #over = false
 
-  private constructor(host: CancelHost, server: ServerConnection, link: (owner: CancelRequest) => Link) {
+  private constructor(host: CancelHost, server: ServerConnection, fd: OwnedFd) {
     this.#host = host
     this.#server = server
     this.#deadline = new Timer(() => this.#end('a cancel request was not answered in time'))
-    this.#link = link(this)
+    this.#link = openUnrecordedLink(host, this, fd)
     this.#link.watchConnect()
     host.timers.arm(this.#deadline, host.now + (host.timeouts.cancelMs || 10_000))
     server.beginCancel()
@@ -57,8 +48,7 @@ export class CancelRequest {
     if (server.cancelKey.length === 0) return
     try {
       const fd = dialShard(server.target.shard)
-      const region = new Region(new ArrayBuffer(128), 0, 128, 1)
-      new CancelRequest(host, server, (owner) => new Link(host, owner, region, 0, FIELDS, fd))
+      new CancelRequest(host, server, fd)
     } catch (error) {
       if (!(error instanceof SystemError)) throw error
     }

@@ -1,28 +1,17 @@
-import { Link } from '../io/link.ts'
+import type { Link } from '../io/link.ts'
 import type { LinkHost } from '../io/link-host.ts'
 import { LINK_EMPTY } from '../io/link-read.ts'
 import { READ_HEADROOM } from '../io/read-buffers.ts'
 import { startConnect } from '../io/socket.ts'
 import { parseSocketAddress } from '../io/socket-address.ts'
+import { openUnrecordedLink } from '../io/unrecorded-link.ts'
 import type { PlaneCommand, PlaneEvent } from '../memory/control-protocol.ts'
 import { encodeFrame, FrameDecoder } from '../memory/frame-codec.ts'
-import { Region } from '../memory/region.ts'
 import { Timer, type TimerWheel } from '../util/timer-wheel.ts'
 
 const REDIAL_MS = 100
 /** Events beyond this are dropped and counted: a control process that does not read costs the plane nothing. */
 const MOST_WAITING_BYTES = 262_144
-/** The link's fields, in memory of its own. */
-const FIELDS = {
-  outboxHandle: 0,
-  outboxStart: 1,
-  outboxBytes: 2,
-  inboxHandle: 4,
-  inboxBytes: 5,
-  sections: 0,
-  bytesRead: 8,
-  bytesWritten: 9,
-}
 
 export interface ControlLinkOwner {
   readonly now: number
@@ -57,9 +46,8 @@ export class ControlLink {
   dial(): void {
     try {
       const fd = startConnect(parseSocketAddress(this.#path, 0))
-      const region = new Region(new ArrayBuffer(128), 0, 128, 1)
       this.#decoder = new FrameDecoder()
-      this.#link = new Link(this.#host, this, region, 0, FIELDS, fd)
+      this.#link = openUnrecordedLink(this.#host, this, fd)
     } catch {
       // Not there yet, or restarting: the next attempt comes soon, and nothing depends on it.
       this.#lost()

@@ -1,15 +1,16 @@
 import assert from 'node:assert/strict'
 import { type TestContext, test } from 'node:test'
 import { CertificateAuthority } from '../../test/support/certificates.ts'
-import { Link } from '../io/link.ts'
-import { LINK_FIELDS, RawPeer } from '../io/link-host.fixture.ts'
+import type { Link } from '../io/link.ts'
+import { RawPeer } from '../io/link-host.fixture.ts'
 import type { LinkOwner } from '../io/link-host.ts'
+import type { OwnedFd } from '../io/owned-fd.ts'
 import { READ_HEADROOM } from '../io/read-buffers.ts'
 import { openSocketPair } from '../io/socket.ts'
 import { TlsChannel } from '../io/tls-channel.ts'
 import { TlsContext } from '../io/tls-context.ts'
 import { TlsPeer } from '../io/tls-peer.fixture.ts'
-import { Region } from '../memory/region.ts'
+import { openUnrecordedLink } from '../io/unrecorded-link.ts'
 import { STATUS } from '../protocol/message-type.ts'
 import * as messages from '../protocol/messages.ts'
 import { parseStartup } from '../protocol/startup.ts'
@@ -45,8 +46,8 @@ class Shaken implements HandshakeOwner, LinkOwner {
   /** Of what was read last, bytes that were not used. */
   unused = 0
 
-  constructor(host: TestServerHost, link: (owner: Shaken) => Link, target: ServerTarget) {
-    this.link = link(this)
+  constructor(host: TestServerHost, fd: OwnedFd, target: ServerTarget) {
+    this.link = openUnrecordedLink(host, this, fd)
     this.handshake = new ServerHandshake(host, this, target)
   }
 
@@ -121,8 +122,7 @@ function open(t: TestContext, mode: ServerTlsMode, address = '127.0.0.1'): Bench
     credential: { scram: { kind: 'password', password: 'secret' }, password: 'secret', md5Hash: null },
     startup: [],
   }
-  const region = new Region(new ArrayBuffer(128), 0, 128, 1)
-  const owner = new Shaken(host, (self) => new Link(host, self, region, 0, LINK_FIELDS, mine), target)
+  const owner = new Shaken(host, mine, target)
   const shard = new RawPeer(theirs)
   t.after(() => {
     owner.link.close()
