@@ -106,11 +106,11 @@ export class SessionRecordReader {
     }))
   }
 
-  /** The login of this slot, as the section at `at` has it; null: it was at a point where nobody can go on with it. */
-  readLogin(at: number): LoginRecord | null {
+  /** The login of this slot, as the section at `at` has it: nothing was heard yet where that names no buffer. */
+  readLogin(at: number): LoginRecord {
     const spills = this.#adoptSpills(at)
-    if (spills === null || spills.extra.handle === 0) return null
-    return { transcript: LoginTranscript.decode(spills.extra.data), spills }
+    const transcript = spills === null ? new LoginTranscript() : LoginTranscript.decode(spills.extra.data)
+    return { transcript, spills }
   }
 
   /** No session is left to read. */

@@ -42,7 +42,7 @@ export interface SessionExtra {
 /** A login that is not over. */
 export interface LoginRecord {
   readonly transcript: LoginTranscript
-  readonly spills: SessionSpills
+  readonly spills: SessionSpills | null
 }
 
 /** Everything that a session is, beside what its slot says by itself. */

@@ -69,6 +69,14 @@ export function recoverSection(region: Region, slot: number, offset: number, com
   return heldSection(region, slot, offset, committed)
 }
 
+/** A section of which nothing is known but its `state`, as it was after the step `committed`, which is not 0. */
+export function beginSection(region: Region, slot: number, offset: number, state: number, committed: number): void {
+  const at = nextSection(region, slot, offset)
+  region.i32.fill(0, at, at + WORDS)
+  region.i32[at + SECTION.state] = state
+  region.f64[at >> 1] = committed
+}
+
 /** From now on there is nothing to go on with. */
 export function dropSections(region: Region, slot: number, offset: number): void {
   const i = slot * (region.recordBytes >> 2) + (offset >> 2)

@@ -12,6 +12,7 @@ import {
   CLIENT_SECTION,
   CLIENT_SECTIONS,
   CLIENT_STATE,
+  CLIENT_STEP,
   CLIENT_TEXT,
   type ClientState,
 } from '../memory/client-slots.ts'
@@ -141,6 +142,26 @@ class Bench {
     keep(written.outbox, SECTION.outboxHandle, SECTION.outboxBytes)
     f64[at >> 1] = 1
     return at
+  }
+
+  /** A client of which nothing was ever committed, in the second step of the plane. */
+  first(
+    slot: number,
+    state: ClientState,
+    { generation = 9, flags = 0 } = {},
+  ): { readonly peer: RawPeer; readonly fd: OwnedFd } {
+    const { i32 } = this.clients
+    i32[slot * WORDS + CLIENT.state] = CLIENT_STATE[state]
+    i32[slot * WORDS + CLIENT.generation] = generation
+    i32[slot * WORDS + CLIENT.flags] = flags
+    if (this.log.committed === 0) this.commit()
+    this.log.begin()
+    // As its links would have written it.
+    const at = nextSection(this.clients, slot, CLIENT_SECTIONS)
+    i32[at + SECTION.state] = CLIENT_STATE[state]
+    i32[at + SECTION.extraHandle] = 77
+    this.clients.f64[at >> 1] = 2
+    return this.#connection((fd) => this.adoption.addClient({ slot, generation: 9 }, fd))
   }
 
   /** Everything so far counts, and this much of the sends. */
@@ -289,6 +310,33 @@ test('a section that was not committed does not count', (t) => {
   assert.deepEqual(bench.gone, [{ slot: 1, generation: 9 }])
 })
 
+for (const state of ['login', 'closing'] as const) {
+  test(`${state} in the first step of all, which does not count: what was read comes again`, (t) => {
+    const bench = new Bench(t)
+    const { peer, fd } = bench.first(2, state)
+    peer.send('startup')
+    readAll(fd, 7)
+    bench.read.write('startup', READ_HEADROOM)
+    bench.log.noteRead(0, slotMark(bench.clients, 2), 0)
+    assert.deepEqual(reasons(bench.adoption.complete()), ['kept'])
+    const { clients, logins } = bench.adoption.takeAdopted()
+    assert.deepEqual([clients.length, logins.length], [0, 1])
+    assert.deepEqual([logins[0]?.fd, logins[0]?.login.transcript.takeHeard().length], [fd, 0])
+    assert.equal(bench.waiting(2, CLIENT.inboxHandle, CLIENT.inboxBytes), 'startup')
+    assert.equal(peer.receive()?.length, 0)
+  })
+}
+
+test('the first step of all is not undone for another client, with keys that are lost, or where bytes are missing', (t) => {
+  const bench = new Bench(t)
+  bench.first(2, 'login', { generation: 8 })
+  bench.first(3, 'login', { flags: CLIENT_FLAG.tls })
+  const { peer, fd } = bench.first(4, 'login')
+  peer.send('startup')
+  readAll(fd, 7)
+  assert.deepEqual(reasons(bench.adoption.complete()), new Array(3).fill('its login was not over'))
+})
+
 test('a client goes on with its server connection, and not without it', (t) => {
   const bench = new Bench(t)
   bench.client(1, 'active', { peer: 4 })
@@ -327,7 +375,7 @@ test('nothing is said to TLS clients, during a login, or to whoever is leaving',
   const bench = new Bench(t)
   const peers = [
     bench.client(2, 'idle', {}, CLIENT_FLAG.tls),
-    bench.client(3, 'login'),
+    bench.client(3, 'login', { flags: CLIENT_STEP.torn }),
     bench.client(4, 'closing'),
     bench.client(5, 'idle', { read: 1, inbox: 'x' }),
   ]

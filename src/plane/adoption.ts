@@ -30,6 +30,7 @@ import type { Adopted, AdoptedClient, AdoptedLogin, AdoptionReport } from './ado
 import { clientFacts, isTlsClient, serverFacts } from './adoption-facts.ts'
 import { AtRest } from './at-rest.ts'
 import { placeOf } from './client-place.ts'
+import { undoFirstStep } from './first-step.ts'
 import { KeptConnection } from './kept-connection.ts'
 import { sayLastWords } from './last-words.ts'
 import type { RestingClient } from './resting-clients.ts'
@@ -144,6 +145,7 @@ export class Adoption {
         outcomes.push({ kept: true, ...each.slot })
         continue
       }
+      undoFirstStep(clients, each.slot, this.#steps.log.committed)
       const tls = this.#isTlsClient(each) ? this.#tls(clientTlsRecords, each) : null
       const client = new KeptConnection(memory, clients, CLIENT_FIELDS, each, 0, tls)
       const server = client.section < 0 ? undefined : byClient.get(client.word(SECTION.peer) - 1)
@@ -262,9 +264,8 @@ export class Adoption {
 
   #adoptLogin(kept: KeptConnection, all: AdoptedLogin[]): boolean {
     const { clients, recorded } = this.#host
-    const login = recorded.readLogin(kept.section)
-    if (login !== null) all.push({ client: placeOf(clients, kept.slot), fd: kept.fd, login })
-    return login !== null
+    all.push({ client: placeOf(clients, kept.slot), fd: kept.fd, login: recorded.readLogin(kept.section) })
+    return true
   }
 
   #whoIs({ slot, generation }: SlotReference): Omit<DroppedClient, 'reason' | 'told'> {
