@@ -5,25 +5,17 @@ import { MessageWriter } from '../protocol/writer.ts'
 import { REPLY } from '../server/reply-queue.ts'
 import type { Effects } from '../sql/statement-effects.ts'
 import { attach, staysOnReplica } from './read-passage.ts'
-import { isTooShort, type RequestPassage, SEEN_BYTES } from './request-passage.ts'
+import { isTooShort, type RequestHandler, type RequestPassage, SEEN_BYTES } from './request-passage.ts'
 import { routerAnswer } from './router-answers.ts'
 import { concernsListening } from './session-listening.ts'
+import type { StatementRelay } from './statement-relay.ts'
 import { noteComment } from './tier-questions.ts'
 
 const writer = new MessageWriter()
 const NO_EFFECTS: Effects = { pins: 0, flags: 0, settings: [], values: [], channels: [], calls: null }
 
-/**
- * A Parse whose header is at `at`; what its statement does counts when it is executed. Returns its end, which may be past `end`; −1:
- * keep it for later. The others likewise.
- */
-export function parseRequest(
-  relay: RequestPassage,
-  source: NativeBuffer,
-  at: number,
-  stop: number,
-  end: number,
-): number {
+/** A Parse; what its statement does counts when it is executed. */
+export const parseRequest: RequestHandler = (relay, source, at, stop, end) => {
   if (isTooShort(at, stop, end)) return -1
   const { bytes } = source
   const nameEnd = textEnd(bytes, at + HEADER_BYTES, Math.min(stop, end))
@@ -70,16 +62,25 @@ function noteCommentOfParse({ host, session }: RequestPassage, source: NativeBuf
   if (stop < end) noteComment(host, session.slot, source, start, stop < 0 ? end : stop)
 }
 
-export function bindRequest(
+/** The client's statements, for a message that names one of them; null: keep the message for later. */
+function statementsFor(
   relay: RequestPassage,
   source: NativeBuffer,
   at: number,
   stop: number,
   end: number,
-): number {
-  if ((stop > end && stop - at <= SEEN_BYTES) || !attach(relay, source, at, end)) return -1
+): StatementRelay | null {
+  if ((stop > end && stop - at <= SEEN_BYTES) || !attach(relay, source, at, end)) return null
   const statements = relay.needStatements()
-  if (statements.mustWait) return relay.wait()
+  if (!statements.mustWait) return statements
+  relay.wait()
+  return null
+}
+
+/** A Bind: what its statement does is noted now; what it sets counts when it is executed. */
+export const bindRequest: RequestHandler = (relay, source, at, stop, end) => {
+  const statements = statementsFor(relay, source, at, stop, end)
+  if (statements === null) return -1
   const session = relay.session
   const effects = statements.effectsOfBind(source, at, stop, end)
   if (effects === undefined) return end
@@ -95,13 +96,8 @@ export function bindRequest(
   return stop
 }
 
-export function executeRequest(
-  relay: RequestPassage,
-  source: NativeBuffer,
-  at: number,
-  stop: number,
-  end: number,
-): number {
+/** An Execute. */
+export const executeRequest: RequestHandler = (relay, source, at, stop, end) => {
   if (!attach(relay, source, at, end)) return -1
   relay.session.seat.prepare(null)
   if (relay.skipped()) return stop
@@ -111,32 +107,19 @@ export function executeRequest(
 }
 
 /** Describe and Close. */
-export function namedRequest(
-  relay: RequestPassage,
-  type: number,
-  source: NativeBuffer,
-  at: number,
-  stop: number,
-  end: number,
-): number {
-  if ((stop > end && stop - at <= SEEN_BYTES) || !attach(relay, source, at, end)) return -1
-  const statements = relay.needStatements()
-  if (statements.mustWait) return relay.wait()
+export const namedRequest: RequestHandler = (relay, source, at, stop, end) => {
+  const statements = statementsFor(relay, source, at, stop, end)
+  if (statements === null) return -1
   relay.session.seat.prepare(null)
   if (relay.skipped()) return stop
   relay.bodyGoesOn = true
   const isRight =
-    type === FRONTEND.describe ? statements.describe(source, at, stop) : statements.close(source, at, stop)
+    source.bytes[at] === FRONTEND.describe ? statements.describe(source, at, stop) : statements.close(source, at, stop)
   return isRight ? stop : end
 }
 
-export function syncRequest(
-  relay: RequestPassage,
-  source: NativeBuffer,
-  at: number,
-  stop: number,
-  end: number,
-): number {
+/** A Sync: answered here while no server connection is attached. */
+export const syncRequest: RequestHandler = (relay, source, at, stop, end) => {
   const { server } = relay.session
   if (!server) {
     // Nothing is open, so nothing needs a server to be closed.
@@ -157,13 +140,8 @@ export function syncRequest(
   return relay.forward(source, at, stop, end)
 }
 
-export function flushRequest(
-  relay: RequestPassage,
-  source: NativeBuffer,
-  at: number,
-  stop: number,
-  end: number,
-): number {
+/** A Flush: answers of ours that none of the server's come before are given now. */
+export const flushRequest: RequestHandler = (relay, source, at, stop, end) => {
   const { server } = relay.session
   if (!server) return stop
   // Answers of ours that nothing of the server's will come before.

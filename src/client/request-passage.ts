@@ -46,6 +46,18 @@ export interface RequestPassage extends Asker {
   wait(): number
 }
 
+/**
+ * Deals with one message of a client's, whose header is at `at` of `source` and whose end is `stop`; there are bytes up to `end`, which
+ * may be before. Returns `stop`; `end` when the session is closed; −1: the message is to be kept for later.
+ */
+export type RequestHandler = (
+  relay: RequestPassage,
+  source: NativeBuffer,
+  at: number,
+  stop: number,
+  end: number,
+) => number
+
 /** More of the message has to be there before it is dealt with: all of it, or, of a long one, its head. */
 export function isTooShort(at: number, stop: number, end: number): boolean {
   return stop > end && (stop - at <= SEEN_BYTES || end - at < HEAD_BYTES)

@@ -212,7 +212,7 @@ export class RequestRelay implements RequestPassage {
         return bindRequest(this, source, at, stop, end)
       case FRONTEND.describe:
       case FRONTEND.close:
-        return namedRequest(this, type, source, at, stop, end)
+        return namedRequest(this, source, at, stop, end)
       case FRONTEND.execute:
         return executeRequest(this, source, at, stop, end)
       case FRONTEND.sync:

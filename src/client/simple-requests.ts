@@ -8,21 +8,15 @@ import { FACT } from '../sql/statement-effects.ts'
 import type { StatementFacts } from '../sql/statement-facts.ts'
 import { answersHere } from './deferred-begin.ts'
 import { attach, staysOnReplica } from './read-passage.ts'
-import { isTooShort, type RequestPassage } from './request-passage.ts'
+import { isTooShort, type RequestHandler, type RequestPassage } from './request-passage.ts'
 import { routerAnswer } from './router-answers.ts'
 import { concernsListening } from './session-listening.ts'
 import { noteComment } from './tier-questions.ts'
 
 const writer = new MessageWriter()
 
-/** A Query whose header is at `at`. Returns its end, which may be past `end`; −1: keep it for later. */
-export function queryRequest(
-  relay: RequestPassage,
-  source: NativeBuffer,
-  at: number,
-  stop: number,
-  end: number,
-): number {
+/** A Query. */
+export const queryRequest: RequestHandler = (relay, source, at, stop, end) => {
   if (isTooShort(at, stop, end)) return -1
   const { slot, server } = relay.session
   const sqlEnd = Math.min(stop - 1, end)
@@ -84,13 +78,7 @@ function noteExecuted(relay: RequestPassage, source: NativeBuffer, facts: Statem
 }
 
 /** A FunctionCall. By object id: what it calls is anybody's guess. */
-export function functionCallRequest(
-  relay: RequestPassage,
-  source: NativeBuffer,
-  at: number,
-  stop: number,
-  end: number,
-): number {
+export const functionCallRequest: RequestHandler = (relay, source, at, stop, end) => {
   if (!attach(relay, source, at, end)) return -1
   if (relay.session.seat.isInReplicaTransaction) return relay.leaveReplica(source, at, stop, end)
   relay.session.seat.prepare(null)
