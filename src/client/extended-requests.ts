@@ -26,7 +26,9 @@ export const parseRequest: RequestHandler = (relay, source, at, stop, end) => {
   if (relay.session.server === null) noteCommentOfParse(relay, source, nameEnd + 1, Math.min(stop, end))
   if (!attach(relay, source, at, end)) return -1
   const statements = relay.needStatements()
-  if (statements.mustWait || statements.isUncertain(source, at, nameEnd)) return relay.wait()
+  const isUnnamed = nameEnd === at + HEADER_BYTES
+  if (statements.mustWait || (!isUnnamed && statements.isUncertain(source, at + HEADER_BYTES, nameEnd)))
+    return relay.wait()
   if (stop <= end && statements.isAgain(bytes, at, nameEnd, stop)) return parseAgain(relay, source, at, stop)
   const facts = relay.look(source, nameEnd + 1, stop, end)
   const effects = relay.effectsOf(facts)
@@ -84,6 +86,7 @@ export const bindRequest: RequestHandler = (relay, source, at, stop, end) => {
   const session = relay.session
   const effects = statements.effectsOfBind(source, at, stop, end)
   if (effects === undefined) return end
+  if (statements.isBindUncertain(source)) return relay.wait()
   if (session.seat.isInReplicaTransaction && !staysOnReplica(relay, effects ?? NO_EFFECTS, statements.boundText))
     return relay.leaveReplica(source, at, stop, end)
   if (effects !== null && concernsListening(effects) && !session.admitListening(effects)) return relay.hold()
@@ -110,6 +113,7 @@ export const executeRequest: RequestHandler = (relay, source, at, stop, end) => 
 export const namedRequest: RequestHandler = (relay, source, at, stop, end) => {
   const statements = statementsFor(relay, source, at, stop, end)
   if (statements === null) return -1
+  if (statements.isNamedUncertain(source, at, stop, end)) return relay.wait()
   relay.session.seat.prepare(null)
   if (relay.skipped()) return stop
   relay.bodyGoesOn = true

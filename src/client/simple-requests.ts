@@ -31,6 +31,7 @@ export const queryRequest: RequestHandler = (relay, source, at, stop, end) => {
     if (!staysOnReplica(relay, effects, text)) return relay.leaveReplica(source, at, stop, end)
   }
   if (concernsListening(effects) && !relay.session.admitListening(effects)) return relay.hold()
+  if (relay.statements?.isQueryUncertain(source, facts) === true) return relay.wait()
   relay.session.seat.prepare(effects)
   if (relay.skipped()) return relay.abandonText(stop)
   if (relay.session.settings.mustWait(!relay.isPassing ? facts : null, relay.session.server)) return relay.hold()
@@ -61,7 +62,7 @@ function noteQuery(
   const isPassing = relay.isPassing
   if (relay.statements === null && !isPassing && !concernsStatements(facts)) {
     const { server } = relay.session
-    if (server) server.unnamedOwner = 0
+    server?.dropUnnamed(relay.session.serial)
     return false
   }
   const statements = relay.needStatements()

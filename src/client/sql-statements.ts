@@ -91,7 +91,7 @@ export class SqlStatements {
   }
 }
 
-/** Unquoted names are lower case. */
-function identifier(text: string): string {
+/** The name that is written like this: unquoted ones are lower case. */
+export function identifier(text: string): string {
   return text.startsWith('"') ? text.slice(1, -1).replaceAll('""', '"') : text.toLowerCase()
 }

@@ -2,7 +2,7 @@ import { CLIENT_STEP, PIN } from '../memory/client-slots.ts'
 import { writeCloseStatement, writeParseHead } from '../protocol/messages.ts'
 import { MessageWriter } from '../protocol/writer.ts'
 import { REPLY, SWALLOW, SYNTHESIZE } from '../server/reply-queue.ts'
-import type { ServerConnection } from '../server/server-connection.ts'
+import { type ServerConnection, UNKNOWN_OWNER } from '../server/server-connection.ts'
 import { type PreparedStatement, SessionStatements } from '../session/prepared-statements.ts'
 import type { Effects } from '../sql/statement-effects.ts'
 import type { ClientHost } from './client-host.ts'
@@ -37,6 +37,8 @@ export class StatementBook {
   #hasForeignName = false
   #lastUsed: PreparedStatement | null = null
   #journal: StatementJournal | null = null
+  /** What was sent last for the unnamed statement replaces somebody else's, which stays there if an error skips it. */
+  #replacesForeign = false
   /** Changes with every change of the unnamed statement. */
   unnamedVersion = 0
   /** What executing the unnamed statement does to the session. */
@@ -93,6 +95,8 @@ export class StatementBook {
     if (changes.length === 0) return
     this.#journal = new StatementJournal()
     for (const change of changes) this.#journal.note(change)
+    // Whose the one before it was is not known here.
+    this.#replacesForeign = this.#journal.isUnnamedPending
   }
 
   #effectsOf(tail: Buffer): Effects | null {
@@ -191,17 +195,23 @@ export class StatementBook {
   /** It is about to be parsed on the server connection. */
   ownUnnamed(): void {
     const { server, serial } = this.#session
-    if (server) server.unnamedOwner = serial
+    if (server === null) return
+    if (server.unnamedOwner !== serial && server.unnamedOwner !== 0) this.#replacesForeign = true
+    server.unnamedOwner = serial
   }
 
-  /** A simple query drops the unnamed statement. */
+  /** A simple query, or a Close, drops the unnamed statement. */
   forgetUnnamed(): void {
+    this.#forgetUnnamed()
+    const { server, serial } = this.#session
+    server?.dropUnnamed(serial)
+  }
+
+  #forgetUnnamed(): void {
     if (this.#isUnnamedLong) this.#releaseUnnamed()
     if (this.#unnamed !== null) this.unnamedVersion++
     this.#unnamed = null
     this.unnamedEffects = null
-    const { server } = this.#session
-    if (server) server.unnamedOwner = 0
   }
 
   /** A long one is no more. */
@@ -232,21 +242,41 @@ export class StatementBook {
   answered(entry: number): void {
     const kind = entry & 0x0f
     if (kind !== REPLY.parse && kind !== REPLY.close) return
-    const forgotten = this.#journal?.confirm() ?? null
-    if (forgotten !== null) this.#host.statements.drop(forgotten)
+    const change = this.#journal?.confirm()
+    if (change === undefined) return
+    if (change.meant !== null) this.#host.statements.drop(change.meant)
+    if (change.unnamed) this.#replacesForeign = false
   }
 
   /** An error skipped it: as if it had never been sent. */
   skipped(entry: number): void {
     const kind = entry & 0x0f
     if (kind !== REPLY.parse && kind !== REPLY.close) return
-    const { server } = this.#session
-    if (server !== null && this.#journal?.takeBack(this.#named, server.statements) === true) this.forgetUnnamed()
+    const { server, serial } = this.#session
+    if (server === null || this.#journal?.takeBack(this.#named, server.statements) !== true) return
+    if (this.#journal.isUnnamedPending) return
+    this.#forgetUnnamed()
+    // What is there now is what was there before: the client's own, none, or another client's.
+    server.unnamedOwner = this.#replacesForeign ? UNKNOWN_OWNER : serial
   }
 
   /** The server connection is gone with whatever was on its way. */
   abandon(): void {
+    this.#replacesForeign = false
     this.#journal?.takeAllBack(this.#named)
+  }
+
+  /**
+   * Whether it is not known yet what `name` means, or whether the server connection has that: a message of an earlier part of
+   * the pipeline, up to a Sync that is not answered, changes it, and may turn out to have been skipped.
+   */
+  isUncertain(server: ServerConnection, name: string): boolean {
+    const journal = this.#journal
+    if (journal === null || journal.isEmpty || server.queue.outstanding === 0) return false
+    const earlier = journal.all.length - server.queue.preparing
+    if (earlier === 0) return false
+    if (name === '') return journal.isUnnamedAmong(earlier)
+    return journal.isPending(earlier, name, this.get(name) ?? null)
   }
 
   /** Parses it on the server connection if that has not been done; true if it had to. */
@@ -275,13 +305,14 @@ export class StatementBook {
     if (server.unnamedOwner === serial) return
     if (this.#unnamed === null) {
       if (server.unnamedOwner === 0) return
+      this.#replacesForeign = true
       server.unnamedOwner = 0
-      this.note(REPLY.close | SWALLOW, NOTHING)
+      this.note(REPLY.close | SWALLOW, UNNAMED)
       writeCloseStatement(writer.reset(), '')
       this.#host.toServer.insert(writer.bytes)
       return
     }
-    server.unnamedOwner = serial
+    this.ownUnnamed()
     this.note(REPLY.parse | SWALLOW, UNNAMED)
     this.#parse('', this.#unnamed)
   }

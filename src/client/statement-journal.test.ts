@@ -58,3 +58,15 @@ test('a lost server connection takes back every name', () => {
   assert.equal(named.get('a'), first)
   assert.equal(named.get('b'), undefined)
 })
+
+test('only the oldest changes are looked at for a name, a statement or the unnamed one', () => {
+  const { first, journal } = setUp()
+  journal.note({ ...NOTHING, name: 'a' })
+  journal.note({ ...NOTHING, unnamed: true })
+  journal.note({ ...NOTHING, statement: first })
+  assert.deepEqual([journal.isPending(0, 'a', null), journal.isPending(1, 'a', null)], [false, true])
+  assert.deepEqual([journal.isPending(2, 'b', first), journal.isPending(3, 'b', first)], [false, true])
+  assert.deepEqual([journal.isUnnamedAmong(1), journal.isUnnamedAmong(2)], [false, true])
+  journal.note({ ...NOTHING, unnamed: true })
+  assert.deepEqual([journal.isUnnamedAmong(3), journal.isUnnamedPending], [false, true], 'the last one counts')
+})

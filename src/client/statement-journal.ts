@@ -56,14 +56,36 @@ export class StatementJournal {
     return this.#changes.length
   }
 
+  /** Whether one of the `count` oldest is about this name, or about whether the server connection has this statement. */
+  isPending(count: number, name: string, statement: PreparedStatement | null): boolean {
+    for (let at = 0; at < count; at++) {
+      const change = this.#changes[at] as StatementChange
+      if (change.name === name || (statement !== null && change.statement === statement)) return true
+    }
+    return false
+  }
+
+  /** Whether one of the changes is about the unnamed statement. */
+  get isUnnamedPending(): boolean {
+    return this.isUnnamedAmong(this.#changes.length)
+  }
+
+  /** Whether one of the `count` oldest is the last one about the unnamed statement. */
+  isUnnamedAmong(count: number): boolean {
+    for (let at = this.#changes.length - 1; at >= 0; at--) {
+      if ((this.#changes[at] as StatementChange).unnamed) return at < count
+    }
+    return false
+  }
+
   /** A Parse or Close has been sent. */
   note(change: StatementChange): void {
     this.#changes.push(change)
   }
 
-  /** The oldest one's message has been answered. Returns the statement that its name does not mean any more, if any. */
-  confirm(): PreparedStatement | null {
-    return this.#next()?.meant ?? null
+  /** The oldest one's message has been answered; returns it, undefined when there is none. */
+  confirm(): StatementChange | undefined {
+    return this.#next()
   }
 
   /** Mostly there is just one, and then it is cheaper to take it from the end. */

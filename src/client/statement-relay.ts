@@ -11,7 +11,7 @@ import type { StatementFacts } from '../sql/statement-facts.ts'
 import type { ClientHost } from './client-host.ts'
 import { LongParse } from './long-parse.ts'
 import type { RequestSession } from './request-session.ts'
-import { SqlStatements } from './sql-statements.ts'
+import { identifier, SqlStatements } from './sql-statements.ts'
 import { NOTHING, StatementBook, UNNAMED } from './statement-book.ts'
 
 const writer = new MessageWriter()
@@ -115,13 +115,39 @@ export class StatementRelay {
   }
 
   /**
-   * Whether a Parse at `at` must wait for answers: its name is taken now, and the Parse that took it may turn out to have been
-   * skipped, in a part of the pipeline that is not answered yet.
+   * Whether what names the statement in `source[start, end)` must wait for answers: what that name means, or whether the
+   * server connection has it, depends on a message in a part of the pipeline that is not answered yet.
    */
-  isUncertain(source: NativeBuffer, at: number, nameEnd: number): boolean {
+  isUncertain(source: NativeBuffer, start: number, end: number): boolean {
     const { server } = this.#session
-    if (server === null || this.book.count === 0 || !isAhead(server)) return false
-    return this.book.get(source.bytes.toString('utf8', at + HEADER_BYTES, nameEnd)) !== undefined
+    // Mostly everything up to the last Sync has been answered, and no name has to be read.
+    if (server === null || server.queue.outstanding === 0) return false
+    return this.book.isUncertain(server, source.bytes.toString('utf8', start, end))
+  }
+
+  /** The same of the Bind at hand, which `effectsOfBind` has looked at. */
+  isBindUncertain(source: NativeBuffer): boolean {
+    return this.isUncertain(source, this.#portalEnd + 1, this.#nameEnd)
+  }
+
+  /** The same of a Describe or Close at `at`. */
+  isNamedUncertain(source: NativeBuffer, at: number, stop: number, end: number): boolean {
+    const nameAt = at + HEADER_BYTES + 1
+    return (
+      nameAt < stop &&
+      stop <= end &&
+      source.bytes[nameAt - 1] === STATEMENT &&
+      this.isUncertain(source, nameAt, stop - 1)
+    )
+  }
+
+  /** The same of a query with these facts. */
+  isQueryUncertain(source: NativeBuffer, { flags, nameStart, nameStop }: StatementFacts): boolean {
+    if ((flags & NAMES) === 0 || (flags & FACT.several) !== 0) return false
+    const { server } = this.#session
+    return (
+      server !== null && this.book.isUncertain(server, identifier(source.bytes.toString('utf8', nameStart, nameStop)))
+    )
   }
 
   /**

@@ -198,3 +198,19 @@ test('what is owed can be read from the ring, which is shared memory', () => {
   queue.push(sync)
   assert.deepEqual([...ring.subarray(0, 2)], [parse | SWALLOW, sync])
 })
+
+test('what prepares is counted from the last request for a ReadyForQuery on', () => {
+  const counts = [
+    [parse, bind, close | SWALLOW],
+    [parse, sync, bind],
+    [sync, parse | SYNTHESIZE, parse],
+    [close, query],
+  ]
+  assert.deepEqual(
+    counts.map((entries) => queueOf(...entries).preparing),
+    [2, 0, 2, 0],
+  )
+  const queue = queueOf(parse, parse)
+  queue.pop()
+  assert.equal(queue.preparing, 1, 'what is answered does not count')
+})

@@ -103,6 +103,17 @@ export class ReplyQueue {
     return this.#unfinished
   }
 
+  /** How many Parse and Close were pushed behind the last request for a ReadyForQuery, all of it unanswered. */
+  get preparing(): number {
+    let preparing = 0
+    for (let at = this.#count - 1; at >= 0; at--) {
+      const kind = (this.#ring[(this.#first + at) & (REPLY_RING_BYTES - 1)] as number) & KIND
+      if (kind <= REPLY.functionCall) break
+      if (kind === REPLY.parse || kind === REPLY.close) preparing++
+    }
+    return preparing
+  }
+
   /** Kind and flags of the oldest, 0 when nothing is owed. */
   get head(): number {
     return this.#count === 0 ? 0 : (this.#ring[this.#first] as number)

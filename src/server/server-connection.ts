@@ -29,6 +29,9 @@ import type { ServerTarget } from './server-target.ts'
 import { dialShard } from './shard-dial.ts'
 import { TransactionMark } from './transaction-mark.ts'
 
+/** An unnamed statement that is none of its session's. */
+export const UNKNOWN_OWNER = -1
+
 /** A server connection that another process has had. */
 export interface KeptServer {
   readonly fd: OwnedFd
@@ -123,7 +126,7 @@ export class ServerConnection implements ReadServer, HandshakeOwner {
   tier = -1
   backendPid = 0
   cancelKey: Buffer = Buffer.alloc(0)
-  /** Whose unnamed prepared statement it has: the session's serial number, 0 for none. */
+  /** Whose unnamed prepared statement it may have: the session's serial number, 0 for none, or UNKNOWN_OWNER. */
   unnamedOwner = 0
 
   /**
@@ -444,6 +447,15 @@ export class ServerConnection implements ReadServer, HandshakeOwner {
     }
     this.listens = false
     this.#endUse()
+  }
+
+  /**
+   * The session with this serial number is about to drop the unnamed statement. In an extended query that may be skipped,
+   * and then it is there still.
+   */
+  dropUnnamed(serial: number): void {
+    if (!this.queue.unfinished) this.unnamedOwner = 0
+    else if (this.unnamedOwner !== 0 && this.unnamedOwner !== serial) this.unnamedOwner = UNKNOWN_OWNER
   }
 
   #endUse(): void {

@@ -119,57 +119,6 @@ test('a statement that does not parse is not there afterwards', async () => {
   assert.equal(onlyValue(await client.exchange(run('broken'))), '1')
 })
 
-test('a Parse that was skipped behind an error did not happen', async () => {
-  const client = await bed.open()
-  const answer = await client.exchange(
-    Buffer.concat([
-      wire.parse('', 'SELECT 1/0'),
-      wire.bind('', ''),
-      wire.execute(''),
-      wire.parse('skipped', 'SELECT 1'),
-      wire.sync(),
-    ]),
-  )
-  assert.deepEqual(sqlstatesOf(answer), ['22012'])
-  assert.deepEqual(sqlstatesOf(await client.exchange(run('skipped'))), ['26000'])
-  await prepare(client, 'skipped', 'SELECT 5')
-  assert.equal(onlyValue(await client.exchange(run('skipped'))), '5')
-})
-
-test('a Close that was skipped behind an error did not happen', async () => {
-  const client = await bed.open()
-  await prepare(client, 'kept', 'SELECT 6')
-  const answer = await client.exchange(
-    Buffer.concat([
-      wire.parse('', 'SELECT 1/0'),
-      wire.bind('', ''),
-      wire.execute(''),
-      wire.close('S', 'kept'),
-      wire.sync(),
-    ]),
-  )
-  assert.deepEqual(sqlstatesOf(answer), ['22012'])
-  assert.equal(onlyValue(await client.exchange(run('kept'))), '6')
-})
-
-test('a Parse and a Close of one name that were both skipped did not happen, in either order', async () => {
-  const client = await bed.open()
-  const failing = wire.bind('', 'not there')
-  await client.exchange(Buffer.concat([failing, wire.parse('both', 'SELECT 1'), wire.close('S', 'both'), wire.sync()]))
-  assert.deepEqual(sqlstatesOf(await client.exchange(run('both'))), ['26000'])
-  await prepare(client, 'both', 'SELECT 1')
-  await client.exchange(Buffer.concat([failing, wire.close('S', 'both'), wire.parse('both', 'SELECT 2'), wire.sync()]))
-  assert.equal(onlyValue(await client.exchange(run('both'))), '1')
-})
-
-test('a name whose Parse is skipped in one part of a pipeline is free in the next', async () => {
-  const client = await bed.open()
-  const skipped = [wire.bind('', 'not there'), wire.parse('again', 'SELECT 1'), wire.sync()]
-  const answer = await client.exchange(Buffer.concat([...skipped, wire.parse('again', 'SELECT 2'), run('again')]), 2)
-  assert.deepEqual(sqlstatesOf(answer), ['26000'])
-  assert.equal(onlyValue(answer), '2')
-})
-
 test('a statement prepared in a transaction that is rolled back stays, as in PostgreSQL', async () => {
   const client = await bed.open()
   await client.query('BEGIN')
