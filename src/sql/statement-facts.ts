@@ -1,14 +1,14 @@
 import { PIN } from '../memory/client-slots.ts'
+import { CommandScan, NO_EXPRESSIONS } from './command-scan.ts'
 import { ExpressionScan } from './expression-scan.ts'
 import type { CalledFunction } from './function-calls.ts'
 import { Lexer, TOKEN } from './lexer.ts'
 import type { SecondOpinion } from './second-opinion.ts'
-import { serverIdentifier } from './server-identifier.ts'
 import { SettingScan, type SettingValue } from './setting-scan.ts'
 import { type Effects, FACT } from './statement-effects.ts'
 import { INTENT, type Intent } from './statement-intent.ts'
 import { StatementShapes } from './statement-shapes.ts'
-import { intentOfWord, meaningOf, W } from './statement-words.ts'
+import { intentOfWord, meaningOf } from './statement-words.ts'
 
 const SEMICOLON = 0x3b
 /** Of a text in pieces: no token but a string is looked at with less than this behind it, so longer ones are undecided. */
@@ -26,9 +26,6 @@ const PLAIN =
 
 /** PIN bits that are guessed from words. */
 const REVISABLE = PIN.unknownFunction | PIN.temporaryObject
-
-/** As in COPY, a name comes first, and what is in parentheses behind it is no call. */
-const NAME_FIRST = W.copy
 
 /** Where a piece of a text ended. */
 const BETWEEN = 0
@@ -49,6 +46,7 @@ export class StatementFacts implements Effects {
   readonly #lexer: Lexer = new Lexer()
   readonly #scan: ExpressionScan = new ExpressionScan(this.#lexer)
   readonly #settingScan: SettingScan = new SettingScan(this.#lexer)
+  readonly #commandScan: CommandScan = new CommandScan(this.#lexer, this.#settingScan)
   readonly #shapes = new StatementShapes()
   #bytes: Uint8Array = new Uint8Array(0)
   #statements = 0
@@ -60,11 +58,8 @@ export class StatementFacts implements Effects {
   flags = 0
   /** By its words; `write` where they leave it open. */
   intent: Intent = INTENT.none
-  /** Where the name in EXECUTE or DEALLOCATE is; it may be quoted. */
-  nameStart = 0
-  nameStop = 0
   /** Channels that LISTEN names, as the server will know them. */
-  readonly channels: string[] = []
+  readonly channels: readonly string[]
   readonly settings: readonly string[]
   readonly values: readonly SettingValue[]
   calls: readonly CalledFunction[] | null = null
@@ -74,6 +69,16 @@ export class StatementFacts implements Effects {
     this.#opinion = opinion
     this.settings = this.#settingScan.names
     this.values = this.#settingScan.values
+    this.channels = this.#commandScan.channels
+  }
+
+  /** Where the name in EXECUTE or DEALLOCATE is; it may be quoted. */
+  get nameStart(): number {
+    return this.#commandScan.nameStart
+  }
+
+  get nameStop(): number {
+    return this.#commandScan.nameStop
   }
 
   /** Something was taken for a keyword that may be a call. */
@@ -134,14 +139,13 @@ export class StatementFacts implements Effects {
     this.flags = 0
     this.intent = INTENT.none
     this.calls = null
-    // Even to what it is already, V8 sets a length through its runtime.
-    if (this.channels.length !== 0) this.channels.length = 0
     this.#statements = 0
     this.#place = BETWEEN
     this.#isOver = false
     this.#lexer.begin()
     this.#scan.begin()
     this.#settingScan.begin()
+    this.#commandScan.begin()
   }
 
   /**
@@ -154,6 +158,7 @@ export class StatementFacts implements Effects {
     this.#bytes = bytes
     this.#scan.use(bytes, end)
     this.#settingScan.use(bytes)
+    this.#commandScan.use(bytes)
     lexer.goOn(bytes, start, end, isLast ? end : end - LOOKAHEAD)
     lexer.next()
     this.#finishStatement()
@@ -173,105 +178,36 @@ export class StatementFacts implements Effects {
   #sumUp(isComplete: boolean): void {
     const scan = this.#scan
     const settingScan = this.#settingScan
+    const commandScan = this.#commandScan
+    this.flags |= commandScan.flags
     if (this.settings.length > 0) this.flags |= FACT.sets
     if (settingScan.resetsAll) this.flags |= FACT.resetsAll
-    this.pins |= scan.pins | settingScan.pins
+    this.pins |= scan.pins | settingScan.pins | commandScan.pins
     if (scan.frees) this.flags |= FACT.frees
-    if (scan.writes || scan.isDoubtful) this.intent = INTENT.write
+    if (scan.writes || scan.isDoubtful || commandScan.writes) this.intent = INTENT.write
     if (scan.defines) this.flags |= FACT.defines
     if (scan.readsSequence) this.flags |= FACT.readsSequence
     const isInBody = isComplete && this.#place === IN_EXPRESSIONS && scan.isInBody
     if (this.#lexer.ambiguous || isInBody) this.pins |= PIN.undecidedStatement
   }
 
-  #meaning(): number {
-    return meaningOf(this.#lexer, this.#bytes)
-  }
-
   /** From the first token of a statement to its semicolon or the end. */
   #statement(): void {
-    const first = this.#meaning()
-    this.#intend(intentOfWord(first))
-    switch (first) {
-      case W.begin:
-      case W.start:
-        this.flags |= FACT.begins
-        break
-      case W.commit:
-        this.#end(FACT.commits)
-        break
-      case W.rollback:
-        this.#end(FACT.rollsBack)
-        break
-      case W.set:
-        this.#settingScan.set()
-        break
-      case W.reset:
-        this.#settingScan.reset()
-        break
-      case W.prepare:
-        if (this.#preparesTransaction()) break
-        this.pins |= PIN.sqlPrepare
-        this.#expressions(NAME_FIRST)
-        return
-      case W.ends:
-        this.flags |= FACT.frees
-        break
-      case W.drop:
-        this.flags |= FACT.frees
-        this.#expressions(W.ddl)
-        return
-      case W.deallocate:
-      case W.discard:
-        this.flags |= FACT.frees
-        this.#discard(first)
-        break
-      case W.execute:
-        this.#name(FACT.executes)
-        this.#expressions(first)
-        return
-      case W.listen:
-        this.#listen()
-        break
-      case W.unlisten:
-      case W.load:
-        if (first === W.load) this.pins |= PIN.load
-        else this.flags |= FACT.unlistens | FACT.frees
-        break
-      case W.doBlock:
-      case W.call:
-        if (first === W.doBlock) this.flags |= FACT.defines
-        this.pins |= PIN.unknownFunction
-        break
-      default:
-        this.#expressions(first)
-        return
-    }
-    // The words that matter have been read, unless the piece has cut them off.
-    if (this.#lexer.isCut) this.pins |= PIN.undecidedStatement
-    this.#place = IN_WORDS
-    this.#finishStatement()
-  }
-
-  #intend(intent: Intent): void {
-    if (intent > this.intent) this.intent = intent
-  }
-
-  #listen(): void {
     const lexer = this.#lexer
-    this.pins |= PIN.listen
-    this.flags |= FACT.listens
-    const kind = lexer.next()
-    if (kind === TOKEN.word || kind === TOKEN.quotedName) {
-      this.channels.push(serverIdentifier(Buffer.from(this.#bytes.subarray(lexer.start, lexer.stop)).toString('utf8')))
+    const first = meaningOf(lexer, this.#bytes)
+    const intent = intentOfWord(first)
+    if (intent > this.intent) this.intent = intent
+    const rest = this.#commandScan.read(first)
+    // The words that matter have been read, unless the piece has cut them off.
+    if (lexer.isCut) this.pins |= PIN.undecidedStatement
+    if (rest === NO_EXPRESSIONS) {
+      this.#place = IN_WORDS
+      this.#finishStatement()
+    } else {
+      this.#place = IN_EXPRESSIONS
+      this.#scan.statement(rest)
+      this.#scanned()
     }
-  }
-
-  #expressions(first: number): void {
-    if (this.#lexer.isCut) this.pins |= PIN.undecidedStatement
-    this.#place = IN_EXPRESSIONS
-    this.#scan.statement(first)
-    this.#scanned()
   }
 
   #scanned(): void {
@@ -289,56 +225,5 @@ export class StatementFacts implements Effects {
       while (!lexer.paused && !(lexer.kind === TOKEN.punctuation && lexer.char === SEMICOLON)) lexer.next()
       if (!lexer.paused) this.#place = BETWEEN
     }
-  }
-
-  /** PREPARE TRANSACTION 'id' ends a transaction and leaves nothing in the session; the rest prepare statements. */
-  #preparesTransaction(): boolean {
-    this.#lexer.next()
-    if (this.#meaning() !== W.transaction || this.#lexer.next() !== TOKEN.string) return false
-    this.flags |= FACT.preparesTransaction
-    return true
-  }
-
-  /** COMMIT, ROLLBACK [WORK | TRANSACTION] [AND [NO] CHAIN]; not ROLLBACK … TO name, COMMIT PREPARED, ROLLBACK PREPARED. */
-  #end(flag: number): void {
-    let what = flag === FACT.rollsBack ? flag | FACT.undoes : flag
-    while (this.#lexer.next() === TOKEN.word) {
-      const meaning = this.#meaning()
-      if (meaning === W.prepared) {
-        what = 0
-        this.#intend(INTENT.write)
-      }
-      if (meaning === W.to) {
-        what &= FACT.undoes
-        break
-      }
-    }
-    this.flags |= what
-  }
-
-  /** DEALLOCATE [PREPARE] name | ALL, DISCARD ALL | PLANS | SEQUENCES | TEMP. */
-  #discard(first: number): void {
-    this.#lexer.next()
-    const meaning = this.#meaning()
-    if (first === W.discard) {
-      if (meaning === W.all) this.flags |= FACT.discardsAll
-      if (meaning === W.sequences) this.flags |= FACT.discardsSequences
-      return
-    }
-    if (meaning === W.prepare) this.#lexer.next()
-    if (this.#meaning() === W.all) this.flags |= FACT.deallocatesAll
-    else this.#noteName(FACT.deallocates)
-  }
-
-  #name(flag: number): void {
-    this.#lexer.next()
-    this.#noteName(flag)
-    this.#lexer.next()
-  }
-
-  #noteName(flag: number): void {
-    this.flags |= flag
-    this.nameStart = this.#lexer.start
-    this.nameStop = this.#lexer.stop
   }
 }
