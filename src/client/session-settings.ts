@@ -1,17 +1,15 @@
 import { STATUS } from '../protocol/message-type.ts'
 import type { Rows } from '../server/captured-rows.ts'
 import type { ServerConnection } from '../server/server-connection.ts'
-import { isCustom } from '../session/custom-names.ts'
-import { type Findings, type Inquiry, readFindings } from '../session/inquiry.ts'
+import { type Inquiry, readFindings } from '../session/inquiry.ts'
 import type { ParameterRegistry, ParameterSet } from '../session/parameters.ts'
 import { type ChangesSnapshot, SettingChanges } from '../session/setting-changes.ts'
-import { STATEMENT_TIMEOUT } from '../session/setting-statements.ts'
 import type { SqlStatement } from '../session/sql-statement.ts'
 import type { SettingValue } from '../sql/setting-scan.ts'
 import type { Effects } from '../sql/statement-effects.ts'
-import { isReported, isUtf8, named, ROLE, unlisted } from './setting-kinds.ts'
+import { isFollowedReset, isReported, isUtf8, ROLE } from './setting-kinds.ts'
+import { type SettingList, SettingsQuestion } from './settings-question.ts'
 
-type Changes = [string, string | null][]
 /** Settings that the client has to be told of, with their values. */
 export type Restored = readonly (readonly [string, string | null])[]
 export const NOTHING: Restored = []
@@ -38,7 +36,6 @@ const NO_ANSWER: Answer = { restored: NOTHING, pins: 0, statements: [] }
 
 /** Of all sessions whose client has touched no setting; never written to. */
 const UNTOUCHED = new SettingChanges()
-const NONE: ReadonlySet<string> = new Set()
 
 /**
  * The settings of a session, followed from one server connection to the next.
@@ -52,11 +49,8 @@ export class SessionSettings {
   #changes = UNTOUCHED
   #parameters: ParameterSet | null = null
   #initial: ParameterSet | null = null
-  /** What the server connection is being asked. */
-  #asked: Inquiry | null = null
-  /** Which of what it is asked for the client has touched, and which may have been reset. */
-  #touched: ReadonlySet<string> = NONE
-  #reset: ReadonlySet<string> = NONE
+  /** What the server connection is being asked; null: nothing. */
+  #question: SettingsQuestion | null = null
   #mayHaveFallen = false
   /** Behind which ReadyForQuery, counted since the server connection began, the first change is done; 0: it is. */
   #doneBehind = 0
@@ -78,11 +72,12 @@ export class SessionSettings {
   /** Null: nothing is going on. */
   get snapshot(): SettingsSnapshot | null {
     const changes = this.#changes.snapshot
-    if (changes === null && this.#asked === null && !this.#mayHaveFallen) return null
+    const question = this.#question
+    if (changes === null && question === null && !this.#mayHaveFallen) return null
     return {
-      asked: this.#asked,
-      touched: [...this.#touched],
-      reset: [...this.#reset],
+      asked: question?.inquiry ?? null,
+      touched: [...(question?.touched ?? [])],
+      reset: [...(question?.reset ?? [])],
       mayHaveFallen: this.#mayHaveFallen,
       changes,
     }
@@ -90,15 +85,13 @@ export class SessionSettings {
 
   /** As another process had them; `begin` and `goOnWith` come first. */
   restore({ asked, touched, reset, mayHaveFallen, changes }: SettingsSnapshot): void {
-    this.#asked = asked
-    this.#touched = new Set(touched)
-    this.#reset = new Set(reset)
+    if (asked !== null) this.#question = new SettingsQuestion(asked, touched, reset)
     this.#mayHaveFallen = mayHaveFallen
     if (changes !== null) this.#ownChanges().restore(changes)
   }
 
   get isAsking(): boolean {
-    return this.#asked !== null
+    return this.#question !== null
   }
 
   /**
@@ -107,7 +100,7 @@ export class SessionSettings {
    */
   mustAwait(server: ServerConnection | null): boolean {
     if (!this.#mayHaveFallen || server === null) return false
-    return this.#asked !== null || (server.queue.outstanding > 0 && !server.queue.unfinished)
+    return this.#question !== null || (server.queue.outstanding > 0 && !server.queue.unfinished)
   }
 
   /** The same, once everything is answered. */
@@ -117,7 +110,7 @@ export class SessionSettings {
 
   /** What the server connection has is not what is known of the session: it may not be given to anybody as it is. */
   get isUnsettled(): boolean {
-    return this.#asked !== null || this.#changes.any
+    return this.#question !== null || this.#changes.any
   }
 
   /**
@@ -125,7 +118,7 @@ export class SessionSettings {
    * has been told is done.
    */
   isAtRisk(answered: number): boolean {
-    if (this.#asked !== null) return true
+    if (this.#question !== null) return true
     return this.#changes.any && !this.#changes.onlyInTransaction && answered >= this.#doneBehind
   }
 
@@ -153,7 +146,7 @@ export class SessionSettings {
     for (let at = 0; at < settings.length; at++) {
       const name = settings[at] as string
       const value = values[at]
-      if (value === null ? this.#isFollowedReset(name, server) : !isReported(server, name)) {
+      if (value === null ? isFollowedReset(server, name, this.#initial) : !isReported(server, name)) {
         this.#touch(name, value, inTransaction)
       }
     }
@@ -176,17 +169,10 @@ export class SessionSettings {
     const names = new Set([...this.#parameters.values.keys(), ...(this.#initial?.values.keys() ?? [])])
     for (const [name] of this.#changes.all) names.add(name)
     for (const name of names) {
-      if ((name !== ROLE || withRole) && this.#isFollowedReset(name, server)) {
+      if ((name !== ROLE || withRole) && isFollowedReset(server, name, this.#initial)) {
         this.#touch(name, null, server.status !== STATUS.idle)
       }
     }
-  }
-
-  /** The server goes back to its own default, which for a setting of the startup packet is not the session's. */
-  #isFollowedReset(name: string, server: ServerConnection): boolean {
-    if (!isReported(server, name)) return true
-    const initial = this.#initial?.values.get(name)
-    return initial !== undefined && initial !== server.baseline.values.get(name)
   }
 
   /** A statement that touches settings is bound to a portal. */
@@ -208,7 +194,7 @@ export class SessionSettings {
   forget(): void {
     this.#changes.clear()
     this.#mayHaveFallen = false
-    this.#asked = null
+    this.#question = null
   }
 
   /**
@@ -237,8 +223,8 @@ export class SessionSettings {
    */
   settle(server: ServerConnection): Restored {
     if (this.#parameters === null || !this.#changes.any || !this.#changes.known) return []
-    const here: Changes = []
-    const everywhere: Changes = []
+    const here: SettingList = []
+    const everywhere: SettingList = []
     for (const [name, value] of this.#changes.all) {
       const reported = isReported(server, name)
       if (!reported) here.push([name, value ?? null])
@@ -252,93 +238,45 @@ export class SessionSettings {
   /** What the server has to be asked about the settings that were touched; null when all is known. */
   ask(): Inquiry | null {
     if (!this.#changes.any) return null
-    const names = this.#take()
-    const settings = [...names].some((name) => !isCustom(name))
-    const timeout = names.has(STATEMENT_TIMEOUT) ? null : (this.#parameters?.values.get(STATEMENT_TIMEOUT) ?? null)
-    const customs = [...names].filter(isCustom)
-    this.#asked = { customs, settings, named: named(names), timeout, leftovers: false, statements: false, scan: false }
-    return this.#asked
+    return this.#pose(SettingsQuestion.aboutChanges(this.#changes, this.#parameters))
   }
 
   /** What the server has to be asked to know all that can be known. `scan`: also what its functions may have set. */
   review(scan: boolean, statements: boolean): Inquiry {
-    const names = this.#take()
-    const customs = new Set([...names, ...(this.#parameters?.values.keys() ?? []), ...this.#registry.customs])
-    this.#asked = {
-      customs: [...customs].filter(isCustom),
-      settings: true,
-      named: named(names),
-      timeout: null,
-      leftovers: true,
-      statements,
-      scan,
-    }
-    return this.#asked
+    const { customs } = this.#registry
+    return this.#pose(SettingsQuestion.aboutAll(this.#changes, this.#parameters, customs, { scan, statements }))
   }
 
-  /** The names of what was touched, which is to be asked for now. */
-  #take(): ReadonlySet<string> {
-    const changes = this.#changes.all
-    this.#touched = new Set(changes.map(([name]) => name))
-    this.#reset = new Set(changes.filter(([, value]) => value === null).map(([name]) => name))
-    this.#mayHaveFallen = [...this.#reset].some((name) => this.#initial?.values.has(name))
+  /** What was touched so far is asked for now. */
+  #pose(question: SettingsQuestion): Inquiry {
+    this.#question = question
+    this.#mayHaveFallen = [...question.reset].some((name) => this.#initial?.values.has(name))
     this.#changes.clear()
-    return this.#touched
+    return question.inquiry
   }
 
   /** The server's answer, null when there is none. Returns null when nothing is known now. */
   answer(rows: Rows | null, server: ServerConnection): Answer | null {
-    const asked = this.#asked
-    this.#asked = null
+    const question = this.#question
+    const parameters = this.#parameters
+    this.#question = null
     this.#mayHaveFallen = false
-    if (asked === null || this.#parameters === null) return NO_ANSWER
-    const findings = rows === null ? null : readFindings(asked, rows)
+    if (question === null || parameters === null) return NO_ANSWER
+    const findings = rows === null ? null : readFindings(question.inquiry, rows)
     if (findings === null) {
       this.#doneBehind = 0
-      for (const name of this.#touched) this.#ownChanges().touch(name, undefined, false)
+      for (const name of question.touched) this.#ownChanges().touch(name, undefined, false)
       return null
     }
-    const here = this.#customs(findings)
-    if (findings.settings !== null) here.push(...unlisted(server, findings.settings), ...findings.settings)
-    if (findings.role !== null) here.push([ROLE, this.#role(findings.role)])
-    const restored = this.#become(server, here, [...here, ...this.#fallen(server, findings)])
+    for (const name of findings.customs.keys()) this.#registry.customs.add(name)
+    const known = { parameters, initial: this.#initial }
+    const here = question.found(findings, server, known)
+    const restored = this.#become(server, here, [...here, ...question.fallen(findings, server, known)])
     return { restored, pins: findings.pins, statements: findings.statements }
   }
 
-  /** Names that others use are empty here at most, unless this session has set them in a way that nobody has seen. */
-  #customs({ customs }: Findings): Changes {
-    const found: Changes = []
-    for (const [name, value] of customs) {
-      this.#registry.customs.add(name)
-      const isOwn = this.#touched.has(name) || this.#parameters?.values.has(name) === true
-      if (isOwn || (value !== null && value !== '')) found.push([name, value])
-    }
-    return found
-  }
-
-  /** Who has had a role may have given it up for good, whatever the login role's default is. */
-  #role(role: string): string | null {
-    return role === 'none' && !this.#parameters?.values.has(ROLE) ? null : role
-  }
-
-  /** Settings of the startup packet that are at the server's default: the session's is another. */
-  #fallen(server: ServerConnection, { settings, customs }: Findings): Changes {
-    const fallen: Changes = []
-    for (const [name, value] of this.#initial?.values ?? []) {
-      if (!this.#isFollowedReset(name, server)) continue
-      const wasReset = this.#reset.has(name)
-      // Nobody tells whether an empty value is one that was set.
-      const hasFallen = isCustom(name) ? customs.get(name) === '' && wasReset : settings?.has(name) === false
-      // A value that the server has anyway was not set there.
-      const isDefault =
-        isReported(server, name) && this.#parameters?.values.get(name) === server.baseline.values.get(name)
-      if (hasFallen && (wasReset || !isDefault)) fallen.push([name, value])
-    }
-    return fallen
-  }
-
   /** The server connection has `here` now, the session `everywhere`. */
-  #become(server: ServerConnection, here: Changes, everywhere: Changes): Restored {
+  #become(server: ServerConnection, here: SettingList, everywhere: SettingList): Restored {
     const before = this.#parameters as ParameterSet
     server.parameters = this.#registry.change(server.parameters, here)
     const after = this.#registry.change(before, everywhere)
