@@ -3,12 +3,12 @@ import { TlsChannel } from '../io/tls-channel.ts'
 import type { TlsContext } from '../io/tls-context.ts'
 import { TlsSession } from '../io/tls-session.ts'
 import type { ErrorFields } from '../protocol/messages.ts'
-import { TLS_HANDSHAKE_BYTE } from '../protocol/startup.ts'
+import { holdsTlsRecord, TLS_HANDSHAKE_BYTE } from '../protocol/startup.ts'
 import { type ClientHost, FATAL } from './client-host.ts'
 import type { ClientSession } from './client-session.ts'
 import type { LoginTranscript } from './login-transcript.ts'
 
-type Step = 'plain' | 'refused' | 'handshake' | 'encrypted'
+type Step = 'plain' | 'refused' | 'granted' | 'handshake' | 'encrypted'
 
 /**
  * Whether a client that logs in is encrypted. It asks with an SSLRequest, or begins with TLS at once.
@@ -16,8 +16,12 @@ type Step = 'plain' | 'refused' | 'handshake' | 'encrypted'
  *
  * - plain: has not asked.
  * - refused: has asked and may go on without.
+ * - granted: has asked, and may begin with TLS.
  * - handshake: TLS, direct or asked for.
  * - encrypted.
+ *
+ * The handshake begins when the client's first record is whole. Until our answer to that counts, nothing of TLS has left, so
+ * another process can go on from the record.
  */
 export class ClientEncryption {
   readonly #host: ClientHost
@@ -30,7 +34,8 @@ export class ClientEncryption {
     this.#host = host
     this.#session = session
     this.#transcript = transcript
-    this.#step = session.memory.isTls ? 'encrypted' : 'plain'
+    if (session.memory.isTls) this.#step = 'encrypted'
+    else this.#step = transcript.isGranted ? 'granted' : 'plain'
   }
 
   get handshaking(): boolean {
@@ -47,28 +52,33 @@ export class ClientEncryption {
     return this.#session.link.secure ? (this.#host.clientTls.context?.certificateHash ?? null) : null
   }
 
-  /** `first` stands where a startup packet could begin, and is the first byte of TLS. */
-  isDirect(first: number | undefined): boolean {
-    return first === TLS_HANDSHAKE_BYTE && this.#step === 'plain'
+  /** Where a startup packet could begin is TLS, of which this is the first byte: asked for, or direct. */
+  isHello(first: number | undefined): boolean {
+    return this.#step === 'granted' || (first === TLS_HANDSHAKE_BYTE && this.#step === 'plain')
   }
 
-  /** TLS without an SSLRequest: `source[start, end)` is the beginning of the handshake. */
-  beginDirect(source: NativeBuffer, start: number, end: number): void {
+  /** `source[start, end)` is the beginning of the handshake. Returns where the first unused byte is. */
+  hello(source: NativeBuffer, start: number, end: number): number {
     const context = this.#context
-    this.#isDirect = true
-    if (context === null) this.#session.close('TLS is not configured', null)
-    else this.#begin(context, source, start, end)
+    if (context === null) {
+      this.#session.close('TLS is not configured', null)
+      return end
+    }
+    if (!holdsTlsRecord(source.bytes, start, end)) return start
+    this.#isDirect = this.#step === 'plain'
+    this.#session.link.stream.secureWith(new TlsChannel(context), source, start, end)
+    this.#step = 'handshake'
+    return end
   }
 
-  /** Answers an SSLRequest, behind which `source[stop, end)` came. Returns where the first unused byte is. */
-  request(source: NativeBuffer, stop: number, end: number): number {
+  /** Answers an SSLRequest, behind which the bytes from `stop` to `end` came. Returns where the first unused one is. */
+  request(stop: number, end: number): number {
     const { link } = this.#session
     if (this.#step !== 'plain') {
       this.#session.close('second TLS request', FATAL('08P01', 'received a second SSL request'))
       return end
     }
-    const context = this.#context
-    if (context === null) {
+    if (this.#context === null) {
       this.#step = 'refused'
       if (this.#transcript.mustSay(1)) link.send(Buffer.from('N'))
       return stop
@@ -81,8 +91,9 @@ export class ClientEncryption {
       )
       return end
     }
-    link.send(Buffer.from('S'))
-    this.#begin(context, source, end, end)
+    if (this.#transcript.mustSay(1)) link.send(Buffer.from('S'))
+    this.#transcript.granted()
+    this.#step = 'granted'
     return end
   }
 
@@ -126,10 +137,5 @@ export class ClientEncryption {
   get #context(): TlsContext | null {
     const { mode, context } = this.#host.clientTls
     return mode === 'disable' || this.#session.memory.isUnix ? null : context
-  }
-
-  #begin(context: TlsContext, source: NativeBuffer, start: number, end: number): void {
-    this.#session.link.stream.secureWith(new TlsChannel(context), source, start, end)
-    this.#step = 'handshake'
   }
 }

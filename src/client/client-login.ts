@@ -81,10 +81,7 @@ export class ClientLogin {
   #startup(source: NativeBuffer, start: number, end: number): number {
     const { limits } = this.#host.values
     const { bytes } = source
-    if (this.#encryption.isDirect(bytes[start])) {
-      this.#encryption.beginDirect(source, start, end)
-      return end
-    }
+    if (this.#encryption.isHello(bytes[start])) return this.#encryption.hello(source, start, end)
     const packet = parseStartup(bytes, start, end, {
       bytes: limits.startupPacketBytes,
       parameters: limits.startupParameters,
@@ -101,7 +98,7 @@ export class ClientLogin {
         )
         return end
       case 'ssl-request':
-        return this.#encryption.request(source, stop, end)
+        return this.#encryption.request(stop, end)
       case 'gss-request':
         this.#say(Buffer.from('N'))
         return stop

@@ -40,6 +40,21 @@ test('chance is the same again', () => {
   assert.deepEqual(third.random(3, draw), draw(3))
 })
 
+test('a client that may begin with TLS says nothing that comes again, and was told nothing of importance', () => {
+  const first = new LoginTranscript()
+  first.mustSay(1)
+  first.hear(Buffer.from('GSSENCRequest'))
+  const second = again(first)
+  second.mustSay(1)
+  second.granted()
+  second.hear(Buffer.from('SSLRequest'))
+  const third = again(second)
+  assert.deepEqual([third.isGranted, third.certificateName], [true, null])
+  assert.deepEqual([third.takeHeard().length, third.mustSay(9)], [0, true])
+  third.secured(null)
+  assert.equal(again(third).isGranted, false)
+})
+
 test('with TLS a login begins anew, with the name of a certificate', () => {
   const first = new LoginTranscript()
   first.hear(Buffer.from('SSLRequest'))

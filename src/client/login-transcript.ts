@@ -2,6 +2,8 @@ import { RouterError } from '../errors.ts'
 
 const HEAD_BYTES = 8
 const EMPTY = Buffer.alloc(0)
+/** In place of the length of a certificate's name, which there is none of yet. */
+const GRANTED = 0xffff
 
 /**
  * A login so far: what the client has said and how much it was told, both without TLS, and what chance had a part in. What the router
@@ -17,12 +19,15 @@ export class LoginTranscript {
   /** So much of `#chance` has been used again. */
   #used = 0
   #certificateName: string | null = null
+  #isGranted = false
 
   /** As `encode` has it: everything is going to be said and heard again. */
   static decode(bytes: Buffer): LoginTranscript {
     const transcript = new LoginTranscript()
     const chanceEnd = HEAD_BYTES + bytes.readUInt16LE(4)
-    const nameBytes = bytes.readUInt16LE(6)
+    const nameField = bytes.readUInt16LE(6)
+    transcript.#isGranted = nameField === GRANTED
+    const nameBytes = transcript.#isGranted ? 0 : nameField
     const nameEnd = chanceEnd + Math.max(0, nameBytes - 1)
     transcript.#repeats = bytes.readUInt32LE(0)
     transcript.#chance = Buffer.from(bytes.subarray(HEAD_BYTES, chanceEnd))
@@ -36,7 +41,7 @@ export class LoginTranscript {
     const head = Buffer.alloc(HEAD_BYTES)
     head.writeUInt32LE(this.#said + this.#repeats, 0)
     head.writeUInt16LE(this.#chance.length, 4)
-    head.writeUInt16LE(name === null ? 0 : name.length + 1, 6)
+    head.writeUInt16LE(this.#isGranted ? GRANTED : name === null ? 0 : name.length + 1, 6)
     return Buffer.concat([head, this.#chance, name ?? EMPTY, ...this.#heard])
   }
 
@@ -45,16 +50,33 @@ export class LoginTranscript {
     return this.#certificateName
   }
 
+  /** The client may begin with TLS; nothing of that has been used. */
+  get isGranted(): boolean {
+    return this.#isGranted
+  }
+
+  /** What the client says next is TLS's. */
+  granted(): void {
+    this.#begin()
+    this.#isGranted = true
+  }
+
   /** TLS has begun: what was said before it is of no importance any more. */
   secured(certificateName: string | null): void {
+    this.#begin()
+    this.#isGranted = false
+    this.#certificateName = certificateName
+  }
+
+  #begin(): void {
     this.#heard = []
     this.#said = 0
-    this.#certificateName = certificateName
+    this.#repeats = 0
   }
 
   /** The client has said this. */
   hear(bytes: Uint8Array): void {
-    if (bytes.length > 0) this.#heard.push(Buffer.from(bytes))
+    if (bytes.length > 0 && !this.#isGranted) this.#heard.push(Buffer.from(bytes))
   }
 
   /** All that the client has said, which will be heard again. */

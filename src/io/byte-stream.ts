@@ -34,10 +34,10 @@ const TLS_RECORD_BYTES = 16_384
 /** Ciphertext of one read; with a record of which a part came before, what is opened of it fits where plain bytes go. */
 const SEALED_READ_BYTES = 32_768
 
-/** Who holds ciphertext back until the step that sealed it counts. */
+/** Who holds ciphertext back until the step that made it counts. */
 export interface SealedKeeper {
-  /** Copies `source[start, end)`. False: it has to be sent at once. */
-  holdBack(source: NativeBuffer, start: number, end: number): boolean
+  /** Copies `source[start, end)`, where it has to wait or goes behind what does. False: it has to be sent at once. */
+  holdBack(source: NativeBuffer, start: number, end: number, mustWait: boolean): boolean
 }
 
 /** What `SecureChannel.read` says besides a count. */
@@ -136,7 +136,7 @@ export class ByteStream {
     if (tls === null) throw new Error('a handshake without a TLS channel')
     for (;;) {
       const result = tls.handshake()
-      if (!this.#drain(tls)) return 'failed'
+      if (!this.#drain(tls, true)) return 'failed'
       if (result === 'done') return 'done'
       if (result === 'failed') {
         this.#failure = tls.failure
@@ -268,11 +268,11 @@ export class ByteStream {
     tls.feed(this.#ciphertext, 0, count)
   }
 
-  /** All pending ciphertext, to the kernel or the outbox. */
-  #drain(tls: SecureChannel): boolean {
+  /** All pending ciphertext, to the kernel or the outbox; if it `mustWait`, with the step that made it. */
+  #drain(tls: SecureChannel, mustWait: boolean = this.isCarried): boolean {
     while (tls.pendingCiphertext() > 0) {
       const count = tls.drain(this.#ciphertext, 0, this.#ciphertext.size)
-      if (this.isCarried && this.#outbox.bytes === 0 && this.#keeper.holdBack(this.#ciphertext, 0, count)) continue
+      if (this.#outbox.bytes === 0 && this.#keeper.holdBack(this.#ciphertext, 0, count, mustWait)) continue
       let at = 0
       if (this.#outbox.bytes === 0) {
         const sent = send(this.fd, this.#ciphertext, 0, count)

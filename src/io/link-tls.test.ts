@@ -50,6 +50,7 @@ function shakeHands(bench: TlsBench): void {
   client.step()
   for (let round = 0; step === 'pending' && round < 10; round++) {
     step = owner.link.stepHandshake()
+    host.sends.settle()
     client.step()
   }
   assert.deepEqual([step, owner.link.secure, client.channel.state], ['done', true, 'open'])
@@ -187,6 +188,31 @@ test('a hang-up cuts off nothing that waits: close_notify comes after it', (t) =
     return client.ended === TLS_CLOSED
   })
   assert.deepEqual(Buffer.concat(client.received), source.bytes)
+})
+
+test('what a handshake says leaves with the step that it is of', (t) => {
+  const { host, owner, client, server } = openTls(t, undefined, new PlainSends())
+  owner.link.stream.secureWith(server, host.inbound, 0, 0)
+  client.step()
+  assert.equal(owner.link.stepHandshake(), 'pending')
+  assert.equal(client.raw.receive()?.length, 0)
+  assert.equal(owner.bytesWritten, 0)
+  host.sends.settle()
+  client.step()
+  assert.equal(client.channel.state, 'open')
+})
+
+test("nothing overtakes what is held back, where records stay OpenSSL's", (t) => {
+  const bench = openTls(t, undefined, new PlainSends())
+  shakeHands(bench)
+  const { host, owner, client, server } = bench
+  const record = nativeBytes(Buffer.alloc(100))
+  server.write(nativeBytes('held back'), 0, 9)
+  owner.link.holdBack(record, 0, server.drain(record, 0, 100), true)
+  owner.link.farewell()
+  host.sends.settle()
+  client.step()
+  assert.deepEqual([received(bench).toString(), client.ended], ['held back', TLS_CLOSED])
 })
 
 for (const ending of ['hangUp', 'farewell and close'] as const) {

@@ -181,8 +181,9 @@ export class Link implements PollTarget, Deferrable, BatchedSender, StepParticip
     return count
   }
 
-  holdBack(source: NativeBuffer, start: number, end: number): boolean {
+  holdBack(source: NativeBuffer, start: number, end: number, mustWait: boolean): boolean {
     const { sends } = this.#host
+    if (!mustWait && this.#heldBytes === 0) return false
     if (!sends.holdsBack || this.#closed || !sends.keep(this, source.bytes.subarray(start, end))) return false
     this.hold(end - start)
     return true

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { parseStartup, parseStartupOptions, type StartupPacket } from './startup.ts'
+import { holdsTlsRecord, parseStartup, parseStartupOptions, type StartupPacket } from './startup.ts'
 
 const limits = { bytes: 10_000, parameters: 3 }
 const parse = (bytes: Buffer): StartupPacket & { total: number } => parseStartup(bytes, 0, bytes.length, limits)
@@ -155,3 +155,11 @@ for (const text of [
     assert.equal(parseStartupOptions(text), null)
   })
 }
+
+test('a record of TLS is waited for until it is whole, and what is none is not', () => {
+  const record = Buffer.from('160301000401000000', 'hex')
+  for (let end = 0; end <= record.length; end++) assert.equal(holdsTlsRecord(record, 0, end), end === record.length)
+  assert.equal(holdsTlsRecord(Buffer.concat([record, record.subarray(0, 3)]), 9, 12), false)
+  assert.equal(holdsTlsRecord(Buffer.from('15'), 0, 1), true)
+  assert.equal(holdsTlsRecord(Buffer.from('160301ffff', 'hex'), 0, 5), true, 'no record is that long')
+})

@@ -24,6 +24,18 @@ const CANCEL_REQUEST = 80877102
 
 export const TLS_HANDSHAKE_BYTE = 0x16
 
+const TLS_HEADER_BYTES = 5
+/** Longest body of a record that is not encrypted: RFC 8446 §5.1. */
+const TLS_PLAINTEXT_BYTES = 16_384
+
+/** Whether all of the record is there that begins at `start`; also what is none, of which nothing has to be waited for. */
+export function holdsTlsRecord(bytes: Buffer, start: number, end: number): boolean {
+  if (start < end && bytes[start] !== TLS_HANDSHAKE_BYTE) return true
+  if (end - start < TLS_HEADER_BYTES) return false
+  const body = bytes.readUInt16BE(start + 3)
+  return body > TLS_PLAINTEXT_BYTES || end - start >= TLS_HEADER_BYTES + body
+}
+
 export interface StartupLimits {
   /** Length word included. PostgreSQL's own is 10,000. */
   readonly bytes: number

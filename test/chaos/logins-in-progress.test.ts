@@ -1,4 +1,6 @@
 import assert from 'node:assert/strict'
+import type { Socket } from 'node:net'
+import { Duplex } from 'node:stream'
 import { test } from 'node:test'
 import { CertificateAuthority, writeCredentials } from '../support/certificates.ts'
 import { CRASH_POINTS, type CrashPoint, crashAt, untilCrashed } from '../support/crash-points.ts'
@@ -58,6 +60,52 @@ for (const isSecure of [false, true]) {
     }
   })
 }
+
+/** The first write in two parts, with `pause` between them. */
+function inParts(bare: Socket, cut: number, pause: () => Promise<void>): Duplex {
+  let isFirst = true
+  const duplex = new Duplex({
+    read: () => bare.resume(),
+    write: (chunk: Buffer, _, done) => {
+      const rest = isFirst ? chunk.subarray(cut) : chunk
+      const isCut = isFirst
+      isFirst = false
+      if (!isCut) bare.write(rest, done)
+      else bare.write(chunk.subarray(0, cut), () => pause().then(() => bare.write(rest, done), done))
+    },
+  })
+  bare.on('data', (chunk) => duplex.push(chunk)).on('end', () => duplex.push(null))
+  return duplex
+}
+
+test('a TLS handshake goes on after a crash, until it is answered', async () => {
+  const router = await bed.startRouter(hba('password'))
+  const other = await connect(router, false)
+  await other.login(bed.login)
+  const cases = [0, 3, 100].flatMap((cut) => [true, false].map((isAsked) => ({ cut, isAsked })))
+  const crashed = Promise.withResolvers<void>()
+  let waiting = 0
+  const pause = (): Promise<void> => {
+    waiting += 1
+    return crashed.promise
+  }
+  const logins = cases.map(async ({ cut, isAsked }) => {
+    const client = await connect(router, false)
+    if (isAsked) {
+      client.send(wire.SSL_REQUEST)
+      assert.equal((await client.raw(1)).toString(), 'S')
+    }
+    await client.startTls(isAsked ? {} : { ALPNProtocols: ['postgresql'] }, (bare) => inParts(bare, cut, pause))
+    await client.login(bed.login)
+    assert.equal(onlyValue(await client.query('SELECT 1')), '1')
+  })
+  await Promise.race([Promise.all(logins), waitUntil('all of them', () => waiting === cases.length)])
+  // What was sent before this was has been read.
+  await other.query('SELECT 1')
+  await killPlane(router)
+  crashed.resolve()
+  await Promise.all(logins)
+})
 
 for (const [at, every] of [29, 9, 7, 11, 9].entries()) {
   const crash = { ...(CRASH_POINTS[at] as CrashPoint), every }

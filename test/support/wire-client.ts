@@ -1,5 +1,6 @@
 import { createHash } from 'node:crypto'
 import { connect as connectTcp, type Socket } from 'node:net'
+import type { Duplex } from 'node:stream'
 import { type ConnectionOptions, connect as connectTls, type TLSSocket } from 'node:tls'
 import { ScramClient } from './scram-client.ts'
 import * as wire from './wire-frames.ts'
@@ -104,9 +105,10 @@ export class WireClient extends WireStream {
     return answer
   }
 
-  async startTls(options: ConnectionOptions = {}): Promise<void> {
+  /** `through`: what the ciphertext goes through, on its way to the socket. */
+  async startTls(options: ConnectionOptions = {}, through = (bare: Socket): Duplex => bare): Promise<void> {
     await this.rewrap(async (bare) => {
-      const socket = connectTls({ rejectUnauthorized: false, ...options, socket: bare })
+      const socket = connectTls({ rejectUnauthorized: false, ...options, socket: through(bare) })
       const { promise, resolve, reject } = Promise.withResolvers<void>()
       const ended = () => reject(new Error('the connection was closed during the TLS handshake'))
       socket.once('secureConnect', resolve).once('error', reject).once('close', ended)
