@@ -91,6 +91,7 @@ export class Continuity {
       topology: () => monitor.topology,
       config: () => this.#config,
       isDrained: (shard) => monitor.isDrained(shard),
+      appeals: () => this.#adjuster.appeals,
       isAtWork: () => this.operations.isAtWork,
       operate: (request) => this.operations.run(request),
     })

@@ -75,11 +75,11 @@ test('what waits too long is helped step by step, and everything is given back w
   assert.deepEqual(adjustment()?.most, [null, 8, 1, 1])
   assert.equal(adjustment()?.step, 'ask')
   assert.deepEqual(
-    adjuster.wanted.map(({ shard: name, group }) => [name, group]),
-    [['db1', 'main']],
+    [...adjuster.appeals].map(([id, { tier, isAlone }]) => [id, tier, isAlone]),
+    [[shard.id, HIGH, false]],
   )
   run(40, 0.1)
-  assert.deepEqual([adjustment(), adjuster.wanted], [null, []])
+  assert.deepEqual([adjustment(), adjuster.appeals.size], [null, 0])
   assert.deepEqual(
     told.map((line) => line.split(':')[0]),
     [
@@ -96,11 +96,11 @@ test('what waits too long is helped step by step, and everything is given back w
 })
 
 test('a dry run tells what it would do, and does nothing', async () => {
-  const { run, told, adjustment, asked } = open({ mode: 'dry-run', cancelReadsMs: 100 })
+  const { adjuster, run, told, adjustment, asked } = open({ mode: 'dry-run', cancelReadsMs: 100 })
   run(24, 30)
   await settled()
   assert.equal(adjustment(), null)
-  assert.deepEqual(asked, [])
+  assert.deepEqual([asked, adjuster.appeals.size], [[], 0])
   assert.ok(told.length >= 5)
   assert.ok(told.every((line) => line.startsWith('dry run: db1') || line.startsWith('dry run: the longest read')))
 })

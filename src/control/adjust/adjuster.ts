@@ -8,6 +8,7 @@ import type { Monitor } from '../monitor/monitor.ts'
 import { strainOf } from '../monitor/strain.ts'
 import type { AnsweredCommand } from '../plane-link/plane-connection.ts'
 import type { PlaneLink } from '../plane-link/plane-link.ts'
+import type { Appeal } from '../scaling/appeal.ts'
 import { adjustmentOf } from './adjustment-of.ts'
 import { climb, GROUND, type Ladder, type LadderSettings, STEPS, wantsCancel } from './ladder.ts'
 import { pressureOn } from './pressure.ts'
@@ -36,19 +37,11 @@ export interface AdjusterOptions {
   readonly now: () => number
 }
 
-/** A shard on which lower tiers cannot give any more. */
-export interface WantedHelp {
-  readonly shard: string
-  readonly group: string
-  /** One phrase. */
-  readonly reason: string
-  /** Monotonic milliseconds since when. */
-  readonly since: number
-}
-
 interface Adjusted {
   window: ShardWindow
   ladder: Ladder
+  /** That it needs a further shard has been told since the last step. */
+  isAppealTold: boolean
 }
 
 const LOOK_MS = 500
@@ -76,13 +69,12 @@ export class Adjuster {
     this.#timer = null
   }
 
-  /** Shards that want a further one beside them. */
-  get wanted(): readonly WantedHelp[] {
-    return this.#options.monitor.topology.shards.flatMap(({ id, name, group }) => {
-      const ladder = this.#shards.get(id)?.ladder
-      if (ladder?.step !== 'ask') return []
-      return [{ shard: name, group, reason: ladder.reason, since: ladder.changedAt }]
-    })
+  /** Shards that want a further one beside them, by id. In a dry run nothing was taken, so none does. */
+  get appeals(): ReadonlyMap<number, Appeal> {
+    const appeals = new Map<number, Appeal>()
+    if (this.#options.settings().mode !== 'on') return appeals
+    for (const [id, { ladder }] of this.#shards) if (ladder.appeal !== null) appeals.set(id, ladder.appeal)
+    return appeals
   }
 
   /** One look at all shards. */
@@ -118,7 +110,7 @@ export class Adjuster {
   #climb(shard: Shard, views: readonly ShardLoadView[]): Ladder {
     const { now, settings, monitor } = this.#options
     const { objectives } = settings()
-    const adjusted = this.#shards.get(shard.id) ?? { window: new ShardWindow(), ladder: GROUND }
+    const adjusted = this.#shards.get(shard.id) ?? { window: new ShardWindow(), ladder: GROUND, isAppealTold: false }
     this.#shards.set(shard.id, adjusted)
     const tiers = adjusted.window.look(views, now())
     const report = monitor.reports().find((each) => each.shard === shard.id)
@@ -130,8 +122,10 @@ export class Adjuster {
     if (adjusted.ladder.step !== before.step) {
       // What was before the step says nothing of what came of it.
       adjusted.window = new ShardWindow()
+      adjusted.isAppealTold = adjusted.ladder.step === 'ask'
       this.#tell(shard, before, adjusted.ladder)
     }
+    this.#tellAppeal(shard, adjusted)
     if (wantsCancel(adjusted.ladder, this.#ladderSettings(), now())) void this.#cancel(shard, adjusted)
     return adjusted.ladder
   }
@@ -144,6 +138,14 @@ export class Adjuster {
   #tell({ name }: Shard, before: Ladder, after: Ladder): void {
     const isWorse = STEPS.indexOf(after.step) > STEPS.indexOf(before.step)
     this.#publish(name, isWorse ? 'warn' : 'info', stepText(name, before, after), after.reason)
+  }
+
+  /** Of a shard that has no step left although it is not on the last one. */
+  #tellAppeal({ name }: Shard, adjusted: Adjusted): void {
+    const { appeal } = adjusted.ladder
+    if (appeal === null || adjusted.isAppealTold) return
+    adjusted.isAppealTold = true
+    this.#publish(name, 'warn', `${name} needs a further shard beside it`, appeal.reason)
   }
 
   #publish(shard: string, level: 'info' | 'warn', what: string, reason: string): void {

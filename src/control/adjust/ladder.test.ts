@@ -43,6 +43,19 @@ test('whoever has nobody to take from asks for a shard at once', () => {
   assert.deepEqual(story(GROUND, times(2, { ...pressed, kind: 'bare' })).steps, ['ask'])
 })
 
+test('there is an appeal as long as it is not enough that there is no step left', () => {
+  const last = story(GROUND, times(9, pressed)).ladder
+  assert.deepEqual(last.appeal, { tier: 0, reason: 'tier high waits', isAlone: false })
+  assert.equal(story(GROUND, times(4, pressed)).ladder.appeal, null)
+  assert.equal(story(last, [{ kind: 'near' }]).ladder.appeal, null)
+  assert.equal(story(last, [calm]).ladder.appeal, null)
+  assert.equal(story(GROUND, times(2, { ...pressed, kind: 'bare' })).ladder.appeal?.isAlone, true)
+  // Lower tiers are not made to stand still for a server that is too busy, so half of their slots is all there is.
+  const strained: Pressure = { kind: 'strained', tier: 0, reason: 'slow' }
+  assert.equal(story(GROUND, times(3, strained)).ladder.appeal, null)
+  assert.equal(story(GROUND, times(4, strained)).ladder.appeal?.reason, 'slow')
+})
+
 test('calm gives back step by step, and longer calm is needed after a step that was given back too early', () => {
   const bottom = story(GROUND, times(9, pressed)).ladder
   const { steps, ladder } = story(bottom, times(16, calm))

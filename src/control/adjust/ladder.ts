@@ -1,3 +1,4 @@
+import type { Appeal } from '../scaling/appeal.ts'
 import type { Pressure } from './pressure.ts'
 
 /**
@@ -40,6 +41,8 @@ export interface Ladder {
   readonly releasedAt: number
   /** When a read was cancelled last, or it was tried. */
   readonly cancelledAt: number
+  /** All that may be taken from lower tiers is taken, and it is not enough; null: there are steps left, or it is. */
+  readonly appeal: Appeal | null
 }
 
 /** Pressure so soon after a step was taken back says that it was too early. */
@@ -60,15 +63,16 @@ export const GROUND: Ladder = Object.freeze({
   caution: 1,
   releasedAt: Number.NEGATIVE_INFINITY,
   cancelledAt: Number.NEGATIVE_INFINITY,
+  appeal: null,
 })
 
 /** Where the shard stands after one more look. Pure: the same for the same arguments. */
 export function climb(before: Ladder, pressure: Pressure, settings: LadderSettings, now: number): Ladder {
   switch (pressure.kind) {
     case 'near':
-      return { ...before, pressedSince: null, calmSince: null }
+      return { ...before, pressedSince: null, calmSince: null, appeal: null }
     case 'calm':
-      return relax({ ...before, pressedSince: null, calmSince: before.calmSince ?? now }, settings, now)
+      return relax({ ...before, pressedSince: null, calmSince: before.calmSince ?? now, appeal: null }, settings, now)
     case 'strained':
     case 'pressed':
     case 'bare':
@@ -95,15 +99,19 @@ function press(
   // A tier above the one that is helped needs more than that one has got.
   const protects = before.protects < 0 ? -1 : Math.min(before.protects, tier)
   const since = Math.max(before.pressedSince ?? now, before.changedAt)
-  if (before.step === 'ask' || now - since < settings.patienceMs) return { ...before, protects }
+  const isAlone = kind === 'bare'
+  const appeal = { tier, reason, isAlone }
+  if (before.step === 'ask') return { ...before, protects, appeal }
+  if (now - since < settings.patienceMs) return { ...before, protects }
   if (kind === 'strained' && STEPS.indexOf(before.step) >= STEPS.indexOf(FURTHEST_FOR_STRAIN))
-    return { ...before, protects }
+    return { ...before, protects, appeal }
   const isRelapse = now - before.releasedAt < RELAPSE_MS
   const caution = isRelapse ? Math.min(MOST_CAUTION, before.caution * 2) : before.step === 'none' ? 1 : before.caution
   // Who has nobody to take from needs another shard.
-  const step = kind === 'bare' ? 'ask' : stepAfter(before.step, settings)
+  const step = isAlone ? 'ask' : stepAfter(before.step, settings)
   const releasedAt = isRelapse ? Number.NEGATIVE_INFINITY : before.releasedAt
-  return { ...before, step, protects: protects < 0 ? tier : protects, reason, changedAt: now, caution, releasedAt }
+  const taken = { step, protects: protects < 0 ? tier : protects, reason, changedAt: now }
+  return { ...before, ...taken, caution, releasedAt, appeal: step === 'ask' ? appeal : null }
 }
 
 function relax(before: Ladder, settings: LadderSettings, now: number): Ladder {

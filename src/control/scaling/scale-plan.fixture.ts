@@ -129,9 +129,10 @@ export class ScaleSimulation {
     }
     const shard = (name: string, use: number, isAdded: boolean): UnitShard => {
       const busy = Math.min(slots, Math.round(use * slots))
-      return { name, isPrimary: name === 'primary', state: 'serving', isAdded, slots, busy }
+      return { name, isPrimary: name === 'primary', state: 'serving', isAdded, slots, busy, appeal: null }
     }
-    const starting: UnitShard = { name: 'next', isPrimary: false, state: 'starting', isAdded: true, slots, busy: 0 }
+    const idle = { slots, busy: 0, appeal: null }
+    const starting: UnitShard = { name: 'next', isPrimary: false, state: 'starting', isAdded: true, ...idle }
     const members = Array.from({ length: replicas }, (_, index) =>
       shard(`replica-${index + 1}`, onReplicas, index >= replicas - this.#added),
     )

@@ -73,7 +73,7 @@ const RARELY = 0.05
 /** What is remembered after one more look at `unit`. */
 export function noteSample(memory: UnitMemory, unit: ScaleUnit, limits: ScaleLimits, now: number): UnitMemory {
   const utilisation = utilisationOf(workingShards(unit))
-  const isMissed = missedTier(unit) !== null
+  const isMissed = missedTier(unit) !== null || appealingShard(unit) !== null
   const keptMs = Math.max(limits.sustainMs, idleMs(memory, limits), TREND_MS) + 10_000
   const faded = memory.fullAt + (1 - memory.fullAt) * FORGETTING
   return {
@@ -107,8 +107,9 @@ function regretsAfter(memory: UnitMemory, limits: ScaleLimits, now: number): num
 /**
  * Whether `unit` needs a shard more or less now. Pure: the same for the same arguments.
  *
- * A shard is added when a tier has waited longer than its objective for `sustainMs`, on replicas or because no replica has
- * room, or when a rising load will fill the replicas before a shard could be ready. One is taken away when those that stay
+ * A shard is added when for `sustainMs` a tier has waited longer than its objective, on replicas or because no replica has
+ * room, or lower tiers have had nothing left to give to a higher one there; or when a rising load will fill the replicas
+ * before a shard could be ready. One is taken away when those that stay
  * would have had enough room for all of `idleMs`. Nothing happens within a cool-down, while a shard is on its way, or
  * beyond a limit. A shard that was missed soon after it was taken away makes the next look wait twice as long.
  */
@@ -141,15 +142,15 @@ function needOf(unit: ScaleUnit, memory: UnitMemory, limits: ScaleLimits, budget
   const working = workingShards(unit)
   const use = utilisationOf(working)
   const missed = missedTier(unit)
-  const isFull = use >= ROOM || missed !== null
+  const appealing = appealingShard(unit)
+  const isFull = use >= ROOM || missed !== null || appealing !== null
   if (unit.obstacle !== null) {
     const asks = isFull || unit.tiers.some(isLate)
     return no(asks ? `more replicas would not help: ${unit.obstacle}` : `enough room (${percent(use)} in use)`)
   }
-  const sustained = lastSamples(memory.history, now, limits.sustainMs)
-  if (missed !== null) {
-    const { tier, objectiveMs } = missed
-    const what = `${tier} waits ${Math.round(waitOf(missed))} ms at p99, ${objectiveMs} ms are wanted`
+  const what = missed !== null ? waitText(missed) : appealing !== null ? appealText(appealing) : null
+  if (what !== null) {
+    const sustained = lastSamples(memory.history, now, limits.sustainMs)
     if (sustained === null || missedShare(sustained) < MOSTLY)
       return no(`${what}, not yet for ${seconds(limits.sustainMs)}`)
     return yes(`${what}, with ${percent(use)} of the slots in use`)
@@ -199,7 +200,7 @@ function addition(
 function removal(unit: ScaleUnit, memory: UnitMemory, limits: ScaleLimits, now: number): ScaleVerdict | null {
   const candidate = leastNeeded(unit)
   if (candidate === null || unit.shards.length <= unit.minShards) return null
-  if (unit.tiers.some(isLate)) return null
+  if (unit.tiers.some(isLate) || unit.shards.some(({ appeal }) => appeal !== null)) return null
   const windowMs = idleMs(memory, limits)
   const samples = lastSamples(memory.history, now, windowMs)
   if (samples === null) return null
@@ -231,7 +232,7 @@ function leastNeeded({ shards }: ScaleUnit): UnitShard | null {
 
 /** The most important tier that waits too long for what another replica could take over; null: none. */
 function missedTier(unit: ScaleUnit): TierWait | null {
-  const hasRoom = workingShards(unit).some(({ isPrimary }) => !isPrimary) && utilisationOf(workingShards(unit)) < ROOM
+  const hasRoom = hasRoomOnReplicas(unit)
   return (
     unit.tiers.find(({ onReplicasMs, onPrimaryMs, objectiveMs }) =>
       hasRoom ? onReplicasMs > objectiveMs : Math.max(onReplicasMs, onPrimaryMs) > objectiveMs,
@@ -239,7 +240,23 @@ function missedTier(unit: ScaleUnit): TierWait | null {
   )
 }
 
+/** The shard where lower tiers have nothing left to give, if another replica could take some of its work over; null: none. */
+function appealingShard(unit: ScaleUnit): UnitShard | null {
+  const hasRoom = hasRoomOnReplicas(unit)
+  return unit.shards.find(({ appeal, isPrimary }) => appeal !== null && !(isPrimary && hasRoom)) ?? null
+}
+
+/** Reads go to a shard with room, so that what is on the primary as long as replicas have some are writes. */
+function hasRoomOnReplicas(unit: ScaleUnit): boolean {
+  const working = workingShards(unit)
+  return working.some(({ isPrimary }) => !isPrimary) && utilisationOf(working) < ROOM
+}
+
 const waitOf = ({ onReplicasMs, onPrimaryMs }: TierWait): number => Math.max(onReplicasMs, onPrimaryMs)
+const waitText = (wait: TierWait): string =>
+  `${wait.tier} waits ${Math.round(waitOf(wait))} ms at p99, ${wait.objectiveMs} ms are wanted`
+const appealText = ({ name, appeal }: UnitShard): string =>
+  `lower tiers have nothing left to give on ${name}: ${appeal}`
 const isLate = (wait: TierWait): boolean => waitOf(wait) > wait.objectiveMs
 
 /** A shard that was missed before is not let go of as soon the next time. */

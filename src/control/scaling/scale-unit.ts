@@ -11,6 +11,8 @@ export interface UnitShard {
   /** Transactions that it may have at once, and has. */
   readonly slots: number
   readonly busy: number
+  /** Why lower tiers there cannot give what a higher one lacks, one phrase; null: they can, or no replica would help. */
+  readonly appeal: string | null
 }
 
 /** How long transactions of a tier waited of late, in milliseconds. */

@@ -3,10 +3,13 @@ import { test } from 'node:test'
 import { parseConfig } from '../../config/load-config.ts'
 import { freezeShard } from '../failover/failover.fixture.ts'
 import type { AddedShard } from './added-shard.ts'
+import type { Appeal } from './appeal.ts'
 import type { ShardSample } from './load-sampler.ts'
 import { scaleUnits, uselessness } from './scale-units.ts'
 
 const SHARDS = ['db1', 'db2', 'db3'].map((name) => `[[shards]]\nname = "${name}"\nhost = "${name}"\n`).join('')
+
+type Appeals = ReadonlyMap<number, Appeal>
 
 function configOf(text: string, reads = 'replicas') {
   const rest = `[monitor]\nuser = "m"\n[[users]]\nname = "app"\npassword = "secret"\n[routing]\nreads = "${reads}"\n`
@@ -33,10 +36,10 @@ const SAMPLES = new Map([
   [1, sample(9, 0, 60)],
 ])
 
-function unitsOf(text: string, added: readonly AddedShard[] = [], drained = '') {
+function unitsOf(text: string, added: readonly AddedShard[] = [], drained = '', appeals: Appeals = new Map()) {
   const config = configOf(text)
   const isDrained = (name: string): boolean => name === drained
-  return scaleUnits({ config, topology: TOPOLOGY, added, samples: SAMPLES, isDrained })
+  return scaleUnits({ config, topology: TOPOLOGY, added, samples: SAMPLES, appeals, isDrained })
 }
 
 function added(name: string, changes: Partial<AddedShard>): AddedShard {
@@ -78,6 +81,19 @@ test('a pool with names is a unit of its own, for the tiers that are sent there'
 test('a pool of primaries, or of shards of nowhere, is none', () => {
   const text = '[[shard_pools]]\nname = "p"\nshards = ["db1"]\nrole = "primary"\n[[shard_pools]]\nname = "q"\n'
   assert.equal(unitsOf(text).length, 1)
+})
+
+test('an appeal is heard where reads of the tier that lacks something, or of those in its way, may run elsewhere', () => {
+  const heard = (text: string, tier: number, isAlone: boolean) => {
+    const appeals = new Map([[0, { tier, isAlone, reason: 'it waits' }]])
+    return unitsOf(text, [], '', appeals)[0]?.shards.map(({ appeal }) => appeal)
+  }
+  assert.deepEqual(heard('', 0, false), ['it waits', null, null])
+  // High stays on the primary.
+  assert.deepEqual(heard('', 0, true), [null, null, null])
+  assert.deepEqual(heard('', 1, true), ['it waits', null, null])
+  const strong = ['medium', 'low', 'background'].map((tier) => `[tiers.${tier}]\nconsistency = "strong"\n`).join('')
+  assert.deepEqual(heard(strong, 0, false), [null, null, null])
 })
 
 test('added shards are told from others, and those on their way too', () => {

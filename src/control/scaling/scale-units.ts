@@ -3,6 +3,7 @@ import { TIERS, type Tier } from '../../shard/tier.ts'
 import type { Shard, Topology } from '../../shard/topology.ts'
 import { tierConfig } from '../policy/compile-policy.ts'
 import type { AddedShard } from './added-shard.ts'
+import type { Appeal } from './appeal.ts'
 import type { ShardSample } from './load-sampler.ts'
 import type { ScaleUnit, TierWait, UnitShard } from './scale-unit.ts'
 
@@ -13,6 +14,7 @@ export interface ScaleFacts {
   readonly added: readonly AddedShard[]
   /** By shard id. */
   readonly samples: ReadonlyMap<number, ShardSample>
+  readonly appeals: ReadonlyMap<number, Appeal>
   /** Whether somebody drains it. */
   readonly isDrained: (name: string) => boolean
 }
@@ -65,11 +67,13 @@ function underway(
     const isMeant = shard.group === group && shard.pool === pool
     if (!isMeant || state === 'serving' || members.some((member) => member.name === name)) return []
     const moving = state === 'creating' ? 'starting' : 'draining'
-    return [{ name, isPrimary: false, isAdded: true, busy: 0, slots: slots ?? maxConnections, state: moving } as const]
+    const facts = { isPrimary: false, isAdded: true, busy: 0, appeal: null }
+    return [{ ...facts, name, slots: slots ?? maxConnections, state: moving } as const]
   })
 }
 
-function unitShard({ added, samples, isDrained }: ScaleFacts, shard: Shard, pool: string | null): UnitShard {
+function unitShard(facts: ScaleFacts, shard: Shard, pool: string | null): UnitShard {
+  const { added, samples, isDrained } = facts
   const { id, name, role, up, slots, maxConnections } = shard
   const record = added.find((each) => each.name === name)
   const isLeaving = record !== undefined && (record.state === 'leaving' || isDrained(name))
@@ -80,7 +84,16 @@ function unitShard({ added, samples, isDrained }: ScaleFacts, shard: Shard, pool
     state: isLeaving ? 'draining' : up ? 'serving' : 'down',
     slots: slots ?? maxConnections,
     busy: samples.get(id)?.busy ?? 0,
+    appeal: heardAppeal(facts, id, pool),
   }
+}
+
+/** A replica takes over reads of the tier that lacks something, or of those below it that are in its way. */
+function heardAppeal({ config, appeals }: ScaleFacts, id: number, pool: string | null): string | null {
+  const appeal = appeals.get(id)
+  if (appeal === undefined) return null
+  const concerned = TIERS.filter((_, tier) => (appeal.isAlone ? tier === appeal.tier : tier >= appeal.tier))
+  return concerned.some((tier) => mayReadThere(config, tier, pool)) ? appeal.reason : null
 }
 
 /** Why nothing would be sent to one more replica in this pool (null: in none of the operator's); null: something would. */

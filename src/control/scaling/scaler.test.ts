@@ -12,6 +12,7 @@ import { NO_POLICY } from '../../shard/policy.ts'
 import { freezeShard } from '../failover/failover.fixture.ts'
 import type { OperationRequest } from '../operations/operation.ts'
 import { AddedShards } from './added-shards.ts'
+import type { Appeal } from './appeal.ts'
 import { Scaler } from './scaler.ts'
 
 const CONFIG = `[monitor]
@@ -56,10 +57,17 @@ function open(t: TestContext, mode: string) {
   const added = new AddedShards(directory, () => {})
   const events: string[] = []
   const asked: OperationRequest[] = []
-  const state = { now: 1_000_000, isAtWork: false, failure: null as Error | null }
+  const state = { now: 1_000_000, isAtWork: false, failure: null as Error | null, appeals: new Map<number, Appeal>() }
   const make = (): Scaler =>
     new Scaler({
-      ...{ added, memory, topology: () => TOPOLOGY, config: () => config, isDrained: () => false },
+      ...{
+        added,
+        memory,
+        topology: () => TOPOLOGY,
+        config: () => config,
+        isDrained: () => false,
+        appeals: () => state.appeals,
+      },
       isAtWork: () => state.isAtWork,
       operate: async (request) => {
         asked.push(request)
@@ -97,6 +105,17 @@ test('waits that last get a shard; short ones, and those within the objective, d
   await seconds(3, 300)
   assert.deepEqual(asked[0], { kind: 'scale-out', target: 'main', choice: null })
   assert.match(events[0] ?? '', /^a shard is added to main: medium waits/)
+})
+
+test('a shard on which lower tiers have nothing left to give gets another one beside it', async (t) => {
+  const { scaler, seconds, state, asked, events } = open(t, 'auto')
+  await seconds(5, 0)
+  state.appeals = new Map([[1, { tier: 0, reason: 'tier high waits', isAlone: false }]])
+  await seconds(2, 0)
+  assert.match(reason(scaler) ?? '', /^lower tiers have nothing left to give on db2: tier high waits, not yet for 3 s$/)
+  await seconds(3, 0)
+  assert.deepEqual(asked[0], { kind: 'scale-out', target: 'main', choice: null })
+  assert.match(events[0] ?? '', /^a shard is added to main: lower tiers have nothing left to give on db2: tier high/)
 })
 
 test('advice is given once, and nothing is done', async (t) => {

@@ -5,6 +5,7 @@ import type { EventSink } from '../events/event-log.ts'
 import type { OperationRequest } from '../operations/operation.ts'
 import type { AddedShard } from './added-shard.ts'
 import type { AddedShards } from './added-shards.ts'
+import type { Appeal } from './appeal.ts'
 import { LoadSampler } from './load-sampler.ts'
 import {
   NEW_UNIT,
@@ -24,6 +25,8 @@ export interface ScalerOptions {
   readonly topology: () => Topology
   readonly config: () => Config
   readonly isDrained: (shard: string) => boolean
+  /** Shards that want another one beside them, by id. */
+  readonly appeals: () => ReadonlyMap<number, Appeal>
   /** Whether an operation is at work. */
   readonly isAtWork: () => boolean
   readonly operate: (request: OperationRequest) => Promise<unknown>
@@ -95,12 +98,8 @@ export class Scaler {
 
   /** One look. */
   look(): void {
-    const { topology, config, added, isDrained, isAtWork, now } = this.#options
-    const samples = this.#sampler.look(
-      topology().shards.map(({ id }) => id),
-      now(),
-    )
-    const units = scaleUnits({ config: config(), topology: topology(), added: added.all, samples, isDrained })
+    const { config, isAtWork } = this.#options
+    const units = this.#unitsNow()
     this.#reports = units.map((unit) => ({ unit, verdict: this.#judge(unit) }))
     if (isAtWork() || this.#sweep()) return
     for (const { unit, verdict } of this.#reports) {
@@ -110,6 +109,16 @@ export class Scaler {
         return
       }
     }
+  }
+
+  #unitsNow(): readonly ScaleUnit[] {
+    const { topology, config, added, isDrained, appeals, now } = this.#options
+    const samples = this.#sampler.look(
+      topology().shards.map(({ id }) => id),
+      now(),
+    )
+    const facts = { config: config(), topology: topology(), added: added.all, samples, appeals: appeals(), isDrained }
+    return scaleUnits(facts)
   }
 
   #judge(unit: ScaleUnit): ScaleVerdict {
