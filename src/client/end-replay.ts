@@ -41,8 +41,8 @@ export function endReplay(session: LosingSession, server: ServerConnection | nul
 
 /** What comes next is what the client is owed an answer for. */
 function putBack({ reader }: LosingSession, server: ServerConnection | null, { answered }: Echo): boolean {
-  const sent = server?.sent.length ?? 0
+  const sent = server?.work.sent.length ?? 0
   if (sent <= answered) return reader.drop(answered - sent)
-  const again = server?.sent.whole ?? null
+  const again = server?.work.sent.whole ?? null
   return again !== null && reader.unread(again.subarray(answered))
 }

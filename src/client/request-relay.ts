@@ -160,7 +160,7 @@ export class RequestRelay implements RequestPassage {
     if (server !== null) {
       server.noteSent(source, start, at, isFirst)
       // What was answered here may not be sent the next time either.
-      if (isRefusing) server.sent.forget()
+      if (isRefusing) server.work.sent.forget()
     }
     if (server && !toServer.flush()) server.lose(server.link.failure, null)
     return at

@@ -20,7 +20,7 @@ export function runAgain(session: LosingSession, server: ServerConnection, loss:
   const inTransaction = isOpen || (settings.deferredBegin !== null && describeTransaction(session, server).mayReplay)
   const isAsked = loss.promised > 0 || loss.unfinished
   if (!isAsked && !inTransaction) return false
-  const { whole } = server.sent
+  const { whole } = server.work.sent
   const { sum } = server.relay.delivery
   const work = {
     sqlstate: loss.fields?.sqlstate ?? null,
@@ -33,7 +33,7 @@ export function runAgain(session: LosingSession, server: ServerConnection, loss:
     isMidMessage: requests.midMessage,
     isDelivered: server.relay.isDelivered || loss.midMessage,
     isSummed: sum !== null,
-    isCancelled: server.isCancelled,
+    isCancelled: server.work.isCancelled,
     isRecorded: whole !== null,
     runs: requests.runs,
   }
@@ -66,21 +66,21 @@ export function isOnlyReading(
 ): boolean {
   const { greeting, settings } = session
   if (greeting !== null || server.status !== STATUS.idle || settings.transactionLost) return false
-  return hasOnlyReads(session, server.sent.whole, opinion)
+  return hasOnlyReads(session, server.work.sent.whole, opinion)
 }
 
 /** What a transaction needs to be run again, which its COMMIT, that is not among it, may ask for later. */
 export interface RetainedTransaction {
   readonly messages: Buffer
   readonly echo: Echo
-  readonly parameters: ServerConnection['startedWith']
+  readonly parameters: ServerConnection['work']['startedWith']
   /** Its BEGIN, if that is not among the messages. */
   readonly begin: DeferredBegin | null
 }
 
 /** What was answered of the transaction that was open on `server`; null: it cannot be run again. */
 export function retain(session: LosingSession, server: ServerConnection): RetainedTransaction | null {
-  const { whole, answered } = server.sent
+  const { whole, answered } = server.work.sent
   const { sum } = server.relay.delivery
   if (whole === null || sum === null || answered === 0) return null
   const { mayReplay, ageMs, mostMs } = describeTransaction(session, server)
@@ -88,13 +88,13 @@ export function retain(session: LosingSession, server: ServerConnection): Retain
   const messages = Buffer.from(whole.subarray(0, answered))
   if (statementsOf(session, server, messages).whyNotReplayable() !== null) return null
   const echo = { ...sum, answered, isMidMessage: false, of: 'commit' } as const
-  return { messages, echo, parameters: server.startedWith, begin: session.settings.deferredBegin }
+  return { messages, echo, parameters: server.work.startedWith, begin: session.settings.deferredBegin }
 }
 
 /** Nothing that was sent to `server` since no transaction was open does anything but read. False also where that is not known. */
-export function hasOnlyRead({ requests, host }: LosingSession, { sent, target }: ServerConnection): boolean {
+export function hasOnlyRead({ requests, host }: LosingSession, { work, target }: ServerConnection): boolean {
   const { opinion, catalogues, now } = host
-  const { whole } = sent
+  const { whole } = work.sent
   if (whole === null || opinion === null) return false
   const tailOf = (name: string): Buffer | null => requests.statements?.book.tailOf(name) ?? null
   return onlyReadsSoFar(
@@ -132,10 +132,10 @@ function goBack(
 ): void {
   // A client that asked nothing has taken no server down.
   if (isAsked || !inTransaction) session.requests.runs++
-  if (inTransaction && server.startedWith !== null) session.settings.goBackTo(server.startedWith)
+  if (inTransaction && server.work.startedWith !== null) session.settings.goBackTo(server.work.startedWith)
   if (sum === null || sum.bytes === 0) return
   session.seat.avoidReplicas()
-  const answered = isAsked ? server.sent.answered : server.sent.length
+  const answered = isAsked ? server.work.sent.answered : server.work.sent.length
   session.echo = { ...sum, answered, isMidMessage, of: inTransaction ? 'transaction' : 'read' }
 }
 

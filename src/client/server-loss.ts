@@ -29,7 +29,7 @@ export function dealWithLoss(session: LosingSession, loss: ServerLoss): void {
   if (session.state === 'closing') return
   session.relocation?.onServerLost()
   const { settings, requests, listening } = session
-  if (server.attempt?.isOpen === true && settings.tiesTo(server) === 0 && !loss.midMessage && listening === null) {
+  if (server.work.attempt?.isOpen === true && settings.tiesTo(server) === 0 && !loss.midMessage && listening === null) {
     askElsewhere(session, server, false)
     return
   }
@@ -89,13 +89,14 @@ export function askElsewhere(session: LosingSession, server: ServerConnection, i
 /** What was being run again was lost once more, before it was clear that it is the same. */
 function echoAgain(session: LosingSession, server: ServerConnection, echo: Echo): boolean {
   const { requests, reader } = session
-  const { sent, relay } = server
+  const { relay } = server
+  const { sent } = server.work
   if (relay.delivery.hasDiverged || requests.midMessage || !mayRunAgain(requests.runs, echo.of !== 'read')) return false
   if (sent.length > 0 && (sent.whole === null || !reader.unread(sent.whole))) return false
   requests.runs++
   session.seat.avoidReplicas()
   session.echo = echo
-  if (sent.length > 0 && server.startedWith !== null) session.settings.goBackTo(server.startedWith)
+  if (sent.length > 0 && server.work.startedWith !== null) session.settings.goBackTo(server.work.startedWith)
   return true
 }
 
@@ -105,8 +106,8 @@ function lookUp(session: LosingSession, server: ServerConnection, loss: ServerLo
   const isCommit = settings.ending(server.queue) === 'commit' && server.status === STATUS.inTransaction
   const isTied = session.greeting !== null || session.listening !== null || !settings.leavesNothing
   if (!isCommit || isTied || !isWithoutAnswer(session, server, loss)) return false
-  const mark = readMark(server.mark.rows)
-  const { pending } = server.sent
+  const mark = readMark(server.work.mark.rows)
+  const { pending } = server.work.sent
   if (pending === null || (mark === null && !hasOnlyRead(session, server))) return false
   if (!isLoneCommit(pending, (name) => requests.statements?.book.tailOf(name) ?? null)) return false
   if (!session.reader.unread(pending)) return false
@@ -122,7 +123,7 @@ function lookUp(session: LosingSession, server: ServerConnection, loss: ServerLo
 function doubtStill(session: LosingSession, doubt: CommitDoubt, server: ServerConnection, loss: ServerLoss): boolean {
   doubt.onServerLost()
   if (loss.promised === 0 && !loss.unfinished) return true
-  const { pending } = server.sent
+  const { pending } = server.work.sent
   return pending !== null && isWithoutAnswer(session, server, loss) && session.reader.unread(pending)
 }
 

@@ -281,7 +281,7 @@ export class ServerSeat implements PoolWaiter {
   adopt(server: ServerConnection): void {
     this.#have(server)
     const { requestBytes, resultBytes } = this.#policy.replay
-    server.sent.transactionBytes = requestBytes
+    server.work.sent.transactionBytes = requestBytes
     server.relay.delivery.summedBytes = resultBytes
     this.#session.meter.assigned()
     server.attach(this.#session.answers, this.#session.slot)
@@ -296,7 +296,7 @@ export class ServerSeat implements PoolWaiter {
     this.#beginEcho(server)
     this.#host.toServer.begin(server.link)
     // If it fails, it must not fail a transaction; nor may it be asked in a failed one.
-    if (server.mark.isUntried && this.#policy.resolvesCommits) {
+    if (server.work.mark.isUntried && this.#policy.resolvesCommits) {
       server.relay.questions.mark(MARK_SQL, this.#host.toServer)
     }
     const { settings, listening, serial } = this.#session
@@ -337,13 +337,13 @@ export class ServerSeat implements PoolWaiter {
     const sql = this.#session.settings.ahead(effects)
     const server = this.#server
     if (sql !== '' && server?.queue.length === 0) server.relay.questions.prepare(sql, this.#host.toServer)
-    if ((effects.flags & FACT.commits) !== 0 && server?.hasWritten === true) this.#mark(server)
+    if ((effects.flags & FACT.commits) !== 0 && server?.work.hasWritten === true) this.#mark(server)
   }
 
   /** A COMMIT is about to be sent: should it be lost, what the server says now tells which transaction it was of. */
-  #mark({ mark, status, queue, relay }: ServerConnection): void {
+  #mark({ work, status, queue, relay }: ServerConnection): void {
     const { settings, listening } = this.#session
-    if (!mark.isUsable || status !== STATUS.inTransaction || queue.unfinished || queue.full) return
+    if (!work.mark.isUsable || status !== STATUS.inTransaction || queue.unfinished || queue.full) return
     // Another role may not be allowed to ask.
     const isOrdinary = settings.leavesNothing && listening === null && settings.parameters?.values.has(ROLE) !== true
     if (isOrdinary && this.#policy.resolvesCommits) relay.questions.mark(MARK_SQL, this.#host.toServer)
@@ -353,8 +353,8 @@ export class ServerSeat implements PoolWaiter {
   attempt(bytes: Buffer, start: number, end: number): void {
     const server = this.#server
     if (server === null || !this.isOnReplica) return
-    server.attempt ??= new ReadAttempt()
-    server.attempt.open(bytes, start, end)
+    server.work.attempt ??= new ReadAttempt()
+    server.work.attempt.open(bytes, start, end)
   }
 
   /** `server`, a replica, had no answer: the primary is asked next. Returns what the client asked for. */
@@ -362,8 +362,8 @@ export class ServerSeat implements PoolWaiter {
     if (this.#server !== null) this.giveUp(false)
     this.#avoidsReplicas = true
     this.#host.readRouting.retried(server.target.shard.id)
-    const request = server.attempt?.request() ?? EMPTY
-    server.attempt?.close()
+    const request = server.work.attempt?.request() ?? EMPTY
+    server.work.attempt?.close()
     return request
   }
 
@@ -381,7 +381,7 @@ export class ServerSeat implements PoolWaiter {
   transactionEnds(): void {
     const server = this.#server
     if (this.#choice === null || server === null) return
-    server.attempt?.close()
+    server.work.attempt?.close()
     this.#avoidsReplicas = false
     const shard = this.isOnReplica ? server.target.shard.id : -1
     const mayHaveWritten = !this.#isReading && !isReadOnly(this.#session.settings.deferredBegin)

@@ -309,7 +309,7 @@ export class SessionAnswers implements ReplySink {
 function statusesOf(restored: Restored, server: ServerConnection): Uint8Array {
   writer.reset()
   for (const [name, value] of restored) {
-    const shown = server.reportedName(name)
+    const shown = server.identity.reportedName(name)
     if (shown !== null && value !== null) writeParameterStatus(writer, shown, value)
   }
   return writer.bytes

@@ -227,7 +227,7 @@ export class SessionListening implements Subscriber {
   /** The server connection has heard this. True: it is the client's, and from nobody else. */
   onServerNotification({ processId, channel }: NotificationHead): boolean {
     if (!this.#channels.has(channel) && !this.#pending.has(channel)) return true
-    if (processId === this.#session.server?.backendPid) this.#outlet.countOwn()
+    if (processId === this.#session.server?.identity.backendPid) this.#outlet.countOwn()
     return false
   }
 
@@ -410,7 +410,7 @@ export class SessionListening implements Subscriber {
     this.#step = 'resting'
     const fresh = this.#fresh
     this.#fresh = NONE
-    this.#outlet.finish(this.#channels, this.#session.server?.backendPid ?? 0, fresh)
+    this.#outlet.finish(this.#channels, this.#session.server?.identity.backendPid ?? 0, fresh)
     this.#session.endTransaction()
   }
 }

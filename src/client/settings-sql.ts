@@ -14,7 +14,8 @@ export function settingsSql(
   wanted: ParameterSet,
   serial: number,
 ): string {
-  const { parameters, baseline, dialect } = server
+  const { parameters, baseline } = server
+  const { dialect } = server.identity
   if (server.hidesSettingsOf === 0 || server.hidesSettingsOf === serial) {
     return registry.difference(parameters, wanted, dialect)
   }

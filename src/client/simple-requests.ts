@@ -4,6 +4,7 @@ import { HEADER_BYTES } from '../protocol/message-type.ts'
 import { writeQuery } from '../protocol/messages.ts'
 import { MessageWriter } from '../protocol/writer.ts'
 import { REPLY } from '../server/reply-queue.ts'
+import { dropUnnamed } from '../server/unnamed-statement.ts'
 import { FACT } from '../sql/statement-effects.ts'
 import type { StatementFacts } from '../sql/statement-facts.ts'
 import { answersHere } from './deferred-begin.ts'
@@ -62,7 +63,7 @@ function noteQuery(
   const isPassing = relay.isPassing
   if (relay.statements === null && !isPassing && !concernsStatements(facts)) {
     const { server } = relay.session
-    server?.dropUnnamed(relay.session.serial)
+    if (server !== null) dropUnnamed(server, relay.session.serial)
     return false
   }
   const statements = relay.needStatements()

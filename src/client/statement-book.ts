@@ -2,7 +2,8 @@ import { CLIENT_STEP, PIN } from '../memory/client-slots.ts'
 import { writeCloseStatement, writeParseHead } from '../protocol/messages.ts'
 import { MessageWriter } from '../protocol/writer.ts'
 import { REPLY, SWALLOW, SYNTHESIZE } from '../server/reply-queue.ts'
-import { type ServerConnection, UNKNOWN_OWNER } from '../server/server-connection.ts'
+import type { ServerConnection } from '../server/server-connection.ts'
+import { dropUnnamed, UNKNOWN_OWNER } from '../server/unnamed-statement.ts'
 import { type PreparedStatement, SessionStatements } from '../session/prepared-statements.ts'
 import type { Effects } from '../sql/statement-effects.ts'
 import type { ClientHost } from './client-host.ts'
@@ -204,7 +205,7 @@ export class StatementBook {
   forgetUnnamed(): void {
     this.#forgetUnnamed()
     const { server, serial } = this.#session
-    server?.dropUnnamed(serial)
+    if (server !== null) dropUnnamed(server, serial)
   }
 
   #forgetUnnamed(): void {

@@ -88,11 +88,11 @@ export class Welcome implements PoolWaiter {
     this.#session.seat.adopt(server)
     if (this.#choice === null) {
       // A connection of its own: ready as it is.
-      this.#greet(server.reported, server.baseline)
+      this.#greet(server.identity.reported, server.baseline)
       session.welcomed(null, server.baseline)
       return
     }
-    const welcome = { reported: server.reported, baseline: server.baseline }
+    const welcome = { reported: server.identity.reported, baseline: server.baseline }
     if (this.#request.settings.size === 0) {
       this.#done(welcome, server.baseline)
       return

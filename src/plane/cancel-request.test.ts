@@ -2,6 +2,7 @@ import assert from 'node:assert/strict'
 import { type TestContext, test } from 'node:test'
 import type { ServerConnection } from '../server/server-connection.ts'
 import type { TestWaiter } from '../server/server-host.fixture.ts'
+import { ServerIdentity } from '../server/server-identity.ts'
 import { openPool, type PoolBench } from '../server/server-pool.fixture.ts'
 import type { TestBackend } from '../server/shard-peer.fixture.ts'
 import { CancelRequest } from './cancel-request.ts'
@@ -100,7 +101,7 @@ test('a shard that cannot be reached is not asked, and the server connection goe
 
 test('without an address or a key there is nobody to ask', (t) => {
   const { host, shard, server, client } = open(t)
-  server.cancelKey = Buffer.alloc(0)
+  server.identity = new ServerIdentity({ ...server.identity, cancelKey: Buffer.alloc(0) }, 'ada')
   CancelRequest.send(host, server)
   host.settle()
   assert.deepEqual([shard.backends.length, host.timers.armed], [1, 0])

@@ -40,12 +40,13 @@ export class CancelRequest {
     this.#link = openUnrecordedLink(host, this, fd)
     this.#link.watchConnect()
     host.timers.arm(this.#deadline, host.now + (host.timeouts.cancelMs || 10_000))
-    server.beginCancel()
+    server.work.isCancelled = true
+    server.life.beginCancel()
   }
 
   /** Dials the server connection's shard. A shard that cannot be dialled cannot be asked: nothing happens. */
   static send(host: CancelHost, server: ServerConnection): void {
-    if (server.cancelKey.length === 0) return
+    if (server.identity.cancelKey.length === 0) return
     try {
       const fd = dialShard(server.target.shard)
       new CancelRequest(host, server, fd)
@@ -70,7 +71,7 @@ export class CancelRequest {
     }
     this.#sent = true
     this.#link.watchBytes()
-    writeCancelRequest(writer.reset(), this.#server.backendPid, this.#server.cancelKey)
+    writeCancelRequest(writer.reset(), this.#server.identity.backendPid, this.#server.identity.cancelKey)
     if (!this.#link.send(writer.bytes)) this.#end(null)
   }
 
@@ -102,6 +103,6 @@ export class CancelRequest {
     this.#link.close()
     // Nobody knows whether the signal is still to come.
     if (failure !== null) this.#server.close(failure)
-    this.#server.endCancel()
+    this.#server.life.endCancel()
   }
 }

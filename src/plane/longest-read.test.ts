@@ -8,7 +8,7 @@ const BACKGROUND = 3
 const times = [500, 900, 2000, 3000, 4000, 9000, -1]
 
 function session(slot: number, tier: number, shard = 1, isCancelled = false): ReadingSession {
-  const server = { target: { shard: { id: shard } }, isCancelled } as unknown as ServerConnection
+  const server = { target: { shard: { id: shard } }, work: { isCancelled } } as unknown as ServerConnection
   return { slot, server, seat: { tier } }
 }
 

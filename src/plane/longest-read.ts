@@ -33,7 +33,7 @@ export function longestRead<S extends ReadingSession>(sessions: Iterable<S>, que
   const found = [...sessions].flatMap((session) => {
     const { server } = session
     const place = tiers.indexOf(session.seat.tier)
-    if (server === null || place < 0 || server.target.shard.id !== shard || server.isCancelled) return []
+    if (server === null || place < 0 || server.target.shard.id !== shard || server.work.isCancelled) return []
     const runningMs = quest.runningMs(session.slot)
     return runningMs < longerThanMs ? [] : [{ session, server, runningMs, place }]
   })

@@ -1,7 +1,8 @@
 import type { ErrorFields } from '../protocol/messages.ts'
-import { ServerConnection, type ServerOwner } from './server-connection.ts'
+import { ServerConnection } from './server-connection.ts'
 import type { ServerHost } from './server-host.ts'
 import type { ServerKind } from './server-kind.ts'
+import type { ServerOwner } from './server-owner.ts'
 import type { ServerTarget } from './server-target.ts'
 
 /**

@@ -45,7 +45,7 @@ export class IdleServers {
       const isRecent = serverCheckMs === 0 || this.#host.now - server.idleSince < serverCheckMs
       // When one has been lost, the others may have been as well, and not have said so yet.
       if (isRecent && server.idleSince >= this.#lostAt) return server
-      server.test()
+      server.life.test()
     }
     return null
   }

@@ -1,5 +1,6 @@
+import type { KeptServer } from './kept-server.ts'
 import { type ListenerHost, NotificationListener } from './notification-listener.ts'
-import type { KeptServer, ServerConnection } from './server-connection.ts'
+import type { ServerConnection } from './server-connection.ts'
 import type { ServerPool } from './server-pool.ts'
 import type { ServerTarget } from './server-target.ts'
 

@@ -59,7 +59,7 @@ export class OwnQuestions {
   /** Ahead of a COMMIT, or of a transaction, on the way out together with it: `server.mark` gets the answer. */
   mark(sql: string, toServer: Gather): void {
     this.#rows ??= new CapturedRows()
-    this.#server.mark.asked()
+    this.#server.work.mark.asked()
     this.#compose(REPLY.mark | SWALLOW | CAPTURE, sql)
     toServer.insert(writer.bytes)
   }
@@ -84,7 +84,7 @@ export class OwnQuestions {
     this.#failure = null
     const rows = (entry & CAPTURE) === 0 ? null : (this.#rows?.take() ?? null)
     if ((entry & KIND) === REPLY.mark) {
-      server.mark.answered(failure === null ? rows : null)
+      server.work.mark.answered(failure === null ? rows : null)
       return
     }
     if (client === null) {

@@ -141,7 +141,7 @@ export class ReplyRelay {
     // The client may wait for them, having sent a Flush: nothing of the server's may follow.
     if ((this.#server.queue.head & SYNTHESIZE) !== 0) this.synthesize()
     this.#server.remains(this.midMessage ? this.#body : 0)
-    const { attempt } = this.#server
+    const { attempt } = server.work
     if (attempt?.isOpen === true && this.#hasAnswered) attempt.close()
     if (client && !this.#host.toClient.flush()) client.onLost()
     this.delivery.settle(!server.isAsked && !server.inTransaction)
@@ -190,7 +190,7 @@ export class ReplyRelay {
         if ((queue.head & SWALLOW) === 0) {
           const cleared = clearedBy(source.bytes, at, stop)
           if (cleared !== null) server.client?.onCleared(cleared)
-          if (mayWrite(source.bytes[at + HEADER_BYTES] as number)) server.hasWritten = true
+          if (mayWrite(source.bytes[at + HEADER_BYTES] as number)) server.work.hasWritten = true
           server.client?.onCommand(source.bytes, at + HEADER_BYTES, stop, queue.headKind === REPLY.execute)
         }
         this.#copyingIn = false
@@ -208,7 +208,7 @@ export class ReplyRelay {
       case BACKEND.noticeResponse:
         if (missing === 0 && isFarewell(server, source, at, stop)) return true
         // Nobody has to know that this one ends, when another is asked.
-        if (server.attempt?.isOpen === true && isEnd(fieldsOf(source, at, stop)?.sqlstate)) return true
+        if (server.work.attempt?.isOpen === true && isEnd(fieldsOf(source, at, stop)?.sqlstate)) return true
         break
       case BACKEND.notificationResponse:
         return takeNotification(this.#host, server, source, at, stop)
@@ -290,8 +290,8 @@ export class ReplyRelay {
   /** What its client had been answered has been answered once more, and was not the same. */
   #fallsShort(): boolean {
     const { delivery } = this
-    const { sent, isAsked } = this.#server
-    if (!isAsked && sent.length >= (delivery.echo?.answered ?? 0)) delivery.fallShort()
+    const { isAsked, work } = this.#server
+    if (!isAsked && work.sent.length >= (delivery.echo?.answered ?? 0)) delivery.fallShort()
     return delivery.hasDiverged
   }
 
@@ -308,7 +308,7 @@ export class ReplyRelay {
     if ((queue.head & SWALLOW) !== 0 && queue.headKind <= REPLY.query) {
       this.questions.failed(fields)
     } else if (client) {
-      if (server.attempt?.isOpen === true && this.#asksElsewhere(client, fields?.sqlstate ?? '')) return true
+      if (server.work.attempt?.isOpen === true && this.#asksElsewhere(client, fields?.sqlstate ?? '')) return true
       this.#deliver(source, at, stop)
       client.onError(fields?.sqlstate ?? '')
     }

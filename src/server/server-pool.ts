@@ -1,12 +1,14 @@
 import { POOL } from '../memory/pool-records.ts'
 import type { ErrorFields } from '../protocol/messages.ts'
 import { IdleServers } from './idle-servers.ts'
+import type { KeptServer } from './kept-server.ts'
 import { PoolDialler } from './pool-dialler.ts'
 import type { PoolKey, PoolSettings, PoolWelcome } from './pool-key.ts'
 import type { PoolWaiter } from './pool-waiter.ts'
-import { type KeptServer, ServerConnection, type ServerOwner } from './server-connection.ts'
+import { ServerConnection } from './server-connection.ts'
 import type { ServerHost } from './server-host.ts'
 import type { ServerKind } from './server-kind.ts'
+import type { ServerOwner } from './server-owner.ts'
 import type { ServerTarget } from './server-target.ts'
 import type { LanePool, ShardLane } from './shard-lane.ts'
 import { WaitingLine } from './waiting-line.ts'
@@ -279,7 +281,7 @@ export class ServerPool implements ServerOwner, LanePool {
     }
     this.#dialler.succeeded()
     if (this.welcome?.baseline !== server.baseline)
-      this.welcome = { reported: server.reported, baseline: server.baseline }
+      this.welcome = { reported: server.identity.reported, baseline: server.baseline }
     this.#idle.add(server)
     this.#idle.shrink(this.#all.size - this.#settings.size)
     this.#lane.serve(this)
@@ -325,7 +327,7 @@ export class ServerPool implements ServerOwner, LanePool {
     server.admission = this.#lane.admission
     this.#all.add(server)
     if (tier >= 0) this.#give(server, tier)
-    this.welcome ??= { reported: server.reported, baseline: server.baseline }
+    this.welcome ??= { reported: server.identity.reported, baseline: server.baseline }
     if (server.state === 'idle') this.#idle.add(server)
     return server
   }

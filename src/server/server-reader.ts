@@ -9,8 +9,9 @@ import { SERVER, SERVER_F64, SERVER_SECTIONS, type ServerState } from '../memory
 import type { ErrorFields } from '../protocol/messages.ts'
 import type { ReplyRelay } from './reply-relay.ts'
 import type { ReplySink } from './reply-sink.ts'
-import type { ServerHandshake } from './server-handshake.ts'
 import type { ServerHost } from './server-host.ts'
+import type { ServerOpening } from './server-opening.ts'
+import type { ServerRecord } from './server-record.ts'
 
 /** The server connection whose server sends. */
 export interface ReadServer {
@@ -19,12 +20,9 @@ export interface ReadServer {
   readonly client: ReplySink | null
   readonly relay: ReplyRelay
   /** Null after the login. */
-  readonly handshake: ServerHandshake | null
-  /** The socket is open, or could not be opened. */
-  onConnected(): void
+  readonly opening: ServerOpening | null
+  readonly record: ServerRecord
   lose(reason: string, fields: ErrorFields | null): void
-  /** Completes the section at `section`. */
-  save(section: number, isTorn: boolean): void
 }
 
 const LINK_FIELDS = { ...SERVER, ...SERVER_F64, sections: SERVER_SECTIONS }
@@ -49,13 +47,10 @@ export class ServerReader implements LinkOwner, Deferrable {
   onReadable(): void {
     const server = this.#server
     if (server.state === 'connecting') {
-      server.onConnected()
+      server.opening?.onConnected()
       return
     }
-    if (server.handshake?.securing) {
-      server.handshake.secure()
-      if (server.handshake?.securing || this.link.closed) return
-    }
+    if (server.opening?.isSecuring === true && !server.opening.secure()) return
     for (;;) {
       if (server.client?.link.blocked) {
         this.link.pauseReading()
@@ -74,12 +69,12 @@ export class ServerReader implements LinkOwner, Deferrable {
       }
       this.#consume(start, READ_HEADROOM + count)
       // A plain socket that has more says so again; TLS keeps what it decrypted.
-      if (this.link.closed || !this.link.reading || !this.link.secure || server.handshake?.securing) return
+      if (this.link.closed || !this.link.reading || !this.link.secure || server.opening?.isSecuring === true) return
     }
   }
 
   onSave(section: number, isTorn: boolean): void {
-    this.#server.save(section, isTorn)
+    this.#server.record.save(section, isTorn)
   }
 
   /** What another process has read and not used is used, as soon as nobody uses the buffers that all share. */
@@ -95,7 +90,7 @@ export class ServerReader implements LinkOwner, Deferrable {
   }
 
   onDrained(): void {
-    if (this.#server.state === 'connecting') this.#server.onConnected()
+    if (this.#server.state === 'connecting') this.#server.opening?.onConnected()
     else this.#server.client?.onServerDrained()
   }
 
@@ -125,8 +120,8 @@ export class ServerReader implements LinkOwner, Deferrable {
 
   #consume(start: number, end: number): void {
     const { inbound } = this.#host
-    const { handshake, relay } = this.#server
-    const used = handshake === null ? relay.consume(inbound, start, end) : handshake.consume(start, end)
+    const { opening, relay } = this.#server
+    const used = opening === null ? relay.consume(inbound, start, end) : opening.consume(start, end)
     if (this.#server.state === 'closing' || used === end) return
     if (!this.#inbox.keep(inbound, used, end)) this.#server.lose('no buffer left for a part of a message', null)
   }

@@ -67,13 +67,14 @@ export class ServerRecord {
     i32[at + SERVER_SECTION.owed] = queue.length
     queue.copyTo(servers.bytes, (at + SERVER_SECTION.replies) * NUMBER_BYTES, SECTION_REPLIES)
     i32[at + SECTION.flags] =
-      (isTorn || !isWhole || parameters.storedAs === 0 ? SERVER_STEP.torn : 0) |
+      // What its client has got of what comes once more is known to nobody else.
+      (isTorn || relay.delivery.isEchoing || !isWhole || parameters.storedAs === 0 ? SERVER_STEP.torn : 0) |
       (queue.skipping ? SERVER_STEP.skipping : 0) |
       (queue.unfinished ? SERVER_STEP.unfinished : 0) |
       (queue.copyEnded ? SERVER_STEP.copyEnded : 0) |
       relay.stepFlags |
       (server.listens ? SERVER_STEP.listens : 0) |
-      (server.isCancelling ? SERVER_STEP.cancelling : 0)
+      (server.life.isCancelling ? SERVER_STEP.cancelling : 0)
   }
 
   #saveExtra(): boolean {

@@ -1,3 +1,4 @@
+import { TlsSession } from '../io/tls-session.ts'
 import {
   SERVER,
   SERVER_F64,
@@ -64,6 +65,11 @@ export class ServerSlot {
   connected(localPort: number, written: number): void {
     this.#set(SERVER.localPort, localPort)
     this.#set(SERVER.writtenBase, written)
+  }
+
+  /** Its keys and counters of TLS, which outlive this process. */
+  get tlsSession(): TlsSession {
+    return new TlsSession(this.#host.serverTlsRecords, this.#slot, this.#host.arena)
   }
 
   get isTls(): boolean {

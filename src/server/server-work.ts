@@ -1,0 +1,35 @@
+import type { ParameterSet } from '../session/parameters.ts'
+import type { ReadAttempt } from './read-attempt.ts'
+import { SentRecord } from './sent-record.ts'
+import { TransactionMark } from './transaction-mark.ts'
+
+/**
+ * What a server connection does for its client, as far as somebody has to know should it be lost: with this the work is run
+ * again, asked elsewhere, or looked up.
+ */
+export class ServerWork {
+  /** What its client has asked and is not answered. */
+  readonly sent: SentRecord = new SentRecord()
+  /** What it has said of the transaction that is open. */
+  readonly mark: TransactionMark = new TransactionMark()
+  /** What it was asked and may have to be asked of the primary; null: it never was asked such a thing. */
+  attempt: ReadAttempt | null = null
+  /** Its settings where `sent` begins. */
+  startedWith: ParameterSet | null = null
+  /** Something of the transaction that is open may have written. */
+  hasWritten = false
+  /** Somebody wants no answer to that any more. */
+  isCancelled = false
+
+  /**
+   * The next request begins, where everything before it is answered. `isIdle`: no transaction is open. True: `sent` begins
+   * with it.
+   */
+  begin(isIdle: boolean, parameters: ParameterSet): boolean {
+    this.isCancelled = false
+    if (isIdle) this.hasWritten = false
+    const isNew = this.sent.begin(isIdle)
+    if (isNew) this.startedWith = parameters
+    return isNew
+  }
+}
