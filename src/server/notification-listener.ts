@@ -1,9 +1,11 @@
 import type { Deferrable } from '../io/deferred.ts'
-import { SERVER, SERVER_F64 } from '../memory/server-slots.ts'
 import type { ErrorFields } from '../protocol/messages.ts'
 import { quoteIdentifier } from '../sql/server-identifier.ts'
 import { Timer } from '../util/timer-wheel.ts'
 import type { KeptServer } from './kept-server.ts'
+import { ListenerLogins } from './listener-logins.ts'
+import { countNotification, noteAudience, poolRecordOf } from './listener-slot.ts'
+import { ListeningGap } from './listening-gap.ts'
 import { ServerConnection } from './server-connection.ts'
 import type { ServerHost } from './server-host.ts'
 import type { ServerKind } from './server-kind.ts'
@@ -28,10 +30,6 @@ export interface ListenerHost extends ServerHost {
  */
 export type ListenerState = 'closed' | 'opening' | 'listening'
 
-/** Refused logins that another user, or a later day, may heal; waiting for them would be in vain. */
-const HOPELESS = new Set(['28', '3D', '42', '53'])
-/** After so many attempts in a row nobody is kept waiting any longer. */
-const PATIENT_ATTEMPTS = 3
 /** A connection that has said nothing for so long is asked whether it is alive, unless `timeouts.server_check` says otherwise. */
 const CHECK_MS = 30_000
 const SHUT_DOWN = 'nobody listens any more'
@@ -49,18 +47,15 @@ export class NotificationListener implements ServerOwner, ServerListener, Deferr
   readonly kind: ServerKind
   readonly #host: ListenerHost
   readonly #encoding: string
-  readonly #subscriptions = new Subscriptions()
+  readonly #subscriptions: Subscriptions = new Subscriptions()
+  readonly #gap: ListeningGap
+  readonly #logins: ListenerLogins = new ListenerLogins(this.#subscriptions)
   readonly #retry: Timer = new Timer(() => this.#open())
-  /** Users whom the server refused, until everybody has been. */
-  readonly #refused = new Set<string>()
   #state: ListenerState = 'closed'
   #server: ServerConnection | null = null
   /** Who waits for the next question's answer, and for that of the question on its way; null: none is. */
   #waiting: Subscriber[] = []
   #asked: Subscriber[] | null = null
-  #failures = 0
-  /** Since when notifications may be lost; 0: they are not. */
-  #deafSince = 0
   #answeredAt = 0
   #isCheckDue = false
   /** It is to be opened now. */
@@ -69,6 +64,7 @@ export class NotificationListener implements ServerOwner, ServerListener, Deferr
   /** `encoding`: the client_encoding of what it delivers. */
   constructor(host: ListenerHost, encoding: string) {
     this.#host = host
+    this.#gap = new ListeningGap(host, this.#subscriptions)
     this.#encoding = encoding
     this.kind = { kind: 'listener', encoding }
   }
@@ -78,7 +74,14 @@ export class NotificationListener implements ServerOwner, ServerListener, Deferr
    * notified is lost on the way. Throws Error when it cannot be read.
    */
   adopt(target: ServerTarget, kept: KeptServer & { readonly slot: number }): ServerConnection {
-    const server = new ServerConnection(this.#host, this, target, kept.slot, this.#poolRecord(kept.slot), kept)
+    const server = new ServerConnection(
+      this.#host,
+      this,
+      target,
+      kept.slot,
+      poolRecordOf(this.#host.servers, kept.slot),
+      kept,
+    )
     server.relisten(this)
     this.#server = server
     this.#state = 'listening'
@@ -86,11 +89,6 @@ export class NotificationListener implements ServerOwner, ServerListener, Deferr
     // Whoever asked that asks again.
     if (server.queue.length > 0) this.#asked = []
     return server
-  }
-
-  #poolRecord(slot: number): number {
-    const { i32, recordBytes } = this.#host.servers
-    return (i32[slot * (recordBytes >> 2) + SERVER.pool] ?? 0) - 1
   }
 
   get state(): ListenerState {
@@ -133,7 +131,7 @@ export class NotificationListener implements ServerOwner, ServerListener, Deferr
 
   /** The topology, the configuration, or what is paused has changed. */
   revise(): void {
-    const { target, isPaused } = this.#place()
+    const { target, isPaused } = this.#logins.place
     if (this.#state === 'closed') {
       if (!this.#retry.armed) this.#open()
       return
@@ -149,7 +147,7 @@ export class NotificationListener implements ServerOwner, ServerListener, Deferr
   maintain(now: number): void {
     if (this.#subscriptions.isEmpty) {
       this.#host.timers.disarm(this.#retry)
-      this.#deafSince = 0
+      this.#gap.forget()
       if (this.#asked === null && this.#waiting.length === 0) this.#server?.close(SHUT_DOWN)
       return
     }
@@ -187,21 +185,20 @@ export class NotificationListener implements ServerOwner, ServerListener, Deferr
 
   onServerReady(server: ServerConnection): void {
     this.#state = 'listening'
-    this.#failures = 0
-    this.#refused.clear()
+    this.#logins.succeeded()
     this.#answeredAt = this.#host.now
     server.listen(this)
     this.#subscriptions.startOver()
-    this.#isCheckDue = this.#deafSince > 0
+    this.#isCheckDue = this.#gap.isOpen
     this.#changed()
     this.#host.deferred.add(this)
   }
 
   onNotification(channel: string, message: Buffer): void {
-    this.#count(SERVER_F64.notifications)
+    this.#count('notifications')
     this.#host.countPlane('notifications')
     for (const subscriber of this.#subscriptions.of(channel)) {
-      this.#count(SERVER_F64.deliveries)
+      this.#count('deliveries')
       this.#host.countPlane('notificationDeliveries')
       subscriber.onNotification(channel, message)
     }
@@ -216,7 +213,7 @@ export class NotificationListener implements ServerOwner, ServerListener, Deferr
     const asked = this.#asked ?? []
     this.#asked = null
     this.#answeredAt = this.#host.now
-    this.#tellGap()
+    this.#gap.end()
     for (const subscriber of asked) subscriber.onSynced()
     this.#host.deferred.add(this)
   }
@@ -227,7 +224,7 @@ export class NotificationListener implements ServerOwner, ServerListener, Deferr
     this.#state = 'closed'
     this.#waiting = [...(this.#asked ?? []), ...this.#waiting]
     this.#asked = null
-    if (wasListening) this.#lost(reason)
+    if (wasListening) this.#gap.begin(reason)
     if (login !== null) this.#refusedLogin(login, reason, server.target.user)
     else if (!this.#subscriptions.isEmpty) this.#tryAgain(server.createdAt)
     // Only now: whoever asks anew waits for the next attempt.
@@ -245,43 +242,14 @@ export class NotificationListener implements ServerOwner, ServerListener, Deferr
     else timers.arm(this.#retry, at)
   }
 
-  #lost(reason: string): void {
-    if (this.#subscriptions.isEmpty) return
-    if (this.#deafSince === 0) this.#deafSince = this.#host.now
-    this.#host.countPlane('listenersLost')
-    const { size } = this.#subscriptions.subscribers
-    this.#host.log('warn', 'listening connection lost', {
-      reason,
-      channels: this.#subscriptions.channels,
-      clients: size,
-    })
-  }
-
-  #tellGap(): void {
-    if (this.#deafSince === 0) return
-    const milliseconds = this.#host.now - this.#deafSince
-    this.#deafSince = 0
-    const { subscribers, channels } = this.#subscriptions
-    this.#host.log('warn', 'listens again: notifications of the time between are lost', {
-      milliseconds: Math.round(milliseconds),
-      channels,
-      clients: subscribers.size,
-    })
-    for (const subscriber of [...subscribers.keys()]) subscriber.onGap(milliseconds)
-  }
-
   #refusedLogin(fields: ErrorFields, reason: string, user: string): void {
     this.#host.log('warn', 'listening connection failed', { user, sqlstate: fields.sqlstate, reason })
-    this.#failures++
-    const isHopeless = HOPELESS.has(fields.sqlstate.slice(0, 2))
-    if (isHopeless) this.#refused.add(user)
-    if (isHopeless && this.#place().target !== null) {
-      // Somebody else may be let in.
+    const verdict = this.#logins.failed(fields.sqlstate, user)
+    if (verdict === 'another') {
       this.#host.timers.arm(this.#retry, this.#host.now)
       return
     }
-    this.#refused.clear()
-    if (isHopeless || this.#failures >= PATIENT_ATTEMPTS) {
+    if (verdict === 'vain') {
       const waiting = this.#waiting
       this.#waiting = []
       for (const subscriber of waiting) subscriber.onListenerFailed(fields)
@@ -290,21 +258,10 @@ export class NotificationListener implements ServerOwner, ServerListener, Deferr
     this.#tryAgain(this.#host.now)
   }
 
-  /** Where and as whom to listen: as any of the sessions that it is for. */
-  #place(): { target: ListeningPlace | null; isPaused: boolean } {
-    let isPaused = false
-    for (const { pool } of this.#subscriptions.subscribers.keys()) {
-      if (pool === null || this.#refused.has(pool.target.user)) continue
-      if (!pool.paused) return { target: pool, isPaused: false }
-      isPaused = true
-    }
-    return { target: null, isPaused }
-  }
-
   #open(): void {
     this.#isDue = false
     if (this.#state !== 'closed' || this.#subscriptions.isEmpty) return
-    const { target: pool } = this.#place()
+    const { target: pool } = this.#logins.place
     if (pool === null) return
     const slot = this.#host.takeServerSlot()
     if (slot < 0) {
@@ -328,18 +285,11 @@ export class NotificationListener implements ServerOwner, ServerListener, Deferr
 
   #changed(): void {
     if (this.#subscriptions.hasChanged) this.#host.deferred.add(this)
-    if (this.#server === null) return
-    const { i32, recordBytes } = this.#host.servers
-    const i = this.#server.slot * (recordBytes >> 2)
-    i32[i + SERVER.channels] = this.#subscriptions.channels
-    i32[i + SERVER.listeners] = this.#subscriptions.subscribers.size
+    if (this.#server !== null) noteAudience(this.#host.servers, this.#server.slot, this.#subscriptions)
   }
 
-  #count(field: number): void {
-    if (this.#server === null) return
-    const { f64, recordBytes } = this.#host.servers
-    const at = this.#server.slot * (recordBytes >> 3) + field
-    f64[at] = (f64[at] ?? 0) + 1
+  #count(field: 'notifications' | 'deliveries'): void {
+    if (this.#server !== null) countNotification(this.#host.servers, this.#server.slot, field)
   }
 }
 
