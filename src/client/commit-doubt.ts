@@ -10,6 +10,7 @@ import type { Rows } from '../server/captured-rows.ts'
 import type { ServerConnection } from '../server/server-connection.ts'
 import { Timer } from '../util/timer-wheel.ts'
 import { type ClientHost, ERROR } from './client-host.ts'
+import { LOOK_FIRST } from './loss.ts'
 import type { RetainedTransaction } from './run-again.ts'
 
 /** Between two questions about a transaction that may still be under way. */
@@ -194,6 +195,6 @@ function unknownError(reason: string): ErrorFields {
   return {
     ...ERROR('08007', 'the server connection was lost while the transaction was ending: its outcome is unknown'),
     detail: reason,
-    hint: 'look whether what it has written is there before you run it again',
+    hint: LOOK_FIRST,
   }
 }

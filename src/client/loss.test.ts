@@ -15,6 +15,7 @@ const QUIET: LossSituation = {
   outstanding: 0,
   unfinished: false,
   ending: 'none',
+  mayHaveWritten: false,
 }
 
 /** What the client gets: messages as `type severity sqlstate` or `Z status`; `close …` when it is over. */
@@ -44,6 +45,7 @@ type Row = readonly [situation: string, Partial<LossSituation>, client: readonly
 
 const ERROR = 'E ERROR 08006'
 const UNKNOWN_COMMIT = 'E ERROR 08007'
+const UNKNOWN_WRITE = 'E ERROR 08007'
 const { idle, inTransaction, failed } = STATUS
 const rows: readonly Row[] = [
   ['idle and holding nothing: nothing is said', {}, []],
@@ -55,6 +57,9 @@ const rows: readonly Row[] = [
     { outstanding: 1, unfinished: true },
     [ERROR, 'Z I', ERROR],
   ],
+  ['a query that may write', { outstanding: 1, mayHaveWritten: true }, [UNKNOWN_WRITE, 'Z I']],
+  ['one that may write, before its Sync', { unfinished: true, mayHaveWritten: true }, [UNKNOWN_WRITE]],
+  ['nothing asked, whatever it was before', { mayHaveWritten: true }, []],
   ['a transaction that asks nothing', { status: inTransaction }, ['N WARNING 08006']],
   ['a failed transaction that asks nothing', { status: failed }, ['N WARNING 08006']],
   ['a query in a transaction', { status: inTransaction, outstanding: 1 }, [ERROR, 'Z E']],
@@ -76,6 +81,16 @@ const rows: readonly Row[] = [
   ['the login, with a question to the server', { welcoming: true, outstanding: 1 }, ['close FATAL 08006']],
   ['state that is gone', { pins: PIN.listen, outstanding: 1 }, ['close FATAL 08006']],
   ['state that is gone, in a transaction', { pins: PIN.listen, status: inTransaction }, ['close FATAL 08006']],
+  [
+    'state that is gone, asked to write',
+    { pins: PIN.listen, outstanding: 1, mayHaveWritten: true },
+    ['close FATAL 08007'],
+  ],
+  [
+    'state that is gone, behind a COMMIT',
+    { pins: PIN.listen, status: inTransaction, outstanding: 1, ending: 'commit' },
+    ['close FATAL 08007'],
+  ],
   ['the console', { pins: PIN.console }, ['close FATAL 08006']],
   ['half of a row at the client', { outstanding: 1 }, ['close'], { midMessage: true }],
   ['half of a row at a pinned client', { outstanding: 1, pins: PIN.listen }, ['close'], { midMessage: true }],
@@ -107,11 +122,15 @@ test('a transaction is lost unless it was ending: by COMMIT, then nobody knows, 
 })
 
 test('the message says what became of the work, and what to do', () => {
-  assert.match(fieldsOf({ outstanding: 1 }).message, /while it worked on the query: its outcome is unknown$/)
+  assert.match(fieldsOf({ outstanding: 1 }).message, /while it worked on the query, which has written nothing$/)
+  const writing = fieldsOf({ outstanding: 1, mayHaveWritten: true })
+  assert.match(writing.message, /while it worked on the query: its outcome is unknown$/)
+  assert.match(writing.hint ?? '', /^look whether what it has written is there/)
   assert.match(fieldsOf({ status: inTransaction, outstanding: 1 }).message, /the transaction is rolled back$/)
   const committing = fieldsOf({ status: inTransaction, outstanding: 1, ending: 'commit' })
   assert.match(committing.message, /while the transaction was ending: its outcome is unknown$/)
-  assert.equal(committing.hint, 'the client connection is kept; try again')
+  assert.match(committing.hint ?? '', /^look whether what it has written is there/)
+  assert.equal(fieldsOf({ outstanding: 1 }).hint, 'the client connection is kept; try again')
 })
 
 test('the detail is the last word of the server where it has one, else what we saw', () => {

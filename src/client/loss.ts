@@ -19,7 +19,13 @@ export interface LossSituation {
   readonly unfinished: boolean
   /** How what was sent and is not answered was to end the transaction. */
   readonly ending: TransactionEnding
+  /** Outside of a transaction, something was asked that does not certainly do nothing but read. */
+  readonly mayHaveWritten: boolean
 }
+
+/** What to do where nobody knows whether it was done: never simply the same again. */
+export const LOOK_FIRST = 'look whether what it has written is there before you run it again'
+const TRY_AGAIN = 'the client connection is kept; try again'
 
 export type LossVerdict =
   /** The session cannot go on. `fields` null: not even an error can be said. */
@@ -47,26 +53,28 @@ export function describeLoss(loss: ServerLoss, situation: LossSituation): LossVe
   if (situation.welcoming || (pins & PIN.console) !== 0) {
     return { kind: 'close', fields: FATAL('08006', `the server connection was lost: ${cause}`) }
   }
-  if (pins !== 0) {
-    const state = pinReasons(pins).join(', ')
-    return {
-      kind: 'close',
-      fields: FATAL('08006', `the server connection was lost, and with it session state (${state}): ${cause}`),
-    }
-  }
   const inTransaction = status === STATUS.inTransaction || status === STATUS.failed
   const asked = outstanding > 0 || unfinished
-  if (asked && ending === 'commit' && inTransaction) {
-    const fields = lossError(
-      '08007',
-      'the server connection was lost while the transaction was ending: its outcome is unknown',
-      cause,
-    )
+  const isInDoubt = asked && (inTransaction ? ending === 'commit' : situation.mayHaveWritten)
+  if (pins !== 0) {
+    const state = pinReasons(pins).join(', ')
+    const lost = FATAL('08006', `the server connection was lost, and with it session state (${state}): ${cause}`)
+    const fields = {
+      ...lost,
+      sqlstate: '08007',
+      detail: 'The outcome of what was asked last is unknown.',
+      hint: LOOK_FIRST,
+    }
+    return { kind: 'close', fields: isInDoubt ? fields : lost }
+  }
+  if (isInDoubt && inTransaction) {
+    const message = 'the server connection was lost while the transaction was ending: its outcome is unknown'
+    const fields = lossError('08007', message, cause, LOOK_FIRST)
     return { kind: 'continue', fields, answers: outstanding, unfinished, transactionLost: false }
   }
   const fields = inTransaction
-    ? lossError('08006', 'the server connection was lost: the transaction is rolled back', cause)
-    : lossError('08006', 'the server connection was lost while it worked on the query: its outcome is unknown', cause)
+    ? lossError('08006', 'the server connection was lost: the transaction is rolled back', cause, TRY_AGAIN)
+    : outsideError(isInDoubt, cause)
   return {
     kind: 'continue',
     fields: asked ? fields : { ...fields, severity: 'WARNING' },
@@ -76,8 +84,16 @@ export function describeLoss(loss: ServerLoss, situation: LossSituation): LossVe
   }
 }
 
-function lossError(sqlstate: string, message: string, cause: string): ErrorFields {
-  return { severity: 'ERROR', sqlstate, message, detail: cause, hint: 'the client connection is kept; try again' }
+/** A statement that is a transaction of its own. */
+function outsideError(isInDoubt: boolean, cause: string): ErrorFields {
+  const message = 'the server connection was lost while it worked on the query'
+  return isInDoubt
+    ? lossError('08007', `${message}: its outcome is unknown`, cause, LOOK_FIRST)
+    : lossError('08006', `${message}, which has written nothing`, cause, TRY_AGAIN)
+}
+
+function lossError(sqlstate: string, message: string, cause: string, hint: string): ErrorFields {
+  return { severity: 'ERROR', sqlstate, message, detail: cause, hint }
 }
 
 /** The messages for a verdict that goes on. */

@@ -44,6 +44,13 @@ test('a query that reads, and several in one text', () => {
   }
 })
 
+test('what only begins a transaction', () => {
+  for (const sql of ['begin', 'BEGIN ISOLATION LEVEL REPEATABLE READ;', ' start transaction read only']) {
+    assert.equal(reads(query(sql)), true, sql)
+  }
+  assert.equal(reads(parse('', 'begin'), bind(''), ...rest), true)
+})
+
 test('whatever writes, locks, calls what nobody knows, or cannot be parsed, is none', () => {
   for (const sql of [
     'insert into t values (1)',
@@ -56,6 +63,8 @@ test('whatever writes, locks, calls what nobody knows, or cannot be parsed, is n
     "select pg_notify('a', 'b')",
     'select my_function()',
     'commit',
+    'begin; commit',
+    'begin; set x.y = 1',
     'selekt',
     '',
   ]) {

@@ -9,6 +9,9 @@ import { type StatementTail, type StatementUse, statementUses } from './client-m
 /** What PostgreSQL's parser says of the text `bytes[start, end)`; null: nothing. */
 export type Opinion = (bytes: Buffer, start: number, end: number) => TreeFacts | null
 
+const LONE_BEGIN = /^\s*(?:begin|start\s+transaction)\b[^;]*;?\s*$/i
+const LONGEST_BEGIN = 128
+
 /** Messages that carry no statement and change nothing that outlives them. */
 const NEUTRAL: ReadonlySet<number> = new Set([
   FRONTEND.describe,
@@ -21,13 +24,15 @@ const NEUTRAL: ReadonlySet<number> = new Set([
 const COPYING: ReadonlySet<number> = new Set([FRONTEND.copyData, FRONTEND.copyDone, FRONTEND.copyFail])
 
 /**
- * Whether whole messages of a client, from a point at which it had no transaction, do nothing but read. False also for what
+ * Whether whole messages of a client, from a point at which it had no transaction, do nothing but read, or begin one. False also for what
  * cannot be told: functions that nobody knows, statements that are not kept.
  */
 export function onlyReads(messages: Buffer, opinion: Opinion, tailOf: StatementTail): boolean {
   for (const use of statementUses(messages, tailOf)) {
     const isRead =
-      use.kind === 'other' ? NEUTRAL.has(use.type) : use.kind !== 'unknown' && reads(opinionOf(use, opinion))
+      use.kind === 'other'
+        ? NEUTRAL.has(use.type)
+        : use.kind !== 'unknown' && (reads(opinionOf(use, opinion)) || isLoneBegin(use))
     if (!isRead) return false
   }
   return messages.length > 0
@@ -35,6 +40,11 @@ export function onlyReads(messages: Buffer, opinion: Opinion, tailOf: StatementT
 
 function opinionOf({ bytes, start, end }: StatementUse, opinion: Opinion): TreeFacts | null {
   return opinion(bytes, start, end)
+}
+
+/** It opens a transaction and does nothing else, so nothing is there when it is lost. */
+function isLoneBegin({ bytes, start, end }: StatementUse): boolean {
+  return end - start <= LONGEST_BEGIN && LONE_BEGIN.test(bytes.toString('latin1', start, end))
 }
 
 function reads(facts: TreeFacts | null): boolean {

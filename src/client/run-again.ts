@@ -105,6 +105,20 @@ export function hasOnlyRead({ requests, host }: LosingSession, { work, target }:
   )
 }
 
+/** Something that was sent to `server` since no transaction was open may have changed data; true also where that is not known. */
+export function mayHaveWritten({ requests, host }: LosingSession, { sent }: ServerConnection): boolean {
+  const { opinion } = host
+  const { whole } = sent
+  if (whole === null || opinion === null) return true
+  const tailOf = (name: string): Buffer | null => requests.statements?.book.tailOf(name) ?? null
+  return !onlyReadsSoFar(
+    whole,
+    (bytes, start, end) => opinion.of(bytes, start, end),
+    tailOf,
+    () => false,
+  )
+}
+
 /** It comes again, ahead of what the session has still to send. False: there is no room for it. */
 export function replay(session: LosingSession, { messages, echo, parameters, begin }: RetainedTransaction): boolean {
   if (!session.reader.unread(messages)) return false

@@ -10,7 +10,7 @@ import { CommitDoubt, type DoubtingSession } from './commit-doubt.ts'
 import { endReplay } from './end-replay.ts'
 import { describeLoss, explainLoss } from './loss.ts'
 import { isLoneCommit } from './lost-requests.ts'
-import { hasOnlyRead, retain, runAgain } from './run-again.ts'
+import { hasOnlyRead, mayHaveWritten, retain, runAgain } from './run-again.ts'
 import type { AnsweredSession } from './session-answers.ts'
 
 const writer = new MessageWriter()
@@ -135,6 +135,7 @@ function isWithoutAnswer({ requests }: LosingSession, { relay }: ServerConnectio
 /** The client hears of it, or is closed. */
 function tell(session: LosingSession, server: ServerConnection, loss: ServerLoss): void {
   const { settings, requests } = session
+  const isOutside = session.greeting === null && settings.statusOn(server) === STATUS.idle
   const verdict = describeLoss(loss, {
     welcoming: session.greeting !== null,
     pins: settings.tiesTo(server),
@@ -142,6 +143,7 @@ function tell(session: LosingSession, server: ServerConnection, loss: ServerLoss
     outstanding: loss.promised,
     unfinished: loss.unfinished,
     ending: settings.ending(server.queue),
+    mayHaveWritten: isOutside && (loss.promised > 0 || loss.unfinished) && mayHaveWritten(session, server),
   })
   if (verdict.kind === 'close') {
     session.close(loss.reason, verdict.fields)

@@ -116,3 +116,102 @@ test('a COMMIT of a transaction that has only read is answered, wherever the ser
   assert.deepEqual([shapeOf(answer), answer[0]?.strings[0]], ['CZ', 'COMMIT'], answer.join(' '))
   client.close()
 })
+
+/** Sends `frames` of a transaction of their own, and kills the backend when it waits for `event`; null: before it has read them. */
+async function killOutside(
+  client: WireClient,
+  frames: Buffer,
+  event: 'SyncRep' | 'PgSleep' | null,
+): Promise<readonly WireMessage[]> {
+  const pid = await pidOf(client)
+  if (event === null) process.kill(pid, 'SIGSTOP')
+  client.send(frames)
+  if (event === null) await waitUntil('it to be sent', () => isOwed())
+  else await waitsFor(pid, event)
+  process.kill(pid, 'SIGKILL')
+  return await client.until('Z')
+}
+
+async function isOwed(): Promise<boolean> {
+  const { rows } = await bed.console.query('SHOW CLIENTS')
+  return rows.some(({ outstanding }) => Number(outstanding) > 0)
+}
+
+const insert = (id: string): string => `INSERT INTO doubt VALUES ('${id}')`
+const outside: readonly (readonly [string, (id: string) => Buffer])[] = [
+  ['an INSERT', (id) => wire.query(insert(id))],
+  ['an extended INSERT', (id) => wire.extendedQuery(insert(id))],
+  ['a SELECT that writes', (id) => wire.query(`WITH new AS (${insert(id)} RETURNING id) SELECT id FROM new`)],
+  ['several in one text', (id) => wire.query(`SELECT 1; ${insert(id)}; SELECT 2`)],
+]
+
+for (const [what, frames] of outside) {
+  for (const [when, event, times] of [
+    ['before it is read', null, 0],
+    ['before it is committed', 'PgSleep', 0],
+    ['when it is committed', 'SyncRep', 1],
+  ] as const) {
+    test(`${what} without a BEGIN, and the server dies ${when}: told as unknown, and never run again`, async () => {
+      const client = await bed.open({ synchronous_commit: 'on' })
+      const id = `${event === 'PgSleep' ? 'slow' : 'quick'} ${what} ${when}`
+      const answer = await killOutside(client, frames(id), event)
+      assert.deepEqual([sqlstatesOf(answer), answer.at(-1)?.body.toString()], [['08007'], 'I'], answer.join(' '))
+      assert.match(
+        String(answer.find(({ type }) => type === 'E')?.fields.H),
+        /^look whether what it has written is there/,
+      )
+      assert.equal(onlyValue(await client.query('SELECT 1')), '1')
+      assert.equal(await found(id), times)
+      client.close()
+    })
+  }
+}
+
+test('two that write behind one another: both are told, in their order', async () => {
+  const client = await bed.open()
+  const frames = Buffer.concat([wire.query(insert('slow first')), wire.extendedQuery(insert('quick second'))])
+  const first = await killOutside(client, frames, 'PgSleep')
+  assert.deepEqual([sqlstatesOf(first), sqlstatesOf(await client.until('Z'))], [['08007'], ['08007']])
+  assert.deepEqual([await found('slow first'), await found('quick second')], [0, 0])
+  client.close()
+})
+
+test('a COPY whose end was sent: told as unknown', async () => {
+  const client = await bed.open()
+  const pid = await pidOf(client)
+  client.send(wire.query('COPY doubt FROM STDIN'))
+  await client.until('G')
+  client.send(wire.copyData('slow copy\n'), wire.copyDone())
+  await waitsFor(pid, 'PgSleep')
+  process.kill(pid, 'SIGKILL')
+  assert.deepEqual(sqlstatesOf(await client.until('Z')), ['08007'])
+  assert.equal(await found('slow copy'), 0)
+  client.close()
+})
+
+test('of a pinned session, the last words say that what it wrote is in doubt', async () => {
+  const client = await bed.open()
+  await client.query('CREATE TEMP TABLE mine (x int)')
+  const pid = await pidOf(client)
+  client.send(wire.query(insert('slow pinned')))
+  await waitsFor(pid, 'PgSleep')
+  process.kill(pid, 'SIGKILL')
+  const { messages } = await client.untilClosed()
+  const { fields } = messages.at(-1)!
+  assert.deepEqual([fields.C, /temporaryObject/.test(String(fields.M))], ['08007', true])
+})
+
+for (const [what, frames] of [
+  ['BEGIN', wire.query('BEGIN')],
+  ['an extended BEGIN', wire.extendedQuery('BEGIN')],
+] as const) {
+  test(`${what} that the server has not read is sent to the next one, and the transaction goes on`, async () => {
+    const client = await bed.open()
+    const answer = await killOutside(client, frames, null)
+    assert.deepEqual([sqlstatesOf(answer), answer.at(-1)?.body.toString()], [[], 'T'])
+    await client.query(insert(what))
+    assert.deepEqual(sqlstatesOf(await client.query('COMMIT')), [])
+    assert.equal(await found(what), 1)
+    client.close()
+  })
+}

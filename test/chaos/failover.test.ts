@@ -60,7 +60,7 @@ test('a backend that works on after its postmaster was killed commits nothing', 
     return row?.n === 1
   })
   process.kill(await bed.pid(lost), 'SIGKILL')
-  assert.deepEqual(sqlstatesOf(await busy), ['08006'])
+  assert.deepEqual(sqlstatesOf(await busy), ['08007'])
   await settled('failover')
   const primary = await bed.primary()
   assert.notEqual(primary, lost)
