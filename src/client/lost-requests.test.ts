@@ -4,7 +4,7 @@ import { FRONTEND } from '../protocol/message-type.ts'
 import { PostgresParser } from '../sql/postgres-parser.ts'
 import { SecondOpinion } from '../sql/second-opinion.ts'
 import { StatementFacts } from '../sql/statement-facts.ts'
-import { isLoneCommit, onlyReads, onlyReadsSoFar, whyNotReplayable } from './lost-requests.ts'
+import { answeredPart, isLoneCommit, onlyReads, onlyReadsSoFar, whyNotReplayable } from './lost-requests.ts'
 
 const seconds = new SecondOpinion(await PostgresParser.load(), () => 0)
 
@@ -197,4 +197,17 @@ test('a transaction has only read when nothing in it may write', () => {
   assert.equal(hasRead(begin, bind('nobody'), ...rest), false)
   assert.equal(hasRead(begin, message(FRONTEND.functionCall, [0, 0, 0, 1])), false)
   assert.equal(hasRead(), false)
+})
+
+test('what is answered ends behind the last message for which no ReadyForQuery is owed', () => {
+  const first = query('begin')
+  const second = Buffer.concat([parse('', 'select 1'), bind(''), ...rest])
+  const third = query('select 2')
+  const all = Buffer.concat([first, second, third])
+  const owed = (count: number, least = 0): number => answeredPart(all, least, count)
+  assert.deepEqual([owed(0), owed(1), owed(2)], [all.length, all.length - third.length, first.length])
+  // Nothing is, or no more than is known anyway.
+  assert.deepEqual([owed(3), owed(1, all.length), owed(2, first.length)], [0, all.length, first.length])
+  const unfinished = Buffer.concat([first, parse('', 'select 1')])
+  assert.equal(answeredPart(unfinished, 0, 0), first.length)
 })

@@ -1,4 +1,4 @@
-import { FRONTEND } from '../protocol/message-type.ts'
+import { FRONTEND, lengthAt } from '../protocol/message-type.ts'
 import type { CalledFunction } from '../sql/function-calls.ts'
 import { FACT } from '../sql/statement-effects.ts'
 import type { StatementFacts } from '../sql/statement-facts.ts'
@@ -65,6 +65,21 @@ export function onlyReadsSoFar(
     if (facts.calls.length > 0 && !isReading(facts.calls)) return false
   }
   return messages.length > 0
+}
+
+/** Messages that are answered by a ReadyForQuery. */
+const ENDING: ReadonlySet<number> = new Set([FRONTEND.query, FRONTEND.sync, FRONTEND.functionCall])
+
+/**
+ * How many of these bytes, whole messages of a client, have been answered in full, if so many ReadyForQuery are still owed for them.
+ * At least `least`, of which that is known.
+ */
+export function answeredPart(messages: Buffer, least: number, owed: number): number {
+  const ends: number[] = []
+  for (const { type, at } of statementUses(messages.subarray(least), () => null)) {
+    if (ENDING.has(type)) ends.push(least + at + 1 + lengthAt(messages, least + at + 1))
+  }
+  return ends.at(-1 - owed) ?? least
 }
 
 /** The words of a COMMIT that is nothing else. */

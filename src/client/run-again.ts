@@ -6,7 +6,7 @@ import type { ServerConnection } from '../server/server-connection.ts'
 import type { TierPolicy } from '../shard/policy.ts'
 import type { SecondOpinion } from '../sql/second-opinion.ts'
 import type { DeferredBegin } from './deferred-begin.ts'
-import { onlyReads, onlyReadsSoFar, whyNotReplayable } from './lost-requests.ts'
+import { answeredPart, onlyReads, onlyReadsSoFar, whyNotReplayable } from './lost-requests.ts'
 import type { LosingSession } from './server-loss.ts'
 
 /**
@@ -51,7 +51,7 @@ export function runAgain(session: LosingSession, server: ServerConnection, loss:
     return false
   }
   host.countPlane(inTransaction ? 'replays' : 'readsRepeated')
-  goBack(session, server, { sum, inTransaction, isAsked, isMidMessage: loss.midMessage })
+  goBack(session, server, { sum, inTransaction, isAsked, whole, owed: loss.promised, isMidMessage: loss.midMessage })
   return true
 }
 
@@ -136,20 +136,26 @@ interface Return {
   readonly sum: ClientDelivery['sum']
   readonly inTransaction: boolean
   readonly isAsked: boolean
+  /** All that it had asked. */
+  readonly whole: Buffer
+  /** ReadyForQuery that it has not got. */
+  readonly owed: number
   readonly isMidMessage: boolean
 }
 
 function goBack(
   session: LosingSession,
   server: ServerConnection,
-  { sum, inTransaction, isAsked, isMidMessage }: Return,
+  { sum, inTransaction, isAsked, whole, owed, isMidMessage }: Return,
 ): void {
   // A client that asked nothing has taken no server down.
   if (isAsked || !inTransaction) session.requests.runs++
   if (inTransaction && server.work.startedWith !== null) session.settings.goBackTo(server.work.startedWith)
   if (sum === null || sum.bytes === 0) return
   session.seat.avoidReplicas()
-  const answered = isAsked ? server.work.sent.answered : server.work.sent.length
+  const { sent } = server.work
+  // Those that came once more were sent in one go, and part of a pipeline may be answered.
+  const answered = isAsked ? answeredPart(whole, sent.answered, owed) : sent.length
   session.echo = { ...sum, answered, isMidMessage, of: inTransaction ? 'transaction' : 'read' }
 }
 

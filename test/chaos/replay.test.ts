@@ -139,6 +139,41 @@ test('a transaction whose answers are not what they were is rolled back, and tha
   client.close()
 })
 
+/** The backend sleeps in a text with `mark`, and is none of those. */
+async function asleep(mark: string, others: readonly number[]): Promise<number> {
+  return await waitUntil(`${mark} to run`, async () => {
+    const rows = await sql(`SELECT pid FROM pg_stat_activity WHERE wait_event = 'PgSleep' AND query LIKE '%${mark}%'`)
+    const pid = Number(rows[0]?.pid ?? 0)
+    return others.includes(pid) ? 0 : pid
+  })
+}
+
+for (const [what, frames, first] of [
+  ['one behind the other', ['SELECT x FROM state', 'SELECT 5 FROM pg_sleep(60)'], 1],
+  ['in a pipeline', ['SELECT x FROM state', 'SELECT 6 FROM pg_sleep(60)'], 0],
+] as const) {
+  test(`a transaction that differs when it comes a second time, asked ${what}: one error, for what was not answered`, async () => {
+    await sql('UPDATE state SET x = 1')
+    const client = await bed.open()
+    await client.query('BEGIN')
+    client.send(...frames.slice(0, first).map((text) => wire.query(text)))
+    if (first > 0) assertFine(await client.until('Z'))
+    client.send(...frames.slice(first).map((text) => wire.query(text)))
+    if (first === 0) assertFine(await client.until('Z'))
+    const mark = frames[1].slice(0, 8)
+    const one = await asleep(mark, [])
+    process.kill(one, 'SIGKILL')
+    const two = await asleep(mark, [one])
+    await sql('UPDATE state SET x = 2')
+    process.kill(two, 'SIGKILL')
+    const told = await client.until('Z')
+    assert.deepEqual([sqlstatesOf(told), told.at(-1)?.body.toString()], [['40001'], 'E'], told.join(' '))
+    assert.equal(shapeOf(await client.query('ROLLBACK')), 'CZ')
+    assert.equal(onlyValue(await client.query('SELECT 1')), '1')
+    client.close()
+  })
+}
+
 test('a COMMIT whose transaction cannot be the same again is refused, and the session goes on', async () => {
   const client = await bed.open()
   await client.query('BEGIN')
