@@ -106,9 +106,9 @@ export function hasOnlyRead({ requests, host }: LosingSession, { work, target }:
 }
 
 /** Something that was sent to `server` since no transaction was open may have changed data; true also where that is not known. */
-export function mayHaveWritten({ requests, host }: LosingSession, { sent }: ServerConnection): boolean {
+export function mayHaveWritten({ requests, host }: LosingSession, { work }: ServerConnection): boolean {
   const { opinion } = host
-  const { whole } = sent
+  const { whole } = work.sent
   if (whole === null || opinion === null) return true
   const tailOf = (name: string): Buffer | null => requests.statements?.book.tailOf(name) ?? null
   return !onlyReadsSoFar(
