@@ -49,32 +49,53 @@ const READ_ONLY_SETTING = 'default_transaction_read_only'
 const ISOLATION_SETTING = 'default_transaction_isolation'
 const writer = new MessageWriter()
 
+/** What a text of which no server need know yet does. */
+export interface DeferredText {
+  /** Of its statements, in their order. */
+  readonly tags: readonly TransactionTag[]
+  /** The transaction that is open then; null: none is. */
+  readonly begin: DeferredBegin | null
+}
+
 /**
  * Answers the query `bytes[start, end)` of a session that has no server connection, if it does nothing but begin, describe or
  * end a transaction of which no server need know yet. False: it is for a server.
  */
 export function answersHere(session: BeginningSession, bytes: Buffer, start: number, end: number): boolean {
+  const text = deferrable(session, bytes, start, end)
+  if (text === null) return false
+  session.settings.deferredBegin = text.begin
+  writer.reset()
+  for (const tag of text.tags) writeCommandComplete(writer, tag)
+  writeReady(writer, text.begin === null ? STATUS.idle : STATUS.inTransaction)
+  session.send(writer.bytes)
+  noteAnswered(session)
+  return true
+}
+
+/** What the text `bytes[start, end)` of such a session does, if no server need know of it yet; null: it is for a server. */
+export function deferrable(session: BeginningSession, bytes: Buffer, start: number, end: number): DeferredText | null {
   const { settings } = session
   const open = settings.deferredBegin
-  if (end - start > LONGEST_TEXT) return false
+  if (end - start > LONGEST_TEXT) return null
   // The usual case, in which the text need not be read.
-  if (open === null && !(mayBegin(bytes, start) && mayBeWorthIt(session))) return false
+  if (open === null && !(mayBegin(bytes, start) && mayBeWorthIt(session))) return null
   const text = readTransactionText(bytes, start, end)
-  if (text === null || settings.transactionLost || settings.pins !== 0 || settings.luggage !== null) return false
-  if (text.kind === 'ends') {
-    if (open === null) return false
-    settings.deferredBegin = null
-  } else {
-    if ((text.kind === 'begins') !== (open === null)) return false
-    const sql = bytes.toString('latin1', start, end)
-    if (!ASCII.test(sql)) return false
-    const begin = deferred(text, sql, open, settings)
-    // What was put off once is put off until its first statement.
-    if (open === null && !isWorthIt(begin, session)) return false
-    settings.deferredBegin = begin
-  }
-  answer(session, text.tags)
-  return true
+  if (text === null || settings.transactionLost || settings.pins !== 0 || settings.luggage !== null) return null
+  if (text.kind === 'ends') return open === null ? null : { tags: text.tags, begin: null }
+  if ((text.kind === 'begins') !== (open === null)) return null
+  const sql = bytes.toString('latin1', start, end)
+  if (!ASCII.test(sql)) return null
+  const begin = deferred(text, sql, open, settings)
+  // What was put off once is put off until its first statement.
+  return open === null && !isWorthIt(begin, session) ? null : { tags: text.tags, begin }
+}
+
+/** Its client has got the answer. */
+export function noteAnswered(session: BeginningSession): void {
+  if (session.settings.deferredBegin === null) session.deadlines.idle()
+  else session.deadlines.inTransaction()
+  session.noteStatus()
 }
 
 /** BEGIN or START; everything else is seen from its first two letters. */
@@ -112,14 +133,4 @@ function isWorthIt(begin: DeferredBegin, { host, seat }: BeginningSession): bool
   const { defersBegin, readOnlyTransactions } = host.values.policy.routing
   if (defersBegin) return true
   return readOnlyTransactions === 'replicas' && begin.isReadOnly && !begin.isSerializable && seat.mayLeavePrimary
-}
-
-function answer(session: BeginningSession, tags: readonly TransactionTag[]): void {
-  writer.reset()
-  for (const tag of tags) writeCommandComplete(writer, tag)
-  writeReady(writer, session.settings.deferredBegin === null ? STATUS.idle : STATUS.inTransaction)
-  session.send(writer.bytes)
-  if (session.settings.deferredBegin === null) session.deadlines.idle()
-  else session.deadlines.inTransaction()
-  session.noteStatus()
 }

@@ -4,6 +4,7 @@ import { writeReady } from '../protocol/messages.ts'
 import { MessageWriter } from '../protocol/writer.ts'
 import { REPLY } from '../server/reply-queue.ts'
 import type { Effects } from '../sql/statement-effects.ts'
+import { answersExtended } from './extended-begin.ts'
 import { attach, staysOnReplica } from './read-passage.ts'
 import { isTooShort, type RequestHandler, type RequestPassage, SEEN_BYTES } from './request-passage.ts'
 import { routerAnswer } from './router-answers.ts'
@@ -23,7 +24,11 @@ export const parseRequest: RequestHandler = (relay, source, at, stop, end) => {
     relay.session.violate('malformed Parse message')
     return end
   }
-  if (relay.session.server === null) noteCommentOfParse(relay, source, nameEnd + 1, Math.min(stop, end))
+  if (relay.session.server === null) {
+    const answered = answersExtended(relay, source, at, end)
+    if (answered !== at) return answered
+    noteCommentOfParse(relay, source, nameEnd + 1, Math.min(stop, end))
+  }
   if (!attach(relay, source, at, end)) return -1
   const statements = relay.needStatements()
   const isUnnamed = nameEnd === at + HEADER_BYTES
@@ -81,6 +86,10 @@ function statementsFor(
 
 /** A Bind: what its statement does is noted now; what it sets counts when it is executed. */
 export const bindRequest: RequestHandler = (relay, source, at, stop, end) => {
+  if (relay.session.server === null && relay.book?.hasTransactionControl === true && stop <= end) {
+    const answered = answersExtended(relay, source, at, end)
+    if (answered !== at) return answered
+  }
   const statements = statementsFor(relay, source, at, stop, end)
   if (statements === null) return -1
   const session = relay.session

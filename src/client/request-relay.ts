@@ -136,6 +136,7 @@ export class RequestRelay implements RequestPassage {
     const isFirst = session.server === null || !session.server.isAsked
     if (session.server) toServer.begin(session.server.link)
     let at = start
+    let sentFrom = start
     while (at < end) {
       if (this.#body > 0) {
         const stop = Math.min(end, at + this.#body)
@@ -155,10 +156,12 @@ export class RequestRelay implements RequestPassage {
       if (stop < 0) break
       if (stop > end) this.#body = stop - end
       at = Math.min(stop, end)
+      // What was answered without a server was sent to none.
+      if (session.server === null) sentFrom = at
     }
     const { server } = session
     if (server !== null) {
-      server.noteSent(source, start, at, isFirst)
+      server.noteSent(source, sentFrom, at, isFirst)
       // What was answered here may not be sent the next time either.
       if (isRefusing) server.work.sent.forget()
     }

@@ -5,7 +5,8 @@ import { REPLY, SWALLOW, SYNTHESIZE } from '../server/reply-queue.ts'
 import type { ServerConnection } from '../server/server-connection.ts'
 import { dropUnnamed, UNKNOWN_OWNER } from '../server/unnamed-statement.ts'
 import { type PreparedStatement, SessionStatements } from '../session/prepared-statements.ts'
-import type { Effects } from '../sql/statement-effects.ts'
+import { type Effects, FACT } from '../sql/statement-effects.ts'
+import type { StatementFacts } from '../sql/statement-facts.ts'
 import type { ClientHost } from './client-host.ts'
 import type { SessionState } from './session-state.ts'
 import { type StatementChange, StatementJournal } from './statement-journal.ts'
@@ -14,6 +15,7 @@ const writer = new MessageWriter()
 /** A message that changes nothing, and one that changes the unnamed statement. */
 export const NOTHING: StatementChange = { name: '', meant: null, statement: null, wasThere: false, unnamed: false }
 export const UNNAMED: StatementChange = { ...NOTHING, unnamed: true }
+const TRANSACTION_CONTROL = FACT.begins | FACT.commits | FACT.rollsBack
 
 /** The session whose statements they are. */
 export interface StatementOwner {
@@ -44,6 +46,8 @@ export class StatementBook {
   unnamedVersion = 0
   /** What executing the unnamed statement does to the session. */
   unnamedEffects: Effects | null = null
+  /** One of the named ones has to do with transactions, or had. */
+  hasTransactionControl = false
 
   constructor(host: ClientHost, session: StatementOwner) {
     this.#host = host
@@ -81,6 +85,7 @@ export class StatementBook {
     this.#named ??= new SessionStatements(this.#host.statements)
     this.#named.put(name, statement)
     if (statement.effects === undefined) statement.effects = this.#effectsOf(statement.tail)
+    this.#noteControl(statement.effects)
   }
 
   /** The same for the unnamed statement, what is not confirmed, and what is too long to be known. */
@@ -127,6 +132,22 @@ export class StatementBook {
   add(name: string, tail: Buffer): PreparedStatement | null {
     this.#named ??= new SessionStatements(this.#host.statements)
     return this.#named.add(name, tail)
+  }
+
+  /** A statement under this name, which is free, that no server connection has yet. */
+  learn(name: string, tail: Buffer, facts: StatementFacts): void {
+    const statement = this.add(name, tail)
+    if (statement !== null) this.noteFacts(statement, facts)
+  }
+
+  /** These are the facts of its text. */
+  noteFacts(statement: PreparedStatement, facts: StatementFacts): void {
+    if (statement.effects === undefined) statement.effects = facts.keep()
+    this.#noteControl(statement.effects)
+  }
+
+  #noteControl(effects: Effects | null | undefined): void {
+    this.hasTransactionControl ||= effects != null && (effects.flags & TRANSACTION_CONTROL) !== 0
   }
 
   /** The name means this text already, which is what a transaction that is run again finds. */

@@ -277,7 +277,7 @@ export class StatementRelay {
       this.#duplicate(server, name, tail)
       return
     }
-    if (statement.effects === undefined) statement.effects = facts.keep()
+    this.book.noteFacts(statement, facts)
     const isKnown = server.statements.use(statement)
     if (isKnown && !mayHaveFailed(server)) {
       this.book.note(REPLY.parse | SYNTHESIZE, { ...NOTHING, name })

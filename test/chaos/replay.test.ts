@@ -58,6 +58,18 @@ async function atGate(mark: string): Promise<number> {
   })
 }
 
+/** Kills a backend, and waits until the server has ended all the others and takes new ones. */
+async function crash(pid: number): Promise<void> {
+  const { host, port } = bed.shards[0]!
+  const witness = new pg.Client({ host, port, ...bed.login })
+  witness.on('error', () => {})
+  await witness.connect()
+  const ended = new Promise((resolve) => witness.once('end', resolve))
+  process.kill(pid, 'SIGKILL')
+  await ended
+  await sql('SELECT 1')
+}
+
 /** Everything is answered without an error. */
 function assertFine(answer: readonly WireMessage[]): void {
   assert.deepEqual(sqlstatesOf(answer), [], answer.join(' '))
@@ -329,4 +341,18 @@ test('a transaction whose BEGIN was put off until its first statement is run aga
   assert.deepEqual([shapeOf(answer), answer[0]?.strings[0]], ['CZ', 'COMMIT'], answer.join(' '))
   assert.equal(await found('late deferred'), 1)
   client.close()
+  for (const [mark, begin] of [
+    ['simple', wire.query('BEGIN')],
+    ['extended', Buffer.concat([wire.parse('', 'BEGIN'), wire.bind('', ''), wire.execute(''), wire.sync()])],
+  ] as const) {
+    const other = await bed.open()
+    // In one go: what was answered by the router is not sent again either.
+    assertFine(await other.exchange(Buffer.concat([begin, wire.query(`INSERT INTO kept VALUES ('${mark}')`)]), 2))
+    assert.equal(onlyValue(await other.query(`SELECT '${mark} BEGIN'`)), `${mark} BEGIN`)
+    await crash(await backendOf(`${mark} BEGIN`))
+    assert.equal(onlyValue(await other.query('SELECT 5')), '5')
+    assertFine(await other.query('COMMIT'))
+    assert.equal(await found(mark), 1)
+    other.close()
+  }
 })

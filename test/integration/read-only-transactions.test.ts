@@ -174,6 +174,65 @@ test('cursors, prepared statements and the extended protocol work in it', async 
   assert.deepEqual(tagsOf(await client.exchange(rest, 2)), ['COMMIT', 'CREATE TABLE'])
 })
 
+/** As drivers send it that know nothing but the extended protocol: a statement without a Sync of its own, prepared under `name`. */
+const extended = (sql: string, name = ''): Buffer =>
+  Buffer.concat([wire.parse(name, sql), wire.bind('', name), wire.execute('')])
+
+test('BEGIN READ ONLY in the extended protocol does the same, ahead of the first statement as by itself', async () => {
+  const client = await bed.open()
+  await settled(client)
+  const first = Buffer.concat([extended('BEGIN READ ONLY'), wire.extendedQuery('SELECT pg_backend_pid() > 0')])
+  // No read, so it begins on the primary.
+  assert.equal(shapeOf(await client.exchange(first)), '12C12TDCZ')
+  assert.equal(await isOnReplica(client), false)
+  await client.exchange(Buffer.concat([extended('COMMIT'), wire.sync()]))
+  const ahead = Buffer.concat([extended('BEGIN READ ONLY'), wire.extendedQuery('SELECT 41 + $1::int', ['1'])])
+  const begun = await client.exchange(ahead)
+  assert.deepEqual([shapeOf(begun), tagsOf(begun), statusOf(begun)], ['12C12TDCZ', ['BEGIN', 'SELECT 1'], 'T'])
+  assert.equal(onlyValue(begun), '42')
+  assert.equal(await isOnReplica(client), true)
+  const committed = await client.exchange(Buffer.concat([extended('COMMIT'), wire.sync()]))
+  assert.deepEqual([tagsOf(committed), statusOf(committed)], [['COMMIT'], 'I'])
+  const alone = await client.exchange(Buffer.concat([extended('BEGIN READ ONLY'), wire.sync()]))
+  assert.deepEqual([shapeOf(alone), statusOf(alone)], ['12CZ', 'T'])
+  assert.equal(onlyValue(await client.query('SELECT 1')), '1')
+  assert.equal(await isOnReplica(client), true)
+  await client.exchange(Buffer.concat([extended('ROLLBACK'), wire.sync()]))
+  const never = Buffer.concat([extended('BEGIN'), extended('COMMIT'), wire.sync()])
+  assert.deepEqual(tagsOf(await client.exchange(never)), ['BEGIN', 'COMMIT'])
+})
+
+test('the same of a prepared BEGIN, described, in parts, and with an error behind it', async () => {
+  const client = await bed.open()
+  await settled(client)
+  const described = [wire.parse('S_1', 'BEGIN READ ONLY'), wire.describe('S', 'S_1'), wire.bind('', 'S_1')]
+  const all = Buffer.concat([...described, wire.describe('P', ''), wire.execute('', 1), wire.sync()])
+  for (const byte of all.subarray(0, -1)) client.send(Buffer.of(byte))
+  assert.equal(shapeOf(await client.exchange(all.subarray(-1))), '1tn2nCZ')
+  assert.equal(onlyValue(await client.query('SELECT 1')), '1')
+  assert.equal(await isOnReplica(client), true)
+  await client.query('COMMIT')
+  const again = Buffer.concat([wire.bind('', 'S_1'), wire.execute(''), wire.extendedQuery('SELECT 7')])
+  assert.equal(onlyValue(await client.exchange(again)), '7')
+  assert.equal(await isOnReplica(client), true)
+  await client.query('COMMIT')
+  // On a server that has never heard of it, within a transaction.
+  await client.query('BEGIN')
+  await client.query('CREATE TABLE within (n int)')
+  const twice = await client.exchange(Buffer.concat([wire.bind('', 'S_1'), wire.execute(''), wire.sync()]))
+  const warnings = twice.filter(({ type }) => type === 'N').map(({ sqlstate }) => sqlstate)
+  assert.deepEqual([tagsOf(twice), warnings, statusOf(twice)], [['BEGIN'], ['25001'], 'T'])
+  await client.query('ROLLBACK')
+  const taken = await client.exchange(Buffer.concat([extended('BEGIN READ ONLY', 'S_1'), wire.sync()]))
+  assert.deepEqual([sqlstatesOf(taken), statusOf(taken)], [['42P05'], 'I'])
+  const wrong = [extended('BEGIN READ ONLY'), extended('SELECT 1/0'), extended('SELECT 1'), wire.sync()]
+  const failed = await client.exchange(Buffer.concat(wrong))
+  assert.deepEqual([tagsOf(failed), sqlstatesOf(failed), statusOf(failed)], [['BEGIN'], ['22012'], 'E'])
+  await client.query('ROLLBACK')
+  const several = await client.exchange(Buffer.concat([extended('BEGIN; SET TRANSACTION READ ONLY'), wire.sync()]))
+  assert.deepEqual([sqlstatesOf(several), statusOf(several)], [['42601'], 'I'])
+})
+
 test('functions of one’s own that are not volatile are read from replicas', async () => {
   const client = await bed.open()
   await client.query(
