@@ -16,6 +16,8 @@ import { isDirect } from '../test/support/testbed.ts'
  */
 const ROOT = join(import.meta.dirname, '..')
 const PATTERN = 'test/{integration,compat,chaos,fuzz}/**/*.test.ts'
+/** Most of a test is waiting: for servers, processes, deadlines. */
+const CONCURRENCY = availableParallelism() + 1
 /** Of the whole run: a test process that cannot even exit must not hang whoever waits for the result. */
 const RUN_TIMEOUT_MS = 20 * 60_000
 /** Of one file. Every wait in the tests has a shorter deadline of its own; this one is for a test that spins. */
@@ -35,6 +37,8 @@ async function runInDirectory(testFiles: readonly string[]): Promise<number> {
   // PostgreSQL, which does not run as root, has to pass through.
   chmodSync(directory, 0o711)
   process.env.TMPDIR = directory
+  // Each of some thousand processes would take the types out of the sources by itself.
+  process.env.NODE_COMPILE_CACHE ??= join(ROOT, 'node_modules/.cache/switchyard')
   try {
     return await runOnCluster(testFiles)
   } finally {
@@ -63,7 +67,7 @@ function runTests(testFiles: readonly string[], coordinates: string): Promise<nu
   const options = [
     '--test',
     '--test-reporter=spec',
-    `--test-concurrency=${Math.max(2, availableParallelism())}`,
+    `--test-concurrency=${CONCURRENCY}`,
     `--test-timeout=${FILE_TIMEOUT_MS}`,
   ]
   const runner = spawn(process.execPath, [...options, ...testFiles], {

@@ -65,6 +65,11 @@ export class ControlChild {
     return this.#child.state === 'ended'
   }
 
+  /** Nobody comes after it. */
+  get #isEnding(): boolean {
+    return this.#child.state === 'stopping' || this.isEnded
+  }
+
   start(): void {
     this.#child.start()
   }
@@ -88,17 +93,18 @@ export class ControlChild {
       reason: `control was not replaced: ${reason}`,
     })
     // It may have been replaced for another reason a moment ago.
-    await this.#watch.until(() => state() === 'running', START_MS)
+    await this.#watch.until(() => state() === 'running' || this.#isEnding, START_MS)
+    if (this.#isEnding) return refused('the router is stopping.')
     if (state() !== 'running') return refused(`it is ${state()}.`)
     this.#program = program
     this.send({ op: 'leave' })
     this.#child.release()
     if (!(await this.#watch.until(() => state() !== 'releasing', LEAVE_MS))) this.kill()
-    const outcome = () => state() === 'running' || state() === 'waiting' || state() === 'ended'
     await this.#watch.until(() => state() !== 'releasing', LEAVE_MS)
-    await this.#watch.until(outcome, START_MS)
+    await this.#watch.until(() => state() !== 'releasing' && state() !== 'starting', START_MS)
     if (state() === 'running') return { replaced: true }
     this.#program = before
+    if (this.#isEnding) return refused('the router is stopping.')
     if (state() === 'starting') this.kill()
     const isBack = await this.#watch.until(() => state() === 'running', START_MS)
     return refused(

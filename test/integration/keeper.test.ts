@@ -317,7 +317,9 @@ test('there is one upgrade at a time, and none of a router that stops', async (t
   const one = keeper.upgrade(null)
   assert.deepEqual(await keeper.upgrade(null), { outcome: 'refused', text: 'Another upgrade is under way.' })
   keeper.stop('drain', 'test')
-  assert.notEqual((await one).outcome, 'done')
+  const { outcome, text } = await one
+  assert.equal(outcome, 'failed')
+  assert.match(text, /^control was not replaced: the router is stopping\./)
   assert.deepEqual(await keeper.upgrade(null), {
     outcome: 'refused',
     text: 'The router is stopping; there is no upgrade from here on.',
