@@ -3,12 +3,11 @@ import { FRONTEND, HEADER_BYTES, STATUS, textEnd } from '../protocol/message-typ
 import { writeReady } from '../protocol/messages.ts'
 import { MessageWriter } from '../protocol/writer.ts'
 import { REPLY } from '../server/reply-queue.ts'
-import type { Effects } from '../sql/statement-effects.ts'
+import { concernsListening, type Effects } from '../sql/statement-effects.ts'
 import { answersExtended } from './extended-begin.ts'
 import { attach, staysOnReplica } from './read-passage.ts'
 import { isTooShort, type RequestHandler, type RequestPassage, SEEN_BYTES } from './request-passage.ts'
 import { routerAnswer } from './router-answers.ts'
-import { concernsListening } from './session-listening.ts'
 import type { StatementRelay } from './statement-relay.ts'
 import { noteComment } from './tier-questions.ts'
 

@@ -1,13 +1,13 @@
 import type { Link } from '../io/link.ts'
 import { STATUS } from '../protocol/message-type.ts'
-import { type ErrorFields, writeReady } from '../protocol/messages.ts'
+import { type ErrorFields, writeError, writeReady } from '../protocol/messages.ts'
 import { MessageWriter } from '../protocol/writer.ts'
-import type { LimitValues } from '../shard/plane-values.ts'
+import type { LimitValues, PoolDefaults } from '../shard/plane-values.ts'
 import { FATAL } from './client-host.ts'
 import { WaitingNotifications, type WaitingSnapshot } from './waiting-notifications.ts'
 
 export interface OutletHost {
-  readonly values: { readonly limits: LimitValues }
+  readonly values: { readonly limits: LimitValues; readonly pool: Pick<PoolDefaults, 'lostNotifications'> }
   countPlane(field: 'slowListeners'): void
 }
 
@@ -65,6 +65,18 @@ export class NotificationOutlet {
   put(channel: string | null, message: Uint8Array, isWanted: boolean): void {
     if (isWanted && this.#waiting.isEmpty && this.#isOpen) this.#client.send(message)
     else this.#keep(channel, message)
+  }
+
+  /** Nobody has heard for the client for so long: it is told, or its connection closed, whichever the configuration says. */
+  gap(milliseconds: number): void {
+    const detail = `the connection that listens for this session was away for ${Math.ceil(milliseconds)} ms`
+    const message = 'notifications may have been lost'
+    if (this.#host.values.pool.lostNotifications === 'close') {
+      this.#client.close(message, { ...FATAL('08006', message), detail })
+      return
+    }
+    writeError(writer.reset(), { severity: 'WARNING', sqlstate: '01000', message, detail })
+    this.put(null, writer.bytes, true)
   }
 
   /** Forgets what waits for channels that are not in `channels`. */

@@ -1,46 +1,15 @@
 import { PIN } from '../memory/client-slots.ts'
-import { writeError } from '../protocol/messages.ts'
 import type { NotificationHead } from '../protocol/notification.ts'
-import { MessageWriter } from '../protocol/writer.ts'
 import type { Rows } from '../server/captured-rows.ts'
-import type { ListenerSet } from '../server/listener-set.ts'
-import type { NotificationListener } from '../server/notification-listener.ts'
 import type { ServerConnection } from '../server/server-connection.ts'
 import type { ServerPool } from '../server/server-pool.ts'
 import type { Subscriber } from '../server/subscriber.ts'
-import type { LimitValues, PoolDefaults } from '../shard/plane-values.ts'
-import { quoteIdentifier } from '../sql/server-identifier.ts'
-import { type Effects, FACT } from '../sql/statement-effects.ts'
+import { ChannelLedger, type LedgerSnapshot } from './channel-ledger.ts'
+import { CHANNELS_SQL, channelsOf, listenSql } from './channels-sql.ts'
 import { FATAL } from './client-host.ts'
-import { NotificationOutlet, type NotifiedClient, type OutletHost, type OutletSnapshot } from './notification-outlet.ts'
-
-/** Whatever may change what a session listens to. */
-const LISTENING = FACT.listens | FACT.unlistens | FACT.discardsAll
-
-export function concernsListening(effects: Effects): boolean {
-  return (effects.flags & LISTENING) !== 0
-}
-
-/** What listening needs of the plane. */
-export interface ListeningHost extends OutletHost {
-  readonly listeners: ListenerSet
-  readonly values: { readonly limits: LimitValues; readonly pool: PoolDefaults }
-}
-
-/** The session that listens. */
-export interface ListeningSession extends NotifiedClient {
-  readonly server: ServerConnection | null
-  /** Where its transactions go; null: nowhere at the moment. */
-  readonly pool: ServerPool | null
-  /** Its client_encoding. */
-  readonly encoding: string
-  readonly settings: { pin(bits: number): void }
-  /** Takes note of how many channels it listens to. */
-  noteChannels(count: number): void
-  resume(): void
-  /** What comes after a transaction and its ReadyForQuery. */
-  endTransaction(): void
-}
+import { HeardChannels } from './heard-channels.ts'
+import type { ListeningHost, ListeningSession } from './listening-session.ts'
+import { NotificationOutlet, type OutletSnapshot } from './notification-outlet.ts'
 
 /**
  * - resting: nothing is awaited.
@@ -52,12 +21,7 @@ export interface ListeningSession extends NotifiedClient {
 type Step = 'resting' | 'confirming' | 'ending' | 'over'
 
 /** What a session listens to, and what it waits for, as JSON can say it. */
-export interface ListeningSnapshot {
-  readonly channels: readonly string[]
-  readonly pending: readonly string[]
-  readonly committed: readonly string[]
-  readonly fresh: readonly string[]
-  readonly foreign: readonly string[]
+export interface ListeningSnapshot extends LedgerSnapshot {
   readonly step: Step
   readonly isTouched: boolean
   readonly isCaughtUp: boolean
@@ -65,11 +29,7 @@ export interface ListeningSnapshot {
   readonly outlet: OutletSnapshot | null
 }
 
-/** In hexadecimal UTF-8, so that the client_encoding of the moment is of no importance. */
-const CHANNELS_SQL =
-  "SELECT pg_catalog.encode(pg_catalog.convert_to(c,'UTF8'),'hex') FROM pg_catalog.pg_listening_channels() c"
 const NONE: ReadonlySet<string> = new Set()
-const writer = new MessageWriter()
 
 /**
  * LISTEN for a session that shares server connections: the plane's listener hears for it, and its server connection only
@@ -78,15 +38,10 @@ const writer = new MessageWriter()
  * dropped: the listener has it too, in one order. See docs/design/0011-listen.md.
  */
 export class SessionListening implements Subscriber {
-  readonly #host: ListeningHost
   readonly #session: ListeningSession
   readonly #outlet: NotificationOutlet
-  /** What the session listens to, and what it may when its transaction commits. */
-  #channels: ReadonlySet<string> = new Set()
-  readonly #pending = new Set<string>()
-  /** Those of `#pending` that have probably been committed, in the middle of a pipeline: nothing of them is forgotten. */
-  #committed: ReadonlySet<string> = NONE
-  #listener: NotificationListener | null = null
+  readonly #ledger = new ChannelLedger()
+  readonly #heard: HeardChannels
   #step: Step = 'resting'
   /** Answers that the end of the transaction waits for. */
   #awaited = 0
@@ -96,13 +51,9 @@ export class SessionListening implements Subscriber {
   #isCaughtUp = false
   /** Nobody could listen for the request that is next: its server connection does. */
   #isRefused = false
-  /** Those of `#channels` that the transaction which is ending has added. */
-  #fresh: ReadonlySet<string> = NONE
-  /** Channels that only its server connection listens to. */
-  #foreign: ReadonlySet<string> = NONE
 
   constructor(host: ListeningHost, session: ListeningSession) {
-    this.#host = host
+    this.#heard = new HeardChannels(host, session, this.#ledger, this)
     this.#session = session
     this.#outlet = new NotificationOutlet(host, session)
   }
@@ -110,14 +61,10 @@ export class SessionListening implements Subscriber {
   /** Null: it listens to nothing and waits for nothing. */
   get snapshot(): ListeningSnapshot | null {
     const outlet = this.#outlet.snapshot
-    const isQuiet = this.#step === 'resting' && this.#channels.size + this.#pending.size + this.#foreign.size === 0
+    const isQuiet = this.#step === 'resting' && this.#ledger.isEmpty
     if (isQuiet && !this.#isTouched && !this.#isRefused && outlet === null) return null
     return {
-      channels: [...this.#channels],
-      pending: [...this.#pending],
-      committed: [...this.#committed],
-      fresh: [...this.#fresh],
-      foreign: [...this.#foreign],
+      ...this.#ledger.snapshot,
       step: this.#step,
       isTouched: this.#isTouched,
       isCaughtUp: this.#isCaughtUp,
@@ -128,28 +75,16 @@ export class SessionListening implements Subscriber {
 
   /** As it was in another process. The session has its server connection. */
   restore(snapshot: ListeningSnapshot): void {
-    this.#channels = new Set(snapshot.channels)
-    this.#committed = new Set(snapshot.committed)
-    this.#fresh = new Set(snapshot.fresh)
-    this.#foreign = new Set(snapshot.foreign)
+    this.#ledger.restore(snapshot)
     this.#isTouched = snapshot.isTouched
     this.#isCaughtUp = snapshot.isCaughtUp
     this.#isRefused = snapshot.isRefused
     if (snapshot.outlet !== null) this.#outlet.restore(snapshot.outlet)
-    const { pool } = this.#session
-    this.#listener = pool === null ? null : this.#host.listeners.for(pool, this.#session.encoding)
-    for (const channel of snapshot.pending) this.#pending.add(channel)
-    for (const channel of new Set([...this.#channels, ...this.#pending])) this.#listener?.subscribe(channel, this)
-    this.#step = snapshot.step
+    this.#heard.resume()
+    this.#enter(snapshot.step)
     // What was asked of the listener is asked again; what the server connection was asked is still to be answered there.
-    if (this.#step === 'confirming') this.#listener?.sync(this)
-    if (this.#step !== 'ending') return
-    this.#awaited = 1 + (this.#isTouched ? 1 : 0)
-    if (this.#listener !== null) {
-      this.#awaited++
-      this.#listener.sync(this)
-    }
-    this.#answered()
+    if (this.#step === 'confirming') this.#heard.sync()
+    else if (this.#step === 'ending') this.#await(this.#isTouched, this.#heard.hasListener)
   }
 
   get pool(): ServerPool | null {
@@ -168,7 +103,7 @@ export class SessionListening implements Subscriber {
 
   /** The end of a transaction is its business. */
   get isConcerned(): boolean {
-    return this.#step === 'resting' && (this.#channels.size > 0 || this.#pending.size > 0 || this.#isTouched)
+    return this.#step === 'resting' && (!this.#ledger.isSilent || this.#isTouched)
   }
 
   /**
@@ -178,7 +113,7 @@ export class SessionListening implements Subscriber {
   get mayGoOn(): boolean {
     if (this.isHolding) return false
     const { server } = this.#session
-    if (this.#pending.size === this.#committed.size || server === null || !server.inTransaction) return true
+    if (!this.#ledger.isOpen || server === null || !server.inTransaction) return true
     if (server.queue.length > 0) {
       // Whatever comes after the answers is another request.
       this.#isCaughtUp = false
@@ -193,17 +128,9 @@ export class SessionListening implements Subscriber {
     const { server } = this.#session
     // What was asked before is over first: it may notify of what this is to unlisten.
     if (this.isHolding || server === null || server.queue.promised > 0) return false
-    const unknown = channels.filter((channel) => this.#isUnknown(channel))
-    if (unknown.length > 0 && !this.#isRefused) {
-      const listener = this.#listenerNow()
-      if (listener !== null) {
-        for (const channel of unknown) {
-          this.#pending.add(channel)
-          listener.subscribe(channel, this)
-        }
-        this.#confirm()
-        return false
-      }
+    if (!this.#isRefused && this.#heard.expect(channels)) {
+      this.#confirm()
+      return false
     }
     this.#isRefused = false
     this.touch(server)
@@ -219,21 +146,22 @@ export class SessionListening implements Subscriber {
   /** SQL that tells a server connection what the session listens to. */
   preamble(server: ServerConnection): string {
     this.#outlet.forgetOwn()
-    if (this.#channels.size === 0) return ''
+    const { channels } = this.#ledger
+    if (channels.size === 0) return ''
     server.listens = true
-    return [...this.#channels].map((channel) => `LISTEN ${quoteIdentifier(channel)}`).join(';')
+    return listenSql(channels)
   }
 
   /** The server connection has heard this. True: it is the client's, and from nobody else. */
   onServerNotification({ processId, channel }: NotificationHead): boolean {
-    if (!this.#channels.has(channel) && !this.#pending.has(channel)) return true
+    if (!this.#ledger.hears(channel)) return true
     if (processId === this.#session.server?.identity.backendPid) this.#outlet.countOwn()
     return false
   }
 
   /** A transaction of the session ends, or has ended, and it is not asked yet what it listens to. */
   onCommit(): void {
-    if (this.#isTouched && this.#step === 'resting') this.#committed = new Set(this.#pending)
+    if (this.#isTouched && this.#step === 'resting') this.#ledger.commit()
   }
 
   /** A transaction goes on after this answer. */
@@ -243,21 +171,11 @@ export class SessionListening implements Subscriber {
 
   /** A transaction is over, or there was nothing to do on a server connection, and ReadyForQuery is due: sent from here. */
   end(server: ServerConnection | null): void {
-    this.#step = 'ending'
+    this.#enter('ending')
     this.#outlet.isShut = true
-    this.#awaited = 1
-    if (this.#isTouched && server !== null) {
-      this.#awaited++
-      if (!server.relay.questions.inquire(CHANNELS_SQL)) {
-        server.lose(server.link.failure, null)
-        return
-      }
-    }
-    if (this.#listener?.isListening) {
-      this.#awaited++
-      this.#listener.sync(this)
-    }
-    this.#answered()
+    const isAsked = this.#isTouched && server !== null
+    if (isAsked && !server.relay.questions.inquire(CHANNELS_SQL)) server.lose(server.link.failure, null)
+    else this.#await(isAsked, this.#heard.isListening)
   }
 
   /** The server connection has said what the session listens to; false when that was not asked. */
@@ -269,28 +187,30 @@ export class SessionListening implements Subscriber {
       return true
     }
     this.#isTouched = false
-    this.#settle(rows.map(([hex]) => Buffer.from(hex ?? '', 'hex').toString('utf8')))
+    this.#heard.settle(channelsOf(rows))
+    if (this.#ledger.hasForeign) this.#session.settings.pin(PIN.listen)
+    this.#session.noteChannels(this.#ledger.channels.size)
     this.#answered()
     return true
   }
 
   onSynced(): void {
     if (this.#step === 'confirming') {
-      this.#outlet.keepOnly(new Set([...this.#channels, ...this.#committed]))
+      this.#outlet.keepOnly(this.#ledger.certain)
       this.#isCaughtUp = true
       this.#rest()
     } else if (this.#step === 'ending') this.#answered()
   }
 
   onSyncLost(): void {
-    if (this.#step === 'confirming') this.#listener?.sync(this)
+    if (this.#step === 'confirming') this.#heard.sync()
     else if (this.#step === 'ending') this.#answered()
   }
 
   onListenerFailed(): void {
     if (this.#step === 'ending') this.#answered()
     if (this.#step !== 'confirming') return
-    this.#dropPending()
+    this.#heard.abandon()
     this.#isRefused = true
     // Its own server connection listens for it then.
     this.#session.settings.pin(PIN.listen)
@@ -298,24 +218,16 @@ export class SessionListening implements Subscriber {
   }
 
   onNotification(channel: string, message: Buffer): void {
-    this.#outlet.put(channel, message, this.#channels.has(channel))
+    this.#outlet.put(channel, message, this.#ledger.channels.has(channel))
   }
 
   onGap(milliseconds: number): void {
-    if (this.#channels.size === 0) return
-    const detail = `the connection that listens for this session was away for ${Math.ceil(milliseconds)} ms`
-    const message = 'notifications may have been lost'
-    if (this.#host.values.pool.lostNotifications === 'close') {
-      this.#session.close(message, { ...FATAL('08006', message), detail })
-      return
-    }
-    writeError(writer.reset(), { severity: 'WARNING', sqlstate: '01000', message, detail })
-    this.#outlet.put(null, writer.bytes, true)
+    if (this.#ledger.channels.size > 0) this.#outlet.gap(milliseconds)
   }
 
   /** Delivers what waits, if it may. */
   flush(): void {
-    this.#outlet.flush(this.#channels)
+    this.#outlet.flush(this.#ledger.channels)
   }
 
   /**
@@ -323,17 +235,17 @@ export class SessionListening implements Subscriber {
    * loses what it had there.
    */
   onServerLost(): boolean {
-    const isUnknown = this.#isTouched && (this.#step === 'ending' || this.#committed.size > 0)
-    this.#dropPending()
+    const isUnknown = this.#isTouched && (this.#step === 'ending' || this.#ledger.mayHaveCommitted)
+    this.#heard.abandon()
     this.#outlet.forgetOwn()
     if (this.#step !== 'ending' && !isUnknown) {
       this.#isTouched = false
       return false
     }
-    this.#step = 'resting'
-    this.#listener?.forget(this)
+    this.#enter('resting')
+    this.#heard.forget()
     if (!isUnknown) {
-      this.#outlet.finish(this.#channels, 0, NONE)
+      this.#outlet.finish(this.#ledger.channels, 0, NONE)
       return true
     }
     const message = 'the server connection was lost before it was known what the session listens to'
@@ -343,74 +255,44 @@ export class SessionListening implements Subscriber {
 
   /** The session is over. */
   close(): void {
-    this.#step = 'over'
+    this.#enter('over')
     this.#outlet.isShut = true
-    this.#listener?.forget(this)
-    for (const channel of this.#channels) this.#listener?.unsubscribe(channel, this)
-    this.#dropPending()
+    this.#heard.close()
     this.#outlet.clear()
   }
 
-  #isUnknown(channel: string): boolean {
-    if (this.#channels.has(channel) || this.#pending.has(channel) || this.#foreign.has(channel)) return false
-    // What it is called in the database is certain in UTF-8 and in ASCII.
-    return this.#session.encoding === 'UTF8' || /^[\0-\x7f]*$/.test(channel)
-  }
-
-  /** The same one as long as it delivers anything. */
-  #listenerNow(): NotificationListener | null {
-    if (this.#channels.size > 0 || this.#pending.size > 0) return this.#listener
-    const { pool } = this.#session
-    this.#listener = pool === null ? null : this.#host.listeners.for(pool, this.#session.encoding)
-    return this.#listener
-  }
-
   #confirm(): void {
-    this.#step = 'confirming'
-    this.#listener?.sync(this)
+    this.#enter('confirming')
+    this.#heard.sync()
   }
 
   #rest(): void {
-    this.#step = 'resting'
+    this.#enter('resting')
     this.flush()
     this.#session.resume()
   }
 
-  /** `channels` are what the server connection listens to. */
-  #settle(channels: readonly string[]): void {
-    const isShared = (channel: string): boolean => this.#channels.has(channel) || this.#pending.has(channel)
-    const next = new Set(channels.filter(isShared))
-    // They came about in a way that could not be foreseen, and are heard there and only there.
-    this.#foreign = new Set(channels.filter((channel) => !isShared(channel)))
-    if (this.#foreign.size > 0) this.#session.settings.pin(PIN.listen)
-    for (const channel of new Set([...this.#channels, ...this.#pending])) {
-      if (!next.has(channel)) this.#listener?.unsubscribe(channel, this)
-    }
-    this.#fresh = new Set([...next].filter((channel) => !this.#channels.has(channel)))
-    this.#pending.clear()
-    this.#committed = NONE
-    this.#channels = next
-    this.#session.noteChannels(next.size)
-  }
-
-  #dropPending(): void {
-    for (const channel of this.#pending) {
-      if (!this.#channels.has(channel)) this.#listener?.unsubscribe(channel, this)
-    }
-    this.#pending.clear()
-    this.#committed = NONE
+  /** The transaction's end waits for the answers of the server connection and of the listener. */
+  #await(isServerAsked: boolean, isListenerAsked: boolean): void {
+    this.#awaited = 1 + (isServerAsked ? 1 : 0) + (isListenerAsked ? 1 : 0)
+    if (isListenerAsked) this.#heard.sync()
+    this.#answered()
   }
 
   /** One thing less to wait for. */
   #answered(): void {
     this.#awaited--
     if (this.#awaited > 0) return
-    this.#dropPending()
+    this.#heard.abandon()
     this.#isCaughtUp = false
-    this.#step = 'resting'
-    const fresh = this.#fresh
-    this.#fresh = NONE
-    this.#outlet.finish(this.#channels, this.#session.server?.identity.backendPid ?? 0, fresh)
+    this.#enter('resting')
+    this.#outlet.finish(this.#ledger.channels, this.#session.server?.identity.backendPid ?? 0, this.#ledger.takeFresh())
     this.#session.endTransaction()
+  }
+
+  /** The one setter. */
+  #enter(step: Step): void {
+    if (this.#step === 'over') throw new Error(`session listening: ${step} when the session is over`)
+    this.#step = step
   }
 }

@@ -40,6 +40,14 @@ export const FACT = {
   unlistens: 1 << 21,
 } as const
 
+/** Whatever may change what a session listens to. */
+const LISTENING = FACT.listens | FACT.unlistens | FACT.discardsAll
+
+/** What a session listens to may be another when this has been executed. */
+export function concernsListening({ flags }: Effects): boolean {
+  return (flags & LISTENING) !== 0
+}
+
 /** What a statement does to its session when it is executed. */
 export interface Effects {
   /** PIN bits. */
