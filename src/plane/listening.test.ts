@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict'
 import { type TestContext, test } from 'node:test'
+import { STATUS } from '../protocol/message-type.ts'
 import { MessageWriter } from '../protocol/writer.ts'
 import type { TestBackend } from '../server/shard-peer.fixture.ts'
 import { openPlane, type TestClient, type TestPlane } from './plane.fixture.ts'
@@ -191,4 +192,23 @@ test('clients that leave are listened for no longer, at whatever moment', (t) =>
   bench.plane.plane.maintain()
   bench.plane.settle()
   assert.equal(bench.plane.shard.open.some(isListener), false)
+})
+
+test('what a server notifies its session of comes to the client, also within the answer to a question of ours', (t) => {
+  const bench = openBench(t)
+  listen(bench, 'a')
+  // Not heard by anybody else, so the session is pinned, and reviewed a little later.
+  bench.channels = ['a', 'x']
+  bench.client.query('LISTEN a')
+  assert.deepEqual(bench.client.told(), ['Z I'])
+  bench.hold('server', 'SELECT')
+  bench.plane.pass(30)
+  const [question] = bench.held.splice(0)
+  assert.match(question?.sql ?? '', /pg_my_temp_schema/)
+  const writer = new MessageWriter()
+  writer.begin(0x41).int32(77).text('x').text('').end()
+  writer.begin(0x5a).byte(STATUS.idle).end()
+  question?.backend.send(Buffer.from(writer.bytes))
+  bench.plane.settle()
+  assert.deepEqual(bench.client.told(), ['A'])
 })

@@ -258,6 +258,7 @@ export class ReplyRelay {
     }
     this.#copyingIn = false
     this.#copyingBoth = false
+    if ((queue.head & SWALLOW) !== 0 && !this.#passOn()) return false
     const status = source.bytes[at + HEADER_BYTES] as number
     const entry = queue.pop()
     server.noteStatus(status)
@@ -285,6 +286,16 @@ export class ReplyRelay {
     client.onProgress()
     this.#begin()
     return true
+  }
+
+  /**
+   * A notification may have come with the answer to a question of ours: it leaves before anybody goes on who uses the same buffer.
+   * False: the connection is closed, with its client.
+   */
+  #passOn(): boolean {
+    const { client } = this.#server
+    if (client && !this.#host.toClient.flush()) client.onLost()
+    return this.#server.state !== 'closing'
   }
 
   /** What its client had been answered has been answered once more, and was not the same. */
