@@ -4,6 +4,7 @@ import { once } from 'node:events'
 import { join } from 'node:path'
 import { test } from 'node:test'
 import { CertificateAuthority, writeCredentials } from '../support/certificates.ts'
+import { clientHello } from '../support/client-hello.ts'
 import { installOtherVersion } from '../support/other-version.ts'
 import type { RouterProcess } from '../support/router-process.ts'
 import { temporaryDirectory } from '../support/temporary-directory.ts'
@@ -113,9 +114,11 @@ test('what became of each client is in the console, over HTTP and in the metrics
   const kept = await open(router)
   const leaving = await WireClient.connect(router)
   bed.onClose(leaving, (client) => client.close())
-  // A TLS handshake is in OpenSSL's hands.
+  // A TLS handshake that has been answered is in OpenSSL's hands.
   leaving.send(SSL_REQUEST)
   assert.equal((await leaving.raw(1)).toString(), 'S')
+  leaving.send(await clientHello())
+  assert.equal((await leaving.raw(1))[0], 0x16)
   await kept.query('SELECT 1')
   process.kill(router.pids.keeper, 'SIGUSR2')
   await waitUntil('the upgrade', () => /upgrade done: .* were kept/.test(router.tail(1000)), LONG)
