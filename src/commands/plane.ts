@@ -1,3 +1,4 @@
+import { flushCompileCache } from 'node:module'
 import { setFlagsFromString } from 'node:v8'
 import { returnFreeMemory } from '../io/free-memory.ts'
 import { dieWithParent, outliveParent } from '../io/process-limits.ts'
@@ -32,9 +33,11 @@ export async function plane(parameters: readonly string[], context: PlaneContext
   dieWithParent()
   // It died before the line above.
   if (context.parentPid !== Number(keeperPid)) return 1
-  for (const flag of COMPILE_SOON) setFlagsFromString(flag)
   const { runPlane } = await import('../compose-plane.ts')
   const { PostgresParser } = await import('../sql/postgres-parser.ts')
+  // V8 takes what it has compiled before from the cache only under the flags under which it was put there.
+  flushCompileCache()
+  for (const flag of COMPILE_SOON) setFlagsFromString(flag)
   // Nothing asynchronous happens any more once the plane runs.
   const parser = await PostgresParser.load()
   return runPlane({
