@@ -142,7 +142,7 @@ export class ClientSession
     this.user = user
     this.database = database
     this.spills = record.spills
-    this.settings.resume(record.initial, record.parameters)
+    this.settings.values.resume(record.initial, record.parameters)
     this.#enter(server === null ? 'idle' : 'active')
     const entry = this.#host.database(database)
     if (entry === null) {
@@ -298,7 +298,7 @@ export class ClientSession
   }
 
   get idleStatus(): number {
-    return this.settings.idleStatus
+    return this.settings.transaction.idleStatus
   }
 
   // ── greeting
@@ -324,7 +324,7 @@ export class ClientSession
     this.#greeting = null
     this.#host.records.release(this)
     this.spills = null
-    this.settings.begin(choice === null ? null : parameters)
+    this.settings.values.begin(choice === null ? null : parameters)
     this.deadlines.rest()
     this.#enter(this.server === null ? 'idle' : 'active')
     if (choice !== null) this.seat.begin(choice)
@@ -380,7 +380,7 @@ export class ClientSession
       return
     }
     // As any error in a transaction.
-    if (this.settings.deferredBegin !== null) this.settings.loseServer(true)
+    if (this.settings.transaction.deferredBegin !== null) this.settings.loseServer(true)
     this.requests.reject(this.doubt?.giveUp(fields) ?? fields)
     this.doubt = null
     this.goOn()
@@ -518,7 +518,7 @@ export class ClientSession
 
   /** The plane drains: a client without a transaction is told now, the others when theirs is over. */
   onDraining(): void {
-    const inTransaction = this.server?.inTransaction === true || this.settings.deferredBegin !== null
+    const inTransaction = this.server?.inTransaction === true || this.settings.transaction.deferredBegin !== null
     const isOwed = this.seat.isOwed || this.#listening?.isHolding === true
     // A server connection is being asked about its settings: it is about to be welcomed.
     const isWelcoming = this.#greeting !== null && this.server !== null

@@ -64,7 +64,7 @@ export interface DeferredText {
 export function answersHere(session: BeginningSession, bytes: Buffer, start: number, end: number): boolean {
   const text = deferrable(session, bytes, start, end)
   if (text === null) return false
-  session.settings.deferredBegin = text.begin
+  session.settings.transaction.deferredBegin = text.begin
   writer.reset()
   for (const tag of text.tags) writeCommandComplete(writer, tag)
   writeReady(writer, text.begin === null ? STATUS.idle : STATUS.inTransaction)
@@ -76,12 +76,12 @@ export function answersHere(session: BeginningSession, bytes: Buffer, start: num
 /** What the text `bytes[start, end)` of such a session does, if no server need know of it yet; null: it is for a server. */
 export function deferrable(session: BeginningSession, bytes: Buffer, start: number, end: number): DeferredText | null {
   const { settings } = session
-  const open = settings.deferredBegin
+  const open = settings.transaction.deferredBegin
   if (end - start > LONGEST_TEXT) return null
   // The usual case, in which the text need not be read.
   if (open === null && !(mayBegin(bytes, start) && mayBeWorthIt(session))) return null
   const text = readTransactionText(bytes, start, end)
-  if (text === null || settings.transactionLost || settings.pins !== 0 || settings.luggage !== null) return null
+  if (text === null || settings.transaction.isLost || settings.pins !== 0 || settings.luggage !== null) return null
   if (text.kind === 'ends') return open === null ? null : { tags: text.tags, begin: null }
   if ((text.kind === 'begins') !== (open === null)) return null
   const sql = bytes.toString('latin1', start, end)
@@ -93,7 +93,7 @@ export function deferrable(session: BeginningSession, bytes: Buffer, start: numb
 
 /** Its client has got the answer. */
 export function noteAnswered(session: BeginningSession): void {
-  if (session.settings.deferredBegin === null) session.deadlines.idle()
+  if (session.settings.transaction.deferredBegin === null) session.deadlines.idle()
   else session.deadlines.inTransaction()
   session.noteStatus()
 }

@@ -41,7 +41,7 @@ export function answersExtended(relay: RequestPassage, source: NativeBuffer, at:
   if (isParse) keep(relay, bytes, at, nameEnd)
   writeCommandComplete(writer, text.tags[0] as string)
   const { session } = relay
-  session.settings.deferredBegin = text.begin
+  session.settings.transaction.deferredBegin = text.begin
   session.send(writer.bytes)
   noteAnswered(session)
   return stop

@@ -4,7 +4,7 @@ import { type ErrorFields, writeError, writeReady } from '../protocol/messages.t
 import type { MessageWriter } from '../protocol/writer.ts'
 import type { ServerLoss } from '../server/reply-sink.ts'
 import { FATAL } from './client-host.ts'
-import type { TransactionEnding } from './session-state.ts'
+import type { TransactionEnding } from './client-transaction.ts'
 
 /** A session at the moment its server connection was lost. */
 export interface LossSituation {

@@ -48,7 +48,8 @@ function isRead(relay: ReadingRelay, source: NativeBuffer, at: number, end: numb
   const { seat, settings } = relay.session
   const { readRouting } = relay.host
   if (!seat.mayRead || !readRouting.isRead(source, at, end, relay)) return false
-  if (settings.deferredBegin !== null && readRouting.isQuery) settings.deferredBegin.hasSnapshot = true
+  if (settings.transaction.deferredBegin !== null && readRouting.isQuery)
+    settings.transaction.deferredBegin.hasSnapshot = true
   return true
 }
 

@@ -1,6 +1,6 @@
 import type { ErrorFields } from '../protocol/messages.ts'
 import type { ServerConnection } from '../server/server-connection.ts'
-import { type Effects, FACT } from '../sql/statement-effects.ts'
+import { type Effects, endsTransaction, FACT } from '../sql/statement-effects.ts'
 import { ERROR } from './client-host.ts'
 import type { ClientMeter } from './client-meter.ts'
 import type { FunctionCatalogues } from './function-catalogues.ts'
@@ -8,7 +8,6 @@ import type { RequestRelay } from './request-relay.ts'
 import type { ServerSeat } from './server-seat.ts'
 import type { SessionState } from './session-state.ts'
 
-const ENDS = FACT.commits | FACT.rollsBack | FACT.preparesTransaction
 const CONCERNS_CHANNELS = FACT.listens | FACT.unlistens
 /** In the name of everything that takes a lock for others to see. */
 const ADVISORY = /advisory/i
@@ -19,15 +18,16 @@ const ADVISORY = /advisory/i
  * in the session. `text`: of the statement, null when it is too long to be seen whole.
  */
 export function mayRunOnReplica(
-  { pins, flags, calls }: Effects,
+  effects: Effects,
   text: Buffer | null,
   server: ServerConnection,
   catalogues: FunctionCatalogues,
   now: number,
 ): boolean {
+  const { pins, flags, calls } = effects
   if (text === null || (flags & CONCERNS_CHANNELS) !== 0) return false
   // What comes behind the end would run on the replica too.
-  if ((flags & ENDS) !== 0 && (flags & FACT.several) !== 0) return false
+  if (endsTransaction(effects) && (flags & FACT.several) !== 0) return false
   if (pins !== 0 && (calls === null || !catalogues.onlyRead(calls, server.target, now))) return false
   return !ADVISORY.test(text.toString('latin1'))
 }

@@ -65,7 +65,7 @@ export class RequestRelay implements RequestPassage {
   }
 
   get isReadOnly(): boolean {
-    return this.session.settings.deferredBegin !== null
+    return this.session.settings.transaction.deferredBegin !== null
   }
 
   /** How often what it is at has been run again, because server connections died. */

@@ -15,9 +15,10 @@ import type { LosingSession } from './server-loss.ts'
  */
 export function runAgain(session: LosingSession, server: ServerConnection, loss: ServerLoss): boolean {
   const { settings, requests, reader, host } = session
-  const isOpen = server.status !== STATUS.idle || settings.transactionLost
+  const isOpen = server.status !== STATUS.idle || settings.transaction.isLost
   // The server may not have got to the BEGIN that went ahead of the first statement.
-  const inTransaction = isOpen || (settings.deferredBegin !== null && describeTransaction(session, server).mayReplay)
+  const inTransaction =
+    isOpen || (settings.transaction.deferredBegin !== null && describeTransaction(session, server).mayReplay)
   const isAsked = loss.promised > 0 || loss.unfinished
   if (!isAsked && !inTransaction) return false
   const { whole } = server.work.sent
@@ -28,7 +29,7 @@ export function runAgain(session: LosingSession, server: ServerConnection, loss:
       session.greeting !== null ||
       session.listening !== null ||
       settings.tiesTo(server) !== 0 ||
-      settings.transactionLost,
+      settings.transaction.isLost,
     transaction: inTransaction ? describeTransaction(session, server) : null,
     isMidMessage: requests.midMessage,
     isDelivered: server.relay.isDelivered || loss.midMessage,
@@ -65,7 +66,7 @@ export function isOnlyReading(
   opinion: SecondOpinion | null,
 ): boolean {
   const { greeting, settings } = session
-  if (greeting !== null || server.status !== STATUS.idle || settings.transactionLost) return false
+  if (greeting !== null || server.status !== STATUS.idle || settings.transaction.isLost) return false
   return hasOnlyReads(session, server.work.sent.whole, opinion)
 }
 
@@ -88,7 +89,7 @@ export function retain(session: LosingSession, server: ServerConnection): Retain
   const messages = Buffer.from(whole.subarray(0, answered))
   if (statementsOf(session, server, messages).whyNotReplayable() !== null) return null
   const echo = { ...sum, answered, isMidMessage: false, of: 'commit' } as const
-  return { messages, echo, parameters: server.work.startedWith, begin: session.settings.deferredBegin }
+  return { messages, echo, parameters: server.work.startedWith, begin: session.settings.transaction.deferredBegin }
 }
 
 /** Nothing that was sent to `server` since no transaction was open does anything but read. False also where that is not known. */
@@ -126,8 +127,8 @@ export function replay(session: LosingSession, { messages, echo, parameters, beg
   session.requests.runs++
   session.seat.avoidReplicas()
   if (echo.bytes > 0) session.echo = echo
-  if (parameters !== null) session.settings.goBackTo(parameters)
-  session.settings.deferredBegin = begin === null ? null : { ...begin, isSent: false }
+  if (parameters !== null) session.settings.values.goBackTo(parameters)
+  session.settings.transaction.deferredBegin = begin === null ? null : { ...begin, isSent: false }
   return true
 }
 
@@ -150,7 +151,7 @@ function goBack(
 ): void {
   // A client that asked nothing has taken no server down.
   if (isAsked || !inTransaction) session.requests.runs++
-  if (inTransaction && server.work.startedWith !== null) session.settings.goBackTo(server.work.startedWith)
+  if (inTransaction && server.work.startedWith !== null) session.settings.values.goBackTo(server.work.startedWith)
   if (sum === null || sum.bytes === 0) return
   session.seat.avoidReplicas()
   const { sent } = server.work
@@ -168,7 +169,7 @@ function describeTransaction(
     mayReplay: replay.requestBytes > 0,
     ageMs: host.now - meter.transactionAt,
     mostMs: replay.ageMs,
-    isEnding: settings.ending(queue) !== 'none',
+    isEnding: settings.transaction.ending(queue) !== 'none',
   }
 }
 
@@ -194,7 +195,7 @@ function statementsOf(session: LosingSession, server: ServerConnection, sent: Bu
         : whyNotReplayable(sent, {
             opinion: (bytes, start, end) => opinion.of(bytes, start, end),
             facts,
-            hasBegun: settings.deferredBegin !== null,
+            hasBegun: settings.transaction.deferredBegin !== null,
             tailOf,
             areHarmless: (calls) => catalogues.areHarmless(calls, server, now),
           }),

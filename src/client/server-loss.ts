@@ -96,14 +96,14 @@ function echoAgain(session: LosingSession, server: ServerConnection, echo: Echo)
   requests.runs++
   session.seat.avoidReplicas()
   session.echo = echo
-  if (sent.length > 0 && server.work.startedWith !== null) session.settings.goBackTo(server.work.startedWith)
+  if (sent.length > 0 && server.work.startedWith !== null) session.settings.values.goBackTo(server.work.startedWith)
   return true
 }
 
 /** A COMMIT was sent, and its transaction is known well enough to ask what became of it. */
 function lookUp(session: LosingSession, server: ServerConnection, loss: ServerLoss): boolean {
   const { settings, requests, host } = session
-  const isCommit = settings.ending(server.queue) === 'commit' && server.status === STATUS.inTransaction
+  const isCommit = settings.transaction.ending(server.queue) === 'commit' && server.status === STATUS.inTransaction
   const isTied = session.greeting !== null || session.listening !== null || !settings.leavesNothing
   if (!isCommit || isTied || !isWithoutAnswer(session, server, loss)) return false
   const mark = readMark(server.work.mark.rows)
@@ -135,14 +135,14 @@ function isWithoutAnswer({ requests }: LosingSession, { relay }: ServerConnectio
 /** The client hears of it, or is closed. */
 function tell(session: LosingSession, server: ServerConnection, loss: ServerLoss): void {
   const { settings, requests } = session
-  const isOutside = session.greeting === null && settings.statusOn(server) === STATUS.idle
+  const isOutside = session.greeting === null && settings.transaction.statusOn(server) === STATUS.idle
   const verdict = describeLoss(loss, {
     welcoming: session.greeting !== null,
     pins: settings.tiesTo(server),
-    status: settings.statusOn(server),
+    status: settings.transaction.statusOn(server),
     outstanding: loss.promised,
     unfinished: loss.unfinished,
-    ending: settings.ending(server.queue),
+    ending: settings.transaction.ending(server.queue),
     mayHaveWritten: isOutside && (loss.promised > 0 || loss.unfinished) && mayHaveWritten(session, server),
   })
   if (verdict.kind === 'close') {

@@ -156,7 +156,7 @@ export class ServerSeat implements PoolWaiter {
 
   /** The same, in a transaction that says READ ONLY. */
   get isInReplicaTransaction(): boolean {
-    return this.#isReading && this.#session.settings.deferredBegin !== null && this.isOnReplica
+    return this.#isReading && this.#session.settings.transaction.deferredBegin !== null && this.isOnReplica
   }
 
   /** A transaction of its that only reads may run elsewhere than on the primary. */
@@ -166,8 +166,8 @@ export class ServerSeat implements PoolWaiter {
 
   /** What it asks for next may run elsewhere, as far as its transaction is concerned. */
   get mayRead(): boolean {
-    const { deferredBegin: begin, transactionLost } = this.#session.settings
-    if (begin === null) return !transactionLost
+    const { deferredBegin: begin, isLost } = this.#session.settings.transaction
+    if (begin === null) return !isLost
     return begin.isReadOnly && !begin.isSerializable && this.#choice?.staysOnPrimary(this.#host.now) !== true
   }
 
@@ -301,7 +301,7 @@ export class ServerSeat implements PoolWaiter {
     }
     const { settings, listening, serial } = this.#session
     const preamble = settings.preamble(server, effects, serial, listening?.preamble(server) ?? '')
-    const begin = this.#session.doubt?.isCommitted === true ? BEGIN : settings.takeBegin()
+    const begin = this.#session.doubt?.isCommitted === true ? BEGIN : settings.transaction.takeBegin()
     const sql = preamble === '' || begin === '' ? preamble + begin : `${preamble};${begin}`
     if (sql !== '') server.relay.questions.prepare(sql, this.#host.toServer)
   }
@@ -329,7 +329,7 @@ export class ServerSeat implements PoolWaiter {
 
   /** The end of its transaction is on its way: what follows may run elsewhere. */
   #awaitsEnd({ queue }: ServerConnection): boolean {
-    return !this.#isFresh && !queue.unfinished && this.#session.settings.ending(queue) !== 'none'
+    return !this.#isFresh && !queue.unfinished && this.#session.settings.transaction.ending(queue) !== 'none'
   }
 
   /** A text with these effects is about to be sent: SQL of ours may have to go ahead of it. */
@@ -384,7 +384,7 @@ export class ServerSeat implements PoolWaiter {
     server.work.attempt?.close()
     this.#avoidsReplicas = false
     const shard = this.isOnReplica ? server.target.shard.id : -1
-    const mayHaveWritten = !this.#isReading && !isReadOnly(this.#session.settings.deferredBegin)
+    const mayHaveWritten = !this.#isReading && !isReadOnly(this.#session.settings.transaction.deferredBegin)
     this.#host.readRouting.transactionEnds(this.#choice, this.#session.slot, mayHaveWritten, shard)
   }
 

@@ -79,7 +79,7 @@ export class SessionAnswers implements ReplySink {
   }
 
   onParameter(name: string, value: string): string | null {
-    const shown = this.#session.settings.report(name, value, this.#session.server)
+    const shown = this.#session.settings.values.report(name, value, this.#session.server)
     if (name === 'application_name' && shown !== null) {
       const { memory, host, slot } = this.#session
       memory.text('applicationName', shown)
@@ -124,7 +124,7 @@ export class SessionAnswers implements ReplySink {
     requests.statements?.book.abandon()
     requests.abort(unfinished)
     if (promised === 0 && !unfinished) requests.reject(failure)
-    settings.loseServer(settings.idleStatus !== STATUS.idle)
+    settings.loseServer(settings.transaction.idleStatus !== STATUS.idle)
     session.meter.error()
     session.meter.abandoned()
     writer.reset()
@@ -160,7 +160,7 @@ export class SessionAnswers implements ReplySink {
   /** RESET to a value of the startup packet is not reported where the server has been at its own default. */
   beforeReady(status: number): Uint8Array | null {
     const { settings, server, requests } = this.#session
-    if (!settings.mayHaveFallen || server === null || status !== STATUS.idle) return null
+    if (!settings.values.mayHaveFallen || server === null || status !== STATUS.idle) return null
     if (server.queue.length > 0 || requests.midMessage) return null
     const restored = settings.settle(server, true)
     return restored.length === 0 ? null : statusesOf(restored, server)
@@ -235,7 +235,7 @@ export class SessionAnswers implements ReplySink {
   #transactionEnds(): void {
     const { seat, settings } = this.#session
     seat.transactionEnds()
-    if (settings.deferredBegin !== null) settings.deferredBegin = null
+    if (settings.transaction.deferredBegin !== null) settings.transaction.deferredBegin = null
   }
 
   /** The client has got the ReadyForQuery of a transaction: something may have to be asked before the server is given back. */

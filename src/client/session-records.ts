@@ -73,7 +73,7 @@ export class SessionRecords {
     i32[at + SECTION.body] = requests.bodyRemaining
     i32[at + SECTION.peer] = server === null ? 0 : server.slot + 1
     i32[at + CLIENT_SECTION.pins] = settings.pins
-    i32[at + CLIENT_SECTION.endsAfter] = server === null ? 0 : settings.endsAfter(server.queue)
+    i32[at + CLIENT_SECTION.endsAfter] = server === null ? 0 : settings.transaction.endsAfter(server.queue)
     const isWhole =
       this.#saveSettings(settings, at) &&
       (isPlain(session)

@@ -59,7 +59,7 @@ export class SessionRelocation implements Deferrable {
     const { server } = seat
     if (server === null || this.#step !== 'home') return true
     const point = safePoint({
-      isInTransaction: server.inTransaction || settings.deferredBegin !== null,
+      isInTransaction: server.inTransaction || settings.transaction.deferredBegin !== null,
       isOwed: server.queue.length > 0,
       isMidRequest: requests.midMessage || reader.isStalled,
       isChangingChannels: listening?.isConcerned === true,
@@ -80,7 +80,7 @@ export class SessionRelocation implements Deferrable {
 
   /** It was arriving in another process. */
   restore(): void {
-    if (this.#session.settings.isAsking) this.#step = 'arriving'
+    if (this.#session.settings.values.isAsking) this.#step = 'arriving'
     else this.arrive()
   }
 
@@ -131,7 +131,7 @@ export class SessionRelocation implements Deferrable {
     const { server } = seat
     if (server === null || settings.pins === 0) return false
     // It has gone on meanwhile, and can be asked again when it rests.
-    const isBusy = server.queue.length > 0 || server.inTransaction || settings.deferredBegin !== null
+    const isBusy = server.queue.length > 0 || server.inTransaction || settings.transaction.deferredBegin !== null
     if (isBusy || requests.midMessage || reader.isStalled) return false
     const verdict = relocation(settings.pins, settings.sqlStatements, (text) => this.#isLone(text))
     if (verdict.kind === 'stays') {

@@ -9,6 +9,7 @@ import type { SettingValue } from '../sql/setting-scan.ts'
 import type { Effects } from '../sql/statement-effects.ts'
 import { isFollowedReset, isReported, isUtf8, ROLE } from './setting-kinds.ts'
 import { type SettingList, SettingsQuestion } from './settings-question.ts'
+import { settingsSql } from './settings-sql.ts'
 
 /** Settings that the client has to be told of, with their values. */
 export type Restored = readonly (readonly [string, string | null])[]
@@ -83,7 +84,7 @@ export class SessionSettings {
     }
   }
 
-  /** As another process had them; `begin` and `goOnWith` come first. */
+  /** As another process had them; `resume` comes first. */
   restore({ asked, touched, reset, mayHaveFallen, changes }: SettingsSnapshot): void {
     if (asked !== null) this.#question = new SettingsQuestion(asked, touched, reset)
     this.#mayHaveFallen = mayHaveFallen
@@ -122,14 +123,26 @@ export class SessionSettings {
     return this.#changes.any && !this.#changes.onlyInTransaction && answered >= this.#doneBehind
   }
 
+  /** Logged in with these; null: its server connection is its own for life, so nobody need know them. */
   begin(parameters: ParameterSet | null): void {
     this.#parameters = parameters
     this.#initial = parameters
   }
 
-  /** They are these by now. */
-  goOnWith(parameters: ParameterSet): void {
+  /** As another process has known them. */
+  resume(initial: ParameterSet, parameters: ParameterSet): void {
+    this.#initial = initial
     this.#parameters = parameters
+  }
+
+  /** They are what they were before. */
+  goBackTo(parameters: ParameterSet): void {
+    if (this.#parameters !== null) this.#parameters = parameters
+  }
+
+  /** SQL that gives `server` these settings, which are those of the session with this serial number; empty when it has them. */
+  sqlFor(server: ServerConnection, parameters: ParameterSet, serial: number): string {
+    return settingsSql(this.#registry, server, parameters, serial)
   }
 
   /** A statement that touches settings is sent, or, `isSent`, has been sent. */

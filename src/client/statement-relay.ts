@@ -187,13 +187,13 @@ export class StatementRelay {
     session.seat.foresee(effects)
     session.note(effects)
     if ((effects.flags & TOUCHES) === 0) return
-    session.settings.bound()
+    session.settings.values.bound()
     this.#touching = true
   }
 
   /** A portal is being executed, the one bound last in all likelihood. */
   noteExecute(): void {
-    if (this.#touching) this.#session.settings.executed()
+    if (this.#touching) this.#session.settings.values.executed()
     if (this.#clearing) this.#clears = true
   }
 

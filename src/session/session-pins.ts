@@ -1,4 +1,5 @@
 import { PIN } from '../memory/client-slots.ts'
+import type { SqlStatement } from './sql-statement.ts'
 
 /** Pins that nothing the client says can end. */
 const LIFELONG = PIN.sessionMode | PIN.console | PIN.replication
@@ -13,6 +14,8 @@ const REVIEWABLE =
   PIN.undecidedStatement
 /** Pins by what may have changed settings that no question finds. */
 const OPAQUE = PIN.unknownFunction | PIN.undecidedStatement
+
+const NO_STATEMENTS: readonly SqlStatement[] = []
 
 /** Is told why the session must keep its server connection, in PIN bits, whenever that changes. */
 export interface PinWatcher {
@@ -44,6 +47,7 @@ export class SessionPins {
   #isUnanswered = false
   #isOpaque = false
   #isFreed = false
+  #statements = NO_STATEMENTS
 
   constructor(watcher: PinWatcher) {
     this.#watcher = watcher
@@ -84,6 +88,11 @@ export class SessionPins {
   /** Something was run on this server connection that may have changed settings which no question finds. */
   get isOpaque(): boolean {
     return this.#isOpaque
+  }
+
+  /** Prepared in SQL, as far as the last answer says. */
+  get statements(): readonly SqlStatement[] {
+    return this.#statements
   }
 
   /** The server can tell whether the reasons are gone, all of them. */
@@ -177,8 +186,9 @@ export class SessionPins {
     this.#isUnanswered = true
   }
 
-  /** It has answered that these lie in it; `about`: those that it can tell. */
-  answered(found: number, about: number): void {
+  /** It has answered that these lie in it; `about`: those that it can tell. `statements`: prepared there in SQL, if that was asked. */
+  answered(found: number, about: number, statements: readonly SqlStatement[] = NO_STATEMENTS): void {
+    this.#statements = statements
     const gone = this.#reviewed & about & ~found & ~this.#sinceReview
     this.#reviewed = 0
     const unanswered = this.#isUnanswered ? PIN.setting : 0

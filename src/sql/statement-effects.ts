@@ -40,6 +40,14 @@ export const FACT = {
   unlistens: 1 << 21,
 } as const
 
+/** Whatever ends a transaction when it succeeds. */
+const ENDS_TRANSACTION = FACT.commits | FACT.rollsBack | FACT.preparesTransaction
+
+/** A transaction is over when this has been executed, and nothing has failed. */
+export function endsTransaction({ flags }: Effects): boolean {
+  return (flags & ENDS_TRANSACTION) !== 0
+}
+
 /** Whatever may change what a session listens to. */
 const LISTENING = FACT.listens | FACT.unlistens | FACT.discardsAll
 
