@@ -116,3 +116,21 @@ test('the entry as it is now counts; when it is gone from the configuration, the
   test.plane.setValues({ ...values, databases: [{ ...TEST_DATABASE, name: '*', serverDatabase: 'other' }] })
   assert.equal(one.current()?.target.database, 'other')
 })
+
+test('of replicas that are equally busy each in its turn, but not one that has too much to do', (t) => {
+  const test = open(t)
+  const one = choice(test, { role: 'replica' })
+  const [shard] = test.plane.values.topology.shards
+  assert.ok(shard)
+  const turns = (health: 'up' | 'overloaded'): readonly (number | undefined)[] => {
+    const replica = { ...shard, role: 'replica' } as const
+    const shards = [
+      { ...replica, id: 1, name: 'db1' },
+      { ...replica, id: 2, name: 'db2', health },
+    ]
+    test.plane.setTopology({ version: test.plane.values.topology.version + 1, shards })
+    return Array.from({ length: 4 }, () => one.current()?.target.shard.id).sort()
+  }
+  assert.deepEqual(turns('up'), [1, 1, 2, 2])
+  assert.deepEqual(turns('overloaded'), [1, 1, 1, 1])
+})

@@ -64,16 +64,22 @@ export class PoolChoice implements Reader {
     return this.#entry.role === 'replica'
   }
 
-  /** Of those that are equally busy, each in its turn. */
+  /** By their share, and of those that are equally busy each in its turn. */
   #leastBusy(): ServerPool | null {
     const { length } = this.#replicas
     let best: ServerPool | null = null
     this.#turn = (this.#turn + 1) % length
     for (let at = 0; at < length; at++) {
       const pool = this.#replicas[(this.#turn + at) % length] as ServerPool
-      if (best === null || pool.busy + pool.waiting < best.busy + best.waiting) best = pool
+      if (best === null || this.#workOn(pool) < this.#workOn(best)) best = pool
     }
     return best
+  }
+
+  /** With one more, for its share of the work. */
+  #workOn({ busy, waiting, target }: ServerPool): number {
+    const { routes, now } = this.#host
+    return (busy + waiting + 1) / routes.shareOf(target.shard, now)
   }
 
   /** Where transactions of its group may run; null: its group has no shards, or there is no choice. */

@@ -7,7 +7,7 @@ import type { NotificationHead } from '../protocol/notification.ts'
 import { MessageWriter } from '../protocol/writer.ts'
 import type { Rows } from '../server/captured-rows.ts'
 import type { Cleared } from '../server/reply-messages.ts'
-import type { ReplySink, ServerLoss } from '../server/reply-sink.ts'
+import type { ReplySink, ServerLoss, SessionTie } from '../server/reply-sink.ts'
 import type { ServerConnection } from '../server/server-connection.ts'
 import type { ParameterSet } from '../session/parameters.ts'
 import type { ClientHost } from './client-host.ts'
@@ -76,6 +76,13 @@ export class SessionAnswers implements ReplySink {
 
   get link(): Link {
     return this.#session.link
+  }
+
+  get tie(): SessionTie {
+    const { state, settings } = this.#session
+    if (state === 'closing') return 'none'
+    if (settings.luggage !== null) return 'travelling'
+    return settings.pins === 0 ? 'none' : 'tied'
   }
 
   onParameter(name: string, value: string): string | null {

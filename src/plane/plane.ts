@@ -43,6 +43,7 @@ import { CancelRequest } from './cancel-request.ts'
 import { ClientTable } from './client-table.ts'
 import type { HeldClient } from './keeper-link.ts'
 import { restingHost } from './kept-clients.ts'
+import { PinnedMover } from './pinned-mover.ts'
 import { PlaneChanges } from './plane-changes.ts'
 import { PlaneConfiguration } from './plane-configuration.ts'
 import type { PlaneParts } from './plane-parts.ts'
@@ -103,6 +104,7 @@ export class Plane implements ClientHost {
   readonly #parts: PlaneParts
   readonly #configuration = new PlaneConfiguration()
   readonly #serverSlots: ServerSlotList
+  readonly #mover = new PinnedMover(this)
   readonly #changes = new PlaneChanges(this, this.#configuration)
   now = 0
   epoch = 0
@@ -361,6 +363,7 @@ export class Plane implements ClientHost {
     this.poolSet.maintain(this.now)
     this.listeners.maintain(this.now)
     this.analyzer.tick(this.now)
+    this.#mover.look()
     this.record.set('buffersInUse', this.arena.buffersInUse)
     this.record.set('bufferBytesInUse', this.arena.bytesInUse)
     if (!this.parameters.crowded) return

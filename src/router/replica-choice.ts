@@ -21,11 +21,19 @@ const FIRST_SHARE = 0.1
 
 /** What one more transaction costs there: latency times work in flight, more for one that is new, far or overloaded. */
 export function costOf(candidate: Candidate, now: number, slowStartMs: number): number {
-  const { load, since, isFar, shard } = candidate
+  const { load } = candidate
+  return (load.peakMs(now) * (load.busy + 1)) / shareOf(candidate, now, slowStartMs)
+}
+
+/** How much of the work it should have, beside others: 1, less for one that is new, far or overloaded. */
+export function shareOf(
+  { since, isFar, shard }: Pick<Candidate, 'shard' | 'since' | 'isFar'>,
+  now: number,
+  slowStartMs: number,
+): number {
   const age = now - since
   const share = age >= slowStartMs ? 1 : Math.max(FIRST_SHARE, age / slowStartMs)
-  const factor = (isFar ? FAR : 1) * (shard.health === 'overloaded' ? OVERLOADED : 1)
-  return ((load.peakMs(now) * (load.busy + 1)) / share) * factor
+  return share / ((isFar ? FAR : 1) * (shard.health === 'overloaded' ? OVERLOADED : 1))
 }
 
 /** Picks one of two at random that may be used, the cheaper one: as good as looking at all, and no herd follows it. */

@@ -1,6 +1,6 @@
-import type { Policy, ShardPoolPolicy } from '../shard/policy.ts'
+import type { Policy, RoutingPolicy, ShardPoolPolicy } from '../shard/policy.ts'
 import type { Shard, Topology } from '../shard/topology.ts'
-import type { Candidate } from './replica-choice.ts'
+import { type Candidate, shareOf } from './replica-choice.ts'
 import { isUsableReplica, routeToPrimary } from './route.ts'
 import type { ShardLoad } from './shard-load.ts'
 
@@ -40,6 +40,7 @@ export class RouteTable {
   /** Since when a shard has been up without a break or a doubt, by id. */
   #since = new Map<number, number>()
   #isFirst = true
+  #routing: Pick<RoutingPolicy, 'zone' | 'slowStartMs'> = { zone: null, slowStartMs: 0 }
 
   constructor(facts: ShardFacts) {
     this.#facts = facts
@@ -64,7 +65,18 @@ export class RouteTable {
     return false
   }
 
+  /** What a shard that is usable should have of the work that only replicas do, beside others. */
+  shareOf(shard: Shard, now: number): number {
+    const { zone, slowStartMs } = this.#routing
+    return shareOf({ shard, isFar: isFar(shard, zone), since: this.#sinceOf(shard) }, now, slowStartMs)
+  }
+
+  #sinceOf({ id }: Shard): number {
+    return this.#since.get(id) ?? Number.NEGATIVE_INFINITY
+  }
+
   rebuild(policy: Policy, topology: Topology, now: number): void {
+    this.#routing = policy.routing
     const since = new Map<number, number>()
     for (const { id, up, health } of topology.shards) {
       // Those of the first topology were there before this process was.
@@ -98,10 +110,13 @@ export class RouteTable {
   }
 
   #candidate(shard: Shard, isPrimary: boolean, zone: string | null): Candidate {
-    const isFar = zone !== null && shard.zone !== zone
-    const since = this.#since.get(shard.id) ?? Number.NEGATIVE_INFINITY
-    return { shard, isPrimary, isFar, since, load: this.#facts.loadOf(shard) }
+    const load = this.#facts.loadOf(shard)
+    return { shard, isPrimary, isFar: isFar(shard, zone), since: this.#sinceOf(shard), load }
   }
+}
+
+function isFar(shard: Shard, zone: string | null): boolean {
+  return zone !== null && shard.zone !== zone
 }
 
 function isUsable(shard: Shard, primary: Shard | null): boolean {

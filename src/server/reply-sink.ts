@@ -16,9 +16,13 @@ export interface ServerLoss {
   readonly unfinished: boolean
 }
 
+/** `tied`: it keeps its server connection between transactions. `travelling`: it has left it with its state, and is on no other yet. */
+export type SessionTie = 'none' | 'tied' | 'travelling'
+
 /** The client that has a server connection, as the server's side sees it. None of these may throw. */
 export interface ReplySink {
   readonly link: Link
+  readonly tie: SessionTie
   /** The server now reports this value. Returns what to tell the client, null: nothing. */
   onParameter(name: string, value: string): string | null
   /** A statement of the client's is done: `bytes[at, stop)` is the command tag with its NUL. */

@@ -209,6 +209,8 @@ export class TestWaiter implements PoolWaiter, ReplySink {
     return false
   }
 
+  readonly tie = 'none'
+
   leave(): boolean {
     return false
   }

@@ -95,6 +95,8 @@ export interface RoutingPolicy {
   /** A replica that is further behind gets nothing. */
   readonly maxLagMs: number
   readonly slowStartMs: number
+  /** Most pinned sessions that move from one replica to another in a second; absent from a control process that knows nothing of it. */
+  readonly rebalance?: number
   /** Where this router is; null: nowhere in particular. */
   readonly zone: string | null
 }
@@ -130,6 +132,7 @@ export const NO_POLICY: Policy = Object.freeze<Policy>({
     replicaWaitMs: 0,
     maxLagMs: 10_000,
     slowStartMs: 0,
+    rebalance: 0,
     zone: null,
   },
   admission: { limit: 'fixed', minSlots: 1, tolerance: 2, ageMs: 5000, maxWaiting: 20_000 },

@@ -5,10 +5,11 @@ import { killPlane } from '../support/plane-killer.ts'
 import { waitUntil } from '../support/wait-until.ts'
 import { WireClient } from '../support/wire-client.ts'
 import * as wire from '../support/wire-frames.ts'
-import { onlyValue, sqlstatesOf } from '../support/wire-message.ts'
+import { onlyValue, rowsOf, sqlstatesOf } from '../support/wire-message.ts'
 
 const bed = await ContinuityBed.open({
   operations: { drain: '3s' },
+  routing: { rebalance: 50, slow_start: '0s' },
   databases: {
     readers: { name: 'postgres', role: 'replica' },
     own: { name: 'postgres', pool_mode: 'session' },
@@ -84,6 +85,45 @@ test('DRAIN moves sessions of a database that is for replicas only to another re
   assert.notEqual(Number(await checked(client, 'EXECUTE where_am_i')), port)
   await bed.command(`UNDRAIN ${replica}`)
   client.close()
+})
+
+test('a replica that joins gets its share of pinned sessions, which have all that they had; who cannot move stays', async () => {
+  const replicas = (await bed.shown()).filter(({ role }) => role === 'replica').map(({ name }) => name)
+  const portOf = (name: string): string => String(bed.shards.find((shard) => shard.name === name)!.port)
+  await bed.command(`DRAIN ${replicas[1]}`)
+  const clients = await Promise.all(
+    Array.from({ length: 8 }, (_, number) =>
+      WireClient.open(bed.router, {
+        ...bed.login,
+        database: 'readers',
+        parameters: { application_name: `r${number}` },
+      }),
+    ),
+  )
+  for (const [number, client] of clients.entries()) {
+    await checked(
+      client,
+      number === 0 ? 'SELECT pg_advisory_lock(7)' : `PREPARE who AS SELECT '${number}', inet_server_port()`,
+    )
+  }
+  const [locking, busy] = clients as [WireClient, WireClient]
+  await checked(busy, 'BEGIN')
+  await bed.command(`UNDRAIN ${replicas[1]}`)
+  await waitUntil('half of them to have left', async () => {
+    const { rows } = await bed.console.query('SHOW CLIENTS')
+    return rows.filter(({ application_name: name, link }) => /^r\d$/.test(name) && link === '').length === 4
+  })
+  const ports: (string | null)[] = []
+  for (const [number, client] of clients.entries()) {
+    const sql = number === 0 ? `SELECT '0', inet_server_port()` : 'EXECUTE who'
+    const [row] = rowsOf(await client.query(sql))
+    assert.equal(row?.[0], String(number))
+    ports.push(row?.[1] ?? null)
+  }
+  assert.deepEqual([ports[0], ports[1]], [portOf(replicas[0]!), portOf(replicas[0]!)])
+  assert.equal(ports.filter((port) => port === portOf(replicas[1]!)).length, 4, ports.join())
+  assert.equal(await checked(locking, 'SELECT pg_advisory_unlock(7)'), 't')
+  for (const client of clients) client.close()
 })
 
 test('a session that took numbers from a sequence moves, and currval is undefined rather than another one’s', async () => {

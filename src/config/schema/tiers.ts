@@ -202,6 +202,12 @@ export const routing = table('routing', 'Which transactions may run on replicas.
     default: '10s',
     doc: 'A shard that comes back gets its full share of reads after this time.',
   }),
+  rebalance: setting(integer(0, 1000, 'never'), {
+    default: 4,
+    doc:
+      'Most pinned sessions of databases with role = "replica" that move in a second, so that each replica has its share of ' +
+      'them when one joins, leaves or gets hot. Only sessions whose state can be had again move. Counted by each plane.',
+  }),
   zone: optional(plainName, {
     example: 'eu-west-1a',
     doc: 'Where this router is. Replicas whose `zone` is the same are preferred.',

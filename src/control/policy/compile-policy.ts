@@ -22,6 +22,7 @@ export function compilePolicy(config: Config): Policy {
       replicaWaitMs: routing.replicaWaitMs,
       maxLagMs: routing.maxLagMs,
       slowStartMs: routing.slowStartMs,
+      rebalance: routing.rebalance,
       zone: routing.zone,
     },
     admission: {
