@@ -13,14 +13,17 @@ export interface IsolationOptions extends BenchOptions {
   readonly rate: number
   /** Clients of the low tier. */
   readonly clients: number
+  /** Niceness of its reads, for the run with a policy that shares the CPU too. */
+  readonly nice: number
 }
 
 const HIGH_CLIENTS = 4
 /** Three slots of low keep two cores busy. */
-const POLICY = `
+const policy = (nice: number): string => `
 [tiers.low]
 max = 3
 queue = 10000
+nice = ${nice}
 
 [[tiers.rules]]
 application = "high"
@@ -46,7 +49,7 @@ interface Outcome {
 
 /**
  * A modest rate of short reads, alone and while reports and writes saturate the server: through PgBouncer, through Switchyard
- * where all are of one tier, and where a policy sets them apart.
+ * where all are of one tier, and where a policy sets them apart: without a share of the CPU of their own, and with one.
  */
 export async function isolation(bench: Bench, options: IsolationOptions): Promise<Record<string, unknown>> {
   const script = join(bench.directory, 'low.sql')
@@ -59,9 +62,10 @@ export async function isolation(bench: Bench, options: IsolationOptions): Promis
   const common = { server: bench.server, directory: bench.directory, maxClients, cleanup: bench.cleanup, ...options }
   for (const [name, sections] of [
     ['switchyard, one tier', ''],
-    ['switchyard, policy', POLICY],
+    ['switchyard, policy', policy(0)],
+    ['switchyard, policy, CPU', policy(options.nice)],
   ] as const) {
-    const router = await startRouter({ ...common, sections })
+    const router = await startRouter({ ...common, isManaged: true, sections })
     outcomes.push(await outcomeOf(name, router, bench, script, options))
     await router.stop()
   }
@@ -113,11 +117,16 @@ function report(outcomes: readonly Outcome[]): Record<string, unknown> {
   )
   const of = (name: string): Outcome | undefined => outcomes.find((each) => each.name === name)
   const [bouncer, flat, policy] = ['pgbouncer', 'switchyard, one tier', 'switchyard, policy'].map(of)
+  const shared = of('switchyard, policy, CPU')
+  const kept = (each: Outcome | undefined): number | null =>
+    each === undefined || flat === undefined ? null : significant(each.lowTps / flat.lowTps)
   return {
     high_p99_ratio: policy === undefined ? null : significant(ratioOf(policy)),
+    high_p99_ratio_cpu_shared: shared === undefined ? null : significant(ratioOf(shared)),
     high_p99_ratio_one_tier: flat === undefined ? null : significant(ratioOf(flat)),
     high_p99_ratio_pgbouncer: bouncer === undefined ? null : significant(ratioOf(bouncer)),
-    low_throughput_kept: policy === undefined || flat === undefined ? null : significant(policy.lowTps / flat.lowTps),
+    low_throughput_kept: kept(policy),
+    low_throughput_kept_cpu_shared: kept(shared),
     failed: outcomes.reduce((sum, { failed }) => sum + failed, 0),
   }
 }

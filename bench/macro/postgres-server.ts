@@ -30,6 +30,7 @@ export interface PostgresServer {
   readonly verifier: string
   /** Of the role and database `bench`. */
   readonly address: Address
+  readonly dataDirectory: string
 }
 
 /**
@@ -58,7 +59,7 @@ export async function startPostgresServer(directory: string, cleanup: Cleanup): 
   )
   await query(superuser, `create role ${benchName} login superuser password '${verifier}'`)
   await query(superuser, `create database ${benchName} owner ${benchName}`)
-  return { version: cluster.version, verifier, address }
+  return { version: cluster.version, verifier, address, dataDirectory: shard.dataDirectory }
 }
 
 /** Runs one statement on a connection of its own; returns the first column of the first row. */

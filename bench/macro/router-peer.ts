@@ -15,6 +15,8 @@ export interface RouterPeerOptions {
   readonly cleanup: Cleanup
   /** For TLS with clients; by default there is none. */
   readonly certificate?: { readonly certificate: string; readonly key: string } | null
+  /** The router manages the server, as one on its machine; not by default. */
+  readonly isManaged?: boolean
   /** More of the configuration file. */
   readonly sections?: string
 }
@@ -62,16 +64,18 @@ function packageVersion(checkout: string): string {
   return String(version)
 }
 
-function configuration(options: Pick<RouterPeerOptions, 'server' | 'maxClients' | 'certificate' | 'sections'>): string {
-  const { address, verifier } = options.server
-  const { certificate = null } = options
+type Configured = Pick<RouterPeerOptions, 'server' | 'maxClients' | 'certificate' | 'isManaged' | 'sections'>
+
+function configuration(options: Configured): string {
+  const { address, verifier, dataDirectory } = options.server
+  const { certificate = null, isManaged = false } = options
   const password = `password = "${address.password}"`
   return `[[shards]]
 name = "bench"
 host = "${address.host}"
 port = ${address.port}
 max_connections = ${poolSize + 10}
-
+${isManaged ? `data_directory = "${dataDirectory}"\n` : ''}
 [monitor]
 user = "${address.user}"
 ${password}

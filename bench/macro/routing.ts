@@ -63,6 +63,14 @@ function preparedRouter(): () => unknown {
 }
 
 function shard(id: number, role: Shard['role']): Shard {
-  const place = { host: '', address: '10.0.0.1', port: 5432, zone: null, health: 'up' as const, adjustment: null }
+  const place = {
+    host: '',
+    address: '10.0.0.1',
+    port: 5432,
+    zone: null,
+    dataDirectory: null,
+    health: 'up' as const,
+    adjustment: null,
+  }
   return { id, name: `db${id}`, group: 'main', role, up: true, maxConnections: 50, slots: null, ...place }
 }

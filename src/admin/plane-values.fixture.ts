@@ -16,6 +16,7 @@ export function testShard(id: number, name: string, role: Shard['role'], group =
     maxConnections: 50,
     slots: null,
     zone: null,
+    dataDirectory: null,
     health: 'up',
     adjustment: null,
   }

@@ -18,6 +18,7 @@ const PRIMARY: Shard = {
   maxConnections: 10,
   slots: null,
   zone: null,
+  dataDirectory: null,
   health: 'up',
   adjustment: null,
 }

@@ -82,6 +82,7 @@ function consoleShard(values: PlaneValues): Shard {
     maxConnections: 0,
     slots: null,
     zone: null,
+    dataDirectory: null,
     health: 'up',
     adjustment: null,
   }

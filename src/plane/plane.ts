@@ -41,6 +41,8 @@ import type { TimerWheel } from '../util/timer-wheel.ts'
 import { Accounts } from './accounts.ts'
 import { CancelRequest } from './cancel-request.ts'
 import { ClientTable } from './client-table.ts'
+import type { CpuShares } from './cpu-shares.ts'
+import { cpuSharesOf } from './cpu-shares-of.ts'
 import type { HeldClient } from './keeper-link.ts'
 import { restingHost } from './kept-clients.ts'
 import { PinnedMover } from './pinned-mover.ts'
@@ -94,6 +96,7 @@ export class Plane implements ClientHost {
   readonly routes: RouteTable
   readonly readRouting: ReadRouting
   readonly replicaWaits: ReplicaWaits = new ReplicaWaits(this)
+  readonly cpuShares: CpuShares
   readonly listeners: ListenerSet
   readonly accounts: Accounts
   readonly analyzer: Analyzer
@@ -149,6 +152,7 @@ export class Plane implements ClientHost {
     this.poolSet = new PoolSet(this, { maxUserConnections: 0, maxDatabaseConnections: 0 }, (shard) =>
       this.admissions.of(shard),
     )
+    this.cpuShares = cpuSharesOf(this)
     this.listeners = new ListenerSet(this)
     this.setValues(parts.values)
   }

@@ -140,6 +140,7 @@ export class RehearsalShard {
       maxConnections: 100,
       slots: null,
       zone: null,
+      dataDirectory: null,
       adjustment: null,
     }
   }

@@ -17,7 +17,15 @@ function fresh(shard: number, asOf: number, seenAt = NOW): void {
 }
 
 function shard(id: number, role: Shard['role'], changes: Partial<Shard> = {}): Shard {
-  const place = { host: '', address: '10.0.0.1', port: 5432, zone: null, health: 'up' as const, adjustment: null }
+  const place = {
+    host: '',
+    address: '10.0.0.1',
+    port: 5432,
+    zone: null,
+    dataDirectory: null,
+    health: 'up' as const,
+    adjustment: null,
+  }
   return { id, name: `db${id}`, group: 'main', role, up: true, maxConnections: 10, slots: null, ...place, ...changes }
 }
 

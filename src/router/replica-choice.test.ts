@@ -12,6 +12,7 @@ function candidate(id: number, changes: { busy?: number; ms?: number; far?: bool
     maxConnections: 9,
     slots: null,
     zone: null,
+    dataDirectory: null,
     health: 'up' as const,
     adjustment: null,
   }

@@ -13,6 +13,7 @@ function shard(id: number, changes: Partial<Shard> = {}): Shard {
     maxConnections: 10,
     slots: null,
     zone: null,
+    dataDirectory: null,
     health: 'up' as const,
     adjustment: null,
   }

@@ -114,6 +114,7 @@ function open(t: TestContext, mode: ServerTlsMode, address = '127.0.0.1'): Bench
       maxConnections: 1,
       slots: null,
       zone: null,
+      dataDirectory: null,
       health: 'up',
       adjustment: null,
     },

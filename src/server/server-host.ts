@@ -9,6 +9,7 @@ import type { ParameterRegistry } from '../session/parameters.ts'
 import type { StatementRegistry } from '../session/prepared-statements.ts'
 import type { LimitValues, ServerTlsMode, TimeoutValues } from '../shard/plane-values.ts'
 import type { TimerWheel } from '../util/timer-wheel.ts'
+import type { CpuWatch } from './cpu-watch.ts'
 
 export type LogLevel = 'debug' | 'info' | 'warn' | 'error'
 export type LogFields = Readonly<Record<string, string | number | boolean | null>>
@@ -32,6 +33,7 @@ export interface ServerHost extends LinkHost {
   readonly now: number
   readonly timeouts: TimeoutValues
   readonly limits: LimitValues
+  readonly cpuShares: CpuWatch
   readonly serverTls: { readonly mode: ServerTlsMode; readonly context: TlsContext | null }
   /** A pool is gone: whoever remembers its own asks again. */
   poolsChanged(): void

@@ -26,6 +26,7 @@ const shard = {
   maxConnections: 10,
   slots: null,
   zone: null,
+  dataDirectory: null,
   health: 'up',
   adjustment: null,
 } as const

@@ -202,13 +202,15 @@ export class ServerPool implements ServerOwner, LanePool {
   }
 
   /** It counts as one of the tier's until it comes back. */
-  #give(server: ServerConnection, tier: number): void {
+  #give(server: ServerConnection, tier: number, isAdopted = false): void {
     this.#lane.admission.take(tier)
     server.tier = tier
+    if (server.target.shard.dataDirectory !== null) this.#host.cpuShares.given(server, tier, isAdopted)
   }
 
   #takeBack(server: ServerConnection): void {
     if (server.tier < 0) return
+    if (server.target.shard.dataDirectory !== null) this.#host.cpuShares.takenBack(server)
     this.#lane.admission.release(server.tier)
     server.tier = -1
   }
@@ -326,7 +328,7 @@ export class ServerPool implements ServerOwner, LanePool {
     const server = new ServerConnection(this.#host, this, this.target, slot, this.record, kept)
     server.admission = this.#lane.admission
     this.#all.add(server)
-    if (tier >= 0) this.#give(server, tier)
+    if (tier >= 0) this.#give(server, tier, true)
     this.welcome ??= { reported: server.identity.reported, baseline: server.baseline }
     if (server.state === 'idle') this.#idle.add(server)
     return server

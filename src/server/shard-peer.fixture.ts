@@ -183,6 +183,7 @@ export class TestShard implements PollTarget {
       maxConnections,
       slots: null,
       zone: null,
+      dataDirectory: null,
       health: 'up',
       adjustment: null,
     }

@@ -34,6 +34,8 @@ export interface TierPolicy {
   readonly shedOrder: number
   readonly queryMs: number
   readonly transactionMs: number
+  /** Niceness of long reads, on servers that run under this router on its machine, 0 to 19. */
+  readonly nice: number
   readonly consistency: Consistency
   /** What became of a COMMIT whose server connection was lost is looked up, for which each that has written something is marked. */
   readonly resolvesCommits: boolean
@@ -154,6 +156,7 @@ function anyTier(tier: Tier): TierPolicy {
     shedOrder: 1,
     queryMs: 0,
     transactionMs: 0,
+    nice: 0,
     consistency: 'strong',
     resolvesCommits: false,
     replay: NO_REPLAY,

@@ -32,6 +32,8 @@ export interface Shard {
   readonly slots: number | null
   /** Where it is; null: nowhere in particular. */
   readonly zone: string | null
+  /** Of the server's data, where it runs on this machine and the router manages it; null: it does not. */
+  readonly dataDirectory: string | null
   /** What tiers get less of there because of the load; null: nothing. */
   readonly adjustment: ShardAdjustment | null
 }

@@ -43,6 +43,7 @@ interface TierDefaults {
   readonly max: string
   readonly queue: number
   readonly shedOrder: number
+  readonly nice: number
   readonly preserve: 'on' | 'off'
 }
 
@@ -78,6 +79,12 @@ function tierSection(name: 'high' | 'medium' | 'low' | 'background', doc: string
       default: 0,
       doc: 'A transaction that takes longer is cancelled, or its idle client disconnected.',
     }),
+    nice: setting(integer(0, 19), {
+      default: by.nice,
+      doc:
+        'On shards with a `data_directory`, which are on this machine: how much less of the processors a read of this tier gets ' +
+        'that has run for 50 ms, as nice(1) counts. 0: as much as others.',
+    }),
     consistency: setting(consistency, {
       default: 'session',
       doc:
@@ -107,6 +114,7 @@ export const tierHigh = tierSection('high', 'The most important connections.', {
   max: '100%',
   queue: 10_000,
   shedOrder: 1,
+  nice: 0,
   preserve: 'on',
 })
 
@@ -116,6 +124,7 @@ export const tierMedium = tierSection('medium', 'What a connection is until ther
   max: '100%',
   queue: 10_000,
   shedOrder: 2,
+  nice: 0,
   preserve: 'on',
 })
 
@@ -125,6 +134,7 @@ export const tierLow = tierSection('low', 'Reports, exports: what may take its t
   max: '50%',
   queue: 2000,
   shedOrder: 3,
+  nice: 10,
   preserve: 'off',
 })
 
@@ -134,6 +144,7 @@ export const tierBackground = tierSection('background', 'What nobody waits for.'
   max: '25%',
   queue: 500,
   shedOrder: 4,
+  nice: 19,
   preserve: 'off',
 })
 

@@ -10,6 +10,7 @@ export function freezeShard(values: Pick<Shard, 'id' | 'name' | 'role' | 'up'>):
     maxConnections: 10,
     slots: null,
     zone: null,
+    dataDirectory: null,
     health: 'up' as const,
     adjustment: null,
   }

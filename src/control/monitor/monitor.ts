@@ -240,6 +240,7 @@ function describe({ id, config, watch }: Watched, isLeftOut: boolean, adjustment
     maxConnections: config.maxConnections,
     slots: config.slots,
     zone: config.zone,
+    dataDirectory: config.dataDirectory,
     adjustment,
   })
 }

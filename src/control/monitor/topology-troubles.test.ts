@@ -18,6 +18,7 @@ function shard(name: string, role: Shard['role'], up: boolean, group = 'main'): 
     maxConnections: 1,
     slots: null,
     zone: null,
+    dataDirectory: null,
     health: 'up',
     adjustment: null,
   }

@@ -64,6 +64,7 @@ function tierPolicy(tier: Tier, config: TierConfig, replay: Config['replay']): T
     shedOrder: config.shedOrder,
     queryMs: config.queryMs,
     transactionMs: config.transactionMs,
+    nice: config.nice,
     consistency: config.consistency,
     resolvesCommits: config.resolveCommits === 'on',
     replay: config.replay === 'on' ? replayPolicy(replay) : NO_REPLAY,

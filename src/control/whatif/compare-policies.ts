@@ -61,7 +61,7 @@ export function topologyOf({ shards }: Config): Topology {
       const role = seen.has(shard.group) ? 'replica' : 'primary'
       seen.add(shard.group)
       const { name, group, host, port, maxConnections, slots, zone } = shard
-      const health = { up: true, health: 'up', adjustment: null } as const
+      const health = { up: true, health: 'up', dataDirectory: null, adjustment: null } as const
       return { id, name, group, host, address: host, port, role, maxConnections, slots, zone, ...health }
     }),
   }

@@ -11,7 +11,7 @@ const [HIGH, MEDIUM, LOW] = [0, 1, 2]
 
 function shard(id: number, slots: number, role: Shard['role'] = 'primary'): Shard {
   const health = { up: true, health: 'up', adjustment: null } as const
-  const place = { host: '', address: '10.0.0.1', port: 5432, zone: null, ...health }
+  const place = { host: '', address: '10.0.0.1', port: 5432, zone: null, dataDirectory: null, ...health }
   return { id, name: `db${id}`, group: 'main', role, maxConnections: 100, slots, ...place }
 }
 

@@ -1,0 +1,51 @@
+import assert from 'node:assert/strict'
+import { spawn } from 'node:child_process'
+import { once } from 'node:events'
+import { readFileSync } from 'node:fs'
+import { getPriority, tmpdir } from 'node:os'
+import { type TestContext, test } from 'node:test'
+import { cpuMeans, setCpuNice, worksIn } from './cpu-share.ts'
+
+/** A process in a session of its own, as a backend is. */
+async function sleeper(t: TestContext): Promise<number> {
+  const child = spawn('sleep', ['60'], { detached: true, cwd: tmpdir(), stdio: 'ignore' })
+  await once(child, 'spawn')
+  t.after(async () => {
+    const ended = once(child, 'exit')
+    child.kill('SIGKILL')
+    await ended
+  })
+  return child.pid as number
+}
+
+test('a process gets a smaller share, and its own again', async (t) => {
+  const pid = await sleeper(t)
+  const means = cpuMeans(pid)
+  if (means.kind === 'none') {
+    assert.notEqual(means.reason, '')
+    assert.equal(setCpuNice(means, pid, 10), 'refused')
+    return
+  }
+  const niceness = (): number =>
+    means.kind === 'process'
+      ? getPriority(pid)
+      : Number(/nice (-?\d+)/.exec(readFileSync(`/proc/${pid}/autogroup`, 'utf8'))?.[1])
+  assert.equal(setCpuNice(means, pid, 10), 'done')
+  assert.equal(niceness(), 10)
+  // The kernel may want some time in between from who is not root.
+  const back = setCpuNice(means, pid, 0)
+  if (back === 'later') return
+  assert.equal(back, 'done')
+  assert.equal(niceness(), 0)
+})
+
+test('of a process that is gone, or not ours, that is said', async (t) => {
+  assert.equal(setCpuNice({ kind: 'autogroup' }, 4_194_303, 10), 'gone')
+  assert.equal(setCpuNice({ kind: 'process' }, 4_194_303, 10), 'gone')
+  assert.equal(setCpuNice({ kind: 'none', reason: 'x' }, 1, 10), 'refused')
+  const pid = await sleeper(t)
+  assert.equal(worksIn(pid, tmpdir()), true)
+  assert.equal(worksIn(pid, '/'), false)
+  assert.equal(worksIn(4_194_303, tmpdir()), false)
+  assert.equal(worksIn(pid, '/nowhere'), false)
+})

@@ -1,0 +1,92 @@
+import { closeSync, existsSync, openSync, readFileSync, statSync, writeSync } from 'node:fs'
+import { setPriority } from 'node:os'
+
+/**
+ * How a process of this machine can be given less of the processors than others.
+ *
+ * - autogroup: the kernel shares them out among sessions (setsid), of which PostgreSQL makes one for each backend, so that the
+ *   niceness of a session counts and that of a process does not. sched(7)
+ * - process: it shares them out among processes. What was taken can be given back by those only who have CAP_SYS_NICE.
+ * - none: it cannot, for this reason.
+ */
+export type CpuMeans = { readonly kind: 'autogroup' | 'process' } | { readonly kind: 'none'; readonly reason: string }
+
+/** How it went. `later`: the kernel lets who is not root change ten a second only. `gone`: there is no such process. */
+export type NiceOutcome = 'done' | 'later' | 'gone' | 'refused'
+
+const AUTOGROUP_SWITCH = '/proc/sys/kernel/sched_autogroup_enabled'
+const CGROUPS = '/sys/fs/cgroup'
+const CAP_SYS_NICE = 23n
+
+/** What works for this process, which has to be of this machine. */
+export function cpuMeans(pid: number): CpuMeans {
+  const isInGroup = hasCpuGroup(textOf(`/proc/${pid}/cgroup`) ?? '')
+  if (textOf(AUTOGROUP_SWITCH)?.trim() === '1' && !isInGroup) return { kind: 'autogroup' }
+  const capabilities = /^CapEff:\s*([0-9a-f]+)$/m.exec(textOf('/proc/self/status') ?? '')?.[1] ?? '0'
+  if ((BigInt(`0x${capabilities}`) >> CAP_SYS_NICE) & 1n) return { kind: 'process' }
+  const why = isInGroup
+    ? 'the server is in a cgroup of its own for the CPU'
+    : 'the kernel has no autogroups, or not enabled'
+  return { kind: 'none', reason: `${why}, and this process has no CAP_SYS_NICE` }
+}
+
+/** Autogroups are among those processes only that no cgroup shares the CPU out to. `text`: of `/proc/PID/cgroup`. */
+function hasCpuGroup(text: string): boolean {
+  for (const line of text.split('\n')) {
+    const [, controllers = '', path = ''] = line.split(':')
+    if (controllers.split(',').includes('cpu')) return path !== '/'
+  }
+  // Version 2: the nearest one above it that has the controller counts.
+  let path = /^0::(.*)$/m.exec(text)?.[1] ?? '/'
+  for (;;) {
+    if (existsSync(`${CGROUPS}${path}/cpu.weight`)) return true
+    if (path === '/' || path === '') return false
+    path = path.slice(0, path.lastIndexOf('/'))
+  }
+}
+
+/** Whether the process works in that directory, as a backend does in its server's data. False also if that cannot be seen. */
+export function worksIn(pid: number, directory: string): boolean {
+  try {
+    const [its, wanted] = [statSync(`/proc/${pid}/cwd`), statSync(directory)]
+    return its.dev === wanted.dev && its.ino === wanted.ino
+  } catch {
+    return false
+  }
+}
+
+/** The niceness of the process from now on, 0 to 19. */
+export function setCpuNice({ kind }: CpuMeans, pid: number, nice: number): NiceOutcome {
+  if (kind === 'none') return 'refused'
+  try {
+    if (kind === 'process') setPriority(pid, nice)
+    else writeAutogroup(pid, nice)
+    return 'done'
+  } catch (error) {
+    return outcomeOf(error)
+  }
+}
+
+function writeAutogroup(pid: number, nice: number): void {
+  const fd = openSync(`/proc/${pid}/autogroup`, 'w')
+  try {
+    writeSync(fd, String(nice))
+  } finally {
+    closeSync(fd)
+  }
+}
+
+function outcomeOf(error: unknown): NiceOutcome {
+  const { code, info } = error as { readonly code?: string; readonly info?: { readonly code?: string } }
+  const name = info?.code ?? code
+  if (name === 'EAGAIN') return 'later'
+  return name === 'ENOENT' || name === 'ESRCH' ? 'gone' : 'refused'
+}
+
+function textOf(path: string): string | null {
+  try {
+    return readFileSync(path, 'utf8')
+  } catch {
+    return null
+  }
+}
