@@ -4,6 +4,7 @@ import { ContinuityBed } from '../support/continuity-bed.ts'
 import { MixedLoad } from '../support/mixed-load.ts'
 import { waitUntil } from '../support/wait-until.ts'
 import { onlyValue, sqlstatesOf } from '../support/wire-message.ts'
+import { harm } from './shard-faults.ts'
 
 const bed = await ContinuityBed.open({ failover: { mode: 'local' }, timeouts: { server_connect: '500ms' } })
 await MixedLoad.prepare(bed.on('shard-1'))
@@ -80,5 +81,17 @@ test('a primary that takes no connections any more is replaced, and a request th
   assert.equal(onlyValue(await client.query('SELECT 1', 30_000)), '1')
   assert.notEqual(await bed.primary(), lost)
   await settled('failover')
+  client.close()
+})
+
+test('somebody else promotes a replica at the moment at which the primary is lost: there is one primary, and all others follow it', async () => {
+  const lost = await bed.primary()
+  const client = await bed.open()
+  await client.query(`SET app.tenant = 'seven'`)
+  assert.deepEqual(sqlstatesOf(await client.query('CREATE TABLE raced AS SELECT 1 AS x')), [])
+  await harm(bed, 'promoteRace', () => 0.5)
+  assert.notEqual(await bed.primary(), lost)
+  assert.equal(onlyValue(await client.query(`SELECT x || current_setting('app.tenant') FROM raced`, 30_000)), '1seven')
+  assert.deepEqual(sqlstatesOf(await client.query('INSERT INTO raced VALUES (2)')), [])
   client.close()
 })

@@ -6,6 +6,7 @@ import { serverTlsValue } from '../shard-tls.ts'
 import { type Health, isUsable } from './health-state.ts'
 import type { LoadRates } from './load-rates.ts'
 import type { LoadSample } from './load-sample.ts'
+import { type ReplacedPrimaries, replacedPrimaries } from './replaced-primaries.ts'
 import type { Resolve } from './shard-addresses.ts'
 import type { ShardIds } from './shard-ids.ts'
 import type { ShardQuestion } from './shard-probe.ts'
@@ -56,6 +57,7 @@ export class Monitor {
   /** Since when, by name. */
   readonly #drained = new Map<string, number>()
   #adjustments: ReadonlyMap<number, ShardAdjustment> = new Map()
+  #replaced: ReplacedPrimaries = new Map()
   /** Called for everything that is found, whether or not it changes the topology. */
   readonly #listeners = new Set<() => void>()
 
@@ -169,10 +171,15 @@ export class Monitor {
   reports(): readonly ShardReport[] {
     return this.#watched.map(({ id, config, watch }) => {
       const { health, load, probedAt } = watch
+      const replaced = this.#replaced.get(id)
+      const rest = { load: load.sample, rates: load.rates, probedAt }
+      if (replaced !== undefined) {
+        return { shard: id, health: REPLACED.health, reason: replaced, since: health.since, ...rest }
+      }
       const shown = shownHealth(health, this.#isLeftOut(config.name, watch))
       const { reason, since } =
         shown === 'draining' ? { reason: DRAINED, since: this.#drained.get(config.name) ?? health.since } : health
-      return { shard: id, health: shown, reason, since, load: load.sample, rates: load.rates, probedAt }
+      return { shard: id, health: shown, reason, since, ...rest }
     })
   }
 
@@ -200,10 +207,30 @@ export class Monitor {
     return role !== 'primary' && this.#drained.has(name)
   }
 
+  /** Primaries that are none any more, and tells of those that are new. */
+  #findReplaced(): void {
+    const before = this.#replaced
+    const found = replacedPrimaries(
+      this.#watched.map(({ id, config: { name, group }, watch: { timeline } }) => ({ id, name, group, timeline })),
+    )
+    // One that is down is usually about to become a replica.
+    const running = this.#watched.filter(({ id, watch }) => found.has(id) && isUsable(watch.health))
+    this.#replaced = new Map(running.map(({ id }) => [id, found.get(id) as string]))
+    for (const { id, config } of running) {
+      const { name, group } = config
+      const reason = this.#replaced.get(id)
+      if (reason === undefined || before.has(id)) continue
+      const what = `nothing is sent to ${name}, which takes itself for the primary of ${group}`
+      this.#options.events.publish({ kind: 'role', level: 'error', shard: name, what, reason })
+    }
+  }
+
   #publish(): void {
+    this.#findReplaced()
     const shards = this.#watched.map((watched) => {
       const isLeftOut = this.#isLeftOut(watched.config.name, watched.watch)
-      return describe(watched, isLeftOut, this.#adjustments.get(watched.id) ?? null)
+      const shard = describe(watched, isLeftOut, this.#adjustments.get(watched.id) ?? null)
+      return this.#replaced.has(watched.id) ? Object.freeze({ ...shard, ...REPLACED }) : shard
     })
     if (JSON.stringify(shards) !== JSON.stringify(this.#topology.shards)) {
       const version = this.#topology.version + 1
@@ -219,6 +246,8 @@ function place({ name, host, port }: ShardConfig): string {
   return JSON.stringify([name, host, port])
 }
 
+/** It may think what it likes. */
+const REPLACED = { role: 'unknown', up: false, health: 'down' } as const
 const DRAINED = 'drained by an operator (UNDRAIN ends it)'
 
 /** A drained shard that is down is down all the same. */

@@ -35,6 +35,8 @@ export interface Observation {
   readonly serverVersion: string
   /** When its postmaster started, as PostgreSQL prints it: a change is a restart. */
   readonly startedAt: string
+  /** Of its log; null: it is a replica. */
+  readonly timeline: number | null
 }
 
 export type ProbeResult = { readonly kind: 'answered'; readonly observation: Observation } | ProbeFailure
@@ -46,12 +48,16 @@ const OLDEST_VERSION = 15
 
 const QUESTION = `select pg_catalog.pg_is_in_recovery() as recovery,
   pg_catalog.current_setting('server_version') as version,
-  pg_catalog.pg_postmaster_start_time()::text as started`
+  pg_catalog.pg_postmaster_start_time()::text as started,
+  case when not pg_catalog.pg_is_in_recovery() then
+    ('x' || pg_catalog.substr(pg_catalog.pg_walfile_name(pg_catalog.pg_current_wal_insert_lsn()), 1, 8))
+      ::pg_catalog.bit(32)::pg_catalog.int4 end as timeline`
 
 interface Answer {
   readonly recovery: boolean
   readonly version: string
   readonly started: string
+  readonly timeline: number | null
 }
 
 /** One connection to one shard that is kept open to ask it how it is, again and again. */
@@ -159,6 +165,7 @@ export class ShardProbe {
           isInRecovery: answer.recovery,
           serverVersion: answer.version,
           startedAt: answer.started,
+          timeline: answer.timeline,
         },
       }
     } catch (error) {

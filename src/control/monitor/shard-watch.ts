@@ -105,6 +105,11 @@ export class ShardWatch {
     return this.#role
   }
 
+  /** Of a primary, as last seen; null: it has not said. */
+  get timeline(): number | null {
+    return this.#role === 'primary' ? (this.#observation?.timeline ?? null) : null
+  }
+
   get address(): string | null {
     return this.#addresses.current
   }
