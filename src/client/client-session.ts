@@ -2,8 +2,7 @@ import type { Link } from '../io/link.ts'
 import { AF_INET, AF_UNIX } from '../io/native.ts'
 import type { OwnedFd } from '../io/owned-fd.ts'
 import { tuneSocket } from '../io/socket.ts'
-import { TlsSession } from '../io/tls-session.ts'
-import { CLIENT_STEP, type ClientState, PIN } from '../memory/client-slots.ts'
+import { type ClientState, PIN } from '../memory/client-slots.ts'
 import type { NewClient } from '../memory/keeper-protocol.ts'
 import { STATUS } from '../protocol/message-type.ts'
 import { type ErrorFields, writeError } from '../protocol/messages.ts'
@@ -18,7 +17,7 @@ import { type ClientHost, ERROR, FATAL } from './client-host.ts'
 import { ClientMeter } from './client-meter.ts'
 import { ClientReader, type ReaderSession } from './client-reader.ts'
 import { ClientSlot } from './client-slot.ts'
-import { CommitDoubt, type DoubtingSession } from './commit-doubt.ts'
+import type { CommitDoubt, DoubtingSession } from './commit-doubt.ts'
 import { endReplay } from './end-replay.ts'
 import { Greeting } from './greeting.ts'
 import type { ListeningSession } from './listening-session.ts'
@@ -37,6 +36,7 @@ import { SessionListening } from './session-listening.ts'
 import type { LoginRecord, SessionRecord, SessionSpills } from './session-record.ts'
 import type { RecordedSession } from './session-records.ts'
 import { type MovingSession, SessionRelocation } from './session-relocation.ts'
+import { restoreLogin, restoreSession } from './session-restoration.ts'
 import { SessionState } from './session-state.ts'
 import type { StartupRequest } from './startup.ts'
 
@@ -123,91 +123,18 @@ export class ClientSession
     this.deadlines = new SessionDeadlines(host, this)
     this.answers = new SessionAnswers(this)
     if (record !== null) {
-      this.#goOnFrom(record, server)
+      restoreSession(this, record, server)
       return
     }
-    this.#enter('login')
+    this.enter('login')
     this.#greeting = new Greeting(host, this, login?.transcript ?? new LoginTranscript())
     this.deadlines.login()
-    if (login !== null) this.#goOnWithLogin(login)
+    if (login !== null) restoreLogin(this, login)
   }
 
   /** Another session of this plane has this number already. */
   static avoidSerial(serial: number): void {
     lastSerial = Math.max(lastSerial, serial)
-  }
-
-  #goOnFrom(record: SessionRecord, server: ServerConnection | null): void {
-    const { user, database, credential, flags } = record
-    this.user = user
-    this.database = database
-    this.spills = record.spills
-    this.settings.values.resume(record.initial, record.parameters)
-    this.#enter(server === null ? 'idle' : 'active')
-    const entry = this.#host.database(database)
-    if (entry === null) {
-      this.close('no such database any more', FATAL('3D000', `database "${database}" does not exist`))
-      return
-    }
-    const userValue = this.#host.accounts.get(user)
-    const choice = this.#host.poolChoices.acquire({ database, entry, user, userValue, credential })
-    this.countIn(choice)
-    this.seat.begin(choice)
-    if (server !== null) this.seat.resume(server, flags)
-    this.settings.restore(flags, record.endsAfter, record.pins, record.settings)
-    if (server !== null && this.settings.luggage !== null) this.needRelocation().restore()
-    this.#restoreStatements(record, server)
-    this.requests.restore(record.body, flags, record.refused)
-    this.reader.restore(flags)
-    this.#resumeTls()
-    if (record.listening !== null) {
-      this.#listening = new SessionListening(this.#host, this)
-      this.#listening.restore(record.listening)
-    }
-    if (record.doubt !== null) this.doubt = CommitDoubt.resume(this, record.doubt)
-    this.#host.analyzer.resumed(this.slot, this.#host.now)
-    this.#goOnWaiting(server)
-    this.resume()
-  }
-
-  #goOnWithLogin({ transcript, spills }: LoginRecord): void {
-    this.spills = spills
-    this.#resumeTls()
-    if (this.reader.unread(transcript.takeHeard())) this.resume()
-    else this.close('out of buffers', FATAL('53200', 'out of memory for buffers of waiting clients'))
-  }
-
-  #resumeTls(): void {
-    const { clientTlsRecords, arena } = this.#host
-    if (this.memory.isTls) this.link.resumeTls(new TlsSession(clientTlsRecords, this.slot, arena), 'server')
-  }
-
-  #restoreStatements(
-    { statements, unnamed, changes, deallocating, flags }: SessionRecord,
-    server: ServerConnection | null,
-  ): void {
-    const isLong = (flags & (CLIENT_STEP.longUnnamed | CLIENT_STEP.foreignName)) !== 0
-    if (statements.length === 0 && unnamed === null && changes.length === 0 && deallocating === null && !isLong) return
-    const relay = this.requests.needStatements()
-    const { book } = relay
-    for (const [name, statement] of statements) {
-      book.restore(name, statement)
-      // Its text is gone with the process that is gone.
-      if (statement.isLong && server !== null) this.settings.pin(PIN.longStatement)
-    }
-    book.restoreRest(flags, unnamed, changes)
-    if (deallocating !== null) relay.needInSql().restore(...deallocating)
-  }
-
-  /** The deadline that runs in this state, and the question that waits for its time. */
-  #goOnWaiting(server: ServerConnection | null): void {
-    if (server === null) this.deadlines.rest()
-    else if (server.queue.owing) this.deadlines.querying()
-    else if (server.inTransaction) this.deadlines.inTransaction()
-    else {
-      this.deadlines.idle()
-      if (server.queue.length === 0) this.needReview().rest()
-    }
   }
 
   get link(): Link {
@@ -245,6 +172,11 @@ export class ClientSession
     return this.#listening
   }
 
+  needListening(): SessionListening {
+    this.#listening ??= new SessionListening(this.#host, this)
+    return this.#listening
+  }
+
   get review(): PinReview | null {
     return this.#review
   }
@@ -264,7 +196,7 @@ export class ClientSession
   }
 
   rest(): void {
-    this.#enter('idle')
+    this.enter('idle')
     this.deadlines.rest()
     if (this.#host.draining) this.onDraining()
   }
@@ -326,7 +258,7 @@ export class ClientSession
     this.spills = null
     this.settings.values.begin(choice === null ? null : parameters)
     this.deadlines.rest()
-    this.#enter(this.server === null ? 'idle' : 'active')
+    this.enter(this.server === null ? 'idle' : 'active')
     if (choice !== null) this.seat.begin(choice)
     if (this.#host.draining) this.onDraining()
     this.resume()
@@ -345,13 +277,13 @@ export class ClientSession
     this.meter.requestBegins()
     const { luggage } = this.settings
     if (this.seat.take(isRead && luggage === null)) {
-      this.#enter('active')
+      this.enter('active')
       if (luggage !== null) this.needRelocation().arrive()
       else if (this.doubt === null || !this.seat.mustAwait) return true
       this.reader.holdBack()
       return false
     }
-    this.#enter('waiting')
+    this.enter('waiting')
     this.reader.holdBack()
     this.meter.waitBegins()
     this.deadlines.waiting()
@@ -361,13 +293,13 @@ export class ClientSession
 
   letGo(): void {
     if (this.settings.keepsServer) return
-    this.#enter('idle')
+    this.enter('idle')
     this.seat.giveBack()
   }
 
   onSeated(): void {
     this.deadlines.idle()
-    this.#enter('active')
+    this.enter('active')
     if (this.settings.luggage === null) this.resume()
     else this.needRelocation().arrive()
   }
@@ -415,14 +347,11 @@ export class ClientSession
 
   admitListening(effects: Effects): boolean {
     if ((this.settings.pins & OWN_SERVER) !== 0) return true
-    if (this.#listening === null) {
-      if ((effects.flags & FACT.listens) === 0) return true
-      this.#listening = new SessionListening(this.#host, this)
-    }
-    if (this.#listening.admit(effects.channels)) return true
+    if (this.#listening === null && (effects.flags & FACT.listens) === 0) return true
+    if (this.needListening().admit(effects.channels)) return true
     // While others are awaited nobody has a server connection in vain.
     if (this.seat.isFresh && !this.settings.keepsServer && this.server?.queue.length === 0) {
-      this.#enter('idle')
+      this.enter('idle')
       this.seat.giveBack()
     }
     return false
@@ -498,7 +427,7 @@ export class ClientSession
     if (this.#step === 'closing') return
     this.deadlines.idle()
     if (!this.settings.keepsServer) {
-      this.#enter('idle')
+      this.enter('idle')
       this.seat.giveBack()
     }
     if (this.reader.leaveIfDone()) return
@@ -508,7 +437,7 @@ export class ClientSession
 
   goOn(): void {
     this.memory.answered(this.idleStatus, 0)
-    this.#enter('idle')
+    this.enter('idle')
     this.deadlines.idle()
     this.#listening?.flush()
     this.resume()
@@ -543,7 +472,7 @@ export class ClientSession
   /** Ends the session; `fields`, if any, are the last words to the client. Harmless when it is closing already. */
   close(reason: string, fields: ErrorFields | null): void {
     if (this.#step === 'closing') return
-    this.#enter('closing')
+    this.enter('closing')
     this.deadlines.stop()
     this.#review?.stop()
     this.doubt?.stop()
@@ -588,8 +517,8 @@ export class ClientSession
     this.#host.clientGone(this)
   }
 
-  /** The one setter. */
-  #enter(step: ClientState): void {
+  /** The one setter; for this file, and for what begins and goes on with a session. */
+  enter(step: ClientState): void {
     if (this.#step === 'closing') throw new Error(`client session: ${step} while closing`)
     this.#step = step
     this.memory.state(step)
