@@ -2,7 +2,7 @@ import type { Link } from '../io/link.ts'
 import { AF_INET, AF_UNIX } from '../io/native.ts'
 import type { OwnedFd } from '../io/owned-fd.ts'
 import { tuneSocket } from '../io/socket.ts'
-import { type ClientState, PIN } from '../memory/client-slots.ts'
+import type { ClientState } from '../memory/client-slots.ts'
 import type { NewClient } from '../memory/keeper-protocol.ts'
 import { STATUS } from '../protocol/message-type.ts'
 import { type ErrorFields, writeError } from '../protocol/messages.ts'
@@ -12,7 +12,6 @@ import type { ServerConnection } from '../server/server-connection.ts'
 import type { ServerPool } from '../server/server-pool.ts'
 import type { ParameterSet } from '../session/parameters.ts'
 import type { PinWatcher } from '../session/session-pins.ts'
-import { concernsListening, type Effects, FACT } from '../sql/statement-effects.ts'
 import { type ClientHost, ERROR, FATAL } from './client-host.ts'
 import { ClientMeter } from './client-meter.ts'
 import { ClientReader, type ReaderSession } from './client-reader.ts'
@@ -40,8 +39,6 @@ import { restoreLogin, restoreSession } from './session-restoration.ts'
 import { SessionState } from './session-state.ts'
 import type { StartupRequest } from './startup.ts'
 
-/** Whoever has a server connection of its own for life listens there. */
-const OWN_SERVER = PIN.sessionMode | PIN.console | PIN.replication
 const writer = new MessageWriter()
 let lastSerial = 0
 
@@ -345,44 +342,8 @@ export class ClientSession
     if (this.#step === 'waiting') this.rejectRequest(ERROR('57014', 'canceling statement due to user request'))
   }
 
-  admitListening(effects: Effects): boolean {
-    if ((this.settings.pins & OWN_SERVER) !== 0) return true
-    if (this.#listening === null && (effects.flags & FACT.listens) === 0) return true
-    if (this.needListening().admit(effects.channels)) return true
-    // While others are awaited nobody has a server connection in vain.
-    if (this.seat.isFresh && !this.settings.keepsServer && this.server?.queue.length === 0) {
-      this.enter('idle')
-      this.seat.giveBack()
-    }
-    return false
-  }
-
   noteChannels(count: number): void {
     this.memory.channels(count)
-  }
-
-  note(effects: Effects): void {
-    if ((effects.flags & FACT.commits) !== 0) this.#listening?.onCommit()
-    // Others hear for it: no reason to pin.
-    const isHeard =
-      (effects.pins & PIN.listen) !== 0 && this.#listening !== null && (this.settings.pins & OWN_SERVER) === 0
-    const pins = (isHeard ? effects.pins & ~PIN.listen : effects.pins) & ~this.#harmless(effects)
-    this.settings.note(pins === effects.pins ? effects : { ...effects, pins }, this.server)
-  }
-
-  /** PIN bits that fall because the functions which are called are known to leave nothing behind. */
-  #harmless({ calls, flags }: Effects): number {
-    const { server } = this
-    if (server === null) return 0
-    const { catalogues, now } = this.#host
-    if ((flags & FACT.defines) !== 0) catalogues.define(server)
-    return calls !== null && catalogues.areHarmless(calls, server, now) ? PIN.unknownFunction : 0
-  }
-
-  noteSent(effects: Effects): void {
-    if (this.server !== null && (effects.flags & FACT.defines) !== 0) this.#host.catalogues.define(this.server)
-    this.settings.noteSent(effects, this.server)
-    if (this.server !== null && concernsListening(effects)) this.#listening?.touch(this.server)
   }
 
   noteRequest(): void {

@@ -3,11 +3,12 @@ import { FRONTEND, HEADER_BYTES, STATUS, textEnd } from '../protocol/message-typ
 import { writeReady } from '../protocol/messages.ts'
 import { MessageWriter } from '../protocol/writer.ts'
 import { REPLY } from '../server/reply-queue.ts'
-import { concernsListening, type Effects } from '../sql/statement-effects.ts'
+import type { Effects } from '../sql/statement-effects.ts'
 import { answersExtended } from './extended-begin.ts'
 import { attach, staysOnReplica } from './read-passage.ts'
 import { isTooShort, type RequestHandler, type RequestPassage, SEEN_BYTES } from './request-passage.ts'
 import { routerAnswer } from './router-answers.ts'
+import { admitListening } from './session-effects.ts'
 import type { StatementRelay } from './statement-relay.ts'
 import { noteComment } from './tier-questions.ts'
 
@@ -97,7 +98,7 @@ export const bindRequest: RequestHandler = (relay, source, at, stop, end) => {
   if (statements.isBindUncertain(source)) return relay.wait()
   if (session.seat.isInReplicaTransaction && !staysOnReplica(relay, effects ?? NO_EFFECTS, statements.boundText))
     return relay.leaveReplica(source, at, stop, end)
-  if (effects !== null && concernsListening(effects) && !session.admitListening(effects)) return relay.hold()
+  if (effects !== null && !admitListening(session, effects)) return relay.hold()
   session.seat.prepare(effects)
   if (relay.skipped()) return stop
   if (effects !== null && session.settings.mustWait(effects, session.server)) return relay.hold()

@@ -9,6 +9,7 @@ import type { PreparedStatement } from '../session/prepared-statements.ts'
 import type { StatementFacts } from '../sql/statement-facts.ts'
 import type { ClientHost } from './client-host.ts'
 import type { RequestSession } from './request-session.ts'
+import { noteEffects } from './session-effects.ts'
 import { NOTHING, type StatementBook, UNNAMED } from './statement-book.ts'
 
 /** A longer text is not kept: to parse it elsewhere it would have to wait in one buffer, with what is sent before it. */
@@ -77,7 +78,7 @@ export class LongParse {
     if (this.#isUnnamed) this.#book.unnamedEffects = facts.keep()
     else if (this.#statement !== null) this.#statement.effects = facts.keep()
     // Under the client's own name nobody knows when it is executed.
-    else this.#session.note(facts)
+    else noteEffects(this.#session, facts)
   }
 
   /** The rest of it goes nowhere. */

@@ -19,6 +19,7 @@ import { goesWithRead } from './read-passage.ts'
 import { Refusals, type RefusalsSnapshot } from './refusals.ts'
 import type { RequestPassage } from './request-passage.ts'
 import type { RequestSession } from './request-session.ts'
+import { noteSentEffects } from './session-effects.ts'
 import { functionCallRequest, queryRequest } from './simple-requests.ts'
 import type { StatementBook } from './statement-book.ts'
 import { StatementRelay } from './statement-relay.ts'
@@ -177,7 +178,7 @@ export class RequestRelay implements RequestPassage {
     if (!isLast) return
     this.#passing = null
     if (!this.bodyGoesOn || this.#statements?.finishLong(passing.facts) === true) return
-    this.session.noteSent(passing.facts)
+    noteSentEffects(this.session, passing.facts)
   }
 
   /** Facts of the text `source[start, stop - 1)`, as far as it is there. */

@@ -1,6 +1,5 @@
 import type { Link } from '../io/link.ts'
 import type { ServerConnection } from '../server/server-connection.ts'
-import type { Effects } from '../sql/statement-effects.ts'
 import type { ClientHost } from './client-host.ts'
 import type { ServerSeat } from './server-seat.ts'
 import type { SessionDeadlines } from './session-deadlines.ts'
@@ -20,14 +19,9 @@ export interface RequestSession {
   acquire(isRead: boolean): boolean
   /** Gives a server connection back to which nothing has been sent. */
   letGo(): void
-  /** A statement with these effects is sent and will be executed. */
-  note(effects: Effects): void
-  /** A query with these effects has been sent. */
-  noteSent(effects: Effects): void
   /** Null: it has never listened to anything that others hear for it. */
   readonly listening: SessionListening | null
-  /** What is about to be sent changes what the session listens to; false: not yet. */
-  admitListening(effects: Effects): boolean
+  needListening(): SessionListening
   /** A request that is answered with ReadyForQuery is on its way. */
   noteRequest(): void
   /** What follows cannot be taken at the moment. */

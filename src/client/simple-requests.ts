@@ -5,12 +5,13 @@ import { writeQuery } from '../protocol/messages.ts'
 import { MessageWriter } from '../protocol/writer.ts'
 import { REPLY } from '../server/reply-queue.ts'
 import { dropUnnamed } from '../server/unnamed-statement.ts'
-import { concernsListening, FACT } from '../sql/statement-effects.ts'
+import { FACT } from '../sql/statement-effects.ts'
 import type { StatementFacts } from '../sql/statement-facts.ts'
 import { answersHere } from './deferred-begin.ts'
 import { attach, staysOnReplica } from './read-passage.ts'
 import { isTooShort, type RequestHandler, type RequestPassage } from './request-passage.ts'
 import { routerAnswer } from './router-answers.ts'
+import { admitListening, noteEffects } from './session-effects.ts'
 import { noteComment } from './tier-questions.ts'
 
 const writer = new MessageWriter()
@@ -30,14 +31,14 @@ export const queryRequest: RequestHandler = (relay, source, at, stop, end) => {
     const text = stop <= end ? source.bytes.subarray(at + HEADER_BYTES, sqlEnd) : null
     if (!staysOnReplica(relay, effects, text)) return relay.leaveReplica(source, at, stop, end)
   }
-  if (concernsListening(effects) && !relay.session.admitListening(effects)) return relay.hold()
+  if (!admitListening(relay.session, effects)) return relay.hold()
   if (relay.statements?.isQueryUncertain(source, facts) === true) return relay.wait()
   relay.session.seat.prepare(effects)
   if (relay.skipped()) return relay.abandonText(stop)
   if (relay.session.settings.mustWait(!relay.isPassing ? facts : null, relay.session.server)) return relay.hold()
   if ((facts.flags & FACT.executes) !== 0) noteExecuted(relay, source, facts)
   relay.session.seat.foresee(effects)
-  relay.session.note(effects)
+  noteEffects(relay.session, effects)
   const renamed = noteQuery(relay, source, at, stop, end, facts)
   relay.push(REPLY.query)
   relay.session.noteRequest()
@@ -75,7 +76,7 @@ function noteExecuted(relay: RequestPassage, source: NativeBuffer, facts: Statem
   const effects = relay.statements?.effectsOfExecute(source, facts) ?? null
   if (effects === null) return
   relay.session.seat.foresee(effects)
-  relay.session.note(effects)
+  noteEffects(relay.session, effects)
 }
 
 /** A FunctionCall. By object id: what it calls is anybody's guess. */

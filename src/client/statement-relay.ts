@@ -11,6 +11,7 @@ import type { StatementFacts } from '../sql/statement-facts.ts'
 import type { ClientHost } from './client-host.ts'
 import { LongParse } from './long-parse.ts'
 import type { RequestSession } from './request-session.ts'
+import { noteEffects } from './session-effects.ts'
 import { identifier, SqlStatements } from './sql-statements.ts'
 import { NOTHING, StatementBook, UNNAMED } from './statement-book.ts'
 
@@ -185,7 +186,7 @@ export class StatementRelay {
       return
     }
     session.seat.foresee(effects)
-    session.note(effects)
+    noteEffects(session, effects)
     if ((effects.flags & TOUCHES) === 0) return
     session.settings.values.bound()
     this.#touching = true
