@@ -13,6 +13,7 @@ import { type ClientHost, FATAL } from './client-host.ts'
 import type { ClientSession } from './client-session.ts'
 import type { Greeting } from './greeting.ts'
 import type { LoginTranscript } from './login-transcript.ts'
+import { introduce } from './session-start.ts'
 import { interpretStartup, type StartupRequest } from './startup.ts'
 
 /** Longest answer to an authentication request: PostgreSQL's PG_MAX_AUTH_TOKEN_LENGTH. */
@@ -121,7 +122,7 @@ export class ClientLogin {
     }
     const { request } = verdict
     this.#startupRequest = request
-    session.introduce(request)
+    introduce(session, request)
     if (request.negotiate) {
       writeNegotiateProtocolVersion(writer.reset(), request.minor, request.unknownOptions)
       this.#say(writer.bytes)

@@ -5,25 +5,23 @@ import { tuneSocket } from '../io/socket.ts'
 import type { ClientState } from '../memory/client-slots.ts'
 import type { NewClient } from '../memory/keeper-protocol.ts'
 import { STATUS } from '../protocol/message-type.ts'
-import { type ErrorFields, writeError } from '../protocol/messages.ts'
-import { MessageWriter } from '../protocol/writer.ts'
+import type { ErrorFields } from '../protocol/messages.ts'
 import type { Echo } from '../server/client-delivery.ts'
 import type { ServerConnection } from '../server/server-connection.ts'
 import type { ServerPool } from '../server/server-pool.ts'
-import type { ParameterSet } from '../session/parameters.ts'
 import type { PinWatcher } from '../session/session-pins.ts'
-import { type ClientHost, ERROR, FATAL } from './client-host.ts'
+import { type ClientHost, FATAL } from './client-host.ts'
 import { ClientMeter } from './client-meter.ts'
 import { ClientReader, type ReaderSession } from './client-reader.ts'
 import { ClientSlot } from './client-slot.ts'
 import type { CommitDoubt, DoubtingSession } from './commit-doubt.ts'
-import { endReplay } from './end-replay.ts'
 import { Greeting } from './greeting.ts'
 import type { ListeningSession } from './listening-session.ts'
 import { LoginTranscript } from './login-transcript.ts'
 import { PinReview } from './pin-review.ts'
 import type { PoolChoice } from './pool-choice.ts'
 import { leaveReplica } from './replica-transaction.ts'
+import { refuseCommit, rejectRequest } from './request-rejection.ts'
 import { RequestRelay } from './request-relay.ts'
 import type { RequestSession } from './request-session.ts'
 import { type RetainedTransaction, replay } from './run-again.ts'
@@ -31,16 +29,14 @@ import type { LosingSession } from './server-loss.ts'
 import { type SeatedSession, ServerSeat } from './server-seat.ts'
 import { SessionAnswers } from './session-answers.ts'
 import { SessionDeadlines } from './session-deadlines.ts'
+import { endIfDrained, endSession } from './session-end.ts'
 import { SessionListening } from './session-listening.ts'
 import type { LoginRecord, SessionRecord, SessionSpills } from './session-record.ts'
 import type { RecordedSession } from './session-records.ts'
 import { type MovingSession, SessionRelocation } from './session-relocation.ts'
 import { restoreLogin, restoreSession } from './session-restoration.ts'
+import { takeSerial } from './session-serial.ts'
 import { SessionState } from './session-state.ts'
-import type { StartupRequest } from './startup.ts'
-
-const writer = new MessageWriter()
-let lastSerial = 0
 
 /**
  * One client, from hand-over to close; the only place where login, requests, pools and replies meet.
@@ -74,17 +70,18 @@ export class ClientSession
   readonly requests: RequestRelay
   readonly answers: SessionAnswers
   readonly deadlines: SessionDeadlines
-  readonly #host: ClientHost
+  readonly host: ClientHost
   #step: ClientState = 'login'
-  #greeting: Greeting | null = null
+  /** Null after its first ReadyForQuery. */
+  greeting: Greeting | null = null
   /** Null until it counts against the limits. */
-  #choice: PoolChoice | null = null
+  choice: PoolChoice | null = null
   /** Null as long as nothing that pins it can be asked about. */
-  #review: PinReview | null = null
+  review: PinReview | null = null
   /** Null until its server connection was wanted back. */
-  #relocation: SessionRelocation | null = null
+  relocation: SessionRelocation | null = null
   /** Null until it listens to something. */
-  #listening: SessionListening | null = null
+  listening: SessionListening | null = null
   user = ''
   database = ''
   spills: SessionSpills | null = null
@@ -103,11 +100,10 @@ export class ClientSession
     server: ServerConnection | null = null,
     login: LoginRecord | null = null,
   ) {
-    this.#host = host
+    this.host = host
     this.slot = client.slot
     this.generation = client.generation
-    this.serial = record?.serial ?? lastSerial + 1
-    lastSerial = Math.max(lastSerial, this.serial)
+    this.serial = takeSerial(record?.serial ?? null)
     this.memory = new ClientSlot(host.clients, client, host.planeIndex, record !== null || login !== null)
     this.memory.serial(this.serial)
     this.meter = new ClientMeter(host, client.slot, record !== null || login !== null)
@@ -124,22 +120,13 @@ export class ClientSession
       return
     }
     this.enter('login')
-    this.#greeting = new Greeting(host, this, login?.transcript ?? new LoginTranscript())
+    this.greeting = new Greeting(host, this, login?.transcript ?? new LoginTranscript())
     this.deadlines.login()
     if (login !== null) restoreLogin(this, login)
   }
 
-  /** Another session of this plane has this number already. */
-  static avoidSerial(serial: number): void {
-    lastSerial = Math.max(lastSerial, serial)
-  }
-
   get link(): Link {
     return this.reader.link
-  }
-
-  get host(): ClientHost {
-    return this.#host
   }
 
   /** CLIENT_STEP bits of the reader and the seat. */
@@ -150,11 +137,11 @@ export class ClientSession
   save(section: number, isTorn: boolean): void {
     // What it has got of what comes once more is known to nobody else.
     const isEchoing = this.echo !== null || this.server?.relay.delivery.isEchoing === true
-    this.#host.records.save(this, section, isTorn || isEchoing)
+    this.host.records.save(this, section, isTorn || isEchoing)
   }
 
   get transcript(): LoginTranscript | null {
-    return this.#greeting?.transcript ?? null
+    return this.greeting?.transcript ?? null
   }
 
   get server(): ServerConnection | null {
@@ -165,41 +152,25 @@ export class ClientSession
     return this.#step
   }
 
-  get listening(): SessionListening | null {
-    return this.#listening
-  }
-
   needListening(): SessionListening {
-    this.#listening ??= new SessionListening(this.#host, this)
-    return this.#listening
-  }
-
-  get review(): PinReview | null {
-    return this.#review
+    this.listening ??= new SessionListening(this.host, this)
+    return this.listening
   }
 
   needReview(): PinReview {
-    this.#review ??= new PinReview(this.#host, this)
-    return this.#review
-  }
-
-  get relocation(): SessionRelocation | null {
-    return this.#relocation
+    this.review ??= new PinReview(this.host, this)
+    return this.review
   }
 
   needRelocation(): SessionRelocation {
-    this.#relocation ??= new SessionRelocation(this.#host, this)
-    return this.#relocation
+    this.relocation ??= new SessionRelocation(this.host, this)
+    return this.relocation
   }
 
   rest(): void {
     this.enter('idle')
     this.deadlines.rest()
-    if (this.#host.draining) this.onDraining()
-  }
-
-  get processId(): number {
-    return this.memory.processId
+    if (this.host.draining) endIfDrained(this)
   }
 
   get pool(): ServerPool | null {
@@ -217,56 +188,14 @@ export class ClientSession
     return server.queue.owing || server.inTransaction || this.requests.midMessage
   }
 
-  get greeting(): Greeting | null {
-    return this.#greeting
-  }
-
-  /** Why its pool has no server connection for it, if that is known. */
-  get poolFailure(): ErrorFields | null {
-    return (this.#greeting ?? this.seat).poolFailure
-  }
-
   get idleStatus(): number {
     return this.settings.transaction.idleStatus
-  }
-
-  // ── greeting
-
-  introduce(request: StartupRequest): void {
-    this.user = request.user
-    this.database = request.database
-    this.memory.startup(request)
-  }
-
-  /** It counts against the limits per user and database from now on; `choice`, which says who it is, is given back at its end. */
-  countIn(choice: PoolChoice): void {
-    this.#choice = choice
-    // The same strings for all that are alike.
-    this.user = choice.identity.user
-    this.database = choice.identity.database
-    this.#host.countLogin(this, 1)
-  }
-
-  /** The client has got its ReadyForQuery. `choice` null: its server connection is its own for life. */
-  welcomed(choice: PoolChoice | null, parameters: ParameterSet): void {
-    if (this.#step === 'closing') return
-    this.#greeting = null
-    this.#host.records.release(this)
-    this.spills = null
-    this.settings.values.begin(choice === null ? null : parameters)
-    this.deadlines.rest()
-    this.enter(this.server === null ? 'idle' : 'active')
-    if (choice !== null) this.seat.begin(choice)
-    if (this.#host.draining) this.onDraining()
-    this.resume()
   }
 
   onPins(bits: number): void {
     this.memory.pins(bits)
     this.meter.pinned(bits !== 0)
   }
-
-  // ── requests
 
   acquire(isRead: boolean): boolean {
     // An answer of ours to what it sent before has found nobody.
@@ -302,32 +231,11 @@ export class ClientSession
   }
 
   rejectRequest(fields: ErrorFields): void {
-    this.seat.leaveQueue()
-    this.meter.waitEnds()
-    if (this.echo !== null) {
-      endReplay(this, null, this.echo, fields.message)
-      return
-    }
-    // As any error in a transaction.
-    if (this.settings.transaction.deferredBegin !== null) this.settings.loseServer(true)
-    this.requests.reject(this.doubt?.giveUp(fields) ?? fields)
-    this.doubt = null
-    this.goOn()
+    rejectRequest(this, fields)
   }
 
   refuseCommit(fields: ErrorFields): void {
-    this.doubt = null
-    if (this.#step === 'waiting') {
-      this.rejectRequest(fields)
-      return
-    }
-    const { server } = this
-    if (server !== null && server.queue.length > 0) this.seat.giveUp(false)
-    else if (server !== null) this.seat.giveBack()
-    this.settings.loseServer(false)
-    this.meter.error()
-    this.requests.reject(fields)
-    this.goOn()
+    refuseCommit(this, fields)
   }
 
   replay(transaction: RetainedTransaction): boolean {
@@ -337,23 +245,10 @@ export class ClientSession
     return true
   }
 
-  /** A request that waits is cancelled by its own client. */
-  cancelWaiting(): void {
-    if (this.#step === 'waiting') this.rejectRequest(ERROR('57014', 'canceling statement due to user request'))
-  }
-
-  noteChannels(count: number): void {
-    this.memory.channels(count)
-  }
-
   noteRequest(): void {
     this.meter.requestBegins()
     this.memory.outstanding(this.server?.queue.outstanding ?? 0)
     this.deadlines.querying()
-  }
-
-  holdBack(): void {
-    this.reader.holdBack()
   }
 
   /** The client may go on, as soon as nobody uses the buffers that all share. */
@@ -370,15 +265,9 @@ export class ClientSession
     this.link.touch()
     if (this.idleStatus !== STATUS.idle) return
     // What had to wait for the end of the transaction.
-    this.#listening?.flush()
-    if (this.#host.draining) this.onDraining()
+    this.listening?.flush()
+    if (this.host.draining) endIfDrained(this)
   }
-
-  forgetTransaction(): void {
-    this.settings.loseServer(false)
-  }
-
-  // ── what answers lead to
 
   endTransaction(): void {
     if (this.#step !== 'closing') this.answers.endTransaction()
@@ -392,7 +281,7 @@ export class ClientSession
       this.seat.giveBack()
     }
     if (this.reader.leaveIfDone()) return
-    if (this.#host.draining) this.onDraining()
+    if (this.host.draining) endIfDrained(this)
     else if (this.reader.isStalled) this.resume()
   }
 
@@ -400,25 +289,12 @@ export class ClientSession
     this.memory.answered(this.idleStatus, 0)
     this.enter('idle')
     this.deadlines.idle()
-    this.#listening?.flush()
+    this.listening?.flush()
     this.resume()
   }
 
-  // ── ends
-
-  /** The plane drains: a client without a transaction is told now, the others when theirs is over. */
-  onDraining(): void {
-    const inTransaction = this.server?.inTransaction === true || this.settings.transaction.deferredBegin !== null
-    const isOwed = this.seat.isOwed || this.#listening?.isHolding === true
-    // A server connection is being asked about its settings: it is about to be welcomed.
-    const isWelcoming = this.#greeting !== null && this.server !== null
-    const isBusy = this.#step === 'waiting' || isOwed || inTransaction || isWelcoming || this.requests.midMessage
-    if (this.#step === 'closing' || isBusy) return
-    this.close('draining', FATAL('57P01', 'terminating connection: the router is shutting down'))
-  }
-
   violate(message: string): void {
-    this.#host.countPlane('protocolErrors')
+    this.host.countPlane('protocolErrors')
     this.close(`protocol violation: ${message}`, FATAL('08P01', message))
   }
 
@@ -434,39 +310,7 @@ export class ClientSession
   close(reason: string, fields: ErrorFields | null): void {
     if (this.#step === 'closing') return
     this.enter('closing')
-    this.deadlines.stop()
-    this.#review?.stop()
-    this.doubt?.stop()
-    this.reader.release()
-    this.#host.analyzer.disconnected(this.slot, this.#host.now)
-    this.#greeting?.abandon()
-    this.#listening?.close()
-    this.seat.abandon(this.requests.midMessage || this.#greeting !== null)
-    this.requests.statements?.book.end()
-    this.#host.records.release(this)
-    if (this.#choice !== null) {
-      this.#host.countLogin(this, -1)
-      this.#host.poolChoices.release(this.#choice)
-      this.#choice = null
-    }
-    const { slot: client, user, database } = this
-    const { address } = this.memory
-    this.#host.log(fields === null ? 'debug' : 'info', 'client closed', { client, user, database, address, reason })
-    this.#sayLastWords(fields)
-  }
-
-  #sayLastWords(fields: ErrorFields | null): void {
-    if (fields !== null) writeError(writer.reset(), fields)
-    // Without last words, what it was answered before may still be on its way.
-    const isSpeaking = fields === null ? this.link.isDelivering : this.link.send(writer.bytes)
-    if (!isSpeaking) {
-      this.link.farewell()
-      this.finish()
-      return
-    }
-    this.deadlines.lastWords(fields === null)
-    this.link.hangUp()
-    this.link.resumeReading()
+    endSession(this, reason, fields)
   }
 
   /** Last words are said, or nobody hears them. */
@@ -475,7 +319,7 @@ export class ClientSession
     this.deadlines.stop()
     this.link.close()
     this.memory.end()
-    this.#host.clientGone(this)
+    this.host.clientGone(this)
   }
 
   /** The one setter; for this file, and for what begins and goes on with a session. */

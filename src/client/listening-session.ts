@@ -16,8 +16,6 @@ export interface ListeningSession extends NotifiedClient {
   /** Its client_encoding. */
   readonly encoding: string
   readonly settings: { pin(bits: number): void }
-  /** Takes note of how many channels it listens to. */
-  noteChannels(count: number): void
   resume(): void
   /** What comes after a transaction and its ReadyForQuery. */
   endTransaction(): void

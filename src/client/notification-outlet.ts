@@ -4,6 +4,7 @@ import { type ErrorFields, writeError, writeReady } from '../protocol/messages.t
 import { MessageWriter } from '../protocol/writer.ts'
 import type { LimitValues, PoolDefaults } from '../shard/plane-values.ts'
 import { FATAL } from './client-host.ts'
+import type { ClientSlot } from './client-slot.ts'
 import { WaitingNotifications, type WaitingSnapshot } from './waiting-notifications.ts'
 
 export interface OutletHost {
@@ -14,8 +15,7 @@ export interface OutletHost {
 /** Who gets the notifications. */
 export interface NotifiedClient {
   readonly link: Link
-  /** The process id that it was told. */
-  readonly processId: number
+  readonly memory: ClientSlot
   /** Something is asked and not answered, or a transaction is open: PostgreSQL would keep notifications to itself. */
   readonly isBusy: boolean
   send(bytes: Uint8Array): void
@@ -107,7 +107,7 @@ export class NotificationOutlet {
   finish(channels: ReadonlySet<string>, backendPid: number, fresh: ReadonlySet<string>): void {
     this.isShut = false
     this.#waiting.keepOnly(channels)
-    this.#waiting.claim(this.#own, backendPid, this.#client.processId, fresh)
+    this.#waiting.claim(this.#own, backendPid, this.#client.memory.processId, fresh)
     this.#own = 0
     writeReady(writer.reset(), STATUS.idle)
     this.#client.send(this.#waiting.isEmpty ? writer.bytes : Buffer.concat([this.#waiting.take(), writer.bytes]))

@@ -37,7 +37,7 @@ export function goesWithRead(relay: ReadingRelay, source: NativeBuffer, start: n
     return true
   }
   if (isOwed || server.queue.length > 0) {
-    session.holdBack()
+    session.reader.holdBack()
     return false
   }
   session.letGo()

@@ -94,7 +94,7 @@ export class Refusals {
       this.#fields = null
       return true
     }
-    if (type === FRONTEND.query && COMMIT.test(text)) this.#session.forgetTransaction()
+    if (type === FRONTEND.query && COMMIT.test(text)) this.#session.settings.loseServer(false)
     return false
   }
 }

@@ -282,14 +282,14 @@ export class RequestRelay implements RequestPassage {
 
   /** What follows has to wait until the server has answered what was sent. */
   hold(): number {
-    this.session.holdBack()
+    this.session.reader.holdBack()
     return -1
   }
 
   /** So many answers are owed that the server must be made to give some. */
   wait(): number {
     this.host.toServer.insert(FLUSH)
-    this.session.holdBack()
+    this.session.reader.holdBack()
     return -1
   }
 }

@@ -1,6 +1,7 @@
 import type { Link } from '../io/link.ts'
 import type { ServerConnection } from '../server/server-connection.ts'
 import type { ClientHost } from './client-host.ts'
+import type { ClientReader } from './client-reader.ts'
 import type { ServerSeat } from './server-seat.ts'
 import type { SessionDeadlines } from './session-deadlines.ts'
 import type { SessionListening } from './session-listening.ts'
@@ -24,8 +25,7 @@ export interface RequestSession {
   needListening(): SessionListening
   /** A request that is answered with ReadyForQuery is on its way. */
   noteRequest(): void
-  /** What follows cannot be taken at the moment. */
-  holdBack(): void
+  readonly reader: ClientReader
   violate(message: string): void
   terminate(): void
   send(bytes: Uint8Array): void
@@ -35,8 +35,6 @@ export interface RequestSession {
   noteStatus(): void
   readonly host: ClientHost
   readonly deadlines: SessionDeadlines
-  /** The transaction that it believes in is lost, and it has been told. */
-  forgetTransaction(): void
   /** The transaction status the client believes in while it has no server. */
   readonly idleStatus: number
 }

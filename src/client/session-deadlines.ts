@@ -166,7 +166,10 @@ export class SessionDeadlines {
 
   /** Why there is no server connection, if that is known. */
   #noServer(): ErrorFields {
-    const { poolFailure, pool, greeting } = this.#session
+    const { seat, greeting } = this.#session
+    const { pool } = seat
+    // Why that has no server connection for it, if that is known.
+    const { poolFailure } = greeting ?? seat
     if (poolFailure !== null && poolFailure.sqlstate !== UNREACHABLE) return poolFailure
     const why = poolFailure?.message ?? (greeting === null ? whyAway(pool) : null)
     if (why === null) return ERROR('53300', WAITED_TOO_LONG, WAIT_HINT)

@@ -189,7 +189,7 @@ export class SessionListening implements Subscriber {
     this.#isTouched = false
     this.#heard.settle(channelsOf(rows))
     if (this.#ledger.hasForeign) this.#session.settings.pin(PIN.listen)
-    this.#session.noteChannels(this.#ledger.channels.size)
+    this.#session.memory.channels(this.#ledger.channels.size)
     this.#answered()
     return true
   }

@@ -5,6 +5,7 @@ import { FATAL } from './client-host.ts'
 import type { ClientSession } from './client-session.ts'
 import { CommitDoubt } from './commit-doubt.ts'
 import type { LoginRecord, SessionRecord } from './session-record.ts'
+import { countIn } from './session-start.ts'
 
 /**
  * Goes on with a session that was served by another process, where `record` says that it was. `server`: the server connection
@@ -25,7 +26,7 @@ export function restoreSession(session: ClientSession, record: SessionRecord, se
   }
   const userValue = host.accounts.get(user)
   const choice = host.poolChoices.acquire({ database, entry, user, userValue, credential })
-  session.countIn(choice)
+  countIn(session, choice)
   session.seat.begin(choice)
   if (server !== null) session.seat.resume(server, flags)
   settings.restore(flags, record.endsAfter, record.pins, record.settings)

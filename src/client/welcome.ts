@@ -15,6 +15,7 @@ import type { Fifo, FifoNode } from '../util/fifo.ts'
 import { type ClientHost, FATAL } from './client-host.ts'
 import type { ClientSession } from './client-session.ts'
 import type { PoolChoice } from './pool-choice.ts'
+import { beginSession, countIn } from './session-start.ts'
 import { settingsSql } from './settings-sql.ts'
 import type { StartupRequest } from './startup.ts'
 
@@ -89,7 +90,7 @@ export class Welcome implements PoolWaiter {
     if (this.#choice === null) {
       // A connection of its own: ready as it is.
       this.#greet(server.identity.reported, server.baseline)
-      session.welcomed(null, server.baseline)
+      beginSession(session, null, server.baseline)
       return
     }
     const welcome = { reported: server.identity.reported, baseline: server.baseline }
@@ -141,7 +142,7 @@ export class Welcome implements PoolWaiter {
     this.#rank()
     const credential = this.#credential
     const choice = this.#host.poolChoices.acquire({ database, entry, user, userValue, credential })
-    this.#session.countIn(choice)
+    countIn(this.#session, choice)
     this.#host.records.identify(this.#session.slot, { user, database, credential })
     if (replication !== null) {
       this.#dedicate(choice, replication)
@@ -203,7 +204,7 @@ export class Welcome implements PoolWaiter {
     if (session.state === 'closing') return
     this.#host.analyzer.connected(session.slot, this.#request, this.#host.now)
     this.#greet(welcome.reported, parameters)
-    session.welcomed(choice, parameters)
+    beginSession(session, choice, parameters)
   }
 
   /** What the operator says about clients like this one. */

@@ -1,5 +1,6 @@
 import { ClientSession } from '../client/client-session.ts'
 import type { LoginRecord, SessionRecord } from '../client/session-record.ts'
+import { avoidSerial } from '../client/session-serial.ts'
 import type { OwnedFd } from '../io/owned-fd.ts'
 import type { PollTarget } from '../io/poller.ts'
 import { CLIENT } from '../memory/client-slots.ts'
@@ -31,7 +32,7 @@ export function adoptLogin(plane: Plane, client: NewClient, fd: OwnedFd, login: 
 /** Their sessions begin when they want something. */
 export function adoptResting(plane: Plane, clients: readonly RestingClient[]): void {
   const { i32, recordBytes } = plane.clients
-  for (const { slot } of clients) ClientSession.avoidSerial(i32[slot * (recordBytes >> 2) + CLIENT.serial] ?? 0)
+  for (const { slot } of clients) avoidSerial(i32[slot * (recordBytes >> 2) + CLIENT.serial] ?? 0)
   plane.resting.add(clients)
 }
 

@@ -8,6 +8,8 @@ import { FunctionCatalogues } from '../client/function-catalogues.ts'
 import { PoolChoices } from '../client/pool-choices.ts'
 import { ReadRouting } from '../client/read-routing.ts'
 import { ReplicaWaits } from '../client/replica-waits.ts'
+import { cancelWaiting } from '../client/request-rejection.ts'
+import { endIfDrained } from '../client/session-end.ts'
 import { SessionRecordReader } from '../client/session-record-reader.ts'
 import { SessionRecords } from '../client/session-records.ts'
 import type { BufferArena } from '../io/buffer-arena.ts'
@@ -307,8 +309,7 @@ export class Plane implements ClientHost {
 
   #cancel(session: ClientSession): void {
     this.analyzer.profiles.cancelled(session.slot)
-    if (session.state === 'waiting') session.cancelWaiting()
-    else if (session.server) this.cancelServer(session.server)
+    if (!cancelWaiting(session) && session.server) this.cancelServer(session.server)
   }
 
   signalClient(slot: number, processId: number, terminates: boolean): boolean {
@@ -351,7 +352,7 @@ export class Plane implements ClientHost {
   drain(): void {
     this.refuseClients()
     this.draining = true
-    for (const session of this.sessions.all) session.onDraining()
+    for (const session of this.sessions.all) endIfDrained(session)
   }
 
   /** The end of a wake-up: everything that was held back leaves, and whoever it concerns goes on. */
