@@ -6,6 +6,7 @@ import { Freshness } from '../router/freshness.ts'
 import { type ReadDemand, ReadRouter } from '../router/read-route.ts'
 import { type GroupPlan, RouteTable } from '../router/route-table.ts'
 import { TIERS, type Tier, tierCode } from '../shard/tier.ts'
+import { ruleFor } from '../shard/tier-rule.ts'
 import type { Shard } from '../shard/topology.ts'
 import { ReadScan } from '../sql/read-scan.ts'
 import { FACT } from '../sql/statement-effects.ts'
@@ -78,7 +79,9 @@ export function routeOfClient(control: RouterControl, slot: number): readonly Ro
     sawAt: 0,
     sawOn: lastShard(memory, client),
   }
-  const consistency = policy.tiers[tier]?.consistency ?? 'strong'
+  const { user, database, applicationName: application } = client
+  const rule = ruleFor(policy.rules, { user, database, application })
+  const consistency = rule?.consistency ?? policy.tiers[tier]?.consistency ?? 'strong'
   const lines = linesOf(control, plan, { tier, consistency, causality }, router, now)
   return [
     ...about,
@@ -156,7 +159,7 @@ function linesOf(
   const { policy } = control.values()
   const tier = plan.tiers[demand.tier]
   const names = policy.tiers[demand.tier]?.pools ?? []
-  if (tier?.mayLeave !== true) {
+  if (tier?.reachesReplicas !== true || demand.consistency === 'strong') {
     const why =
       policy.routing.reads === 'primary'
         ? 'routing.reads says so'

@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
 import { HistoryRing, SNAPSHOT } from '../memory/history-ring.ts'
+import { EMPTY_RULE } from '../shard/tier-rule.fixture.ts'
 import { TestAnalyzer } from './analyzer.fixture.ts'
 import { oneQuestionModel, vocabularyOf } from './model.fixture.ts'
 import { profileLines } from './profile-report.ts'
@@ -83,7 +84,7 @@ describe('what counts', () => {
   it('is a new rule, for open connections too', () => {
     const test = new TestAnalyzer()
     test.connect(0)
-    const rule = { user: 'al*', database: '*', application: '*', tier: 'low', consistency: null } as const
+    const rule = { ...EMPTY_RULE, user: 'al*', tier: 'low' } as const
     test.analyzer.setValues(test.analyzer.values, [rule], test.now)
     assert.equal(test.tierOf(0), 'low')
   })

@@ -94,6 +94,11 @@ export class Analyzer {
     }
   }
 
+  /** The place of the operator's rule that holds for the client; −1: none does. */
+  ruleOf(slot: number): number {
+    return this.#get(slot, PROFILE.rule) - 1
+  }
+
   /** Takes this model's word from now on; null: no model's. @throws BadModel and keeps the one it has. */
   setModel(file: ModelFile | null, now: number): void {
     this.#evaluator.use(file === null ? null : TierModel.open(file))

@@ -17,7 +17,7 @@ interface CompiledRule {
   readonly application: RegExp
 }
 
-/** The operator's rules: the first that matches decides. One without a tier decides other things, and none here. */
+/** The operator's rules: the first that matches decides. One without a tier decides other things only. */
 export class TierRules {
   readonly #rules: readonly CompiledRule[]
 
@@ -30,15 +30,14 @@ export class TierRules {
     }))
   }
 
-  /** The place of the rule that matches and gives a tier, −1 if there is none. */
+  /** The place of the rule that matches, −1 if there is none. */
   find({ user, database, application }: RuleSubject): number {
-    const at = this.#rules.findIndex(
+    return this.#rules.findIndex(
       (rule) => rule.user.test(user) && rule.database.test(database) && rule.application.test(application),
     )
-    return at >= 0 && this.#rules[at]?.tier === NO_TIER ? -1 : at
   }
 
-  /** The tier code that the rule at this place gives. */
+  /** The tier code that the rule at this place gives; `NO_TIER`: it gives none. */
   tierAt(rule: number): number {
     return this.#rules[rule]?.tier ?? NO_TIER
   }

@@ -15,6 +15,7 @@ import type { ServerConnection } from '../server/server-connection.ts'
 import type { ParameterSet } from '../session/parameters.ts'
 import type { StatementRegistry } from '../session/prepared-statements.ts'
 import type { ClientTlsMode, DatabaseValue, PlaneValues, UserValue } from '../shard/plane-values.ts'
+import type { TierRule } from '../shard/policy.ts'
 import type { Shard } from '../shard/topology.ts'
 import type { SecondOpinion } from '../sql/second-opinion.ts'
 import type { StatementFacts } from '../sql/statement-facts.ts'
@@ -65,6 +66,8 @@ export type PlaneCounter =
 
 /** What client sessions need of the plane they live in. */
 export interface ClientHost extends ListenerHost {
+  /** The operator's rule that holds for the client in this slot; null: none does. */
+  ruleOf(slot: number): TierRule | null
   readonly clients: Region
   /** TLS sessions of clients, by slot. */
   readonly clientTlsRecords: Region

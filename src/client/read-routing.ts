@@ -5,9 +5,10 @@ import { FRONTEND, HEADER_BYTES, lengthAt } from '../protocol/message-type.ts'
 import { Freshness } from '../router/freshness.ts'
 import { type ReadDemand, ReadRouter } from '../router/read-route.ts'
 import type { Candidate } from '../router/replica-choice.ts'
+import type { GroupPlan } from '../router/route-table.ts'
 import { LONGEST_ATTEMPT_BYTES } from '../server/read-attempt.ts'
 import type { ServerTarget } from '../server/server-target.ts'
-import type { Consistency, Policy } from '../shard/policy.ts'
+import type { Consistency, Policy, TierRule } from '../shard/policy.ts'
 import { ReadScan } from '../sql/read-scan.ts'
 import { FACT } from '../sql/statement-effects.ts'
 import type { StatementFacts } from '../sql/statement-facts.ts'
@@ -43,6 +44,8 @@ export interface ReadHost {
   readonly now: number
   readonly clients: Region
   readonly facts: StatementFacts
+  /** The operator's rule that holds for the client in this slot; null: none does. */
+  ruleOf(slot: number): TierRule | null
   /** Tells control that somebody has written in the group. */
   wrote(group: string): void
 }
@@ -178,7 +181,7 @@ export class ReadRouting {
   /** Where the session in `slot` reads next: a shard of its group; null: on the primary. `sawOn`: shard id of its last pool. */
   choose(choice: PoolChoice, slot: number, tier: number, sawOn: number): Candidate | null {
     const plan = choice.plan()
-    if (plan?.tiers[tier]?.mayLeave !== true) return null
+    if (plan === null || !this.mayLeave(plan, slot, tier)) return null
     return this.router.choose(plan, this.demandOf(choice, slot, tier, sawOn), this.#host.now, choice)
   }
 
@@ -194,7 +197,7 @@ export class ReadRouting {
   /** What a read of this session asks for; to be used at once. Without `choice` its identity is not looked at. */
   demandOf(choice: PoolChoice | null, slot: number, tier: number, sawOn: number): ReadDemand {
     const demand = this.#demand
-    const consistency = this.#consistencyOf(tier)
+    const consistency = this.#consistencyOf(slot, tier)
     demand.tier = tier
     demand.consistency = consistency
     const own = this.#wroteAt[slot] ?? 0
@@ -204,8 +207,16 @@ export class ReadRouting {
     return demand
   }
 
-  #consistencyOf(tier: number): Consistency {
-    return this.#policy.tiers[tier]?.consistency ?? 'strong'
+  #consistencyOf(slot: number, tier: number): Consistency {
+    return this.#host.ruleOf(slot)?.consistency ?? this.#policy.tiers[tier]?.consistency ?? 'strong'
+  }
+
+  /** Reads of the session in `slot` may run elsewhere than on the primary. */
+  mayLeave(plan: GroupPlan, slot: number, tier: number): boolean {
+    const { reachesReplicas = false, mayLeave = false } = plan.tiers[tier] ?? {}
+    if (!reachesReplicas) return false
+    const consistency = this.#host.ruleOf(slot)?.consistency ?? null
+    return consistency === null ? mayLeave : consistency !== 'strong'
   }
 
   /** A transaction of the session in `slot` is over. `replica`: the id of the shard it ran on, −1: it was the primary. */
@@ -246,8 +257,8 @@ export class ReadRouting {
   }
 }
 
-function isTracked(tiers: readonly { readonly mayLeave: boolean }[]): boolean {
-  for (const tier of tiers) if (tier.mayLeave) return true
+function isTracked(tiers: readonly { readonly reachesReplicas: boolean }[]): boolean {
+  for (const tier of tiers) if (tier.reachesReplicas) return true
   return false
 }
 

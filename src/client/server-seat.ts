@@ -140,8 +140,10 @@ export class ServerSeat implements PoolWaiter {
 
   /** A request that only reads may run elsewhere than on the primary, so it is worth a look. */
   get routesReads(): boolean {
-    const { listening, memory } = this.#session
-    return listening === null && this.#choice?.plan()?.tiers[memory.tier]?.mayLeave === true
+    const { listening, memory, slot } = this.#session
+    if (listening !== null) return false
+    const plan = this.#choice?.plan() ?? null
+    return plan !== null && this.#host.readRouting.mayLeave(plan, slot, memory.tier)
   }
 
   /** It has its server connection for something that certainly only reads. */

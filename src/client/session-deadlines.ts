@@ -1,5 +1,5 @@
 import type { ErrorFields } from '../protocol/messages.ts'
-import type { TierPolicy } from '../shard/policy.ts'
+import type { TierPolicy, TierRule } from '../shard/policy.ts'
 import { Timer } from '../util/timer-wheel.ts'
 import { type ClientHost, ERROR, FATAL } from './client-host.ts'
 import type { ClientSession } from './client-session.ts'
@@ -50,18 +50,19 @@ export class SessionDeadlines {
   }
 
   waiting(): void {
-    this.#arm('waiting', this.#tier().queueWaitMs || this.#host.timeouts.queryWaitMs)
+    const queueWaitMs = this.#rule()?.queueWaitMs ?? this.#tier().queueWaitMs
+    this.#arm('waiting', queueWaitMs || this.#host.timeouts.queryWaitMs)
   }
 
-  /** The stricter one of what its tier and everybody may take. */
+  /** The stricter one of what it, or its tier, and everybody may take. */
   querying(): void {
-    const { queryMs, transactionMs } = this.#tier()
-    const query = shorter(queryMs, this.#host.timeouts.queryMs)
+    const transactionMs = this.#transactionMs()
+    const query = shorter(this.#rule()?.queryMs ?? this.#tier().queryMs, this.#host.timeouts.queryMs)
     this.#arm('querying', transactionMs === 0 ? query : shorter(query, this.#left(transactionMs)))
   }
 
   inTransaction(): void {
-    const { transactionMs } = this.#tier()
+    const transactionMs = this.#transactionMs()
     const { idleTransactionMs } = this.#host.timeouts
     this.#arm(
       'in-transaction',
@@ -91,6 +92,15 @@ export class SessionDeadlines {
   /** Of a limit to the transaction at hand; 1 when it is used up. */
   #left(transactionMs: number): number {
     return Math.max(1, transactionMs - (this.#host.now - this.#session.meter.transactionAt))
+  }
+
+  #transactionMs(): number {
+    return this.#rule()?.transactionMs ?? this.#tier().transactionMs
+  }
+
+  /** What the operator says of this client in particular. Not a getter, as below. */
+  #rule(): TierRule | null {
+    return this.#host.ruleOf(this.#session.slot)
   }
 
   /** Not a getter: V8 finds private ones through its runtime, however hot the code. */
@@ -153,7 +163,7 @@ export class SessionDeadlines {
   }
 
   #endTransaction(): void {
-    const { transactionMs } = this.#tier()
+    const transactionMs = this.#transactionMs()
     if (transactionMs > 0 && this.#left(transactionMs) === 1) {
       this.#session.close('transaction timeout', FATAL('25P04', 'terminating connection due to transaction timeout'))
     } else {

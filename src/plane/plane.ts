@@ -36,6 +36,7 @@ import type { LogFields, LogLevel } from '../server/server-host.ts'
 import { ParameterRegistry, type ParameterSet } from '../session/parameters.ts'
 import { StatementRegistry } from '../session/prepared-statements.ts'
 import type { DatabaseValue, PlaneValues } from '../shard/plane-values.ts'
+import type { TierRule } from '../shard/policy.ts'
 import type { Shard, Topology } from '../shard/topology.ts'
 import type { SecondOpinion } from '../sql/second-opinion.ts'
 import { StatementFacts } from '../sql/statement-facts.ts'
@@ -283,6 +284,10 @@ export class Plane implements ClientHost {
 
   database(name: string): DatabaseValue | null {
     return this.#configuration.database(name)
+  }
+
+  ruleOf(slot: number): TierRule | null {
+    return this.values.policy.rules[this.analyzer.ruleOf(slot)] ?? null
   }
 
   route(group: string): Route {

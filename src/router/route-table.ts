@@ -8,7 +8,9 @@ import type { ShardLoad } from './shard-load.ts'
 export interface TierPlan {
   /** The preferred first. */
   readonly pools: readonly (readonly Candidate[])[]
-  /** Some of them are on replicas. */
+  /** Some of them are on replicas, and reads may run there. */
+  readonly reachesReplicas: boolean
+  /** The same of those of who has no rule of its own: the tier's consistency allows it. */
   readonly mayLeave: boolean
 }
 
@@ -102,9 +104,9 @@ export class RouteTable {
         const pool = policy.pools.find((each) => each.name === name)
         return pool === undefined ? [] : candidates.filter((candidate) => isMember(pool, candidate))
       })
-      const isAllowed = policy.routing.reads === 'replicas' && consistency !== 'strong'
-      const mayLeave = isAllowed && lists.some((list) => list.some(({ isPrimary }) => !isPrimary))
-      return { pools: lists, mayLeave }
+      const isReplicaThere = lists.some((list) => list.some(({ isPrimary }) => !isPrimary))
+      const reachesReplicas = policy.routing.reads === 'replicas' && isReplicaThere
+      return { pools: lists, reachesReplicas, mayLeave: reachesReplicas && consistency !== 'strong' }
     })
     return { group, primary, tiers, wroteAt, toldAt: 0 }
   }

@@ -70,7 +70,11 @@ export interface TierRule {
   readonly database: string
   readonly application: string
   readonly tier: Tier | null
+  /** Null, here and below: as for its tier. Durations in milliseconds, 0 = no limit. */
   readonly consistency: Consistency | null
+  readonly queueWaitMs: number | null
+  readonly queryMs: number | null
+  readonly transactionMs: number | null
 }
 
 /** How many transactions a shard may have at once. */

@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import type { TierRule } from './policy.ts'
+import { EMPTY_RULE } from './tier-rule.fixture.ts'
 import { matchesPattern, ruleFor } from './tier-rule.ts'
 
 test('a star stands for any characters, everything else for itself', () => {
@@ -22,9 +23,7 @@ test('a star stands for any characters, everything else for itself', () => {
 })
 
 test('the first rule that matches in all respects holds', () => {
-  const rule = (changes: Partial<TierRule>): TierRule => {
-    return { user: '*', database: '*', application: '*', tier: null, consistency: null, ...changes }
-  }
+  const rule = (changes: Partial<TierRule>): TierRule => ({ ...EMPTY_RULE, ...changes })
   const rules = [
     rule({ user: 'etl', database: 'shop', tier: 'low' }),
     rule({ application: 'cron*', tier: 'background' }),

@@ -21,7 +21,11 @@ const bed = await Testbed.open({
         medium: { pools: ['replicas'] },
         low: { pools: ['replicas'], consistency: 'identity' },
         background: { consistency: 'strong' },
-        rules: ['low', 'background', 'high'].map((tier) => ({ application: tier, tier })),
+        rules: [
+          ...['low', 'background', 'high'].map((tier) => ({ application: tier, tier })),
+          { application: 'exact', consistency: 'strong' },
+          { application: 'loose', tier: 'background', consistency: 'session' },
+        ],
       },
     }
   },
@@ -117,6 +121,20 @@ test('strong consistency and the highest tier stay on the primary', async () => 
     const client = await as(tier)
     assert.equal(await countOnReplica(() => client.query('SELECT 1')), 0, tier)
   }
+})
+
+test('the consistency of a rule counts instead of that of the tier', async () => {
+  await settled()
+  const [exact, loose] = [await as('exact'), await as('loose')]
+  assert.equal(await countOnReplica(() => exact.query('SELECT 1')), 0)
+  assert.equal(await countOnReplica(() => loose.query('SELECT 1')), 1)
+  const route = async (application: string): Promise<string> => {
+    const clients = (await bed.console.query('SHOW CLIENTS')).rows
+    const { id } = clients.find(({ application_name }) => application_name === application)
+    return JSON.stringify((await bed.console.query(`EXPLAIN ROUTE FOR ${id}`)).rows)
+  }
+  assert.match(await route('exact'), /its consistency is strong/)
+  assert.match(await route('loose'), /east/)
 })
 
 test('what only the primary can answer is asked there without the client noticing, and remembered', async () => {

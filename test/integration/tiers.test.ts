@@ -4,7 +4,7 @@ import { Testbed } from '../support/testbed.ts'
 import { waitUntil } from '../support/wait-until.ts'
 import type { WireClient } from '../support/wire-client.ts'
 import * as wire from '../support/wire-frames.ts'
-import { sqlstatesOf, type WireMessage } from '../support/wire-message.ts'
+import { onlyValue, sqlstatesOf, type WireMessage } from '../support/wire-message.ts'
 
 const rule = (application: string) => ({ application, tier: application })
 
@@ -17,7 +17,11 @@ const bed = await Testbed.open({
       high: { reserved: 1 },
       low: { queue: 2, query: '300ms' },
       background: { max: 1, queue_wait: '200ms', transaction: '400ms' },
-      rules: ['high', 'medium', 'low', 'background'].map(rule),
+      rules: [
+        ...['high', 'medium', 'low', 'background'].map(rule),
+        { application: 'patient', tier: 'low', query: '0s' },
+        { application: 'hasty', query: '200ms', transaction: '600ms', queue_wait: '150ms' },
+      ],
     },
   }),
 })
@@ -106,4 +110,20 @@ test('a transaction ends after its tier’s time, whether it works or idles', as
   const idle = await as('background')
   await idle.query('BEGIN')
   assert.equal((await idle.next()).sqlstate, '25P04')
+})
+
+test('what a rule says of a client counts instead of what its tier says', async () => {
+  const [patient, low, hasty] = [await as('patient'), await as('low'), await as('hasty')]
+  assert.deepEqual(sqlstatesOf(await low.query('SELECT pg_sleep(10)')), ['57014'])
+  assert.deepEqual(sqlstatesOf(await patient.query('SELECT pg_sleep(0.6)')), [])
+  assert.deepEqual(sqlstatesOf(await hasty.query('SELECT pg_sleep(10)')), ['57014'])
+  const holders = [await as('medium'), await as('medium')]
+  for (const holder of holders) await holder.query('BEGIN')
+  assert.deepEqual(sqlstatesOf(await hasty.query('SELECT 1')), ['53300'])
+  for (const holder of holders) await holder.query('ROLLBACK')
+  await hasty.query('BEGIN')
+  assert.deepEqual(sqlstatesOf(await hasty.until('E')), ['25P04'])
+  // It has no tier from its rule.
+  const tier = await bed.open({ parameters: { application_name: 'hasty' } })
+  assert.equal(onlyValue(await tier.query('SHOW switchyard.tier')), 'medium')
 })

@@ -151,13 +151,26 @@ export const tierBackground = tierSection('background', 'What nobody waits for.'
 export const tierRules = entries(
   'tiers.rules',
   null,
-  'Clients whose tier or consistency the operator decides, by user, database and application. The first rule that matches holds.',
+  'Clients for whom other things hold than for their tier, by user, database and application. The first rule that matches holds, with all ' +
+    'that it says. How many transactions a user or a database may have at once on a shard is `pool_size` of `[[users]]` and `[databases]`.',
   {
     user: setting(pattern, { default: '*', example: 'shop', doc: 'User name.' }),
     database: setting(pattern, { default: '*', doc: 'Database, as the client names it.' }),
     application: setting(pattern, { default: '*', example: 'nightly-*', doc: '`application_name` at login.' }),
     tier: optional(tier, { example: 'high', doc: 'The tier of these clients, whatever they do.' }),
     consistency: optional(consistency, { example: 'strong', doc: 'Instead of that of their tier.' }),
+    queue_wait: optional(limitDuration('`timeouts.query_wait` holds'), {
+      example: '10s',
+      doc: 'How long their transactions wait for their turn, instead of what their tier says.',
+    }),
+    query: optional(limitDuration('`timeouts.query` holds'), {
+      example: '30s',
+      doc: 'How long a query of theirs may take, instead of what their tier says; `timeouts.query` holds as well.',
+    }),
+    transaction: optional(limitDuration(), {
+      example: '1min',
+      doc: 'How long a transaction of theirs may take, instead of what their tier says.',
+    }),
   },
 )
 

@@ -1,9 +1,21 @@
 import { formatDuration } from '../../config/duration.ts'
 import type { Config } from '../../config/schema.ts'
-import { type SlotShare, slotsOf, type TierPolicy } from '../../shard/policy.ts'
+import { type SlotShare, slotsOf, type TierPolicy, type TierRule } from '../../shard/policy.ts'
 import { compilePolicy } from './compile-policy.ts'
 
-const HEADER = ['tier', 'reads run on', 'slots reserved', 'at most', 'may wait', 'for', 'reads see']
+const HEADER = [
+  'tier',
+  'reads run on',
+  'slots reserved',
+  'at most',
+  'may wait',
+  'for',
+  'refused',
+  'query',
+  'transaction',
+  'reads see',
+]
+const ORDINALS = ['first', 'second', 'third', 'last']
 const CONSISTENCY = {
   session: 'what their session wrote',
   identity: 'what their application wrote',
@@ -11,7 +23,7 @@ const CONSISTENCY = {
   strong: 'everything',
 }
 
-/** What the policy means, tier by tier: lines of a table for people. Shares are told for the shard with the fewest slots. */
+/** What the policy means, tier by tier, and the rules: lines of a table for people. Shares are told for the shard with the fewest slots. */
 export function policyTable(config: Config): readonly string[] {
   const policy = compilePolicy(config)
   const slots = Math.min(...config.shards.map((shard) => shard.slots ?? shard.maxConnections))
@@ -23,6 +35,9 @@ export function policyTable(config: Config): readonly string[] {
     amount(tier.max, slots, Math.ceil),
     String(tier.queue),
     tier.queueWaitMs === 0 ? untilTimeout(config) : formatDuration(tier.queueWaitMs),
+    refusal(tier, policy.tiers),
+    limit(shorter(tier.queryMs, config.timeouts.queryMs)),
+    limit(tier.transactionMs),
     CONSISTENCY[tier.consistency],
   ])
   const all = [HEADER, ...rows]
@@ -35,7 +50,36 @@ export function policyTable(config: Config): readonly string[] {
         .join('  ')
         .trimEnd(),
     ),
+    ...policy.rules.map(ruleText),
   ]
+}
+
+/** Whose turn it is to be refused when too many wait. */
+function refusal({ shedOrder }: TierPolicy, tiers: readonly TierPolicy[]): string {
+  if (shedOrder === 0) return 'never'
+  return `${ORDINALS[new Set(tiers.map((tier) => tier.shedOrder).filter((order) => order > shedOrder)).size]}`
+}
+
+function limit(milliseconds: number): string {
+  return milliseconds === 0 ? 'no limit' : formatDuration(milliseconds)
+}
+
+/** Of two limits, each of which 0 switches off. */
+function shorter(one: number, other: number): number {
+  return one === 0 || other === 0 ? one + other : Math.min(one, other)
+}
+
+/** What holds for some clients instead, as a line. */
+function ruleText({ user, database, application, ...says }: TierRule, index: number): string {
+  const parts = [
+    says.tier === null ? [] : [`tier ${says.tier}`],
+    says.consistency === null ? [] : [`reads see ${CONSISTENCY[says.consistency]}`],
+    says.queueWaitMs === null ? [] : [`wait for ${limit(says.queueWaitMs)}`],
+    says.queryMs === null ? [] : [`query ${limit(says.queryMs)}`],
+    says.transactionMs === null ? [] : [`transaction ${limit(says.transactionMs)}`],
+  ].flat()
+  const who = `user ${user}, database ${database}, application ${application}`
+  return `rule ${index + 1}, ${who}: ${parts.length === 0 ? 'as their tier' : parts.join(', ')}`
 }
 
 function readsRunOn({ pools, consistency }: TierPolicy, mayLeave: boolean): string {

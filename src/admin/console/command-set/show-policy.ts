@@ -14,6 +14,7 @@ const FIELDS: readonly Field<TierPolicy>[] = [
   int4('shed_order', ({ shedOrder }) => shedOrder),
   int8('query_ms', ({ queryMs }) => queryMs),
   int8('transaction_ms', ({ transactionMs }) => transactionMs),
+  int4('nice', ({ nice }) => nice),
 ]
 
 export const showPolicy: ShowCommand = {
