@@ -37,10 +37,13 @@ function slotAt(host: ClientHost, { id, name }: Shard, tier: Tier): string {
 function readLines(host: ClientHost, slot: number, name: Tier, plan: GroupPlan, shard: number): [string, string][] {
   const { readRouting, now } = host
   const tier = plan.tiers[tierCode(name)]
-  if (tier?.mayLeave !== true)
-    return [['reads', 'run on the primary: the policy of the tier says so, or there is no replica']]
-  const { readOnlyTransactions, replicaWaitMs } = readRouting.router.routing
+  const { reads, readOnlyTransactions, replicaWaitMs } = readRouting.router.routing
   const demand = readRouting.demandOf(null, slot, tierCode(name), shard)
+  if (tier === undefined || !readRouting.mayLeave(plan, slot, tierCode(name))) {
+    const isStrong = demand.consistency === 'strong'
+    const why = isStrong ? 'their consistency is strong' : `the pools of tier ${name} have no replica`
+    return [['reads', `run on the primary: ${reads === 'primary' ? 'routing.reads says so' : why}`]]
+  }
   const lines: [string, string][] = [['reads see', demand.consistency]]
   const transactions =
     readOnlyTransactions === 'replicas' ? 'that say READ ONLY run where reads do' : 'run on the primary'

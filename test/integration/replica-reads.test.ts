@@ -135,6 +135,8 @@ test('the consistency of a rule counts instead of that of the tier', async () =>
   }
   assert.match(await route('exact'), /its consistency is strong/)
   assert.match(await route('loose'), /east/)
+  const told = rowsOf(await exact.query('SHOW switchyard.route'))
+  assert.deepEqual(told.at(-1), ['reads', 'run on the primary: their consistency is strong'])
 })
 
 test('what only the primary can answer is asked there without the client noticing, and remembered', async () => {
