@@ -31,6 +31,11 @@ test('who is never refused for others, and equals', () => {
   )
 })
 
+test('no tier has more reserved than it may have', () => {
+  const line = tableOf('[tiers.high]\nmax = 1\nkept = 1\n')[2] ?? ''
+  assert.match(line, /^high +primary +1, 1 never lent +1 +10000/)
+})
+
 test('rules are told with all that they say', () => {
   const rules = `[[tiers.rules]]
 application = "nightly-*"

@@ -1,6 +1,6 @@
 import { formatDuration } from '../../config/duration.ts'
 import type { Config } from '../../config/schema.ts'
-import { type SlotShare, slotsOf, type TierPolicy, type TierRule } from '../../shard/policy.ts'
+import { slotsOf, type TierPolicy, type TierRule } from '../../shard/policy.ts'
 import { compilePolicy } from './compile-policy.ts'
 
 const HEADER = [
@@ -31,8 +31,7 @@ export function policyTable(config: Config): readonly string[] {
   const rows = policy.tiers.map((tier) => [
     tier.tier,
     readsRunOn(tier, hasReplicas && policy.routing.reads === 'replicas'),
-    `${amount(tier.reserved, slots, Math.floor)}, ${amount(tier.kept, slots, Math.floor)} never lent`,
-    amount(tier.max, slots, Math.ceil),
+    ...shares(tier, slots),
     String(tier.queue),
     tier.queueWaitMs === 0 ? untilTimeout(config) : formatDuration(tier.queueWaitMs),
     refusal(tier, policy.tiers),
@@ -86,8 +85,11 @@ function readsRunOn({ pools, consistency }: TierPolicy, mayLeave: boolean): stri
   return mayLeave && consistency !== 'strong' ? pools.join(', then ') : 'primary'
 }
 
-function amount(share: SlotShare, limit: number, round: (value: number) => number): string {
-  return String(slotsOf(share, limit, round))
+/** As they are shared out: never more than the tier may have. */
+function shares({ reserved, kept, max }: TierPolicy, slots: number): readonly [string, string] {
+  const most = Math.max(1, slotsOf(max, slots, Math.ceil))
+  const own = Math.min(most, slotsOf(reserved, slots, Math.floor))
+  return [`${own}, ${Math.min(own, slotsOf(kept, slots, Math.floor))} never lent`, String(most)]
 }
 
 function untilTimeout({ timeouts }: Config): string {
