@@ -207,14 +207,14 @@ export async function storm(
   bed: ContinuityBed,
   random: () => number,
   isOver: () => boolean,
-  onFault: (fault: ShardFault) => void = () => {},
+  onFault: (fault: ShardFault) => Promise<void> | void = () => {},
 ): Promise<ReadonlyMap<ShardFault, number>> {
   const counts = new Map<ShardFault, number>()
   const pauses = new Harm(bed, random)
   while (!isOver()) {
     const fault = pickFault(random)
     await pauses.pause()
-    onFault(fault)
+    await onFault(fault)
     await harm(bed, fault, random)
     counts.set(fault, (counts.get(fault) ?? 0) + 1)
   }

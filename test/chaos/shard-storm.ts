@@ -35,6 +35,9 @@ const NOT_YET_DEFINED = '55000'
 /** What a client may be told when a server dies under it: never that something is done, or not done, that is not. */
 const HONEST = /^(08006|08007|25P02|40001|57P0[123])$/
 
+/** For one answer: requests wait for a shard for so long. */
+const LONGEST_WAIT_MS = 60_000
+
 export interface StormOptions {
   readonly seed: number
   readonly durationMs: number
@@ -76,7 +79,7 @@ async function runIn(directory: string, options: StormOptions): Promise<StormRep
     {
       failover: { mode: 'local' },
       operations: { drain: '3s' },
-      timeouts: { server_connect: '500ms', query_wait: '60s' },
+      timeouts: { server_connect: '500ms', query_wait: `${LONGEST_WAIT_MS}ms` },
       routing: { reads: 'replicas' },
       tiers: { medium: { pools: ['replicas'] } },
       client_tls: { mode: 'allow', ...writeCredentials(directory, 'router', credentials) },
@@ -118,7 +121,9 @@ async function weather(bed: ContinuityBed, options: StormOptions): Promise<Storm
     bed,
     seededRandom(options.seed),
     () => performance.now() > until,
-    (fault) => {
+    async (fault) => {
+      // What a fault does to a client may show a little later, when all others are whole again.
+      await load.goneOn(LONGEST_WAIT_MS)
       judge()
       now = fault
       options.onFault?.(fault)

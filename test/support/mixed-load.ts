@@ -1,6 +1,7 @@
 import { LoadClient, LoadFailure } from './load-client.ts'
 import { ACCOUNTS, BALANCE, type LoadKind, loadWork } from './load-work.ts'
 import { lockLedger } from './lock-ledger.ts'
+import { waitUntil } from './wait-until.ts'
 import type { LoginOptions, WireAddress } from './wire-client.ts'
 import { WireClosed } from './wire-stream.ts'
 
@@ -82,6 +83,8 @@ export class MixedLoad {
   readonly #loops: Promise<void>[] = []
   #operations = 0
   #isRunning = true
+  /** Of each client, whatever came of them. */
+  readonly #turns: number[] = []
   #epoch = 0
   /** No other load has it in its ids. */
   readonly #number = loads++
@@ -123,6 +126,14 @@ export class MixedLoad {
     return this.#failures
   }
 
+  /** Settles when every client has finished what it is at, and something more: what happened before has shown by then. */
+  async goneOn(timeoutMs: number): Promise<void> {
+    const before = [...this.#turns]
+    await waitUntil('every client to go on', () => before.every((turns, number) => this.#turns[number]! >= turns + 2), {
+      timeoutMs,
+    })
+  }
+
   /** What clients have waited for until now is not what is measured. */
   forgetStalls(): void {
     this.#epoch++
@@ -159,6 +170,7 @@ export class MixedLoad {
     let worst = 0
     let epoch = 0
     for (let turn = 0; this.#isRunning; turn++) {
+      this.#turns[number] = turn
       const id = `${number}:${turn}:${this.#number}`
       try {
         client ??= await LoadClient.open(this.#address, this.#login, tls)
