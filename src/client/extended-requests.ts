@@ -11,6 +11,7 @@ import { routerAnswer } from './router-answers.ts'
 import { admitListening } from './session-effects.ts'
 import type { StatementRelay } from './statement-relay.ts'
 import { noteComment } from './tier-questions.ts'
+import { isTargetUncertain, isUncertain } from './uncertain-statements.ts'
 
 const writer = new MessageWriter()
 const NO_EFFECTS: Effects = { pins: 0, flags: 0, settings: [], values: [], channels: [], calls: null }
@@ -32,7 +33,7 @@ export const parseRequest: RequestHandler = (relay, source, at, stop, end) => {
   if (!attach(relay, source, at, end)) return -1
   const statements = relay.needStatements()
   const isUnnamed = nameEnd === at + HEADER_BYTES
-  if (statements.mustWait || (!isUnnamed && statements.isUncertain(source, at + HEADER_BYTES, nameEnd)))
+  if (statements.mustWait || (!isUnnamed && isUncertain(statements, source, at + HEADER_BYTES, nameEnd)))
     return relay.wait()
   if (stop <= end && statements.isAgain(bytes, at, nameEnd, stop)) return parseAgain(relay, source, at, stop)
   const facts = relay.look(source, nameEnd + 1, stop, end)
@@ -122,7 +123,7 @@ export const executeRequest: RequestHandler = (relay, source, at, stop, end) => 
 export const namedRequest: RequestHandler = (relay, source, at, stop, end) => {
   const statements = statementsFor(relay, source, at, stop, end)
   if (statements === null) return -1
-  if (statements.isNamedUncertain(source, at, stop, end)) return relay.wait()
+  if (isTargetUncertain(statements, source, at, stop, end)) return relay.wait()
   relay.session.seat.prepare(null)
   if (relay.skipped()) return stop
   relay.bodyGoesOn = true

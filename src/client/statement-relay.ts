@@ -1,9 +1,8 @@
 import type { NativeBuffer } from '../io/native.ts'
 import { CLIENT_STEP } from '../memory/client-slots.ts'
-import { FRONTEND, HEADER_BYTES, STATUS, textEnd } from '../protocol/message-type.ts'
-import { writeCloseStatement, writeParse } from '../protocol/messages.ts'
+import { FRONTEND, HEADER_BYTES, textEnd } from '../protocol/message-type.ts'
 import { MessageWriter } from '../protocol/writer.ts'
-import { REPLY, SWALLOW, SYNTHESIZE } from '../server/reply-queue.ts'
+import { REPLY } from '../server/reply-queue.ts'
 import type { ServerConnection } from '../server/server-connection.ts'
 import type { PreparedStatement } from '../session/prepared-statements.ts'
 import { type Effects, FACT } from '../sql/statement-effects.ts'
@@ -12,26 +11,24 @@ import type { ClientHost } from './client-host.ts'
 import { LongParse } from './long-parse.ts'
 import type { RequestSession } from './request-session.ts'
 import { noteEffects } from './session-effects.ts'
-import { identifier, SqlStatements } from './sql-statements.ts'
+import { SqlStatements } from './sql-statements.ts'
 import { NOTHING, StatementBook, UNNAMED } from './statement-book.ts'
+import { EMPTY_TAIL, parseDuplicate, parseStatement } from './statement-parse.ts'
+import { isUncertain, NAMES } from './uncertain-statements.ts'
 
 const writer = new MessageWriter()
 const STATEMENT = 0x53
 /** What touches settings, and what drops all prepared statements. */
 const TOUCHES = FACT.sets | FACT.resetsAll | FACT.discardsAll
-const NAMES = FACT.executes | FACT.deallocates
 const CLEARS = FACT.deallocatesAll | FACT.discardsAll
-/** An empty text without parameters. */
-const EMPTY_TAIL = Buffer.from('\0\0\0')
-
 /**
  * Prepared statements over shared server connections: clients' names become ours, by text; a server connection that
  * lacks a statement gets its Parse ahead of the first message that needs it. The unnamed statement lives where it was
  * parsed and is parsed again where it is missed.
  */
 export class StatementRelay {
-  readonly #host: ClientHost
-  readonly #session: RequestSession
+  readonly host: ClientHost
+  readonly session: RequestSession
   readonly book: StatementBook
   /** Null: none has been named in SQL. */
   #inSql: SqlStatements | null = null
@@ -49,8 +46,8 @@ export class StatementRelay {
   #clears = false
 
   constructor(host: ClientHost, session: RequestSession) {
-    this.#host = host
-    this.#session = session
+    this.host = host
+    this.session = session
     this.book = new StatementBook(host, session)
   }
 
@@ -94,7 +91,7 @@ export class StatementRelay {
   }
 
   needInSql(): SqlStatements {
-    this.#inSql ??= new SqlStatements(this.#host, this.#session, this.book)
+    this.#inSql ??= new SqlStatements(this.host, this.session, this.book)
     return this.#inSql
   }
 
@@ -116,42 +113,6 @@ export class StatementRelay {
   }
 
   /**
-   * Whether what names the statement in `source[start, end)` must wait for answers: what that name means, or whether the
-   * server connection has it, depends on a message in a part of the pipeline that is not answered yet.
-   */
-  isUncertain(source: NativeBuffer, start: number, end: number): boolean {
-    const { server } = this.#session
-    // Mostly everything up to the last Sync has been answered, and no name has to be read.
-    if (server === null || server.queue.outstanding === 0) return false
-    return this.book.isUncertain(server, source.bytes.toString('utf8', start, end))
-  }
-
-  /** The same of the Bind at hand, which `effectsOfBind` has looked at. */
-  isBindUncertain(source: NativeBuffer): boolean {
-    return this.isUncertain(source, this.#portalEnd + 1, this.#nameEnd)
-  }
-
-  /** The same of a Describe or Close at `at`. */
-  isNamedUncertain(source: NativeBuffer, at: number, stop: number, end: number): boolean {
-    const nameAt = at + HEADER_BYTES + 1
-    return (
-      nameAt < stop &&
-      stop <= end &&
-      source.bytes[nameAt - 1] === STATEMENT &&
-      this.isUncertain(source, nameAt, stop - 1)
-    )
-  }
-
-  /** The same of a query with these facts. */
-  isQueryUncertain(source: NativeBuffer, { flags, nameStart, nameStop }: StatementFacts): boolean {
-    if ((flags & NAMES) === 0 || (flags & FACT.several) !== 0) return false
-    const { server } = this.#session
-    return (
-      server !== null && this.book.isUncertain(server, identifier(source.bytes.toString('utf8', nameStart, nameStop)))
-    )
-  }
-
-  /**
    * What executing the statement does that the Bind at `at` names; null: nothing, undefined: the message is malformed and
    * the client closed. To be called before `bind`.
    */
@@ -161,7 +122,7 @@ export class StatementRelay {
     const portalEnd = textEnd(bytes, at + HEADER_BYTES, there)
     const nameEnd = portalEnd < 0 ? -1 : textEnd(bytes, portalEnd + 1, there)
     if (nameEnd < 0) {
-      this.#session.violate('malformed Bind message')
+      this.session.violate('malformed Bind message')
       return undefined
     }
     this.#portalEnd = portalEnd
@@ -169,6 +130,11 @@ export class StatementRelay {
     const isUnnamed = nameEnd === portalEnd + 1
     this.#bound = isUnnamed ? undefined : this.book.get(bytes.toString('utf8', portalEnd + 1, nameEnd))
     return isUnnamed ? this.book.unnamedEffects : (this.#bound?.effects ?? null)
+  }
+
+  /** What that Bind names must wait for answers. */
+  isBindUncertain(source: NativeBuffer): boolean {
+    return isUncertain(this, source, this.#portalEnd + 1, this.#nameEnd)
   }
 
   /** The text that the Bind is about, which `effectsOfBind` has looked at; null: it is too long to be kept. */
@@ -179,7 +145,7 @@ export class StatementRelay {
 
   /** A statement with these effects, null: none, is being bound, to be executed later. */
   noteBind(effects: Effects | null): void {
-    const session = this.#session
+    const session = this.session
     this.#clearing = effects !== null && (effects.flags & CLEARS) !== 0
     if (effects === null) {
       session.settings.noteHarmless()
@@ -194,7 +160,7 @@ export class StatementRelay {
 
   /** A portal is being executed, the one bound last in all likelihood. */
   noteExecute(): void {
-    if (this.#touching) this.#session.settings.values.executed()
+    if (this.#touching) this.session.settings.values.executed()
     if (this.#clearing) this.#clears = true
   }
 
@@ -231,19 +197,19 @@ export class StatementRelay {
 
   /** Parse at `at`, whose name ends at `nameEnd`. `facts`: of its text, as far as it is there. */
   parse(source: NativeBuffer, at: number, nameEnd: number, stop: number, end: number, facts: StatementFacts): void {
-    if (stop <= end) this.#parse(source, at, nameEnd, stop, source.bytes.subarray(nameEnd + 1, stop), facts)
+    if (stop <= end) parseStatement(this, source, at, nameEnd, stop, source.bytes.subarray(nameEnd + 1, stop), facts)
     else {
       const name = source.bytes.toString('utf8', at + HEADER_BYTES, nameEnd)
       if (this.book.get(name) === undefined) {
-        this.#long = new LongParse(this.#host, this.#session, this.book)
+        this.#long = new LongParse(this.host, this.session, this.book)
         this.#long.begin(source, at, nameEnd, stop, end)
-      } else this.#duplicate(this.#session.server as ServerConnection, name, EMPTY_TAIL)
+      } else parseDuplicate(this, this.session.server as ServerConnection, name, EMPTY_TAIL)
     }
   }
 
   /** As `parse`, with another text, without parameters, in the place of the client's. */
   parseInstead(source: NativeBuffer, at: number, nameEnd: number, text: string, facts: StatementFacts): void {
-    this.#parse(source, at, nameEnd, -1, Buffer.concat([Buffer.from(text), EMPTY_TAIL]), facts)
+    parseStatement(this, source, at, nameEnd, -1, Buffer.concat([Buffer.from(text), EMPTY_TAIL]), facts)
   }
 
   /** Whether the Parse at `at` makes the unnamed statement what it is already. */
@@ -255,69 +221,14 @@ export class StatementRelay {
   parseAgain(source: NativeBuffer, at: number, stop: number): void {
     this.book.ownUnnamed()
     this.book.note(REPLY.parse, UNNAMED)
-    this.#host.toServer.forward(source, at, stop)
-  }
-
-  /** `stop`: where the client's message ends, −1 when `tail` is not from there. */
-  #parse(source: NativeBuffer, at: number, nameEnd: number, stop: number, tail: Buffer, facts: StatementFacts): void {
-    const server = this.#session.server as ServerConnection
-    if (nameEnd === at + HEADER_BYTES) {
-      this.book.keepUnnamed(tail, facts.keep())
-      this.book.note(REPLY.parse, UNNAMED)
-      if (stop >= 0) this.#host.toServer.forward(source, at, stop)
-      else {
-        writeParse(writer.reset(), '', tail)
-        this.#host.toServer.insert(writer.bytes)
-      }
-      return
-    }
-    const name = source.bytes.toString('utf8', at + HEADER_BYTES, nameEnd)
-    const statement =
-      this.book.add(name, tail) ?? (server.relay.delivery.isEchoing ? this.book.again(name, tail) : null)
-    if (statement === null) {
-      this.#duplicate(server, name, tail)
-      return
-    }
-    this.book.noteFacts(statement, facts)
-    const isKnown = server.statements.use(statement)
-    if (isKnown && !mayHaveFailed(server)) {
-      this.book.note(REPLY.parse | SYNTHESIZE, { ...NOTHING, name })
-      return
-    }
-    writer.reset()
-    if (isKnown) {
-      this.book.note(REPLY.close | SWALLOW, { ...NOTHING, statement, wasThere: true })
-      writeCloseStatement(writer, statement.serverName)
-    } else {
-      this.book.makeRoom(server)
-      writer.reset()
-      server.statements.add(statement)
-    }
-    this.book.note(REPLY.parse, { ...NOTHING, name, statement })
-    writeParse(writer, statement.serverName, tail)
-    this.#host.toServer.insert(writer.bytes)
-  }
-
-  /** The server is made to say it: 42P05, at the right place among its other answers, unless the text has an error. */
-  #duplicate(server: ServerConnection, name: string, tail: Buffer): void {
-    writeCloseStatement(writer.reset(), name)
-    writeParse(writer, name, EMPTY_TAIL)
-    writeParse(writer, name, tail)
-    this.book.note(REPLY.close | SWALLOW, NOTHING)
-    this.book.note(REPLY.parse | SWALLOW, NOTHING)
-    this.book.note(REPLY.parse, NOTHING)
-    this.#host.toServer.insert(writer.bytes)
-    // The name stays behind in it, where nobody may find it.
-    server.strays ??= new Set()
-    server.strays.add(name)
-    server.retired = "it has a statement under a client's own name"
+    this.host.toServer.forward(source, at, stop)
   }
 
   /** Bind at `at`, which `effectsOfBind` has looked at. */
   bind(source: NativeBuffer, at: number, stop: number, end: number): void {
     const { bytes } = source
-    const { toServer } = this.#host
-    const server = this.#session.server as ServerConnection
+    const { toServer } = this.host
+    const server = this.session.server as ServerConnection
     const portalEnd = this.#portalEnd
     const nameEnd = this.#nameEnd
     const statement = this.#bound
@@ -346,12 +257,12 @@ export class StatementRelay {
     const nameAt = at + HEADER_BYTES + 1
     if (stop <= nameAt || bytes[stop - 1] !== 0) return this.#malformed('Describe')
     const statement = bytes[at + HEADER_BYTES] === STATEMENT ? this.#prepare(source, nameAt, stop - 1) : null
-    if (statement === null) this.#host.toServer.forward(source, at, stop)
+    if (statement === null) this.host.toServer.forward(source, at, stop)
     else {
       writer.reset().begin(FRONTEND.describe).byte(STATEMENT).text(statement.serverName).end()
-      this.#host.toServer.insert(writer.bytes)
+      this.host.toServer.insert(writer.bytes)
     }
-    this.#session.server?.queue.push(REPLY.describe)
+    this.session.server?.queue.push(REPLY.describe)
     return true
   }
 
@@ -370,13 +281,13 @@ export class StatementRelay {
       if (name === '') this.book.forgetUnnamed()
     }
     this.book.note(REPLY.close, NOTHING)
-    this.#host.toServer.forward(source, at, stop)
+    this.host.toServer.forward(source, at, stop)
     return true
   }
 
   /** Makes sure that the server has the statement named here; null: send the message with the name it has. */
   #prepare(source: NativeBuffer, nameStart: number, nameEnd: number): PreparedStatement | null {
-    const server = this.#session.server as ServerConnection
+    const server = this.session.server as ServerConnection
     if (nameStart === nameEnd) {
       this.book.prepareUnnamed(server)
       return null
@@ -389,17 +300,7 @@ export class StatementRelay {
   }
 
   #malformed(what: string): boolean {
-    this.#session.violate(`malformed ${what} message`)
+    this.session.violate(`malformed ${what} message`)
     return false
   }
-}
-
-/** Its transaction has failed, or may have: in a failed one it refuses a Parse, of a statement that it knows too. */
-function mayHaveFailed(server: ServerConnection): boolean {
-  return server.status === STATUS.failed || isAhead(server)
-}
-
-/** A Sync or query of the client's is not answered yet. */
-function isAhead({ queue }: ServerConnection): boolean {
-  return queue.outstanding > ((queue.head & SWALLOW) === 0 ? 0 : 1)
 }

@@ -1,0 +1,104 @@
+import type { NativeBuffer } from '../io/native.ts'
+import { HEADER_BYTES, STATUS } from '../protocol/message-type.ts'
+import { writeCloseStatement, writeParse } from '../protocol/messages.ts'
+import { MessageWriter } from '../protocol/writer.ts'
+import { REPLY, SWALLOW, SYNTHESIZE } from '../server/reply-queue.ts'
+import type { ServerConnection } from '../server/server-connection.ts'
+import type { StatementFacts } from '../sql/statement-facts.ts'
+import type { ClientHost } from './client-host.ts'
+import { NOTHING, type StatementBook, type StatementOwner, UNNAMED } from './statement-book.ts'
+
+const writer = new MessageWriter()
+/** An empty text without parameters. */
+export const EMPTY_TAIL: Buffer = Buffer.from('\0\0\0')
+
+/** Whose Parse it is. Its session has a server connection. */
+export interface ParsingRelay {
+  readonly host: ClientHost
+  readonly session: StatementOwner
+  readonly book: StatementBook
+}
+
+/**
+ * Sends the Parse at `at`, whose name ends at `nameEnd`, as far as its server connection has to know of it. `tail`: its text,
+ * NUL and types, with these facts. `stop`: where the client's message ends, −1 when `tail` is not from there.
+ */
+export function parseStatement(
+  relay: ParsingRelay,
+  source: NativeBuffer,
+  at: number,
+  nameEnd: number,
+  stop: number,
+  tail: Buffer,
+  facts: StatementFacts,
+): void {
+  const { host, session, book } = relay
+  const server = session.server as ServerConnection
+  if (nameEnd === at + HEADER_BYTES) {
+    book.keepUnnamed(tail, facts.keep())
+    book.note(REPLY.parse, UNNAMED)
+    if (stop >= 0) host.toServer.forward(source, at, stop)
+    else {
+      writeParse(writer.reset(), '', tail)
+      host.toServer.insert(writer.bytes)
+    }
+    return
+  }
+  const name = source.bytes.toString('utf8', at + HEADER_BYTES, nameEnd)
+  const statement = book.add(name, tail) ?? (server.relay.delivery.isEchoing ? book.again(name, tail) : null)
+  if (statement === null) {
+    parseDuplicate(relay, server, name, tail)
+    return
+  }
+  book.noteFacts(statement, facts)
+  const isKnown = server.statements.use(statement)
+  if (isKnown && !mayHaveFailed(server)) {
+    book.note(REPLY.parse | SYNTHESIZE, { ...NOTHING, name })
+    return
+  }
+  writer.reset()
+  if (isKnown) {
+    book.note(REPLY.close | SWALLOW, { ...NOTHING, statement, wasThere: true })
+    writeCloseStatement(writer, statement.serverName)
+  } else {
+    book.makeRoom(server)
+    writer.reset()
+    server.statements.add(statement)
+  }
+  book.note(REPLY.parse, { ...NOTHING, name, statement })
+  writeParse(writer, statement.serverName, tail)
+  host.toServer.insert(writer.bytes)
+}
+
+/**
+ * A Parse whose name is taken. The server is made to say it: 42P05, at the right place among its other answers, unless the
+ * text has an error.
+ */
+export function parseDuplicate(
+  { host, book }: ParsingRelay,
+  server: ServerConnection,
+  name: string,
+  tail: Buffer,
+): void {
+  writeCloseStatement(writer.reset(), name)
+  writeParse(writer, name, EMPTY_TAIL)
+  writeParse(writer, name, tail)
+  book.note(REPLY.close | SWALLOW, NOTHING)
+  book.note(REPLY.parse | SWALLOW, NOTHING)
+  book.note(REPLY.parse, NOTHING)
+  host.toServer.insert(writer.bytes)
+  // The name stays behind in it, where nobody may find it.
+  server.strays ??= new Set()
+  server.strays.add(name)
+  server.retired = "it has a statement under a client's own name"
+}
+
+/** Its transaction has failed, or may have: in a failed one it refuses a Parse, of a statement that it knows too. */
+function mayHaveFailed(server: ServerConnection): boolean {
+  return server.status === STATUS.failed || isAhead(server)
+}
+
+/** A Sync or query of the client's is not answered yet. */
+function isAhead({ queue }: ServerConnection): boolean {
+  return queue.outstanding > ((queue.head & SWALLOW) === 0 ? 0 : 1)
+}
