@@ -2,7 +2,7 @@ import { TIER_SETTING } from '../analyzer/tier-hint.ts'
 import type { Link } from '../io/link.ts'
 import type { ClientState } from '../memory/client-slots.ts'
 import { STATUS } from '../protocol/message-type.ts'
-import { type ErrorFields, writeError, writeParameterStatus, writeReady } from '../protocol/messages.ts'
+import { type ErrorFields, writeParameterStatus } from '../protocol/messages.ts'
 import type { NotificationHead } from '../protocol/notification.ts'
 import { MessageWriter } from '../protocol/writer.ts'
 import type { Rows } from '../server/captured-rows.ts'
@@ -16,6 +16,7 @@ import type { ClientReader } from './client-reader.ts'
 import type { ClientSlot } from './client-slot.ts'
 import type { Greeting } from './greeting.ts'
 import type { PinReview } from './pin-review.ts'
+import { refuseUnprepared } from './request-rejection.ts'
 import type { RequestRelay } from './request-relay.ts'
 import { askElsewhere, dealWithLoss, type LosingSession } from './server-loss.ts'
 import type { ServerSeat } from './server-seat.ts'
@@ -112,36 +113,8 @@ export class SessionAnswers implements ReplySink {
     const { settings, reader } = this.#session
     if (greeting !== null) greeting.onPrepared(failure)
     else if (failure !== null && this.#session.relocation?.failed(failure) === true) return
-    else if (!settings.isRestored(failure) && failure !== null) this.#refuse(failure)
+    else if (!settings.isRestored(failure) && failure !== null) refuseUnprepared(this.#session, failure)
     else if (reader.isStalled) reader.resume()
-  }
-
-  /** The server connection is not in the session's state, so nothing of what was sent behind has been run. */
-  #refuse(failure: ErrorFields): void {
-    const session = this.#session
-    const { settings, seat, requests } = session
-    const { queue } = session.server as ServerConnection
-    if (settings.pins !== 0) {
-      session.close(failure.message, { ...failure, severity: 'FATAL' })
-      return
-    }
-    const { promised, unfinished } = queue
-    session.listening?.onServerLost()
-    seat.giveUp(requests.midMessage)
-    requests.statements?.book.abandon()
-    requests.abort(unfinished)
-    if (promised === 0 && !unfinished) requests.reject(failure)
-    settings.loseServer(settings.transaction.idleStatus !== STATUS.idle)
-    session.meter.error()
-    session.meter.abandoned()
-    writer.reset()
-    for (let answer = 0; answer < promised; answer++) {
-      writeError(writer, failure)
-      writeReady(writer, session.idleStatus)
-    }
-    if (unfinished) writeError(writer, failure)
-    session.goOn()
-    session.send(writer.bytes)
   }
 
   onInquired(rows: Rows | null): void {
