@@ -3,19 +3,27 @@ import type { Subscriber } from '../server/subscriber.ts'
 import type { ChannelLedger } from './channel-ledger.ts'
 import type { ListeningHost, ListeningSession } from './listening-session.ts'
 
+/** The session that others hear for. */
+type HearingSession = Pick<ListeningSession, 'pool' | 'encoding'>
+
 /**
  * Has the plane's listener hear for one session what its ledger says, and no more. So whatever changes what is in the ledger
  * goes through here.
  */
 export class HeardChannels {
-  readonly #host: ListeningHost
-  readonly #session: ListeningSession
+  readonly #host: Pick<ListeningHost, 'listeners'>
+  readonly #session: HearingSession
   readonly #ledger: ChannelLedger
   readonly #subscriber: Subscriber
   #listener: NotificationListener | null = null
 
   /** `subscriber` is told what is heard, and answered `sync`. */
-  constructor(host: ListeningHost, session: ListeningSession, ledger: ChannelLedger, subscriber: Subscriber) {
+  constructor(
+    host: Pick<ListeningHost, 'listeners'>,
+    session: HearingSession,
+    ledger: ChannelLedger,
+    subscriber: Subscriber,
+  ) {
     this.#host = host
     this.#session = session
     this.#ledger = ledger
