@@ -14,7 +14,7 @@ import { type ClientHost, FATAL } from './client-host.ts'
 import { ClientMeter } from './client-meter.ts'
 import { ClientReader, type ReaderSession } from './client-reader.ts'
 import { ClientSlot } from './client-slot.ts'
-import type { CommitDoubt, DoubtingSession } from './commit-doubt.ts'
+import type { CommitDoubt } from './commit-doubt.ts'
 import { Greeting } from './greeting.ts'
 import type { ListeningSession } from './listening-session.ts'
 import { LoginTranscript } from './login-transcript.ts'
@@ -54,7 +54,6 @@ export class ClientSession
     ReaderSession,
     RequestSession,
     LosingSession,
-    DoubtingSession,
     ListeningSession,
     MovingSession,
     PinWatcher
