@@ -165,7 +165,7 @@ export class ClientReader implements LinkOwner, Deferrable {
     const { seat, listening } = this.#session
     if (listening?.isHolding) return false
     // What waits behind a read on a replica would soon be more than there is room for.
-    if (this.#isHeldBack && seat.isOnReplica) return false
+    if (this.#isHeldBack && seat.reads.isOnReplica) return false
     const { server } = seat
     return server === null || !(server.link.blocked || server.queue.full)
   }

@@ -126,11 +126,11 @@ function deferred(
 /** False: no BEGIN is put off, whatever it says. */
 function mayBeWorthIt({ host, seat }: BeginningSession): boolean {
   const { defersBegin, readOnlyTransactions } = host.values.policy.routing
-  return defersBegin || (readOnlyTransactions === 'replicas' && seat.mayLeavePrimary)
+  return defersBegin || (readOnlyTransactions === 'replicas' && seat.reads.mayLeavePrimary)
 }
 
 function isWorthIt(begin: DeferredBegin, { host, seat }: BeginningSession): boolean {
   const { defersBegin, readOnlyTransactions } = host.values.policy.routing
   if (defersBegin) return true
-  return readOnlyTransactions === 'replicas' && begin.isReadOnly && !begin.isSerializable && seat.mayLeavePrimary
+  return readOnlyTransactions === 'replicas' && begin.isReadOnly && !begin.isSerializable && seat.reads.mayLeavePrimary
 }

@@ -97,7 +97,7 @@ export const bindRequest: RequestHandler = (relay, source, at, stop, end) => {
   const effects = statements.effectsOfBind(source, at, stop, end)
   if (effects === undefined) return end
   if (statements.isBindUncertain(source)) return relay.wait()
-  if (session.seat.isInReplicaTransaction && !staysOnReplica(relay, effects ?? NO_EFFECTS, statements.boundText))
+  if (session.seat.reads.isInReplicaTransaction && !staysOnReplica(relay, effects ?? NO_EFFECTS, statements.boundText))
     return relay.leaveReplica(source, at, stop, end)
   if (effects !== null && !admitListening(session, effects)) return relay.hold()
   session.seat.prepare(effects)

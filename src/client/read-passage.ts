@@ -26,14 +26,14 @@ export function goesWithRead(relay: ReadingRelay, source: NativeBuffer, start: n
   const session = relay.session
   const { seat, server } = session
   if (server === null) return true
-  if (seat.isInReplicaTransaction && !seat.isFresh) return true
+  if (seat.reads.isInReplicaTransaction && !seat.isFresh) return true
   const isOwed = seat.isOwed
   if (!isOwed && isRead(relay, source, start, end)) {
-    seat.attempt(source.bytes, start, end)
+    seat.reads.attempt(source.bytes, start, end)
     return true
   }
-  if (!seat.isOnReplica) {
-    seat.noteMore()
+  if (!seat.reads.isOnReplica) {
+    seat.reads.noteMore()
     return true
   }
   if (isOwed || server.queue.length > 0) {
@@ -47,7 +47,7 @@ export function goesWithRead(relay: ReadingRelay, source: NativeBuffer, start: n
 function isRead(relay: ReadingRelay, source: NativeBuffer, at: number, end: number): boolean {
   const { seat, settings } = relay.session
   const { readRouting } = relay.host
-  if (!seat.mayRead || !readRouting.isRead(source, at, end, relay)) return false
+  if (!seat.reads.mayRead || !readRouting.isRead(source, at, end, relay)) return false
   if (settings.transaction.deferredBegin !== null && readRouting.isQuery)
     settings.transaction.deferredBegin.hasSnapshot = true
   return true
@@ -56,8 +56,8 @@ function isRead(relay: ReadingRelay, source: NativeBuffer, at: number, end: numb
 export function attach(relay: ReadingRelay, source: NativeBuffer, at: number, end: number): boolean {
   const session = relay.session
   if (session.server !== null) return true
-  const reads = session.seat.routesReads && isRead(relay, source, at, end)
+  const reads = session.seat.reads.areRouted && isRead(relay, source, at, end)
   if (!session.acquire(reads)) return false
-  if (reads) session.seat.attempt(source.bytes, at, end)
+  if (reads) session.seat.reads.attempt(source.bytes, at, end)
   return true
 }

@@ -51,8 +51,8 @@ const CANNOT: ErrorFields = ERROR(
 /** Its next message, which nothing is owed before, gets the error. */
 export function leaveReplica(session: LeavingSession): void {
   const { seat, settings, requests, meter } = session
-  seat.stayOnPrimary()
-  seat.transactionEnds()
+  seat.reads.stayOnPrimary()
+  seat.reads.transactionEnds()
   seat.giveUp(false)
   requests.statements?.book.abandon()
   settings.loseServer(true)

@@ -132,7 +132,7 @@ export class RequestRelay implements RequestPassage {
   consume(source: NativeBuffer, start: number, end: number): number {
     const { toServer } = this.host
     const session = this.session
-    if (session.seat.isReading && this.#body === 0 && !goesWithRead(this, source, start, end)) return start
+    if (session.seat.reads.isReading && this.#body === 0 && !goesWithRead(this, source, start, end)) return start
     const isRefusing = this.#refusals?.any === true
     const isFirst = session.server === null || !session.server.isAsked
     if (session.server) toServer.begin(session.server.link)

@@ -125,7 +125,7 @@ export function replay(session: LosingSession, { messages, echo, parameters, beg
   if (!session.reader.unread(messages)) return false
   session.host.countPlane('replays')
   session.requests.runs++
-  session.seat.avoidReplicas()
+  session.seat.reads.avoidReplicas()
   if (echo.bytes > 0) session.echo = echo
   if (parameters !== null) session.settings.values.goBackTo(parameters)
   session.settings.transaction.deferredBegin = begin === null ? null : { ...begin, isSent: false }
@@ -153,7 +153,7 @@ function goBack(
   if (isAsked || !inTransaction) session.requests.runs++
   if (inTransaction && server.work.startedWith !== null) session.settings.values.goBackTo(server.work.startedWith)
   if (sum === null || sum.bytes === 0) return
-  session.seat.avoidReplicas()
+  session.seat.reads.avoidReplicas()
   const { sent } = server.work
   // Those that came once more were sent in one go, and part of a pipeline may be answered.
   const answered = isAsked ? answeredPart(whole, sent.answered, owed) : sent.length

@@ -76,10 +76,10 @@ function goOnAgain(session: LosingSession): void {
 /** Nothing of the answer has gone to the client, so what it asked for is asked again. `isForGood`: never of a replica. */
 export function askElsewhere(session: LosingSession, server: ServerConnection, isForGood: boolean): void {
   const { seat, requests, settings } = session
-  const request = seat.askElsewhere(server)
+  const request = seat.reads.askElsewhere(server)
   const book = requests.statements?.book ?? null
   book?.abandon()
-  if (isForGood) seat.refuse(request, book)
+  if (isForGood) seat.reads.refuse(request, book)
   settings.changeServer()
   requests.abort(false)
   if (session.reader.unread(request)) session.goOn()
@@ -94,7 +94,7 @@ function echoAgain(session: LosingSession, server: ServerConnection, echo: Echo)
   if (relay.delivery.hasDiverged || requests.midMessage || !mayRunAgain(requests.runs, echo.of !== 'read')) return false
   if (sent.length > 0 && (sent.whole === null || !reader.unread(sent.whole))) return false
   requests.runs++
-  session.seat.avoidReplicas()
+  session.seat.reads.avoidReplicas()
   session.echo = echo
   if (sent.length > 0 && server.work.startedWith !== null) session.settings.values.goBackTo(server.work.startedWith)
   return true

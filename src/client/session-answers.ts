@@ -162,7 +162,7 @@ export class SessionAnswers implements ReplySink {
 
   onError(sqlstate: string): void {
     const { seat } = this.#session
-    if (seat.isInReplicaTransaction && NEVER_ON_REPLICAS.has(sqlstate)) seat.stayOnPrimary()
+    if (seat.reads.isInReplicaTransaction && NEVER_ON_REPLICAS.has(sqlstate)) seat.reads.stayOnPrimary()
     this.#session.settings.fail()
     this.#session.requests.statements?.failed(sqlstate)
     this.#session.meter.error()
@@ -173,7 +173,7 @@ export class SessionAnswers implements ReplySink {
     const session = this.#session
     const { server, seat, settings } = session
     // That was somebody's wish.
-    if (server === null || sqlstate === CANCELLED || !seat.isOnReplica || settings.pins !== 0) return false
+    if (server === null || sqlstate === CANCELLED || !seat.reads.isOnReplica || settings.pins !== 0) return false
     askElsewhere(session, server, NEVER_ON_REPLICAS.has(sqlstate))
     return true
   }
@@ -214,7 +214,7 @@ export class SessionAnswers implements ReplySink {
 
   #transactionEnds(): void {
     const { seat, settings } = this.#session
-    seat.transactionEnds()
+    seat.reads.transactionEnds()
     if (settings.transaction.deferredBegin !== null) settings.transaction.deferredBegin = null
   }
 

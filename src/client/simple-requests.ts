@@ -28,7 +28,7 @@ export const queryRequest: RequestHandler = (relay, source, at, stop, end) => {
   if (!attach(relay, source, at, end)) return -1
   const facts = relay.look(source, at + HEADER_BYTES, stop, end)
   const effects = relay.effectsOf(facts)
-  if (relay.session.seat.isInReplicaTransaction) {
+  if (relay.session.seat.reads.isInReplicaTransaction) {
     const text = stop <= end ? source.bytes.subarray(at + HEADER_BYTES, sqlEnd) : null
     if (!staysOnReplica(relay, effects, text)) return relay.leaveReplica(source, at, stop, end)
   }
@@ -83,7 +83,7 @@ function noteExecuted(relay: RequestPassage, source: NativeBuffer, facts: Statem
 /** A FunctionCall. By object id: what it calls is anybody's guess. */
 export const functionCallRequest: RequestHandler = (relay, source, at, stop, end) => {
   if (!attach(relay, source, at, end)) return -1
-  if (relay.session.seat.isInReplicaTransaction) return relay.leaveReplica(source, at, stop, end)
+  if (relay.session.seat.reads.isInReplicaTransaction) return relay.leaveReplica(source, at, stop, end)
   relay.session.seat.prepare(null)
   if (relay.skipped()) return stop
   relay.session.settings.pin(PIN.unknownFunction)
