@@ -3,8 +3,9 @@ import { POOL, POOL_TEXT } from '../memory/pool-records.ts'
 import type { Shard } from '../shard/topology.ts'
 import type { PoolAdmission } from './pool-admission.ts'
 import type { PoolKey, PoolSettings } from './pool-key.ts'
+import type { PoolQuota } from './pool-quota.ts'
 import type { ServerHost } from './server-host.ts'
-import { type PoolQuota, ServerPool } from './server-pool.ts'
+import { ServerPool } from './server-pool.ts'
 import { ShardLane } from './shard-lane.ts'
 
 export interface QuotaLimits {

@@ -1,38 +1,28 @@
 import { POOL } from '../memory/pool-records.ts'
 import type { ErrorFields } from '../protocol/messages.ts'
-import { IdleServers } from './idle-servers.ts'
 import type { KeptServer } from './kept-server.ts'
 import { PoolDialler } from './pool-dialler.ts'
 import type { PoolKey, PoolSettings, PoolWelcome } from './pool-key.ts'
+import type { PoolQuota } from './pool-quota.ts'
+import { PoolServers } from './pool-servers.ts'
 import type { PoolWaiter } from './pool-waiter.ts'
-import { ServerConnection } from './server-connection.ts'
+import type { ServerConnection } from './server-connection.ts'
 import type { ServerHost } from './server-host.ts'
-import type { ServerKind } from './server-kind.ts'
-import type { ServerOwner } from './server-owner.ts'
 import type { ServerTarget } from './server-target.ts'
 import type { LanePool, ShardLane } from './shard-lane.ts'
 import { WaitingLine } from './waiting-line.ts'
-
-/** What limits a pool besides its own size: connections of the shard, the user, the database. */
-export interface PoolQuota {
-  /** Whether one more server connection may be opened; `mayEvict`: an idle one of another pool may be closed for it. */
-  admit(pool: ServerPool, mayEvict: boolean): boolean
-  /** A server connection is gone: other pools may have waited for the room. */
-  released(pool: ServerPool): void
-}
 
 /**
  * The server connections for one (shard, user, database), and the clients that wait for one. Whose turn it is, and whether
  * there is a slot of the shard for it, the shard's lane says. The connection used last is given out first, so that the
  * others grow old and can be closed.
  */
-export class ServerPool implements ServerOwner, LanePool {
+export class ServerPool implements LanePool {
   readonly record: number
   readonly #host: ServerHost
   readonly #quota: PoolQuota
   readonly #lane: ShardLane
-  readonly #all = new Set<ServerConnection>()
-  readonly #idle: IdleServers
+  readonly #servers: PoolServers
   readonly #waiters: WaitingLine
   readonly #dialler: PoolDialler
   #paused = false
@@ -40,10 +30,6 @@ export class ServerPool implements ServerOwner, LanePool {
   #held = false
   target: ServerTarget
   #settings: PoolSettings
-  /** What the last server connection reported at login: the welcome for clients. Null before the first. */
-  welcome: PoolWelcome | null = null
-
-  readonly kind: ServerKind
 
   constructor(
     host: ServerHost,
@@ -53,10 +39,9 @@ export class ServerPool implements ServerOwner, LanePool {
     record: number,
   ) {
     this.#host = host
-    this.kind = { kind: 'pool', database, user, mode }
     this.#quota = quota
     this.#lane = lane
-    this.#idle = new IdleServers(host)
+    this.#servers = new PoolServers(host, this, lane.admission, { kind: 'pool', database, user, mode })
     this.#waiters = new WaitingLine(lane.admission)
     this.target = target
     this.#settings = settings
@@ -70,11 +55,11 @@ export class ServerPool implements ServerOwner, LanePool {
   }
 
   get size(): number {
-    return this.#all.size
+    return this.#servers.size
   }
 
   get idle(): number {
-    return this.#idle.count
+    return this.#servers.idle
   }
 
   get waiting(): number {
@@ -83,12 +68,12 @@ export class ServerPool implements ServerOwner, LanePool {
 
   /** Server connections that somebody has or that are on their way. */
   get busy(): number {
-    return this.#all.size - this.#idle.count
+    return this.#servers.size - this.#servers.idle
   }
 
   /** It has server connections, or nothing is known against opening one. */
   get isOpen(): boolean {
-    return this.#idle.count > 0 || this.#dialler.mayBeTried
+    return this.#servers.idle > 0 || this.#dialler.mayBeTried
   }
 
   /** Why no server connection could be opened last time; null when the last one could. */
@@ -112,19 +97,24 @@ export class ServerPool implements ServerOwner, LanePool {
   }
 
   get servers(): ReadonlySet<ServerConnection> {
-    return this.#all
+    return this.#servers.all
+  }
+
+  /** What the last server connection reported at login: the welcome for clients. Null before the first. */
+  get welcome(): PoolWelcome | null {
+    return this.#servers.welcome
   }
 
   /** Since when its longest idle connection is; Infinity without one. */
   get oldestIdleSince(): number {
-    return this.#idle.oldest?.idleSince ?? Number.POSITIVE_INFINITY
+    return this.#servers.oldestIdle?.idleSince ?? Number.POSITIVE_INFINITY
   }
 
   /** A smaller pool gives up what is too much as it becomes free. */
   resize(settings: PoolSettings): void {
     this.#settings = settings
     this.#host.pools.i32[this.record * (this.#host.pools.recordBytes >> 2) + POOL.size] = settings.size
-    this.#idle.shrink(this.#all.size - this.#settings.size)
+    this.#servers.shrink(settings.size)
     this.#dialler.grow()
   }
 
@@ -135,9 +125,7 @@ export class ServerPool implements ServerOwner, LanePool {
   checkout(tier: number): ServerConnection | null {
     if (this.paused || (this.#waiters.length > 0 && this.#waiters.has(tier))) return null
     if (!this.#lane.admission.mayTake(tier)) return null
-    const server = this.#idle.take()
-    if (server !== null) this.#give(server, tier)
-    return server
+    return this.#servers.take(tier)
   }
 
   /** `onServer` or `onPoolFailed` follows, perhaps before this returns. */
@@ -178,7 +166,7 @@ export class ServerPool implements ServerOwner, LanePool {
 
   /** Somebody waits, and a server connection is free. */
   get canServe(): boolean {
-    return this.#waiters.length > 0 && this.#idle.count > 0 && !this.paused
+    return this.#waiters.length > 0 && this.#servers.idle > 0 && !this.paused
   }
 
   /** Who came last of this tier. */
@@ -190,29 +178,14 @@ export class ServerPool implements ServerOwner, LanePool {
   serveFirst(): boolean {
     const waiter = this.#waiters.first()
     if (waiter === null) return false
-    const server = this.#idle.take()
-    // One that has to be tested first is none, but the next one may do.
-    if (server === null) return this.#idle.count > 0
     const tier = waiter.waitsAs
+    const server = this.#servers.take(tier)
+    // One that has to be tested first is none, but the next one may do.
+    if (server === null) return this.#servers.idle > 0
     this.leave(waiter)
-    this.#give(server, tier)
     this.#lane.admission.waited(tier, this.#host.now - waiter.waitingSince)
     waiter.onServer(server)
     return true
-  }
-
-  /** It counts as one of the tier's until it comes back. */
-  #give(server: ServerConnection, tier: number, isAdopted = false): void {
-    this.#lane.admission.take(tier)
-    server.tier = tier
-    if (server.target.shard.dataDirectory !== null) this.#host.cpuShares.given(server, tier, isAdopted)
-  }
-
-  #takeBack(server: ServerConnection): void {
-    if (server.tier < 0) return
-    if (server.target.shard.dataDirectory !== null) this.#host.cpuShares.takenBack(server)
-    this.#lane.admission.release(server.tier)
-    server.tier = -1
   }
 
   pause(): void {
@@ -241,13 +214,12 @@ export class ServerPool implements ServerOwner, LanePool {
 
   /** Closes what is idle now, and the rest as clients let go of it. */
   retire(reason: string): void {
-    for (const server of this.#all) server.retired = reason
-    this.#idle.close(reason)
+    this.#servers.retire(reason)
   }
 
   /** Closes everything at once. */
   kill(reason: string): void {
-    for (const server of [...this.#all]) server.close(reason)
+    this.#servers.kill(reason)
   }
 
   /** Everybody in the queue, taken out of it: the pool is not the right one any more. */
@@ -258,16 +230,16 @@ export class ServerPool implements ServerOwner, LanePool {
 
   /** Gives up the connection that is idle for longest, to make room elsewhere. */
   evictIdle(): boolean {
-    if (this.#waiters.length > 0 || this.#all.size <= this.#settings.minSize) return false
-    const server = this.#idle.oldest
+    if (this.#waiters.length > 0 || this.size <= this.#settings.minSize) return false
+    const server = this.#servers.oldestIdle
     server?.close('evicted: another pool needs the room')
     return server !== null
   }
 
   /** Once a second: closes what is idle or old, and keeps the minimum. */
   maintain(now: number): void {
-    this.#idle.maintain(now, this.#all.size - this.#settings.minSize)
-    if (this.#all.size < this.settings.minSize && !this.paused) this.#dialler.open(false)
+    this.#servers.maintain(now, this.#settings.minSize)
+    if (this.size < this.#settings.minSize && !this.paused) this.#dialler.open(false)
   }
 
   /** Room has come up elsewhere. */
@@ -275,27 +247,15 @@ export class ServerPool implements ServerOwner, LanePool {
     this.#dialler.grow()
   }
 
-  onServerReady(server: ServerConnection): void {
-    this.#takeBack(server)
-    if (server.retired !== null || !this.#all.has(server)) {
-      server.close(server.retired ?? 'not of this pool')
-      return
-    }
+  onServerFree(): void {
     this.#dialler.succeeded()
-    if (this.welcome?.baseline !== server.baseline)
-      this.welcome = { reported: server.identity.reported, baseline: server.baseline }
-    this.#idle.add(server)
-    this.#idle.shrink(this.#all.size - this.#settings.size)
+    this.#servers.shrink(this.#settings.size)
     this.#lane.serve(this)
   }
 
-  onServerClosed(server: ServerConnection, reason: string, login: ErrorFields | null): void {
-    this.#takeBack(server)
-    this.#all.delete(server)
-    this.#idle.remove(server)
+  onServerGone(reason: string, login: ErrorFields | null): void {
     if (login !== null) this.#dialler.failed(login, reason)
     else {
-      if (server.isLost) this.#idle.noteLost()
       this.#host.log('debug', 'server connection closed', { shard: this.target.shard.name, reason })
       this.#dialler.grow()
     }
@@ -309,9 +269,7 @@ export class ServerPool implements ServerOwner, LanePool {
 
   /** A new connection, in this slot. Throws as `ServerConnection` does. */
   open(slot: number): void {
-    const server = new ServerConnection(this.#host, this, this.target, slot, this.record)
-    server.admission = this.#lane.admission
-    this.#all.add(server)
+    this.#servers.open(slot)
   }
 
   #setPaused(paused: boolean): void {
@@ -325,12 +283,6 @@ export class ServerPool implements ServerOwner, LanePool {
    * when it cannot be read.
    */
   adopt(slot: number, kept: KeptServer, tier: number): ServerConnection {
-    const server = new ServerConnection(this.#host, this, this.target, slot, this.record, kept)
-    server.admission = this.#lane.admission
-    this.#all.add(server)
-    if (tier >= 0) this.#give(server, tier, true)
-    this.welcome ??= { reported: server.identity.reported, baseline: server.baseline }
-    if (server.state === 'idle') this.#idle.add(server)
-    return server
+    return this.#servers.adopt(slot, kept, tier)
   }
 }
