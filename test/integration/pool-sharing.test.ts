@@ -159,6 +159,8 @@ test('session mode: a client has its server connection from its first query to i
 })
 
 test('session mode: what a session leaves behind is gone before the next client has its server connection', async () => {
+  // With another one that is idle, that one would do while this one forgets.
+  await emptyPools()
   const first = await bed.open({ database: 'sessions' })
   await first.query(
     `SET work_mem = '7MB'; CREATE TEMP TABLE mine (x int); SELECT pg_advisory_lock(77); PREPARE p AS SELECT 1`,
