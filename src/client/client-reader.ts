@@ -201,7 +201,7 @@ export class ClientReader implements LinkOwner, Deferrable {
   outlives(): boolean {
     const { state, settings, seat, listening } = this.#session
     const { server } = seat
-    const isOwed = server !== null && server.queue.promised > 0 && !server.relay.copyingIn
+    const isOwed = server !== null && server.queue.promised > 0 && !server.relay.answers.copyingIn
     const isHeld = this.#isHeldBack || listening?.isHolding === true
     if ((state !== 'waiting' && !isOwed && !isHeld) || (settings.pins & PIN.console) !== 0) return false
     this.#peerEnded = true

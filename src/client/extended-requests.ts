@@ -147,7 +147,7 @@ export const syncRequest: RequestHandler = (relay, source, at, stop, end) => {
     return stop
   }
   // While copying in, the server reads and ignores it.
-  if (!server.relay.ignoresSync) {
+  if (!server.relay.answers.ignoresSync) {
     relay.push(REPLY.sync)
     relay.session.noteRequest()
   }
@@ -160,7 +160,7 @@ export const flushRequest: RequestHandler = (relay, source, at, stop, end) => {
   if (!server) return stop
   // Answers of ours that nothing of the server's will come before.
   relay.host.toClient.begin(relay.session.link)
-  server.relay.synthesize()
+  server.relay.answers.synthesize()
   relay.host.toClient.flush()
   return relay.forward(source, at, stop, end)
 }

@@ -225,7 +225,7 @@ export class RequestRelay implements RequestPassage {
         return flushRequest(this, source, at, stop, end)
       case FRONTEND.copyDone:
       case FRONTEND.copyFail:
-        this.session.server?.relay.endCopyIn()
+        this.session.server?.relay.answers.endCopyIn()
         return this.session.server ? this.forward(source, at, stop, end) : stop
       case FRONTEND.copyData:
         // Without a server these are the rest of a COPY that has failed; PostgreSQL ignores them too.

@@ -32,7 +32,7 @@ export function runAgain(session: LosingSession, server: ServerConnection, loss:
       settings.transaction.isLost,
     transaction: inTransaction ? describeTransaction(session, server) : null,
     isMidMessage: requests.midMessage,
-    isDelivered: server.relay.isDelivered || loss.midMessage,
+    isDelivered: server.relay.answers.isDelivered || loss.midMessage,
     isSummed: sum !== null,
     isCancelled: server.work.isCancelled,
     isRecorded: whole !== null,

@@ -129,7 +129,7 @@ function doubtStill(session: LosingSession, doubt: CommitDoubt, server: ServerCo
 
 function isWithoutAnswer({ requests }: LosingSession, { relay }: ServerConnection, loss: ServerLoss): boolean {
   const isAsked = loss.promised > 0 || loss.unfinished
-  return isAsked && !loss.midMessage && !requests.midMessage && !relay.isDelivered
+  return isAsked && !loss.midMessage && !requests.midMessage && !relay.answers.isDelivered
 }
 
 /** The client hears of it, or is closed. */

@@ -167,7 +167,7 @@ export class ServerConnection implements ReadServer {
   /** `source[start, end)` of its client's was passed on; `isFirst`: all that was asked before is answered. */
   noteSent(source: NativeBuffer, start: number, end: number, isFirst: boolean): void {
     if (isFirst) {
-      this.relay.isDelivered = false
+      this.relay.answers.isDelivered = false
       if (this.work.begin(this.#status === STATUS.idle, this.parameters)) this.relay.delivery.begin()
     }
     this.work.sent.note(source, start, end)

@@ -59,7 +59,10 @@ export class ServerReader implements LinkOwner, Deferrable {
       const count = this.link.read()
       if (count === LINK_EMPTY) return
       if (count <= 0) {
-        server.lose(count === LINK_END ? 'the server closed the connection' : this.link.failure, server.relay.lastWords)
+        server.lose(
+          count === LINK_END ? 'the server closed the connection' : this.link.failure,
+          server.relay.answers.lastWords,
+        )
         return
       }
       let start = READ_HEADROOM
@@ -103,7 +106,7 @@ export class ServerReader implements LinkOwner, Deferrable {
   }
 
   onLost(): void {
-    this.#server.lose(this.link.failure, this.#server.relay.lastWords)
+    this.#server.lose(this.link.failure, this.#server.relay.answers.lastWords)
   }
 
   onFault(error: unknown): void {

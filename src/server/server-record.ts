@@ -79,7 +79,8 @@ export class ServerRecord {
 
   #saveExtra(): boolean {
     const { queue, relay, strays, retired } = this.#server
-    const { questions, lastWords } = relay
+    const { questions } = relay
+    const { lastWords } = relay.answers
     const isLong = queue.length > SECTION_REPLIES
     if (lastWords === null && !questions.isOpen && strays === null && retired === null && !isLong) {
       this.#extra?.clear()
@@ -143,7 +144,7 @@ export class ServerRecord {
       const extra = JSON.parse(this.#extra.data.toString('utf8')) as Extra
       server.retired = extra.retired
       server.strays = extra.strays === null ? null : new Set(extra.strays)
-      server.relay.lastWords = extra.lastWords
+      server.relay.answers.lastWords = extra.lastWords
       server.relay.questions.restore(extra.failure, extra.rows)
       replies = extra.replies ?? replies
     }

@@ -79,6 +79,6 @@ export function takeParameter(
 export function isFarewell({ relay }: ServerConnection, source: NativeBuffer, at: number, stop: number): boolean {
   const fields = fieldsOf(source, at, stop)
   if (fields?.sqlstate !== CRASH_SHUTDOWN) return false
-  relay.lastWords = fields
+  relay.answers.lastWords = fields
   return true
 }
