@@ -2,6 +2,9 @@ import { crc32 } from 'node:zlib'
 import type { Gather } from '../io/gather.ts'
 import type { NativeBuffer } from '../io/native.ts'
 
+/** Why a server connection is closed that `hasDiverged`. */
+export const DIVERGED = 'its answers are not those that its client has got'
+
 /** What a client has got already of answers that come once more. */
 export interface Echo {
   /** So many bytes, with this CRC-32. */

@@ -2,7 +2,7 @@ import type { NativeBuffer } from '../io/native.ts'
 import { READ_HEADROOM } from '../io/read-buffers.ts'
 import { SERVER_STEP } from '../memory/server-slots.ts'
 import { HEADER_BYTES, lengthAt } from '../protocol/message-type.ts'
-import { ClientDelivery } from './client-delivery.ts'
+import { ClientDelivery, DIVERGED } from './client-delivery.ts'
 import { OwnQuestions } from './own-questions.ts'
 import { isPlain } from './reply-messages.ts'
 import { CAPTURE, SWALLOW, SYNTHESIZE } from './reply-queue.ts'
@@ -10,7 +10,6 @@ import { ServerAnswers } from './server-answers.ts'
 import type { ServerConnection } from './server-connection.ts'
 import type { ServerHost } from './server-host.ts'
 
-const DIVERGED = 'its answers are not those that its client has got'
 /** Messages that change what we know are seen whole, unless they are longer than this. */
 const LONGEST_NOTABLE = READ_HEADROOM - HEADER_BYTES
 

@@ -2,7 +2,7 @@ import type { NativeBuffer } from '../io/native.ts'
 import { SERVER_STEP } from '../memory/server-slots.ts'
 import { BACKEND, HEADER_BYTES } from '../protocol/message-type.ts'
 import { CLOSE_COMPLETE, type ErrorFields, PARSE_COMPLETE } from '../protocol/messages.ts'
-import type { ClientDelivery } from './client-delivery.ts'
+import { type ClientDelivery, DIVERGED } from './client-delivery.ts'
 import type { OwnQuestions } from './own-questions.ts'
 import { clearedBy, fieldsOf, mayWrite } from './reply-messages.ts'
 import { REPLY, SWALLOW, SYNTHESIZE } from './reply-queue.ts'
@@ -10,8 +10,6 @@ import type { ReplySink } from './reply-sink.ts'
 import type { ServerConnection } from './server-connection.ts'
 import type { ServerHost } from './server-host.ts'
 import { isFarewell, takeNotification, takeParameter } from './unsolicited-messages.ts'
-
-const FELL_SHORT = 'its answers are not those that its client has got'
 
 /**
  * What the messages of a server mean: keeps the book of what it still owes, tells the client's session, and says what of
@@ -225,7 +223,7 @@ export class ServerAnswers {
     if (words !== null && !this.#delivery.isEchoing) toClient.insert(words)
     if (!client.withholdsReady(status)) this.#delivery.forward(source, at, stop)
     if (this.#delivery.isEchoing && this.#fallsShort()) {
-      this.#server.close(FELL_SHORT)
+      this.#server.close(DIVERGED)
       return false
     }
     if (toClient.flush()) return true
