@@ -11,5 +11,7 @@ export function signalAnswer(host: ClientHost, slot: number, text: string): stri
   const [, name, processId] = SIGNAL.exec(text) ?? []
   if (name === undefined) return null
   const what = name.toLowerCase()
-  return host.signalClient(slot, Number(processId), what === 'pg_terminate_backend') ? `SELECT true AS ${what}` : null
+  return host.signals.signalClient(slot, Number(processId), what === 'pg_terminate_backend')
+    ? `SELECT true AS ${what}`
+    : null
 }

@@ -64,6 +64,26 @@ export type PlaneCounter =
   | 'commitsAborted'
   | 'commitsUnknown'
 
+/** How many clients a plane has. */
+export interface LoginCounts {
+  /** Sessions of this user, or in this database, that have logged in. */
+  count(field: 'user' | 'database', name: string): number
+  countLogin(session: ClientSession, delta: 1 | -1): void
+}
+
+/** Ways to interrupt what somebody else does. */
+export interface BackendSignals {
+  /** A cancel request from a client: key as we issued it. */
+  cancelByKey(processId: number, key: Buffer): void
+  /**
+   * The client of `slot` cancels, or ends, the one that was told this process id. False: there is none, or it is another
+   * user's.
+   */
+  signalClient(slot: number, processId: number, terminates: boolean): boolean
+  /** Asks the shard to cancel what this server connection does. */
+  cancelServer(server: ServerConnection): void
+}
+
 /** What client sessions need of the plane they live in. */
 export interface ClientHost extends ListenerHost {
   /** The operator's rule that holds for the client in this slot; null: none does. */
@@ -97,6 +117,8 @@ export interface ClientHost extends ListenerHost {
   readonly epoch: number
   /** The admin console, as a shard. */
   readonly consoleShard: Shard
+  readonly sessions: LoginCounts
+  readonly signals: BackendSignals
   /** Where reads may run. */
   readonly routes: RouteTable
   readonly readRouting: ReadRouting
@@ -104,20 +126,8 @@ export interface ClientHost extends ListenerHost {
   /** The entry of its own, else `*`. */
   database(name: string): DatabaseValue | null
   route(group: string): Route
-  /** Sessions of this user, or in this database, that have logged in. */
-  countClients(field: 'user' | 'database', name: string): number
-  countLogin(session: ClientSession, delta: 1 | -1): void
   /** Waits for a topology in which `route` may have an answer. */
   holdForRoute(waiter: PoolWaiter): void
-  /** A cancel request from a client: key as we issued it. */
-  cancelByKey(processId: number, key: Buffer): void
-  /**
-   * The client of `slot` cancels, or ends, the one that was told this process id. False: there is none, or it is another
-   * user's.
-   */
-  signalClient(slot: number, processId: number, terminates: boolean): boolean
-  /** Asks the shard to cancel what this server connection does. */
-  cancelServer(server: ServerConnection): void
   /** The session is over: its slot may be used again. */
   clientGone(session: ClientSession): void
   countPlane(field: PlaneCounter): void

@@ -104,7 +104,7 @@ export class ClientLogin {
         this.#say(Buffer.from('N'))
         return stop
       case 'cancel':
-        this.#host.cancelByKey(packet.processId, packet.key)
+        this.#host.signals.cancelByKey(packet.processId, packet.key)
         this.#session.close('cancel request', null)
         return end
       case 'startup':

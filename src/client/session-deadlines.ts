@@ -151,7 +151,7 @@ export class SessionDeadlines {
         session.rejectRequest({ ...this.#noServer(), severity: 'ERROR' })
         break
       case 'querying':
-        if (session.server) this.#host.cancelServer(session.server)
+        if (session.server) this.#host.signals.cancelServer(session.server)
         break
       case 'in-transaction':
         this.#endTransaction()

@@ -19,7 +19,7 @@ export function endSession(session: ClientSession, reason: string, fields: Error
   requests.statements?.book.end()
   host.records.release(session)
   if (choice !== null) {
-    host.countLogin(session, -1)
+    host.sessions.countLogin(session, -1)
     host.poolChoices.release(choice)
     session.choice = null
   }

@@ -17,7 +17,7 @@ export function countIn(session: ClientSession, choice: PoolChoice): void {
   // The same strings for all that are alike.
   session.user = choice.identity.user
   session.database = choice.identity.database
-  session.host.countLogin(session, 1)
+  session.host.sessions.countLogin(session, 1)
 }
 
 /** The client has got its first ReadyForQuery. `choice` null: its server connection is its own for life. */

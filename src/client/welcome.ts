@@ -154,7 +154,7 @@ export class Welcome implements PoolWaiter {
   }
 
   #fits(field: 'user' | 'database', name: string, most: number): boolean {
-    if (most === 0 || this.#host.countClients(field, name) < most) return true
+    if (most === 0 || this.#host.sessions.count(field, name) < most) return true
     this.#host.countPlane('refused')
     this.#session.close(
       `too many clients of one ${field}`,

@@ -20,6 +20,7 @@ import { KeeperLink } from './keeper-link.ts'
 import { KeptOrders } from './kept-orders.ts'
 import { NO_VALUES } from './no-values.ts'
 import { Plane } from './plane.ts'
+import { PlaneUpkeep } from './plane-upkeep.ts'
 import type { ReactorHooks } from './reactor.ts'
 import { restoreConnections } from './restoration.ts'
 
@@ -133,7 +134,7 @@ export class ActivePlane {
       },
       onRelease: () => hooks.released(),
       onKeeperGone: () => hooks.keeperGone(this.#report !== null),
-      clients: () => this.plane.openClients(),
+      clients: () => this.plane.sessions.open(),
     })
     this.#adoption = new Adoption(this.plane, this.keeper, {
       ...{ log, inProgress, reads: memory.reads },
@@ -187,6 +188,7 @@ export class ActivePlane {
   /** What a reactor does for it. `heapBytes`: the size of the heap, asked once a second, with the wake-ups and clients closed so far. */
   hooks(heapBytes: (turns: number, closed: number) => number): ReactorHooks {
     const { plane, keeper } = this
+    const upkeep = new PlaneUpkeep(plane)
     let turns = 0
     return {
       wake: (now) => {
@@ -206,7 +208,7 @@ export class ActivePlane {
         plane.record.set('turnedAt', now)
         plane.record.set('turns', turns)
         plane.record.set('heapBytes', heapBytes(turns, plane.record.get('clientsClosed')))
-        plane.maintain()
+        upkeep.run()
       },
       fault: (error) => {
         plane.countPlane('internalErrors')

@@ -1,12 +1,14 @@
 import { timingSafeEqual } from 'node:crypto'
 import type { ClientSession } from '../client/client-session.ts'
 import { cancelProcessId } from '../client/client-slot.ts'
-import { CLIENT, CLIENT_TEXT, PIN } from '../memory/client-slots.ts'
+import { CLIENT, CLIENT_F64, CLIENT_TEXT, PIN } from '../memory/client-slots.ts'
 import type { Region } from '../memory/region.ts'
 import type { ParameterSet } from '../session/parameters.ts'
+import type { HeldClient } from './keeper-link.ts'
 
 export interface LateSessions {
   readonly size: number
+  readonly all: Iterable<HeldClient>
   /** The session of this slot begins, and is `add`ed, if it is one of them. */
   wake(slot: number): unknown
   wakeAll(): void
@@ -41,6 +43,14 @@ export class ClientTable {
   /** The same without those whose sessions nobody has needed so far. */
   get begun(): Iterable<ClientSession> {
     return this.#sessions.filter((session) => session !== null)
+  }
+
+  /** Everybody whose connection is open, as the keeper has to know them. */
+  *open(): Generator<HeldClient> {
+    yield* this.#resting.all
+    for (const { slot, generation, link } of this.begun) {
+      if (!link.closed) yield { slot, generation, fd: link.fd }
+    }
   }
 
   /** All that are left are of the console; whoever has not logged in yet may be anybody. */
@@ -88,6 +98,12 @@ export class ClientTable {
   at(slot: number): ClientSession | null {
     if (this.#resting.size > 0) this.#resting.wake(slot)
     return this.#sessions[slot] ?? null
+  }
+
+  /** For how long the query of the client of this slot has run; −1: it asks nothing. */
+  queryMs(slot: number, now: number): number {
+    const since = this.#region.f64[slot * (this.#region.recordBytes >> 3) + CLIENT_F64.queryAt] ?? 0
+    return since === 0 ? -1 : now - since
   }
 
   /** Adds the settings that any of them has or goes back to. */

@@ -136,7 +136,7 @@ export class PlaneCommands {
     const plane = this.#plane
     const read = longestRead(plane.sessions.all, {
       ...{ shard, tiers, longerThanMs },
-      runningMs: (slot) => plane.runningMs(slot),
+      runningMs: (slot) => plane.sessions.queryMs(slot, plane.now),
       isOnlyReading: (session, server) => isOnlyReading(session, server, plane.opinion),
     })
     if (read === null) {
@@ -147,7 +147,7 @@ export class PlaneCommands {
     const { user, database } = session
     const fields = { user, database, client: session.slot, runningMs: Math.round(runningMs) }
     plane.log('warn', `a read of ${user} is cancelled after ${Math.round(runningMs)} ms, to help higher tiers`, fields)
-    plane.cancelServer(server)
+    plane.signals.cancelServer(server)
     plane.record.add('readsCancelled')
     this.#done(id, null)
   }

@@ -19,7 +19,9 @@ export function cpuSharesOf(plane: Plane): CpuShares {
         const { i32, recordBytes } = plane.servers
         const slot = (i32[server.slot * (recordBytes >> 2) + SERVER.client] ?? 0) - 1
         const session = plane.sessions.at(slot)
-        return session !== null && isOnlyReading(session, server, plane.opinion) ? plane.runningMs(slot) : -1
+        return session !== null && isOnlyReading(session, server, plane.opinion)
+          ? plane.sessions.queryMs(slot, plane.now)
+          : -1
       },
       log: (level, message, fields) => plane.log(level, message, fields),
     },

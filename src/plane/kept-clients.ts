@@ -20,13 +20,13 @@ export function adoptSession(
   server: ServerConnection | null,
 ): void {
   plane.progress[0] = slotMark(plane.clients, client.slot)
-  plane.adopt(new ClientSession(plane, client, fd, record, server))
+  plane.sessions.add(new ClientSession(plane, client, fd, record, server))
 }
 
 /** The login of a client that another process has left goes on. */
 export function adoptLogin(plane: Plane, client: NewClient, fd: OwnedFd, login: LoginRecord): void {
   plane.progress[0] = slotMark(plane.clients, client.slot)
-  plane.adopt(new ClientSession(plane, client, fd, null, null, login))
+  plane.sessions.add(new ClientSession(plane, client, fd, null, null, login))
 }
 
 /** Their sessions begin when they want something. */

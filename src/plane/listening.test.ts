@@ -4,6 +4,7 @@ import { STATUS } from '../protocol/message-type.ts'
 import { MessageWriter } from '../protocol/writer.ts'
 import type { TestBackend } from '../server/shard-peer.fixture.ts'
 import { openPlane, type TestClient, type TestPlane } from './plane.fixture.ts'
+import { PlaneUpkeep } from './plane-upkeep.ts'
 
 interface Bench {
   readonly plane: TestPlane
@@ -189,7 +190,7 @@ test('clients that leave are listened for no longer, at whatever moment', (t) =>
   for (const { peer } of [bench.client, ...others]) peer.close()
   bench.plane.settle()
   bench.release()
-  bench.plane.plane.maintain()
+  new PlaneUpkeep(bench.plane.plane).run()
   bench.plane.settle()
   assert.equal(bench.plane.shard.open.some(isListener), false)
 })

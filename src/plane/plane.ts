@@ -2,13 +2,12 @@ import { ShardAdmissions } from '../admission/shard-admissions.ts'
 import { Analyzer } from '../analyzer/analyzer.ts'
 import type { CompiledHba } from '../auth/hba.ts'
 import { ScramKeyCache } from '../auth/scram-key-cache.ts'
-import { type ClientHost, FATAL, type PlaneCounter } from '../client/client-host.ts'
+import type { ClientHost, PlaneCounter } from '../client/client-host.ts'
 import { ClientSession } from '../client/client-session.ts'
 import { FunctionCatalogues } from '../client/function-catalogues.ts'
 import { PoolChoices } from '../client/pool-choices.ts'
 import { ReadRouting } from '../client/read-routing.ts'
 import { ReplicaWaits } from '../client/replica-waits.ts'
-import { cancelWaiting } from '../client/request-rejection.ts'
 import { endIfDrained } from '../client/session-end.ts'
 import { SessionRecordReader } from '../client/session-record-reader.ts'
 import { SessionRecords } from '../client/session-records.ts'
@@ -21,7 +20,7 @@ import type { Poller } from '../io/poller.ts'
 import type { ReadBuffers } from '../io/read-buffers.ts'
 import type { SendBatch } from '../io/send-batch.ts'
 import type { Steps } from '../io/steps.ts'
-import { CLIENT, CLIENT_F64, CLIENT_STATE } from '../memory/client-slots.ts'
+import { CLIENT, CLIENT_STATE } from '../memory/client-slots.ts'
 import type { NewClient, SlotReference } from '../memory/keeper-protocol.ts'
 import type { Region } from '../memory/region.ts'
 import { slotMark } from '../memory/slot-mark.ts'
@@ -31,7 +30,6 @@ import { RouteTable } from '../router/route-table.ts'
 import { ListenerSet } from '../server/listener-set.ts'
 import { PoolSet } from '../server/pool-set.ts'
 import type { PoolWaiter } from '../server/pool-waiter.ts'
-import type { ServerConnection } from '../server/server-connection.ts'
 import type { LogFields, LogLevel } from '../server/server-host.ts'
 import { ParameterRegistry, type ParameterSet } from '../session/parameters.ts'
 import { StatementRegistry } from '../session/prepared-statements.ts'
@@ -42,13 +40,11 @@ import type { SecondOpinion } from '../sql/second-opinion.ts'
 import { StatementFacts } from '../sql/statement-facts.ts'
 import type { TimerWheel } from '../util/timer-wheel.ts'
 import { Accounts } from './accounts.ts'
-import { CancelRequest } from './cancel-request.ts'
+import { ClientSignals } from './client-signals.ts'
 import { ClientTable } from './client-table.ts'
 import type { CpuShares } from './cpu-shares.ts'
 import { cpuSharesOf } from './cpu-shares-of.ts'
-import type { HeldClient } from './keeper-link.ts'
 import { restingHost } from './kept-clients.ts'
-import { PinnedMover } from './pinned-mover.ts'
 import { PlaneChanges } from './plane-changes.ts'
 import { PlaneConfiguration } from './plane-configuration.ts'
 import type { PlaneParts } from './plane-parts.ts'
@@ -61,7 +57,6 @@ import { ServerSlotList } from './server-slot-list.ts'
 const OUTBOUND_BYTES = 65_536
 const CIPHERTEXT_BYTES = 32_768
 const SCRAM_KEYS = 1000
-const TERMINATED = FATAL('57P01', 'terminating connection due to administrator command')
 
 /** Everything that the sessions of one plane share: what `ClientHost` says, and the tables behind it. */
 export class Plane implements ClientHost {
@@ -105,12 +100,12 @@ export class Plane implements ClientHost {
   readonly analyzer: Analyzer
   readonly catalogues: FunctionCatalogues
   readonly sessions: ClientTable
+  readonly signals: ClientSignals = new ClientSignals(this)
   readonly resting: RestingClients
   readonly record: PlaneRecord
   readonly #parts: PlaneParts
   readonly #configuration = new PlaneConfiguration()
   readonly #serverSlots: ServerSlotList
-  readonly #mover = new PinnedMover(this)
   readonly #changes = new PlaneChanges(this, this.#configuration)
   now = 0
   epoch = 0
@@ -212,11 +207,6 @@ export class Plane implements ClientHost {
     this.sessions.add(new ClientSession(this, client, fd, null))
   }
 
-  /** Goes on with a client that another process has left. */
-  adopt(session: ClientSession): void {
-    this.sessions.add(session)
-  }
-
   /** A client that another process has left, and that cannot be gone on with. */
   abandonClient(client: RestingClient): void {
     client.fd.close()
@@ -227,32 +217,6 @@ export class Plane implements ClientHost {
   /** The slot is taken from now on, by the connection that had it. */
   keepServerSlot(server: SlotReference): void {
     this.#serverSlots.keep(server)
-  }
-
-  /** A kept server connection that nobody can go on with. */
-  abandonServer(slot: number, fd: OwnedFd): void {
-    fd.close()
-    this.servers.clear(slot)
-    this.freeServerSlot(slot)
-  }
-
-  /** Since when the client of this slot waits for a server connection; 0: it does not. */
-  waitingSince(slot: number): number {
-    return this.clients.f64[slot * (this.clients.recordBytes >> 3) + CLIENT_F64.waitingSince] ?? 0
-  }
-
-  /** For how long the query of the client of this slot has run; −1: it asks nothing. */
-  runningMs(slot: number): number {
-    const since = this.clients.f64[slot * (this.clients.recordBytes >> 3) + CLIENT_F64.queryAt] ?? 0
-    return since === 0 ? -1 : this.now - since
-  }
-
-  /** Every client whose connection is open. */
-  *openClients(): Generator<HeldClient> {
-    yield* this.resting.all
-    for (const { slot, generation, link } of this.sessions.begun) {
-      if (!link.closed) yield { slot, generation, fd: link.fd }
-    }
   }
 
   clientGone(session: ClientSession): void {
@@ -294,41 +258,8 @@ export class Plane implements ClientHost {
     return this.#configuration.route(group)
   }
 
-  countClients(field: 'user' | 'database', name: string): number {
-    return this.sessions.count(field, name)
-  }
-
-  countLogin(session: ClientSession, delta: 1 | -1): void {
-    this.sessions.countLogin(session, delta)
-  }
-
   holdForRoute(waiter: PoolWaiter): void {
     this.#changes.hold(waiter)
-  }
-
-  cancelByKey(processId: number, key: Buffer): void {
-    this.record.add('cancels')
-    const session = this.sessions.findByCancelKey(processId, key)
-    if (session) this.#cancel(session)
-  }
-
-  #cancel(session: ClientSession): void {
-    this.analyzer.profiles.cancelled(session.slot)
-    if (!cancelWaiting(session) && session.server) this.cancelServer(session.server)
-  }
-
-  signalClient(slot: number, processId: number, terminates: boolean): boolean {
-    const target = this.sessions.findByProcessId(processId)
-    if (target === null || target.user !== this.sessions.at(slot)?.user) return false
-    // What its server did with that could come too late, and hit its next statement.
-    if (target.slot === slot && !terminates) return false
-    if (terminates) target.close('pg_terminate_backend', TERMINATED)
-    else this.#cancel(target)
-    return true
-  }
-
-  cancelServer(server: ServerConnection): void {
-    CancelRequest.send(this, server)
   }
 
   log(level: LogLevel, message: string, fields: LogFields): void {
@@ -366,23 +297,5 @@ export class Plane implements ClientHost {
       this.deferred.run()
       this.sends.settle()
     } while (!this.deferred.isEmpty)
-  }
-
-  /** Once a second. */
-  maintain(): void {
-    this.poolSet.maintain(this.now)
-    this.listeners.maintain(this.now)
-    this.analyzer.tick(this.now)
-    this.#mover.look()
-    this.record.set('buffersInUse', this.arena.buffersInUse)
-    this.record.set('bufferBytesInUse', this.arena.bytesInUse)
-    if (!this.parameters.crowded) return
-    const used = new Set<ParameterSet>(this.acceptedSettings.values())
-    this.sessions.collectParameters(used)
-    for (const pool of this.poolSet.all) {
-      if (pool.welcome) used.add(pool.welcome.baseline)
-      for (const server of pool.servers) used.add(server.parameters).add(server.baseline)
-    }
-    this.parameters.sweep(used)
   }
 }

@@ -1,10 +1,10 @@
 import { poolSettings } from '../client/pool-choice.ts'
-import { CLIENT } from '../memory/client-slots.ts'
+import { CLIENT, CLIENT_F64 } from '../memory/client-slots.ts'
 import { SERVER, SERVER_STEP } from '../memory/server-slots.ts'
 import { SECTION } from '../memory/slot-section.ts'
 import type { ServerConnection } from '../server/server-connection.ts'
 import { decodeTarget, type KnownTarget } from '../server/server-kind.ts'
-import type { Adopted, AdoptedServer } from './adopted.ts'
+import type { Adopted, AdoptedClient, AdoptedServer } from './adopted.ts'
 import { adoptLogin, adoptResting, adoptSession } from './kept-clients.ts'
 import type { Plane } from './plane.ts'
 
@@ -29,7 +29,7 @@ export function restoreConnections(plane: Plane, { clients, logins, resting, ser
   for (const server of open.values()) {
     if (server.state !== 'active' || server.client !== null) continue
     // Nobody wants the answer any more, and until it is there the shard works for nobody.
-    if (server.queue.owing) plane.cancelServer(server)
+    if (server.queue.owing) plane.signals.cancelServer(server)
     server.close('its client is gone')
   }
   for (const { slot, section } of servers) {
@@ -46,10 +46,13 @@ const wasCancelled = ({ servers }: Plane, section: number): boolean =>
 function cancelAgain(plane: Plane, server: ServerConnection): void {
   if (server.state !== 'active') return
   server.retired ??= 'a cancel request may still hit it'
-  if (server.queue.owing) plane.cancelServer(server)
+  if (server.queue.owing) plane.signals.cancelServer(server)
 }
 
-const waitingSince = (plane: Plane, { client }: Adopted['clients'][number]): number => plane.waitingSince(client.slot)
+/** Since when a client waits for a server connection; 0: it does not. */
+function waitingSince({ clients }: Plane, { client }: AdoptedClient): number {
+  return clients.f64[client.slot * (clients.recordBytes >> 3) + CLIENT_F64.waitingSince] ?? 0
+}
 
 function restoreServer(plane: Plane, kept: AdoptedServer): ServerConnection | null {
   const target = targetOf(plane, kept.slot)
@@ -69,7 +72,9 @@ function restoreServer(plane: Plane, kept: AdoptedServer): ServerConnection | nu
       server: kept.slot,
       reason: error instanceof Error ? error.message : String(error),
     })
-    plane.abandonServer(kept.slot, kept.fd)
+    kept.fd.close()
+    plane.servers.clear(kept.slot)
+    plane.freeServerSlot(kept.slot)
     return null
   }
 }

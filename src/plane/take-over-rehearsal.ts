@@ -137,7 +137,7 @@ export class TakeOverRehearsal {
       }
       this.#leaveInTheMiddle()
     } finally {
-      for (const { fd } of active.plane.openClients()) fd.close()
+      for (const { fd } of active.plane.sessions.open()) fd.close()
       for (const pool of active.plane.poolSet.all) for (const { link } of pool.servers) link.fd.close()
       poller.close()
     }

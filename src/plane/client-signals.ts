@@ -1,0 +1,44 @@
+import { type BackendSignals, FATAL } from '../client/client-host.ts'
+import type { ClientSession } from '../client/client-session.ts'
+import { cancelWaiting } from '../client/request-rejection.ts'
+import type { ServerConnection } from '../server/server-connection.ts'
+import { CancelRequest } from './cancel-request.ts'
+import type { Plane } from './plane.ts'
+
+const TERMINATED = FATAL('57P01', 'terminating connection due to administrator command')
+
+/** How clients of a plane interrupt what others do, by what those were told at login, and the plane what a shard does. */
+export class ClientSignals implements BackendSignals {
+  readonly #plane: Plane
+
+  constructor(plane: Plane) {
+    this.#plane = plane
+  }
+
+  cancelByKey(processId: number, key: Buffer): void {
+    const { record, sessions } = this.#plane
+    record.add('cancels')
+    const session = sessions.findByCancelKey(processId, key)
+    if (session) this.#cancel(session)
+  }
+
+  signalClient(slot: number, processId: number, terminates: boolean): boolean {
+    const { sessions } = this.#plane
+    const target = sessions.findByProcessId(processId)
+    if (target === null || target.user !== sessions.at(slot)?.user) return false
+    // What its server did with that could come too late, and hit its next statement.
+    if (target.slot === slot && !terminates) return false
+    if (terminates) target.close('pg_terminate_backend', TERMINATED)
+    else this.#cancel(target)
+    return true
+  }
+
+  cancelServer(server: ServerConnection): void {
+    CancelRequest.send(this.#plane, server)
+  }
+
+  #cancel(session: ClientSession): void {
+    this.#plane.analyzer.profiles.cancelled(session.slot)
+    if (!cancelWaiting(session) && session.server) this.cancelServer(session.server)
+  }
+}

@@ -1,0 +1,37 @@
+import type { ParameterSet } from '../session/parameters.ts'
+import { PinnedMover } from './pinned-mover.ts'
+import type { Plane } from './plane.ts'
+
+/** What a plane does once a second, beside whatever its connections want. */
+export class PlaneUpkeep {
+  readonly #plane: Plane
+  readonly #mover: PinnedMover
+
+  constructor(plane: Plane) {
+    this.#plane = plane
+    this.#mover = new PinnedMover(plane)
+  }
+
+  run(): void {
+    const { poolSet, listeners, analyzer, record, arena, parameters, now } = this.#plane
+    poolSet.maintain(now)
+    listeners.maintain(now)
+    analyzer.tick(now)
+    this.#mover.look()
+    record.set('buffersInUse', arena.buffersInUse)
+    record.set('bufferBytesInUse', arena.bytesInUse)
+    if (parameters.crowded) parameters.sweep(this.#usedParameters())
+  }
+
+  /** The settings that somebody has, or may get without asking for them. */
+  #usedParameters(): Set<ParameterSet> {
+    const { acceptedSettings, sessions, poolSet } = this.#plane
+    const used = new Set<ParameterSet>(acceptedSettings.values())
+    sessions.collectParameters(used)
+    for (const pool of poolSet.all) {
+      if (pool.welcome) used.add(pool.welcome.baseline)
+      for (const server of pool.servers) used.add(server.parameters).add(server.baseline)
+    }
+    return used
+  }
+}
