@@ -1,3 +1,4 @@
+import { stepHandshake } from '../io/link-tls.ts'
 import type { NativeBuffer } from '../io/native.ts'
 import { TlsChannel } from '../io/tls-channel.ts'
 import type { TlsContext } from '../io/tls-context.ts'
@@ -100,7 +101,7 @@ export class ClientEncryption {
   /** True when bytes may have been decrypted already. */
   handshake(): boolean {
     const { link } = this.#session
-    const step = link.stepHandshake()
+    const step = stepHandshake(link)
     if (step === 'pending') return false
     if (step === 'failed') {
       this.#session.close(`TLS handshake failed: ${link.failure}`, null)

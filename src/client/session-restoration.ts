@@ -1,3 +1,4 @@
+import { resumeTls } from '../io/link-tls.ts'
 import { TlsSession } from '../io/tls-session.ts'
 import { CLIENT_STEP, PIN } from '../memory/client-slots.ts'
 import type { ServerConnection } from '../server/server-connection.ts'
@@ -34,7 +35,7 @@ export function restoreSession(session: ClientSession, record: SessionRecord, se
   restoreStatements(session, record, server)
   session.requests.restore(record.body, flags, record.refused)
   session.reader.restore(flags)
-  resumeTls(session)
+  resumeEncryption(session)
   if (record.listening !== null) session.needListening().restore(record.listening)
   if (record.doubt !== null) session.doubt = CommitDoubt.resume(session, record.doubt)
   host.analyzer.resumed(session.slot, host.now)
@@ -45,13 +46,13 @@ export function restoreSession(session: ClientSession, record: SessionRecord, se
 /** Goes on with a login that was begun in another process. */
 export function restoreLogin(session: ClientSession, { transcript, spills }: LoginRecord): void {
   session.spills = spills
-  resumeTls(session)
+  resumeEncryption(session)
   if (session.reader.unread(transcript.takeHeard())) session.resume()
   else session.close('out of buffers', FATAL('53200', 'out of memory for buffers of waiting clients'))
 }
 
-function resumeTls({ host, memory, link, slot }: ClientSession): void {
-  if (memory.isTls) link.resumeTls(new TlsSession(host.clientTlsRecords, slot, host.arena), 'server')
+function resumeEncryption({ host, memory, link, slot }: ClientSession): void {
+  if (memory.isTls) resumeTls(host.deferred, link, new TlsSession(host.clientTlsRecords, slot, host.arena), 'server')
 }
 
 function restoreStatements(

@@ -5,6 +5,7 @@ import { Region } from '../memory/region.ts'
 import { TLS_RECORD_BYTES } from '../memory/tls-records.ts'
 import { type LinkBench, nativeBytes, openLink, pattern } from './link-host.fixture.ts'
 import { LINK_END, LINK_FAILED } from './link-read.ts'
+import { stepHandshake } from './link-tls.ts'
 import { PlainSends } from './plain-sends.ts'
 import { READ_BYTES } from './read-buffers.ts'
 import type { SendQueue } from './send-batch.ts'
@@ -49,7 +50,7 @@ function shakeHands(bench: TlsBench): void {
   owner.link.stream.secureWith(server, host.inbound, 0, 0)
   client.step()
   for (let round = 0; step === 'pending' && round < 10; round++) {
-    step = owner.link.stepHandshake()
+    step = stepHandshake(owner.link)
     host.sends.settle()
     client.step()
   }
@@ -67,7 +68,7 @@ const received = ({ client }: TlsBench): Buffer => Buffer.concat(client.received
 test('last words before the handshake is done cannot be said, which is no reason to stay', (t) => {
   const { host, owner, server } = openTls(t)
   owner.link.stream.secureWith(server, host.inbound, 0, 0)
-  assert.equal(owner.link.stepHandshake(), 'pending')
+  assert.equal(stepHandshake(owner.link), 'pending')
   assert.equal(owner.link.send(Buffer.from('too late')), false)
   assert.match(owner.link.failure, /handshake/)
   owner.link.farewell()
@@ -101,10 +102,10 @@ test('bytes that were read before TLS began belong to the handshake', (t) => {
   client.raw.send(hello.subarray(100))
   host.inbound.bytes.set(hello.subarray(0, 100), 50)
   owner.link.stream.secureWith(server, host.inbound, 50, 150)
-  let step = owner.link.stepHandshake()
+  let step = stepHandshake(owner.link)
   for (let round = 0; step === 'pending' && round < 5; round++) {
     client.step()
-    step = owner.link.stepHandshake()
+    step = stepHandshake(owner.link)
   }
   assert.equal(step, 'done')
 })
@@ -194,7 +195,7 @@ test('what a handshake says leaves with the step that it is of', (t) => {
   const { host, owner, client, server } = openTls(t, undefined, new PlainSends())
   owner.link.stream.secureWith(server, host.inbound, 0, 0)
   client.step()
-  assert.equal(owner.link.stepHandshake(), 'pending')
+  assert.equal(stepHandshake(owner.link), 'pending')
   assert.equal(client.raw.receive()?.length, 0)
   assert.equal(owner.bytesWritten, 0)
   host.sends.settle()
@@ -278,9 +279,9 @@ test('garbage in place of a record is a failure with its reason, and the peer ge
 test('a handshake with garbage fails with its reason, and the peer gets an alert', (t) => {
   const { host, owner, peer, server } = openTls(t)
   owner.link.stream.secureWith(server, host.inbound, 0, 0)
-  assert.equal(owner.link.stepHandshake(), 'pending')
+  assert.equal(stepHandshake(owner.link), 'pending')
   peer.send(Buffer.from('1603010005ffffffffff', 'hex'))
-  assert.equal(owner.link.stepHandshake(), 'failed')
+  assert.equal(stepHandshake(owner.link), 'failed')
   assert.match(owner.link.failure, /TLS/)
   // Record type 21.
   assert.equal(peer.receive()?.[0], 21)
@@ -291,9 +292,9 @@ test('a peer that leaves in the middle of the handshake makes it fail', (t) => {
   owner.link.stream.secureWith(server, host.inbound, 0, 0)
   client.channel.handshake()
   peer.send(client.ciphertext().subarray(0, 50))
-  assert.equal(owner.link.stepHandshake(), 'pending')
+  assert.equal(stepHandshake(owner.link), 'pending')
   peer.end()
-  assert.equal(owner.link.stepHandshake(), 'failed')
+  assert.equal(stepHandshake(owner.link), 'failed')
   assert.match(owner.link.failure, /closed the connection during the TLS handshake/)
 })
 

@@ -14,8 +14,6 @@ import { HANG_UP, PEER_ENDED, type PollTarget, READABLE, WRITABLE } from './poll
 import type { BatchedSender } from './send-batch.ts'
 import { sendCopies } from './send-copies.ts'
 import type { StepParticipant } from './steps.ts'
-import type { TlsRole } from './tls-context.ts'
-import type { TlsSession } from './tls-session.ts'
 
 const CLOSED = 'a closed link was written to'
 
@@ -103,19 +101,6 @@ export class Link implements PollTarget, Deferrable, BatchedSender, StepParticip
 
   get reading(): boolean {
     return this.#interest.reading
-  }
-
-  /** After `stream.secureWith`, now and at each `onReadable` until it is done. `failed`: the alert for the peer is on its way. */
-  stepHandshake(): 'done' | 'pending' | 'failed' {
-    const step = this.#stream.stepHandshake()
-    this.watchBytes()
-    return step
-  }
-
-  /** Another process had it: see `ByteStream.resumeTls`. What came and was not opened is read without an event. */
-  resumeTls(session: TlsSession, role: TlsRole): void {
-    this.#stream.resumeTls(session, role)
-    this.#host.deferred.add(this)
   }
 
   /** While connecting: only writability matters. */

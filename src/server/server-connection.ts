@@ -1,4 +1,5 @@
 import type { Link } from '../io/link.ts'
+import { resumeTls } from '../io/link-tls.ts'
 import type { NativeBuffer } from '../io/native.ts'
 import { SERVER_SECTION, type ServerState } from '../memory/server-slots.ts'
 import { STATUS } from '../protocol/message-type.ts'
@@ -112,7 +113,7 @@ export class ServerConnection implements ReadServer {
     this.record.restore(section)
     this.#status = this.#host.servers.i32[section + SERVER_SECTION.status] as number
     this.link.touch()
-    if (this.#memory.isTls) this.link.resumeTls(this.#memory.tlsSession, 'client')
+    if (this.#memory.isTls) resumeTls(this.#host.deferred, this.link, this.#memory.tlsSession, 'client')
     this.#reader.replay()
   }
 

@@ -1,4 +1,5 @@
 import type { Link } from '../io/link.ts'
+import { stepHandshake } from '../io/link-tls.ts'
 import { READ_HEADROOM } from '../io/read-buffers.ts'
 import { TlsChannel } from '../io/tls-channel.ts'
 import { HEADER_BYTES, lengthAt } from '../protocol/message-type.ts'
@@ -65,7 +66,7 @@ export class ServerHandshake {
   /** Takes the TLS handshake as far as it goes. */
   secure(): void {
     const { link } = this.#owner
-    const step = link.stepHandshake()
+    const step = stepHandshake(link)
     if (step === 'failed') this.#refuse(link.failure, null)
     if (step !== 'done') return
     const channel = link.stream.channel as TlsChannel
