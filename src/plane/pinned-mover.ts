@@ -86,9 +86,9 @@ export class PinnedMover {
     this.#host.log('info', 'pinned sessions are asked to move to another replica', fields)
   }
 
-  #concerns({ kind, target, paused }: ServerPool, group: string): boolean {
-    if (paused || target.shard.group !== group || kind.kind !== 'pool') return false
-    return this.#host.database(kind.database)?.role === 'replica'
+  #concerns({ database, target, paused }: ServerPool, group: string): boolean {
+    if (paused || target.shard.group !== group) return false
+    return this.#host.database(database)?.role === 'replica'
   }
 
   #loads(pools: readonly ServerPool[], group: string): readonly PinnedLoad[] {

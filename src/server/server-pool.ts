@@ -19,6 +19,8 @@ import { WaitingLine } from './waiting-line.ts'
  */
 export class ServerPool implements LanePool {
   readonly record: number
+  /** The name clients ask for. */
+  readonly database: string
   readonly #host: ServerHost
   readonly #quota: PoolQuota
   readonly #lane: ShardLane
@@ -39,6 +41,7 @@ export class ServerPool implements LanePool {
     record: number,
   ) {
     this.#host = host
+    this.database = database
     this.#quota = quota
     this.#lane = lane
     this.#servers = new PoolServers(host, this, lane.admission, { kind: 'pool', database, user, mode })
