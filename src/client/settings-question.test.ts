@@ -73,6 +73,16 @@ test('without a role it has none of its own, unless it had one', () => {
   assert.deepEqual(question.found(findings, server, known), [['role', 'none']])
 })
 
+test('who has set a role has given it up for good when there is none, who has reset it has not', () => {
+  const server = { baseline: NOTHING, parameters: NOTHING }
+  const found = (value: string | null) =>
+    questionAbout({ role: value }).found({ ...NO_FINDINGS, role: 'none' }, server, {
+      parameters: NOTHING,
+      initial: null,
+    })
+  assert.deepEqual([found('none'), found(null)], [[['role', 'none']], [['role', null]]])
+})
+
 test('a setting of the startup packet that was reset, or that the server lists no more, has its value still', () => {
   const server = { baseline: setOf({ timezone: 'UTC' }), parameters: NOTHING }
   const initial = setOf({ timezone: 'Asia/Tokyo', 'app.a': 'x', work_mem: '1MB' })

@@ -73,8 +73,9 @@ export class SettingsQuestion {
     const { settings, role } = findings
     const found = this.#customs(findings, parameters)
     if (settings !== null) found.push(...unlisted(server, settings), ...settings)
-    // Who has had a role may have given it up for good, whatever the login role's default is.
-    if (role !== null) found.push([ROLE, role === 'none' && !parameters.values.has(ROLE) ? null : role])
+    // Who has had a role, or has set one, may have given it up for good, whatever the login role's default is.
+    const mayHaveSet = parameters.values.has(ROLE) || (this.touched.has(ROLE) && !this.reset.has(ROLE))
+    if (role !== null) found.push([ROLE, role === 'none' && !mayHaveSet ? null : role])
     return found
   }
 

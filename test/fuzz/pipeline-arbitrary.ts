@@ -63,8 +63,14 @@ function item(anyStatement: fc.Arbitrary<Statement>): fc.Arbitrary<Frame[]> {
     fc.record({ type: fc.constant('close' as const), kind: fc.constant('P' as const), name: old }),
     fc.record({ type: fc.constantFrom('flush' as const, 'sync' as const) }),
   )
+  // Whatever the unnamed statement is by then, or is not.
+  const again = fc.tuple(portal, value).map(([to, given]): Frame[] => [
+    { type: 'bind', portal: to, name: '', values: given === null ? [] : [given] },
+    { type: 'execute', portal: to, rows: 0 },
+  ])
   return fc.oneof(
     { weight: 6, arbitrary: anyStatement.map(oneShot) },
+    { weight: 1, arbitrary: again },
     { weight: 3, arbitrary: prepare },
     { weight: 3, arbitrary: prepareAndRun },
     { weight: 1, arbitrary: bindOnly },
@@ -73,10 +79,13 @@ function item(anyStatement: fc.Arbitrary<Statement>): fc.Arbitrary<Frame[]> {
   )
 }
 
-/** Up to four pieces of extended protocol in one go, mostly with a Sync behind them. */
+/** Up to four pieces of extended protocol in one go, mostly with a Sync behind them, some with one between them. */
 export function pipeline(anyStatement: fc.Arbitrary<Statement>): fc.Arbitrary<Request> {
   const last = fc.constantFrom<Frame>({ type: 'sync' }, { type: 'sync' }, { type: 'sync' }, { type: 'flush' })
+  const part = fc
+    .tuple(item(anyStatement), fc.nat(5))
+    .map(([frames, chance]): Frame[] => (chance === 0 ? [...frames, { type: 'sync' }] : frames))
   return fc
-    .tuple(fc.array(item(anyStatement), { minLength: 1, maxLength: 4 }), last)
-    .map(([items, end]): Request => ({ kind: 'extended', frames: [...items.flat(), end] }))
+    .tuple(fc.array(part, { minLength: 1, maxLength: 4 }), last)
+    .map(([parts, end]): Request => ({ kind: 'extended', frames: [...parts.flat(), end] }))
 }

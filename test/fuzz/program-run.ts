@@ -123,7 +123,8 @@ class Run implements ProgramRun {
     const lines = normalise(messages)
     if (connection.outcome === 'silent') lines.push('-- no answer')
     if (connection.outcome === 'closed') lines.push('-- the connection was closed')
-    if (traits.has('usesSequence') && step.kind === 'queries' && !hasError(messages)) this.#seats.usedSequence(client)
+    if (traits.has('forgetsSequence')) this.#seats.forgotSequence(client)
+    else if (traits.has('usesSequence') && step.kind === 'queries' && !hasError(messages)) this.#seats.usedSequence(client)
     if (step.kind === 'leave' || connection.outcome !== 'answered') {
       const leavesMuch = step.kind === 'leave' && (step.last !== null || step.torn)
       decision.settles = given?.settles ?? (leavesMuch || this.#seats.isHolding(client))

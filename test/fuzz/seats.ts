@@ -93,6 +93,11 @@ export class Seats {
     this.#place(client).usedSequence = true
   }
 
+  /** A step has been performed behind which the session may know of no sequence that it has used. */
+  forgotSequence(client: number): void {
+    this.#place(client).usedSequence = false
+  }
+
   /** What the statements of `step` may do, prepared ones included. */
   traits(client: number, step: Step): ReadonlySet<Trait> {
     return this.#traitsOf(this.#place(client), step)

@@ -65,7 +65,7 @@ const sequence: fc.Arbitrary<Statement> = fc.constantFrom(
   statement("SELECT setval('counter', 10)", 'pins', 'usesSequence'),
   statement("SELECT currval('counter')", 'readsSequence'),
   statement('SELECT lastval()', 'readsSequence'),
-  statement('DISCARD SEQUENCES'),
+  statement('DISCARD SEQUENCES', 'forgetsSequence'),
 )
 
 /** PREPARE in SQL, and what uses statements that it or the protocol has prepared. */
@@ -86,8 +86,8 @@ export const preparation: fc.Arbitrary<Statement> = fc.constantFrom(
 )
 
 const discard: fc.Arbitrary<Statement> = fc.constantFrom(
-  statement('DISCARD ALL', 'resets'),
-  statement('DISCARD ALL', 'resets'),
+  statement('DISCARD ALL', 'resets', 'forgetsSequence'),
+  statement('DISCARD ALL', 'resets', 'forgetsSequence'),
   statement('DISCARD PLANS'),
 )
 

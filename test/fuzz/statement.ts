@@ -13,7 +13,7 @@
  * - joined: stands among other statements in one string.
  * - resets: may put settings back to what they were at login.
  * - listens, notifies: notifications may come from now on.
- * - usesSequence: nextval of the session's own; readsSequence: needs one before.
+ * - usesSequence: nextval of the session's own; readsSequence: needs one before; forgetsSequence: needs one again.
  */
 export type Trait =
   | 'begins'
@@ -23,6 +23,7 @@ export type Trait =
   | 'listens'
   | 'notifies'
   | 'usesSequence'
+  | 'forgetsSequence'
   | 'readsSequence'
   | 'alters'
   | 'makes'
