@@ -54,7 +54,7 @@ export const parseRequest: RequestHandler = (relay, source, at, stop, end) => {
 /** The unnamed statement, as it was before: many drivers send the same one for every query. */
 function parseAgain(relay: RequestPassage, source: NativeBuffer, at: number, stop: number): number {
   const statements = relay.needStatements()
-  const effects = statements.book.unnamedEffects
+  const effects = statements.book.unnamed.effects
   relay.forgetText()
   relay.session.seat.prepare(effects)
   if (relay.skipped()) return stop

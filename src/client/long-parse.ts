@@ -75,7 +75,7 @@ export class LongParse {
 
   /** All of it has passed, and this is what it does when it is executed. */
   finish(facts: StatementFacts): void {
-    if (this.#isUnnamed) this.#book.unnamedEffects = facts.keep()
+    if (this.#isUnnamed) this.#book.unnamed.effects = facts.keep()
     else if (this.#statement !== null) this.#statement.effects = facts.keep()
     // Under the client's own name nobody knows when it is executed.
     else noteEffects(this.#session, facts)

@@ -168,13 +168,13 @@ export class SessionRecords {
   #saveUnnamed(session: RecordedSession, at: number): boolean {
     const { i32 } = this.#clients
     const book = session.requests.statements?.book
-    const unnamed = book?.unnamed ?? null
+    const unnamed = book?.unnamed.tail ?? null
     let isWhole = true
     if (book === undefined || unnamed === null) session.spills?.unnamed.clear()
     else {
       const spills = this.#spillsOf(session)
-      if (spills.unnamed.handle === 0 || spills.unnamedVersion !== book.unnamedVersion) {
-        spills.unnamedVersion = book.unnamedVersion
+      if (spills.unnamed.handle === 0 || spills.unnamedVersion !== book.unnamed.version) {
+        spills.unnamedVersion = book.unnamed.version
         isWhole = spills.unnamed.put(unnamed)
       }
     }

@@ -3,8 +3,9 @@ import { writeCloseStatement, writeParseHead } from '../protocol/messages.ts'
 import { MessageWriter } from '../protocol/writer.ts'
 import { REPLY, SWALLOW, SYNTHESIZE } from '../server/reply-queue.ts'
 import type { ServerConnection } from '../server/server-connection.ts'
-import { dropUnnamed, UNKNOWN_OWNER } from '../server/unnamed-statement.ts'
+import { dropUnnamed } from '../server/unnamed-owner.ts'
 import { type PreparedStatement, SessionStatements } from '../session/prepared-statements.ts'
+import { UnnamedStatement } from '../session/unnamed-statement.ts'
 import { type Effects, FACT } from '../sql/statement-effects.ts'
 import type { StatementFacts } from '../sql/statement-facts.ts'
 import type { ClientHost } from './client-host.ts'
@@ -33,25 +34,20 @@ export class StatementBook {
   readonly #host: ClientHost
   readonly #session: StatementOwner
   #named: SessionStatements | null = null
-  #unnamed: Buffer | null = null
-  /** The unnamed statement is too long to be seen whole: its text is of `StatementRegistry.reserve`, or is not kept. */
-  #isUnnamedLong = false
+  readonly unnamed: UnnamedStatement
   /** The server connection has a statement, too long to be kept, under the client's own name. */
   #hasForeignName = false
   #lastUsed: PreparedStatement | null = null
   #journal: StatementJournal | null = null
-  /** What was sent last for the unnamed statement replaces somebody else's, which stays there if an error skips it. */
-  #replacesForeign = false
-  /** Changes with every change of the unnamed statement. */
-  unnamedVersion = 0
-  /** What executing the unnamed statement does to the session. */
-  unnamedEffects: Effects | null = null
+  /** An error has come, and what failed is told next. */
+  #isFailing = false
   /** One of the named ones has to do with transactions, or had. */
   hasTransactionControl = false
 
   constructor(host: ClientHost, session: StatementOwner) {
     this.#host = host
     this.#session = session
+    this.unnamed = new UnnamedStatement(host.statements)
   }
 
   /** By the client's names; null as long as there were none. */
@@ -61,12 +57,7 @@ export class StatementBook {
 
   /** CLIENT_STEP bits. */
   get stepFlags(): number {
-    return (this.#isUnnamedLong ? CLIENT_STEP.longUnnamed : 0) | (this.#hasForeignName ? CLIENT_STEP.foreignName : 0)
-  }
-
-  /** Text and parameter types of the unnamed statement; null without one, and for one that is too long. */
-  get unnamed(): Buffer | null {
-    return this.#isUnnamedLong ? null : this.#unnamed
+    return (this.unnamed.isLong ? CLIENT_STEP.longUnnamed : 0) | (this.#hasForeignName ? CLIENT_STEP.foreignName : 0)
   }
 
   /** What is not confirmed yet; null: nothing but `unconfirmedUnnamed`. */
@@ -91,18 +82,13 @@ export class StatementBook {
   /** The same for the unnamed statement, what is not confirmed, and what is too long to be known. */
   restoreRest(flags: number, unnamed: Buffer | null, changes: readonly StatementChange[]): void {
     this.#hasForeignName = (flags & CLIENT_STEP.foreignName) !== 0
-    this.#isUnnamedLong = (flags & CLIENT_STEP.longUnnamed) !== 0
-    if (unnamed !== null) {
-      this.#unnamed = Buffer.from(unnamed)
-      this.unnamedEffects = this.#effectsOf(unnamed)
-      this.unnamedVersion++
-    }
-    if (this.#hasForeignName || this.#isUnnamedLong) this.#session.settings.pin(PIN.longStatement)
+    const isLong = (flags & CLIENT_STEP.longUnnamed) !== 0
+    const pending = changes.filter((change) => change.unnamed).length
+    this.unnamed.restore(unnamed, unnamed === null ? null : this.#effectsOf(unnamed), isLong, pending)
+    if (this.#hasForeignName || isLong) this.#session.settings.pin(PIN.longStatement)
     if (changes.length === 0) return
     this.#journal = new StatementJournal()
     for (const change of changes) this.#journal.note(change)
-    // Whose the one before it was is not known here.
-    this.#replacesForeign = this.#journal.isUnnamedPending
   }
 
   #effectsOf(tail: Buffer): Effects | null {
@@ -123,7 +109,7 @@ export class StatementBook {
 
   /** Text, NUL and types of a statement, the unnamed one under the empty name; null: there is none, or it is too long to be kept. */
   tailOf(name: string): Buffer | null {
-    if (name === '') return this.unnamed
+    if (name === '') return this.unnamed.tail
     const statement = this.get(name)
     return statement === undefined || statement.isLong ? null : statement.tail
   }
@@ -183,70 +169,55 @@ export class StatementBook {
   end(): void {
     this.abandon()
     this.#named?.clear()
-    this.#releaseUnnamed()
+    this.unnamed.drop()
+    this.#unpin()
   }
 
-  /** The unnamed statement is `bytes[start, stop)` as it is: text, NUL, parameter types. */
-  isUnnamed(bytes: Uint8Array, start: number, stop: number): boolean {
-    const tail = this.#unnamed
-    if (tail === null || this.#isUnnamedLong || tail.length !== stop - start) return false
-    for (let at = 0; at < tail.length; at++) if (tail[at] !== bytes[start + at]) return false
-    return true
-  }
-
-  /** The unnamed statement is this one now. */
+  /** The unnamed statement is this one now; it is about to be parsed on the server connection. */
   keepUnnamed(tail: Buffer, effects: Effects | null): void {
-    if (this.#isUnnamedLong) this.#releaseUnnamed()
-    this.#unnamed = keepUnnamed(this.#unnamed, tail)
-    this.unnamedEffects = effects
-    this.unnamedVersion++
-    this.ownUnnamed()
+    const { isLong } = this.unnamed
+    this.beginUnnamed()
+    this.unnamed.keep(tail, effects)
+    if (isLong) this.#unpin()
   }
 
   /** The same for one whose text is about to be put into `tail`; null: it cannot be kept. */
   keepLongUnnamed(tail: Buffer | null): void {
-    if (this.#isUnnamedLong) this.#releaseUnnamed()
-    this.#isUnnamedLong = true
-    this.#unnamed = tail
-    this.unnamedEffects = null
-    this.unnamedVersion++
-    this.ownUnnamed()
+    this.beginUnnamed()
+    this.unnamed.keepLong(tail)
     if (tail === null) this.#session.settings.pin(PIN.longStatement)
+    else this.#unpin()
   }
 
-  /** It is about to be parsed on the server connection. */
-  ownUnnamed(): void {
+  /** A message that makes the server connection's unnamed statement the session's is about to be sent. */
+  beginUnnamed(): void {
     const { server, serial } = this.#session
     if (server === null) return
-    if (server.unnamedOwner !== serial && server.unnamedOwner !== 0) this.#replacesForeign = true
+    this.unnamed.begin(server.unnamedOwner)
     server.unnamedOwner = serial
   }
 
-  /** A simple query, or a Close, drops the unnamed statement. */
-  forgetUnnamed(): void {
-    this.#forgetUnnamed()
-    const { server, serial } = this.#session
-    if (server !== null) dropUnnamed(server, serial)
-  }
-
-  #forgetUnnamed(): void {
-    if (this.#isUnnamedLong) this.#releaseUnnamed()
-    if (this.#unnamed !== null) this.unnamedVersion++
-    this.#unnamed = null
-    this.unnamedEffects = null
-  }
-
-  /** A long one is no more. */
-  #releaseUnnamed(): void {
-    if (!this.#isUnnamedLong) return
-    if (this.#unnamed !== null) this.#host.statements.free(this.#unnamed)
-    this.#unnamed = null
-    this.#isUnnamedLong = false
+  /** A Close of the unnamed statement is about to be sent. */
+  closeUnnamed(): void {
+    const { server } = this.#session
+    if (server === null) return
+    this.unnamed.begin(server.unnamedOwner)
+    server.unnamedOwner = 0
+    this.unnamed.drop()
     this.#unpin()
   }
 
+  /** A simple query drops the unnamed statement. */
+  forgetUnnamed(): void {
+    const { server, serial } = this.#session
+    const { isLong } = this.unnamed
+    this.unnamed.forget(server?.queue.unfinished !== true)
+    if (isLong) this.#unpin()
+    if (server !== null) dropUnnamed(server, serial)
+  }
+
   #unpin(): void {
-    const isKeptByUnnamed = this.#isUnnamedLong && this.#unnamed === null
+    const isKeptByUnnamed = this.unnamed.isLong && this.unnamed.text === null
     if (!isKeptByUnnamed && !this.#hasForeignName) this.#session.settings.unpin(PIN.longStatement)
   }
 
@@ -257,6 +228,7 @@ export class StatementBook {
 
   /** An error was answered; what it skips follows. */
   beginSkipping(): void {
+    this.#isFailing = true
     this.#journal?.beginSkipping()
   }
 
@@ -267,24 +239,26 @@ export class StatementBook {
     const change = this.#journal?.confirm()
     if (change === undefined) return
     if (change.meant !== null) this.#host.statements.drop(change.meant)
-    if (change.unnamed) this.#replacesForeign = false
+    if (change.unnamed) this.unnamed.answered()
   }
 
-  /** An error skipped it: as if it had never been sent. */
+  /** It has failed, or an error has skipped it: as if it had never been sent. */
   skipped(entry: number): void {
+    const hasFailed = this.#isFailing
+    this.#isFailing = false
     const kind = entry & 0x0f
     if (kind !== REPLY.parse && kind !== REPLY.close) return
-    const { server, serial } = this.#session
+    const { server } = this.#session
     if (server === null || this.#journal?.takeBack(this.#named, server.statements) !== true) return
-    if (this.#journal.isUnnamedPending) return
-    this.#forgetUnnamed()
-    // What is there now is what was there before: the client's own, none, or another client's.
-    server.unnamedOwner = this.#replacesForeign ? UNKNOWN_OWNER : serial
+    // A Parse drops the one before it, whatever is wrong with its own text.
+    const owner = hasFailed ? this.unnamed.failed() : this.unnamed.skipped()
+    if (owner !== null) server.unnamedOwner = owner
+    this.#unpin()
   }
 
   /** The server connection is gone with whatever was on its way. */
   abandon(): void {
-    this.#replacesForeign = false
+    this.unnamed.abandon()
     this.#journal?.takeAllBack(this.#named)
   }
 
@@ -325,18 +299,19 @@ export class StatementBook {
   prepareUnnamed(server: ServerConnection): void {
     const { serial } = this.#session
     if (server.unnamedOwner === serial) return
-    if (this.#unnamed === null) {
+    const { text } = this.unnamed
+    if (text === null) {
       if (server.unnamedOwner === 0) return
-      this.#replacesForeign = true
+      this.unnamed.begin(server.unnamedOwner)
       server.unnamedOwner = 0
       this.note(REPLY.close | SWALLOW, UNNAMED)
       writeCloseStatement(writer.reset(), '')
       this.#host.toServer.insert(writer.bytes)
       return
     }
-    this.ownUnnamed()
+    this.beginUnnamed()
     this.note(REPLY.parse | SWALLOW, UNNAMED)
-    this.#parse('', this.#unnamed)
+    this.#parse('', text)
   }
 
   #parse(name: string, tail: Buffer): void {
@@ -375,13 +350,4 @@ export class StatementBook {
     this.#journal ??= new StatementJournal()
     this.#journal.note(change)
   }
-}
-
-/** Kept in the same buffer where it fits: most clients prepare the same few texts again and again. */
-function keepUnnamed(buffer: Buffer | null, tail: Buffer): Buffer {
-  if (buffer !== null && buffer.length === tail.length) {
-    tail.copy(buffer)
-    return buffer
-  }
-  return Buffer.from(tail)
 }

@@ -129,7 +129,7 @@ export class StatementRelay {
     this.#nameEnd = nameEnd
     const isUnnamed = nameEnd === portalEnd + 1
     this.#bound = isUnnamed ? undefined : this.book.get(bytes.toString('utf8', portalEnd + 1, nameEnd))
-    return isUnnamed ? this.book.unnamedEffects : (this.#bound?.effects ?? null)
+    return isUnnamed ? this.book.unnamed.effects : (this.#bound?.effects ?? null)
   }
 
   /** What that Bind names must wait for answers. */
@@ -139,7 +139,7 @@ export class StatementRelay {
 
   /** The text that the Bind is about, which `effectsOfBind` has looked at; null: it is too long to be kept. */
   get boundText(): Buffer | null {
-    if (this.#bound === undefined) return this.book.unnamed
+    if (this.#bound === undefined) return this.book.unnamed.tail
     return this.#bound.isLong ? null : this.#bound.tail
   }
 
@@ -214,12 +214,12 @@ export class StatementRelay {
 
   /** Whether the Parse at `at` makes the unnamed statement what it is already. */
   isAgain(bytes: Buffer, at: number, nameEnd: number, stop: number): boolean {
-    return nameEnd === at + HEADER_BYTES && this.book.isUnnamed(bytes, nameEnd + 1, stop)
+    return nameEnd === at + HEADER_BYTES && this.book.unnamed.is(bytes, nameEnd + 1, stop)
   }
 
   /** That Parse is sent. */
   parseAgain(source: NativeBuffer, at: number, stop: number): void {
-    this.book.ownUnnamed()
+    this.book.beginUnnamed()
     this.book.note(REPLY.parse, UNNAMED)
     this.host.toServer.forward(source, at, stop)
   }
@@ -271,16 +271,16 @@ export class StatementRelay {
     const { bytes } = source
     const nameAt = at + HEADER_BYTES + 1
     if (stop <= nameAt || bytes[stop - 1] !== 0) return this.#malformed('Close')
+    const isStatement = bytes[at + HEADER_BYTES] === STATEMENT
     const name = bytes.toString('utf8', nameAt, stop - 1)
-    if (bytes[at + HEADER_BYTES] === STATEMENT) {
-      const statement = this.book.get(name)
-      if (statement !== undefined) {
-        this.book.close(name, statement)
-        return true
-      }
-      if (name === '') this.book.forgetUnnamed()
+    const statement = isStatement ? this.book.get(name) : undefined
+    if (statement !== undefined) {
+      this.book.close(name, statement)
+      return true
     }
-    this.book.note(REPLY.close, NOTHING)
+    const isUnnamed = isStatement && name === ''
+    if (isUnnamed) this.book.closeUnnamed()
+    this.book.note(REPLY.close, isUnnamed ? UNNAMED : NOTHING)
     this.host.toServer.forward(source, at, stop)
     return true
   }

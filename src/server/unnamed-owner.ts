@@ -1,7 +1,5 @@
+import { UNKNOWN_OWNER } from '../session/unnamed-statement.ts'
 import type { ReplyQueue } from './reply-queue.ts'
-
-/** An unnamed statement that is none of its session's. */
-export const UNKNOWN_OWNER = -1
 
 /** A server connection, and whose unnamed prepared statement it may have. */
 interface UnnamedStatementServer {

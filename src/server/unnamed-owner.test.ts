@@ -1,7 +1,8 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
+import { UNKNOWN_OWNER } from '../session/unnamed-statement.ts'
 import { REPLY, REPLY_RING_BYTES, ReplyQueue } from './reply-queue.ts'
-import { dropUnnamed, UNKNOWN_OWNER } from './unnamed-statement.ts'
+import { dropUnnamed } from './unnamed-owner.ts'
 
 /** Whose the unnamed statement is after session 7 has dropped `owner`'s. */
 function ownerAfter(owner: number, isUnfinished: boolean): number {
