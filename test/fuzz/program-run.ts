@@ -124,7 +124,8 @@ class Run implements ProgramRun {
     if (connection.outcome === 'silent') lines.push('-- no answer')
     if (connection.outcome === 'closed') lines.push('-- the connection was closed')
     if (traits.has('forgetsSequence')) this.#seats.forgotSequence(client)
-    else if (traits.has('usesSequence') && step.kind === 'queries' && !hasError(messages)) this.#seats.usedSequence(client)
+    else if (traits.has('usesSequence') && step.kind === 'queries' && !hasError(messages))
+      this.#seats.usedSequence(client)
     if (step.kind === 'leave' || connection.outcome !== 'answered') {
       const leavesMuch = step.kind === 'leave' && (step.last !== null || step.torn)
       decision.settles = given?.settles ?? (leavesMuch || this.#seats.isHolding(client))
