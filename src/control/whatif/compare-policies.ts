@@ -30,7 +30,7 @@ export function outcomeUnder(recording: Recording, config: Config, { seed, lagMs
 /** The recording as `config` sees it: its rules come before what connections were, and it knows their groups. */
 export function workUnder({ connections, uses, from, to }: Recording, config: Config): Work {
   const seen = connections.map((connection) => ({
-    rule: ruleFor(config.tierRules, connection)?.tier ?? null,
+    rule: ruleFor(config.tierRules, connection),
     group: groupOf(config, connection.database),
   }))
   return {
@@ -41,8 +41,9 @@ export function workUnder({ connections, uses, from, to }: Recording, config: Co
       session: connection,
       serviceMs,
       isRead,
-      tier: tierCode(seen[connection]?.rule ?? tier ?? (config.analyzer.defaultTier as Tier)),
+      tier: tierCode(seen[connection]?.rule?.tier ?? tier ?? (config.analyzer.defaultTier as Tier)),
       group: seen[connection]?.group ?? '',
+      rule: seen[connection]?.rule ?? null,
     })),
   }
 }

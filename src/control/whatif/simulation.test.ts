@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { NO_POLICY, type Policy, type TierPolicy } from '../../shard/policy.ts'
+import { EMPTY_RULE } from '../../shard/tier-rule.fixture.ts'
 import type { Shard, Topology } from '../../shard/topology.ts'
 import { seededRandom } from '../../util/seeded-random.ts'
 import type { Outcome } from './outcome.ts'
@@ -30,6 +31,7 @@ function work(transactions: readonly Partial<WantedTransaction>[]): Work {
     tier: MEDIUM,
     isRead: false,
     group: 'main',
+    rule: null,
     ...each,
   }))
   return { durationMs: all.at(-1)?.at ?? 0, sessions: all.length, transactions: all }
@@ -84,7 +86,15 @@ test('the first of a tier comes first, and a connection asks one thing at a time
     {
       durationMs: 2,
       sessions: 1,
-      transactions: [0, 1, 2].map((at) => ({ at, session: 0, serviceMs: 10, tier: LOW, isRead: false, group: 'main' })),
+      transactions: [0, 1, 2].map((at) => ({
+        at,
+        session: 0,
+        serviceMs: 10,
+        tier: LOW,
+        isRead: false,
+        group: 'main',
+        rule: null,
+      })),
     },
     topology(shard(0, 8)),
   )
@@ -100,6 +110,26 @@ test('queues are as long as they may be, and nobody waits longer than allowed', 
   assert.equal(tierOf(run(many, topology(shard(0, 1)), NO_POLICY, 250), LOW).timedOut, 17)
   const cut = run(many, topology(shard(0, 1)), policy([{}, {}, { transactionMs: 10 }]))
   assert.deepEqual([tierOf(cut, LOW).cancelled, cut.durationMs], [20, 200])
+})
+
+test('what a rule says counts instead of what the tier says', () => {
+  const rule = { ...EMPTY_RULE, queueWaitMs: 450, transactionMs: 0 }
+  const many = work(Array.from({ length: 20 }, () => ({ tier: LOW, serviceMs: 100, rule })))
+  const strict = policy([{}, {}, { queueWaitMs: 10, transactionMs: 50 }])
+  const outcome = tierOf(run(many, topology(shard(0, 1)), strict), LOW)
+  assert.deepEqual([outcome.transactions, outcome.timedOut, outcome.cancelled], [5, 15, 0])
+  const reads = work([
+    { isRead: true, rule: { ...EMPTY_RULE, consistency: 'strong' } },
+    { isRead: true, at: 20 },
+  ])
+  const onReplicas = policy([{}, { pools: ['replicas'], consistency: 'session' }], {
+    routing: { ...NO_POLICY.routing, reads: 'replicas' },
+  })
+  const { shards } = run(reads, topology(shard(0, 4), shard(1, 4, 'replica')), onReplicas)
+  assert.deepEqual(
+    shards.map(({ transactions }) => transactions),
+    [1, 1],
+  )
 })
 
 test('reads go to replicas when the policy says so, and not before these have what the connection wrote', () => {
@@ -120,7 +150,7 @@ test('reads go to replicas when the policy says so, and not before these have wh
       { at: 0, isRead: false },
       { at: 11, isRead: true },
       { at: 90, isRead: true },
-    ].map((each) => ({ ...each, session: 0, serviceMs: 10, tier: MEDIUM, group: 'main' })),
+    ].map((each) => ({ ...each, session: 0, serviceMs: 10, tier: MEDIUM, group: 'main', rule: null })),
   }
   const [wrote, ...read] = counts(run(mixed, shards, onReplicas))
   assert.deepEqual([wrote, read.reduce((a, b) => a + b)], [2, 1])

@@ -197,7 +197,8 @@ export class Simulation implements SimulatedClock {
       return
     }
     shard.arrive(run)
-    const patience = this.#tier(what.tier).queueWaitMs || this.#world.queryWaitMs
+    const queueWaitMs = what.rule?.queueWaitMs ?? this.#tier(what.tier).queueWaitMs
+    const patience = queueWaitMs || this.#world.queryWaitMs
     if (run.waitsAs >= 0 && patience > 0) this.#events.push(this.now + patience, { kind: 'deadline', run, shard })
   }
 
@@ -205,11 +206,11 @@ export class Simulation implements SimulatedClock {
     return this.#world.policy.tiers[code] as TierPolicy
   }
 
-  #place({ tier, isRead }: WantedTransaction, session: Session, plan: GroupPlan): SimulatedShard | null {
+  #place({ tier, isRead, rule }: WantedTransaction, session: Session, plan: GroupPlan): SimulatedShard | null {
     const primary = plan.primary === null ? null : this.#shard(plan.primary.id)
-    if (!isRead || plan.tiers[tier]?.mayLeave !== true) return primary
+    const consistency = rule?.consistency ?? this.#tier(tier).consistency
+    if (!isRead || plan.tiers[tier]?.reachesReplicas !== true || consistency === 'strong') return primary
     this.#keepFresh()
-    const { consistency } = this.#tier(tier)
     const demand = { tier, consistency, causality: session }
     const candidate = this.#router.choose(plan, demand, this.now, { canReach: () => true })
     return candidate === null ? primary : this.#shard(candidate.shard.id)
@@ -227,7 +228,7 @@ export class Simulation implements SimulatedClock {
   }
 
   #begin(run: Run, tier: number, shard: SimulatedShard): void {
-    const { transactionMs } = this.#tier(tier)
+    const transactionMs = run.what.rule?.transactionMs ?? this.#tier(tier).transactionMs
     const isCancelled = transactionMs > 0 && run.what.serviceMs > transactionMs
     const ms = isCancelled ? transactionMs : run.what.serviceMs
     this.#tally.began(tier, this.now - run.wantedAt, isCancelled)
