@@ -20,7 +20,7 @@ const bed = await Testbed.open({
       rules: [
         ...['high', 'medium', 'low', 'background'].map(rule),
         { application: 'patient', tier: 'low', query: '0s' },
-        { application: 'hasty', query: '200ms', transaction: '600ms', queue_wait: '150ms' },
+        { application: 'hasty', query: '600ms', transaction: '1200ms', queue_wait: '150ms' },
       ],
     },
   }),
