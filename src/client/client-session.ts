@@ -135,9 +135,7 @@ export class ClientSession
   }
 
   save(section: number, isTorn: boolean): void {
-    // What it has got of what comes once more is known to nobody else.
-    const isEchoing = this.echo !== null || this.server?.relay.delivery.isEchoing === true
-    this.host.records.save(this, section, isTorn || isEchoing)
+    this.host.records.save(this, section, isTorn)
   }
 
   get transcript(): LoginTranscript | null {

@@ -93,6 +93,7 @@ export class SessionRecordReader {
       refused: extra?.refused ?? null,
       listening: extra?.listening ?? null,
       doubt: extra?.doubt ?? null,
+      replay: extra?.replay ?? null,
       spills,
     }
   }
@@ -151,7 +152,10 @@ export class SessionRecordReader {
     if (set !== undefined) return set
     const values = this.#value(id) as [string, string][] | null
     set = values === null ? null : this.#parameters.of(values)
-    if (set !== null) set.storedAs = id
+    if (set !== null) {
+      set.storedAs = id
+      set.storedIn = this.#store.epoch
+    }
     this.#sets.set(id, set)
     return set
   }
@@ -174,6 +178,7 @@ export class SessionRecordReader {
     if (tail === null) return this.#statements.restoreLong(id)
     const statement = this.#statements.restore(id, tail)
     statement.storedAs = storedAs
+    statement.storedIn = this.#store.epoch
     return statement
   }
 

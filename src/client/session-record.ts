@@ -5,6 +5,7 @@ import type { ServerCredential } from '../server/server-target.ts'
 import type { ParameterSet } from '../session/parameters.ts'
 import type { PreparedStatement, StatementReference } from '../session/prepared-statements.ts'
 import type { DoubtSnapshot } from './commit-doubt.ts'
+import type { ReplaySnapshot } from './kept-replay.ts'
 import type { LoginTranscript } from './login-transcript.ts'
 import type { RefusalsSnapshot } from './refusals.ts'
 import type { ListeningSnapshot } from './session-listening.ts'
@@ -37,6 +38,8 @@ export interface SessionExtra {
   readonly deallocating: readonly [string, StatementReference] | null
   readonly listening: ListeningSnapshot | null
   readonly doubt: DoubtSnapshot | null
+  /** Not there in what older versions have written. */
+  readonly replay?: ReplaySnapshot | null
 }
 
 /** A login that is not over. */
@@ -66,6 +69,7 @@ export interface SessionRecord extends SessionIdentity {
   readonly refused: RefusalsSnapshot | null
   readonly listening: ListeningSnapshot | null
   readonly doubt: DoubtSnapshot | null
+  readonly replay: ReplaySnapshot | null
   readonly spills: SessionSpills | null
 }
 

@@ -4,22 +4,26 @@ import type { Region } from '../memory/region.ts'
 import { SECTION } from '../memory/slot-section.ts'
 import type { ValueStore } from '../memory/value-store.ts'
 import { encodeCredential } from '../server/credential-codec.ts'
-import type { ServerConnection } from '../server/server-connection.ts'
 import type { ParameterSet } from '../session/parameters.ts'
 import type { PreparedStatement, SessionStatements, StatementReference } from '../session/prepared-statements.ts'
 import type { CommitDoubt } from './commit-doubt.ts'
+import {
+  isReplaying,
+  type ReplayingSession,
+  type ReplaySnapshot,
+  replayedSettings,
+  snapshotReplay,
+} from './kept-replay.ts'
 import type { LoginTranscript } from './login-transcript.ts'
-import type { RequestRelay } from './request-relay.ts'
 import type { SessionListening } from './session-listening.ts'
 import { noSpills, type SessionExtra, type SessionIdentity, type SessionSpills } from './session-record.ts'
 import type { SessionState } from './session-state.ts'
 
+const OF_STATEMENTS = CLIENT_STEP.longUnnamed | CLIENT_STEP.foreignName
+
 /** The session that is recorded. */
-export interface RecordedSession {
+export interface RecordedSession extends ReplayingSession {
   readonly state: ClientState
-  readonly server: ServerConnection | null
-  readonly settings: SessionState
-  readonly requests: RequestRelay
   readonly listening: SessionListening | null
   readonly doubt: CommitDoubt | null
   /** Of a login that is not over and that can be gone on with. */
@@ -70,12 +74,16 @@ export class SessionRecords {
       i32[at + CLIENT_SECTION.unnamedHandle] = 0
       return
     }
+    if (isReplaying(session)) {
+      this.#saveReplay(session, at, isTorn)
+      return
+    }
     i32[at + SECTION.body] = requests.bodyRemaining
     i32[at + SECTION.peer] = server === null ? 0 : server.slot + 1
     i32[at + CLIENT_SECTION.pins] = settings.pins
     i32[at + CLIENT_SECTION.endsAfter] = server === null ? 0 : settings.transaction.endsAfter(server.queue)
     const isWhole =
-      this.#saveSettings(settings, at) &&
+      this.#saveSettings(settings, settings.parameters, at) &&
       (isPlain(session)
         ? this.#savePlain(at)
         : this.#saveNames(session, at) && this.#saveUnnamed(session, at) && this.#saveExtra(session, at))
@@ -85,6 +93,24 @@ export class SessionRecords {
       session.stepFlags |
       settings.stepFlags |
       requests.stepFlags
+  }
+
+  /** As if its server connection were lost at this moment: another one gets what was sent to it. */
+  #saveReplay(session: RecordedSession, at: number, isTorn: boolean): void {
+    const { i32 } = this.#clients
+    const { settings, requests } = session
+    const replay = isTorn ? null : snapshotReplay(session)
+    i32[at + SECTION.body] = 0
+    i32[at + SECTION.peer] = 0
+    i32[at + CLIENT_SECTION.pins] = settings.pins
+    i32[at + CLIENT_SECTION.endsAfter] = 0
+    const isWhole =
+      this.#saveSettings(settings, replayedSettings(session), at) &&
+      this.#saveNames(session, at) &&
+      this.#saveUnnamed(session, at) &&
+      this.#saveExtra(session, at, replay)
+    const known = (session.stepFlags & CLIENT_STEP.peerEnded) | (requests.stepFlags & OF_STATEMENTS)
+    i32[at + SECTION.flags] = CLIENT_STEP.torn | (isWhole && replay !== null ? CLIENT_STEP.replaying | known : 0)
   }
 
   #saveLogin(session: RecordedSession): boolean {
@@ -100,7 +126,7 @@ export class SessionRecords {
     spills.unnamed.clear()
   }
 
-  #saveSettings({ initial, parameters }: SessionState, at: number): boolean {
+  #saveSettings({ initial }: SessionState, parameters: ParameterSet | null, at: number): boolean {
     const { i32 } = this.#clients
     if (initial === null || parameters === null) return false
     i32[at + CLIENT_SECTION.initialId] = this.#storeSet(initial)
@@ -109,7 +135,10 @@ export class SessionRecords {
   }
 
   #storeSet(set: ParameterSet): number {
-    if (set.storedAs === 0) set.storedAs = this.#store.put(json([...set.values]))
+    if (!this.#store.has(set)) {
+      set.storedAs = this.#store.put(json([...set.values]))
+      set.storedIn = this.#store.epoch
+    }
     return set.storedAs
   }
 
@@ -135,9 +164,11 @@ export class SessionRecords {
     let isWhole = true
     if (named === null || named.size === 0) session.spills?.statements.clear()
     else {
-      if (named.storedAs <= 0 && session.state === 'idle')
+      if (!this.#store.has(named) && session.state === 'idle') {
         named.storedAs = this.#store.put(this.#encodeNames(named)) || -1
-      if (named.storedAs > 0) {
+        named.storedIn = this.#store.epoch
+      }
+      if (this.#store.has(named)) {
         id = named.storedAs
         session.spills?.statements.clear()
       } else isWhole = this.#spillNames(this.#spillsOf(session), named)
@@ -161,7 +192,10 @@ export class SessionRecords {
   }
 
   #refer(statement: PreparedStatement): StatementReference {
-    if (statement.storedAs === 0 && !statement.isLong) statement.storedAs = this.#store.put(statement.tail)
+    if (!statement.isLong && !this.#store.has(statement)) {
+      statement.storedAs = this.#store.put(statement.tail)
+      statement.storedIn = this.#store.epoch
+    }
     return [statement.id, statement.storedAs]
   }
 
@@ -183,9 +217,9 @@ export class SessionRecords {
     return isWhole
   }
 
-  #saveExtra(session: RecordedSession, at: number): boolean {
+  #saveExtra(session: RecordedSession, at: number, replay: ReplaySnapshot | null = null): boolean {
     const { i32 } = this.#clients
-    const extra = this.#extraOf(session)
+    const extra = replay === null ? this.#extraOf(session) : { ...this.#compose(session), replay }
     i32[at + CLIENT_SECTION.unnamedChanges] = session.requests.statements?.book.unconfirmedUnnamed ?? 0
     let isWhole = true
     if (extra === null) session.spills?.extra.clear()

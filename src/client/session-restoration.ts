@@ -5,6 +5,7 @@ import type { ServerConnection } from '../server/server-connection.ts'
 import { FATAL } from './client-host.ts'
 import type { ClientSession } from './client-session.ts'
 import { CommitDoubt } from './commit-doubt.ts'
+import { resumeReplay } from './kept-replay.ts'
 import type { LoginRecord, SessionRecord } from './session-record.ts'
 import { countIn } from './session-start.ts'
 
@@ -40,7 +41,8 @@ export function restoreSession(session: ClientSession, record: SessionRecord, se
   if (record.doubt !== null) session.doubt = CommitDoubt.resume(session, record.doubt)
   host.analyzer.resumed(session.slot, host.now)
   goOnWaiting(session, server)
-  session.resume()
+  if (record.replay === null || resumeReplay(session, record.replay)) session.resume()
+  else closeWithoutRoom(session)
 }
 
 /** Goes on with a login that was begun in another process. */
@@ -48,7 +50,11 @@ export function restoreLogin(session: ClientSession, { transcript, spills }: Log
   session.spills = spills
   resumeEncryption(session)
   if (session.reader.unread(transcript.takeHeard())) session.resume()
-  else session.close('out of buffers', FATAL('53200', 'out of memory for buffers of waiting clients'))
+  else closeWithoutRoom(session)
+}
+
+function closeWithoutRoom(session: ClientSession): void {
+  session.close('out of buffers', FATAL('53200', 'out of memory for buffers of waiting clients'))
 }
 
 function resumeEncryption({ host, memory, link, slot }: ClientSession): void {

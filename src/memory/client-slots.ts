@@ -156,6 +156,8 @@ export const CLIENT_STEP = {
   foreignName: 1 << 15,
   /** There was no room to write all of it down. */
   unsaved: 1 << 16,
+  /** It runs something again, and can begin with that once more. Older versions take it for torn, which is said as well. */
+  replaying: 1 << 17,
 } as const
 
 /** What `SHOW CLIENTS` prints of one slot. */

@@ -23,6 +23,7 @@ import { Plane } from './plane.ts'
 import { PlaneUpkeep } from './plane-upkeep.ts'
 import type { ReactorHooks } from './reactor.ts'
 import { restoreConnections } from './restoration.ts'
+import { ValueSweep } from './value-sweep.ts'
 
 /** Orders that count for a successor as well. */
 const LASTING: ReadonlySet<PlaneCommand['op']> = new Set([
@@ -89,6 +90,7 @@ export class ActivePlane {
   readonly #adoption: Adoption
   readonly #kept: KeptOrders
   readonly #commands: PlaneCommands
+  readonly #sweep: ValueSweep
   readonly #serves: () => void
   #isServing = false
   #report: AdoptionReport | null = null
@@ -120,6 +122,7 @@ export class ActivePlane {
       keep: (server, fd) => this.keeper.keep(server, fd),
       drop: (server) => this.keeper.drop(server),
     })
+    this.#sweep = new ValueSweep(this.plane, parts.planeIndex, log)
     this.plane.now = clock()
     const inProgress = this.plane.progress[0] ?? 0
     this.keeper = new KeeperLink(poller, parts.channel, parts.channelFd, {
@@ -209,6 +212,10 @@ export class ActivePlane {
         plane.record.set('turns', turns)
         plane.record.set('heapBytes', heapBytes(turns, plane.record.get('clientsClosed')))
         upkeep.run()
+        if (!this.#sweep.isDue(now)) return
+        // A successor would have to ask for what is committed.
+        plane.settle()
+        this.#sweep.run(now)
       },
       fault: (error) => {
         plane.countPlane('internalErrors')

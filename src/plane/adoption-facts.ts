@@ -19,7 +19,7 @@ export function clientFacts(
   return {
     state: hasSection ? (CLIENT_STATE_NAMES[word(SECTION.state)] ?? 'free') : live === 'login' ? live : null,
     keysAreLost: client.tls === null && isTlsClient(clients, slot),
-    torn: (word(SECTION.flags) & CLIENT_STEP.torn) !== 0,
+    torn: (word(SECTION.flags) & (CLIENT_STEP.torn | CLIENT_STEP.replaying)) === CLIENT_STEP.torn,
     unsaved: (word(SECTION.flags) & CLIENT_STEP.unsaved) !== 0,
     isDedicated: (word(CLIENT_SECTION.pins) & (PIN.console | PIN.replication)) !== 0,
     hadServer: word(SECTION.peer) !== 0,

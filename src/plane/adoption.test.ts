@@ -386,6 +386,19 @@ test('nothing is said to TLS clients, during a login, or to whoever is leaving',
   assert.ok(report.outcomes.every((outcome) => !outcome.kept && !outcome.client.told))
 })
 
+test('a client for whom something is run again goes on without the server connection that has got a part of it', (t) => {
+  const bench = new Bench(t)
+  bench.client(1, 'active', { flags: CLIENT_STEP.torn | CLIENT_STEP.replaying })
+  bench.server(4, 'active', { peer: 1, flags: SERVER_STEP.torn })
+  bench.client(2, 'active', { flags: CLIENT_STEP.torn })
+  bench.commit()
+  assert.deepEqual(reasons(bench.adoption.complete()), ['kept', 'it was in the middle of what cannot be written down'])
+  assert.deepEqual(
+    bench.dropped.map(({ slot }) => slot),
+    [4],
+  )
+})
+
 test('what a client sent in vain does not keep it from hearing why its connection ends', (t) => {
   const bench = new Bench(t)
   const { peer } = bench.client(0, 'active', { peer: 3 })

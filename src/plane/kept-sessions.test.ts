@@ -3,12 +3,16 @@ import { type TestContext, test } from 'node:test'
 import type { SessionRecord } from '../client/session-record.ts'
 import { SessionRecordReader } from '../client/session-record-reader.ts'
 import { CLIENT_SECTIONS, CLIENT_STEP } from '../memory/client-slots.ts'
-import { heldSection } from '../memory/slot-section.ts'
+import { heldSection, SECTION } from '../memory/slot-section.ts'
 import { SYNC, writeParse, writeQuery } from '../protocol/messages.ts'
 import { MessageWriter } from '../protocol/writer.ts'
 import { ParameterRegistry } from '../session/parameters.ts'
 import { StatementRegistry } from '../session/prepared-statements.ts'
-import { openPlane, type TestPlane } from './plane.fixture.ts'
+import { openPlane, type TestClient, type TestPlane } from './plane.fixture.ts'
+import { ValueSweep } from './value-sweep.ts'
+
+/** Close of the statement `theirs`. */
+const CLOSE_THEIRS = Buffer.from('C\0\0\0\x0cStheirs\0', 'latin1')
 
 /** What another process reads of the first client. */
 function readBack({ plane }: TestPlane): SessionRecord {
@@ -47,6 +51,60 @@ test('statements that a client has prepared are there with their texts, under it
     record.statements.map(([name, { tail }]) => [name, tail.toString()]),
     [['mine', 'SELECT 1\0\0\0']],
   )
+})
+
+function prepare(client: TestClient, name: string, text: string): void {
+  const writer = new MessageWriter()
+  writeParse(writer, name, Buffer.from(`${text}\0\0\0`))
+  client.send(Buffer.concat([writer.bytes, SYNC]))
+}
+
+test('however much comes and goes, there is room, and what sessions are written down with stays', (t) => {
+  const { plane, client } = loggedIn(t)
+  const { store } = plane.plane
+  plane.shard.preparesAtOnce = true
+  const sweep = new ValueSweep(plane.plane, 0, plane.log)
+  prepare(client, 'mine', 'SELECT 1')
+  const before = readBack(plane)
+  const other = plane.connect().login('eve')
+  let sweeps = 0
+  for (let round = 0; round < 200; round++) {
+    prepare(other, 'theirs', `SELECT '${'x'.repeat(30_000)}', ${round}`)
+    other.send(Buffer.concat([CLOSE_THEIRS, SYNC]))
+    assert.ok(store.room > 100_000)
+    if (!sweep.isDue(plane.plane.now)) continue
+    sweeps++
+    sweep.run(plane.plane.now)
+    assert.deepEqual(readBack(plane).parameters.values, before.parameters.values)
+  }
+  assert.ok(sweeps > 3, `${sweeps}`)
+  const texts = (of: SessionRecord): readonly string[] => of.statements.map(([, { tail }]) => tail.toString())
+  assert.deepEqual(texts(readBack(plane)), ['SELECT 1\0\0\0'])
+  // What was known of them before the sweeps may be anything by now.
+  prepare(client, 'more', 'SELECT 2')
+  assert.deepEqual(texts(readBack(plane)), ['SELECT 1\0\0\0', 'SELECT 2\0\0\0'])
+})
+
+test('what a session that was not written down in full refers to is not looked at', (t) => {
+  const { plane, client } = loggedIn(t)
+  prepare(client, 'mine', 'SELECT 1')
+  const { clients, store, arena } = plane.plane
+  const sweep = new ValueSweep(plane.plane, 0, plane.log)
+  const at = heldSection(clients, 0, CLIENT_SECTIONS, Number.POSITIVE_INFINITY)
+  const handle = arena.allocate(8)
+  const [flags, extra] = [at + SECTION.flags, at + SECTION.extraHandle]
+  const before = [clients.i32[flags] as number, clients.i32[extra] as number] as const
+  clients.i32[extra] = handle
+  clients.i32[at + SECTION.extraBytes] = 8
+  for (const bit of [CLIENT_STEP.unsaved, CLIENT_STEP.torn]) {
+    clients.i32[flags] = before[0] | bit
+    sweep.run(0)
+    assert.equal(store.size, 5, 'who it is, and what there is of its server connection')
+  }
+  clients.i32[flags] = before[0]
+  clients.i32[extra] = before[1]
+  arena.retire(handle)
+  arena.settle()
 })
 
 test('half a message that came waits in the inbox, and nothing is torn', (t) => {

@@ -119,6 +119,7 @@ export class TestPlane {
   readonly plane: Plane
   readonly shard: TestShard
   readonly shared: SharedState
+  readonly log: StepLog
   readonly events: PlaneEvent[] = []
   /** Client slots that were given back. */
   readonly gone: number[] = []
@@ -136,7 +137,8 @@ export class TestPlane {
     const memory = planeMemory(mapping, arenas, totalBytes - arenas, STORE_BYTES, 4)
     const { buffers, buffersAt } = memory
     const arena = new BufferArena(buffers, (offset, bytes) => mapping.discard(buffersAt + offset, bytes))
-    const steps = new Steps(new StepLog(memory.stepLog), arena, null)
+    this.log = new StepLog(memory.stepLog)
+    const steps = new Steps(this.log, arena, null)
     const sends = new SendBatch(openRingIfAllowed() ?? new PlainSends(), steps, memory.own)
     this.shard = new TestShard(this.#poller)
     this.plane = new Plane({

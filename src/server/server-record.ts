@@ -16,9 +16,9 @@ import type { CapturedState } from './captured-rows.ts'
 import type { ServerConnection } from './server-connection.ts'
 import type { ServerHost } from './server-host.ts'
 
-const NUMBER_BYTES = 4
+export const NUMBER_BYTES = 4
 /** A statement in the list of those that a server connection has: the number in its name, and its text's id. */
-const STATEMENT_BYTES = 2 * NUMBER_BYTES
+export const STATEMENT_BYTES = 2 * NUMBER_BYTES
 
 /** What a section has no numbers for; rarely there. */
 interface Extra {
@@ -57,7 +57,10 @@ export class ServerRecord {
     i32[at + SERVER_SECTION.status] = server.status
     i32[at + SERVER_SECTION.unnamedOwner] = server.unnamedOwner
     i32[at + SERVER_SECTION.hidesSettingsOf] = server.hidesSettingsOf
-    if (parameters.storedAs === 0) parameters.storedAs = store.put(Buffer.from(JSON.stringify([...parameters.values])))
+    if (!store.has(parameters)) {
+      parameters.storedAs = store.put(Buffer.from(JSON.stringify([...parameters.values])))
+      parameters.storedIn = store.epoch
+    }
     i32[at + SERVER_SECTION.parametersId] = parameters.storedAs
     const isWhole = this.#saveExtra() && this.#saveStatements()
     i32[at + SECTION.extraHandle] = this.#extra?.handle ?? 0
@@ -101,11 +104,15 @@ export class ServerRecord {
   #saveStatements(): boolean {
     const { statements } = this.#server
     if (statements.version === this.#version) return true
+    const { store } = this.#host
     const list = Buffer.alloc(statements.size * STATEMENT_BYTES)
     let at = 0
     for (const statement of statements.all) {
       // The text of a long one is nowhere else: its session ends with the process.
-      if (!statement.isLong && statement.storedAs === 0) statement.storedAs = this.#host.store.put(statement.tail)
+      if (!statement.isLong && !store.has(statement)) {
+        statement.storedAs = store.put(statement.tail)
+        statement.storedIn = store.epoch
+      }
       list.writeInt32LE(statement.id, at)
       list.writeInt32LE(statement.storedAs, at + NUMBER_BYTES)
       at += STATEMENT_BYTES
@@ -167,10 +174,12 @@ export class ServerRecord {
   }
 
   #statement(id: number, storedAs: number): PreparedStatement {
-    const tail = this.#host.store.get(storedAs)
-    if (tail === null) return this.#host.statements.restoreLong(id)
-    const statement = this.#host.statements.restore(id, tail)
+    const { store, statements } = this.#host
+    const tail = store.get(storedAs)
+    if (tail === null) return statements.restoreLong(id)
+    const statement = statements.restore(id, tail)
     statement.storedAs = storedAs
+    statement.storedIn = store.epoch
     return statement
   }
 

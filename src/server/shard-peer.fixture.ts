@@ -106,8 +106,13 @@ export class TestBackend implements PollTarget {
     if (type === 'Q') {
       this.queries.push(body.toString('utf8', 0, body.length - 1))
       this.#shard.onQuery(this)
-    }
+    } else if (this.#shard.preparesAtOnce) this.#prepare(type)
     return true
+  }
+
+  #prepare(type: string): void {
+    if (type === 'P' || type === 'C') this.send(Buffer.from(`${type === 'P' ? 1 : 3}\0\0\0\x04`, 'latin1'))
+    else if (type === 'S') this.ready()
   }
 
   #start(): boolean {
@@ -148,6 +153,8 @@ export class TestBackend implements PollTarget {
 export class TestShard implements PollTarget {
   /** Connections in the order in which they came, cancel requests included. */
   readonly backends: TestBackend[] = []
+  /** Parse, Close and Sync are answered. */
+  preparesAtOnce = false
   /** Settings that it reports at login, besides its version. */
   reported: readonly (readonly [string, string])[] = []
   behaviour: ShardBehaviour = { kind: 'serve' }

@@ -1,3 +1,4 @@
+import type { Stored } from '../memory/value-store.ts'
 import { CustomNames, isCustom } from './custom-names.ts'
 import { type Dialect, statementsBetween } from './setting-statements.ts'
 
@@ -15,11 +16,12 @@ export function isSettable(name: string): boolean {
  * Values of settings, immutable and interned: two sessions that want the same have the same object, so the common
  * question "does this server connection fit?" is one comparison. Names are lower case, sorted.
  */
-export class ParameterSet {
+export class ParameterSet implements Stored {
   readonly id: number
   readonly values: ReadonlyMap<string, string>
-  /** Its id in the plane's value store; 0 as long as no session at rest has it. */
+  /** Its values, in the plane's value store; 0 as long as no session at rest has them. */
   storedAs = 0
+  storedIn = 0
   /** Answers of `ParameterRegistry.with`, by name and value. */
   readonly successors: Map<string, ParameterSet> = new Map()
   /** SQL from this set to another, by the other's id and the dialect. */

@@ -1,7 +1,8 @@
+import type { Stored } from '../memory/value-store.ts'
 import type { Effects } from '../sql/statement-effects.ts'
 
 /** A statement text with its parameter types, whoever prepared it under whatever name. */
-export class PreparedStatement {
+export class PreparedStatement implements Stored {
   readonly id: number
   /** Everything of the Parse message after its name: text, NUL, parameter types. Empty of a long one that is of no use. */
   tail: Buffer
@@ -17,8 +18,9 @@ export class PreparedStatement {
   reads: boolean | undefined = undefined
   /** Sessions that have it. */
   users = 0
-  /** The id of its tail in the plane's value store; 0 as long as no session at rest has it. */
+  /** Its tail, in the plane's value store; 0 as long as no session at rest has it. */
   storedAs = 0
+  storedIn = 0
 
   constructor(id: number, tail: Buffer, isLong = false) {
     this.id = id
@@ -141,11 +143,12 @@ export class StatementRegistry {
 }
 
 /** What one client has prepared, by the names it chose. */
-export class SessionStatements {
+export class SessionStatements implements Stored {
   readonly #registry: StatementRegistry
   readonly #named = new Map<string, PreparedStatement>()
-  /** The id of all names in the plane's value store; 0 when there are none; −1 when they have changed since. */
+  /** All names, in the plane's value store; 0 when there are none; −1 when they have changed since. */
   storedAs = 0
+  storedIn = 0
   /** Changes with every change. */
   version = 0
 

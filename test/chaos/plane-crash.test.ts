@@ -2,7 +2,7 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { killPlane } from '../support/plane-killer.ts'
 import type { RouterProcess } from '../support/router-process.ts'
-import { Testbed } from '../support/testbed.ts'
+import { openConsole, Testbed } from '../support/testbed.ts'
 import { waitUntil } from '../support/wait-until.ts'
 import { sendCancel, WireClient } from '../support/wire-client.ts'
 import * as wire from '../support/wire-frames.ts'
@@ -41,6 +41,26 @@ test('a client at rest notices nothing: same socket, settings, statements, proce
     await sendCancel(router, client.cancelPid, client.cancelKey)
     assert.deepEqual(sqlstatesOf(await slow), ['57014'])
   }
+})
+
+test('there is room to write sessions down, whatever has come and gone', async () => {
+  const router = await bed.startRouter({ limits: { buffer_memory: '16MB' } })
+  const long = (number: number): string => `${'x'.repeat(8_000)} ${number}`
+  const [first, churning] = [await open(router), await open(router)]
+  await first.query(`SET app.own = '${long(-1)}'`)
+  for (let at = 0; at < 300; at += 1) await churning.query(`SET app.own = '${long(at)}'`)
+  const since = performance.now()
+  const console = await openConsole(router)
+  await waitUntil('the plane to clear up, as it does once a second', async () => {
+    const [plane] = (await console.query('SHOW PLANES')).rows
+    return Number(plane.turned_ms_ago) < performance.now() - since - 50
+  })
+  await console.end()
+  const late = await open(router)
+  await late.query(`SET app.own = '${long(-2)}'`)
+  await killPlane(router)
+  assert.equal(onlyValue(await first.query('SHOW app.own')), long(-1))
+  assert.equal(onlyValue(await late.query('SHOW app.own')), long(-2))
 })
 
 test('half a message that was read before the crash is not lost', async () => {
