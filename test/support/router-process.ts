@@ -238,7 +238,11 @@ export class RouterProcess {
     const client = await WireClient.connect(this)
     try {
       client.send(SSL_REQUEST)
-      return 'SN'.includes((await client.raw(1)).toString('latin1'))
+      const isAnswered = 'SN'.includes((await client.raw(1)).toString('latin1'))
+      // Tests count clients: this one must not be there any more.
+      client.endWriting()
+      await client.untilClosed()
+      return isAnswered
     } finally {
       client.close()
     }
