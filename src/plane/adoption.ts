@@ -5,16 +5,8 @@ import type { BufferArena } from '../io/buffer-arena.ts'
 import type { NativeBuffer } from '../io/native.ts'
 import type { OwnedFd } from '../io/owned-fd.ts'
 import { TlsSession } from '../io/tls-session.ts'
-import {
-  CLIENT,
-  CLIENT_F64,
-  CLIENT_SECTION,
-  CLIENT_SECTIONS,
-  CLIENT_STATE,
-  CLIENT_TEXT,
-} from '../memory/client-slots.ts'
+import { CLIENT, CLIENT_F64, CLIENT_SECTION, CLIENT_SECTIONS, CLIENT_STATE } from '../memory/client-slots.ts'
 import type { SlotReference } from '../memory/keeper-protocol.ts'
-import type { DroppedClient } from '../memory/preservation.ts'
 import type { Region } from '../memory/region.ts'
 import {
   SERVER,
@@ -32,7 +24,7 @@ import { AtRest } from './at-rest.ts'
 import { placeOf } from './client-place.ts'
 import { undoFirstStep } from './first-step.ts'
 import { KeptConnection } from './kept-connection.ts'
-import { sayLastWords } from './last-words.ts'
+import { refuseClient } from './refused-client.ts'
 import type { RestingClient } from './resting-clients.ts'
 
 const CLIENT_FIELDS = { ...CLIENT, ...CLIENT_F64, sections: CLIENT_SECTIONS }
@@ -268,36 +260,10 @@ export class Adoption {
     return true
   }
 
-  #whoIs({ slot, generation }: SlotReference): Omit<DroppedClient, 'reason' | 'told'> {
-    const { clients } = this.#host
-    const text = (field: { readonly offset: number }): string => clients.readText(slot, field.offset)
-    return {
-      slot,
-      generation,
-      user: text(CLIENT_TEXT.user),
-      database: text(CLIENT_TEXT.database),
-      applicationName: text(CLIENT_TEXT.applicationName),
-      address: text(CLIENT_TEXT.address),
-      remotePort: clients.i32[slot * (clients.recordBytes >> 2) + CLIENT.remotePort] ?? 0,
-    }
-  }
-
-  /** Ends the connection. */
   #refuse(client: KeptConnection, reason: string, canBeTold: boolean): ClientOutcome {
-    const { slot, fd } = client
-    const who = this.#whoIs(slot)
-    const areKeysLost = client.tls === null && this.#isTlsClient(client)
-    const told = canBeTold && !areKeysLost && sayLastWords(client, this.#host.outbound)
-    fd.close()
-    const { clients, clientTlsRecords } = this.#host
-    this.#tls(clientTlsRecords, client).erase()
-    const i = slot.slot * (clients.recordBytes >> 2)
-    clients.i32[i + CLIENT.state] = CLIENT_STATE.closing
-    for (const field of [CLIENT.inboxHandle, CLIENT.inboxBytes, CLIENT.outboxHandle, CLIENT.outboxBytes]) {
-      clients.i32[i + field] = 0
-    }
-    this.#keeper.gone(slot)
-    return { kept: false, client: { ...who, reason, told } }
+    const outcome = refuseClient(this.#host, client, reason, canBeTold)
+    this.#keeper.gone(client.slot)
+    return outcome
   }
 
   /** Also those that the keeper had no descriptor of. */
