@@ -68,6 +68,7 @@ export function parseCertificates(pem: string, what: string): number[] {
   })
 }
 
+/** Gives back certificates (`X509 *`) that were read; none may be used afterwards. */
 export function freeCertificates(certificates: readonly number[]): void {
   for (const certificate of certificates) openssl.X509_free(certificate)
 }
@@ -158,6 +159,7 @@ export function shownNames(certificate: number): string {
   return names?.replaceAll(/\b(?:DNS|IP Address):/g, '') ?? commonName(certificate) ?? 'nobody'
 }
 
+/** What is said of the certificate (`X509 *`) that a peer has shown. */
 export function describeCertificate(certificate: number): TlsPeerCertificate {
   return {
     commonName: commonName(certificate),

@@ -90,6 +90,7 @@ export function readAll(channel: TlsChannel): string {
   }
 }
 
+/** Encrypts `text`, in latin1, as one write. */
 export function writeText(channel: TlsChannel, text: string): void {
   const source = NativeBuffer.allocate(Math.max(text.length, 1))
   source.bytes.write(text, 'latin1')

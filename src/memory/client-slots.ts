@@ -37,6 +37,7 @@ export const PIN = {
 } as const
 export type PinReason = keyof typeof PIN
 
+/** The names of the reasons in PIN bits. */
 export function pinReasons(bits: number): readonly PinReason[] {
   return (Object.keys(PIN) as PinReason[]).filter((reason) => (bits & PIN[reason]) !== 0)
 }

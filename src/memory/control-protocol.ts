@@ -38,6 +38,13 @@ export type PlaneCommand =
       readonly token: number
       readonly functions: DatabaseFunctions | 'unchanged' | null
     }
+  /** These shards are held and no others: ends what an earlier control process began. */
+  | { readonly op: 'holds'; readonly shards: readonly number[] }
+  | { readonly op: 'exit' }
+  | PlaneOrder
+
+/** Control → plane: what is answered with `done` and this `id`. */
+export type PlaneOrder =
   /** Answered when no server connection of the database (null: of any) is in use. */
   | { readonly op: 'pause'; readonly id: number; readonly database: string | null }
   | { readonly op: 'resume'; readonly id: number; readonly database: string | null }
@@ -51,8 +58,6 @@ export type PlaneCommand =
    */
   | { readonly op: 'hold'; readonly id: number; readonly shard: number; readonly deadlineMs: number }
   | { readonly op: 'release'; readonly id: number; readonly shard: number }
-  /** These shards are held and no others: ends what an earlier control process began. */
-  | { readonly op: 'holds'; readonly shards: readonly number[] }
   /**
    * Of the transactions on the shard that certainly only read, one that has run for longer is cancelled: the longest of the
    * first tier (code) that has one. An error: there is none.
@@ -72,7 +77,6 @@ export type PlaneCommand =
       readonly awaited: DrainPatience
       readonly deadlineMs: number | null
     }
-  | { readonly op: 'exit' }
 
 /** Plane → control. */
 export type PlaneEvent =

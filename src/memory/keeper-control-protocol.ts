@@ -68,6 +68,7 @@ export type ControlReport =
 /** No line is longer; a peer that sends one is broken. */
 const MAX_LINE_CHARACTERS = 1 << 20
 
+/** One message as a line, which `LineDecoder` takes apart. */
 export function encodeLine(message: KeeperOrder | ControlReport): string {
   return `${JSON.stringify(message)}\n`
 }

@@ -16,7 +16,7 @@ import { TimerWheel } from '../util/timer-wheel.ts'
 import type { AdoptionReport } from './adopted.ts'
 import { Adoption } from './adoption.ts'
 import { PlaneCommands } from './commands.ts'
-import { KeeperLink } from './keeper-link.ts'
+import { KeeperLink, type KeeperLinkOwner } from './keeper-link.ts'
 import { KeptOrders } from './kept-orders.ts'
 import { NO_VALUES } from './no-values.ts'
 import { Plane } from './plane.ts'
@@ -125,7 +125,22 @@ export class ActivePlane {
     this.#sweep = new ValueSweep(this.plane, parts.planeIndex, log)
     this.plane.now = clock()
     const inProgress = this.plane.progress[0] ?? 0
-    this.keeper = new KeeperLink(poller, parts.channel, parts.channelFd, {
+    this.keeper = new KeeperLink(poller, parts.channel, parts.channelFd, this.#keeperOwner(hooks))
+    this.#adoption = new Adoption(this.plane, this.keeper, {
+      ...{ log, inProgress, reads: memory.reads },
+      keptHandle: this.#kept.handle,
+    })
+    this.#commands = new PlaneCommands(
+      this.plane,
+      (event) => void hooks.tell(event),
+      () => hooks.exit(),
+    )
+    this.#serves = () => hooks.serves()
+  }
+
+  /** What the keeper's messages are for. */
+  #keeperOwner(hooks: ActivePlaneHooks): KeeperLinkOwner {
+    return {
       onNewClient: (client, fd) => this.plane.accept(client, fd),
       onKeptClient: (client, fd) => this.#adoption.addClient(client, fd),
       onKeptServer: (server, fd) => this.#adoption.addServer(server, fd),
@@ -138,17 +153,7 @@ export class ActivePlane {
       onRelease: () => hooks.released(),
       onKeeperGone: () => hooks.keeperGone(this.#report !== null),
       clients: () => this.plane.sessions.open(),
-    })
-    this.#adoption = new Adoption(this.plane, this.keeper, {
-      ...{ log, inProgress, reads: memory.reads },
-      keptHandle: this.#kept.handle,
-    })
-    this.#commands = new PlaneCommands(
-      this.plane,
-      (event) => void hooks.tell(event),
-      () => hooks.exit(),
-    )
-    this.#serves = () => hooks.serves()
+    }
   }
 
   /** Control has said this. */

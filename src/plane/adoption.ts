@@ -32,6 +32,7 @@ const SERVER_FIELDS = { ...SERVER, ...SERVER_F64, sections: SERVER_SECTIONS }
 const CLIENT_HANDLES = [SECTION.extraHandle, CLIENT_SECTION.statementsHandle, CLIENT_SECTION.unnamedHandle]
 const SERVER_HANDLES = [SECTION.extraHandle, SERVER_SECTION.statementsHandle]
 
+/** The plane that takes over. */
 export interface AdoptionHost {
   readonly planeIndex: number
   readonly clients: Region
@@ -56,6 +57,7 @@ export interface AdoptedSteps {
   readonly keptHandle: number
 }
 
+/** The keeper, who is told what is over. */
 export interface KeeperNews {
   /** The keeper may give the slot to somebody else. */
   gone(client: SlotReference): void

@@ -13,6 +13,7 @@ import { Timer, type TimerWheel } from '../util/timer-wheel.ts'
 
 const writer = new MessageWriter()
 
+/** What a cancel request needs of the plane that sends it. */
 export interface CancelHost extends LinkHost {
   readonly now: number
   readonly timers: TimerWheel

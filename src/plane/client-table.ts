@@ -6,6 +6,7 @@ import type { Region } from '../memory/region.ts'
 import type { ParameterSet } from '../session/parameters.ts'
 import type { HeldClient } from './keeper-link.ts'
 
+/** Clients whose sessions begin when somebody asks for them. */
 export interface LateSessions {
   readonly size: number
   readonly all: Iterable<HeldClient>

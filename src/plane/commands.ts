@@ -1,6 +1,6 @@
 import { BadModel, type ModelFile } from '../analyzer/tier-model.ts'
 import { isOnlyReading } from '../client/run-again.ts'
-import type { DrainPatience, PlaneCommand, PlaneEvent } from '../memory/control-protocol.ts'
+import type { DrainPatience, PlaneCommand, PlaneEvent, PlaneOrder } from '../memory/control-protocol.ts'
 import type { ModelValue } from '../shard/model-value.ts'
 import { Timer } from '../util/timer-wheel.ts'
 import { longestRead } from './longest-read.ts'
@@ -41,6 +41,19 @@ export class PlaneCommands {
       case 'functions':
         this.#plane.catalogues.answered(command)
         return
+      case 'holds':
+        this.#plane.poolSet.releaseAllBut(command.shards)
+        return
+      case 'exit':
+        this.#exit()
+        return
+      default:
+        this.#obey(command)
+    }
+  }
+
+  #obey(command: PlaneOrder): void {
+    switch (command.op) {
       case 'pause':
         this.#plane.poolSet.pause(command.database)
         this.#until(command.id, () => this.#isQuiet(command.database), Number.POSITIVE_INFINITY)
@@ -65,9 +78,6 @@ export class PlaneCommands {
         this.#plane.listeners.revise()
         this.#done(command.id, null)
         return
-      case 'holds':
-        this.#plane.poolSet.releaseAllBut(command.shards)
-        return
       case 'cancel-read':
         this.#cancelRead(command)
         return
@@ -76,9 +86,6 @@ export class PlaneCommands {
         return
       case 'drain':
         this.#drain(command.id, command.awaited, command.deadlineMs)
-        return
-      case 'exit':
-        this.#exit()
         return
     }
   }
@@ -132,7 +139,7 @@ export class PlaneCommands {
     this.#done(id, session === null ? 'that client is gone already' : null)
   }
 
-  #cancelRead({ id, shard, tiers, longerThanMs }: Extract<PlaneCommand, { op: 'cancel-read' }>): void {
+  #cancelRead({ id, shard, tiers, longerThanMs }: Extract<PlaneOrder, { op: 'cancel-read' }>): void {
     const plane = this.#plane
     const read = longestRead(plane.sessions.all, {
       ...{ shard, tiers, longerThanMs },

@@ -13,6 +13,7 @@ const REDIAL_MS = 100
 /** Events beyond this are dropped and counted: a control process that does not read costs the plane nothing. */
 const MOST_WAITING_BYTES = 262_144
 
+/** The plane whose line it is. */
 export interface ControlLinkOwner {
   readonly now: number
   readonly timers: TimerWheel

@@ -225,6 +225,7 @@ export function testPlaneValues(
   }
 }
 
+/** One that is closed after the test, with nothing left in it. */
 export function openPlane(
   t: TestContext,
   timeouts: Partial<TimeoutValues> = {},

@@ -145,8 +145,7 @@ export class Plane implements ClientHost {
     this.#serverSlots = new ServerSlotList(this.servers)
     this.admissions = new ShardAdmissions(this, parts.shared.shards)
     this.routes = new RouteTable(this.admissions)
-    const { shards } = parts.shared
-    this.readRouting = new ReadRouting(this, shards, parts.clock, parts.random, parts.values.policy)
+    this.readRouting = new ReadRouting(this, parts.shared.shards, parts.clock, parts.random, parts.values.policy)
     this.poolSet = new PoolSet(this, { maxUserConnections: 0, maxDatabaseConnections: 0 }, (shard) =>
       this.admissions.of(shard),
     )

@@ -10,6 +10,7 @@ export interface EncodedCredential {
   readonly scramPassword: string | null
 }
 
+/** As `decodeCredential` reads it. */
 export function encodeCredential({ scram, password, md5Hash }: ServerCredential): EncodedCredential {
   const keys =
     scram?.kind === 'keys'
@@ -18,6 +19,7 @@ export function encodeCredential({ scram, password, md5Hash }: ServerCredential)
   return { password, md5Hash, keys, scramPassword: scram?.kind === 'password' ? scram.password : null }
 }
 
+/** What `encodeCredential` was given. */
 export function decodeCredential({ password, md5Hash, keys, scramPassword }: EncodedCredential): ServerCredential {
   let scram: ScramCredential | null = null
   if (keys !== null) {

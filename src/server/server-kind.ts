@@ -22,11 +22,13 @@ interface Encoded extends Omit<KnownTarget, 'credential'> {
   readonly credential: EncodedCredential
 }
 
+/** Where a server connection goes and whose it is, as it is kept in the value store for a successor. */
 export function encodeTarget({ shard, user, database, credential, startup }: ServerTarget, of: ServerKind): Buffer {
   const known: Encoded = { shard: shard.name, user, database, credential: encodeCredential(credential), startup, of }
   return Buffer.from(JSON.stringify(known))
 }
 
+/** What `encodeTarget` wrote. */
 export function decodeTarget(bytes: Buffer): KnownTarget {
   const encoded = JSON.parse(bytes.toString('utf8')) as Encoded
   return { ...encoded, credential: decodeCredential(encoded.credential) }

@@ -22,6 +22,7 @@ export interface PoolBench {
   request(name: string): TestWaiter
 }
 
+/** One that is closed after the test, with every server slot and buffer free again. */
 export function openPool(
   t: TestContext,
   { size = 2, minSize = 0, serverSlots = 16, quota = NO_QUOTA } = {},
