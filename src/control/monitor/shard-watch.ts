@@ -1,15 +1,9 @@
 import type { ShardRole } from '../../shard/topology.ts'
-import type { EventLevel, EventSink } from '../events/event-log.ts'
-import {
-  type Health,
-  type HealthEvent,
-  type HealthState,
-  healthAfter,
-  isUsable,
-  unknownHealth,
-} from './health-state.ts'
+import type { EventSink } from '../events/event-log.ts'
+import { type Health, type HealthEvent, healthAfter, isUsable, unknownHealth } from './health-state.ts'
 import { LoadWatch } from './load-watch.ts'
 import { type Resolve, ShardAddresses } from './shard-addresses.ts'
+import { ShardEvents } from './shard-events.ts'
 import {
   type Observation,
   type ProbeResult,
@@ -28,14 +22,14 @@ const OVERDUE_MS = 500
 const REPLICA_PROOFS = 3
 const NOTHING_ELSE = 'accepts connections'
 
-const LEVELS: Partial<Record<HealthState, EventLevel>> = { suspect: 'warn', overloaded: 'warn', down: 'error' }
-
+/** Where the shard is, as the configuration has it. */
 export interface WatchedShard {
   readonly name: string
   readonly host: string
   readonly port: number
 }
 
+/** What is watched, how, and who is told. */
 export interface ShardWatchOptions {
   readonly shard: WatchedShard
   readonly settings: ProbeSettings
@@ -58,6 +52,7 @@ export interface ShardWatchOptions {
 export class ShardWatch {
   readonly #options: ShardWatchOptions
   readonly #addresses: ShardAddresses
+  readonly #events: ShardEvents
   #probe: ShardProbe | null = null
   #probedAddress: string | null = null
   #health: Health
@@ -78,6 +73,7 @@ export class ShardWatch {
   constructor(options: ShardWatchOptions) {
     this.#options = options
     this.#addresses = new ShardAddresses(options.shard.host, options.shard.port, options.resolve)
+    this.#events = new ShardEvents(options.shard.name, options.events)
     this.load = new LoadWatch(options.loadIntervalMs, options.now)
     const before = options.predecessor
     this.#health = before?.health ?? unknownHealth(options.now())
@@ -254,42 +250,26 @@ export class ShardWatch {
   }
 
   #observe(observation: Observation): void {
-    const { shard, events } = this.#options
     const before = this.#observation
     this.#observation = observation
-    if (before !== null && before.startedAt !== observation.startedAt) {
-      const reason = `its server started at ${observation.startedAt}`
-      events.publish({ kind: 'health', level: 'warn', shard: shard.name, what: `${shard.name} was restarted`, reason })
-    }
+    if (before !== null && before.startedAt !== observation.startedAt) this.#events.restarted(observation.startedAt)
     const role = observation.isInRecovery ? 'replica' : 'primary'
     if (role !== this.#role) this.#become(role, observation.serverVersion)
   }
 
   #become(role: 'primary' | 'replica', version: string | null): void {
-    const { shard, events } = this.#options
-    const was = this.#role
+    this.#events.became(role, this.#role, version)
     this.#role = role
-    const what = was === 'unknown' ? `${shard.name} is a ${role}` : `${shard.name} is now a ${role}, it was a ${was}`
-    const fields = { role, ...(version === null ? {} : { version }) }
-    events.publish({ kind: 'role', shard: shard.name, what, fields })
     this.#options.onChange()
   }
 
   #settle(event: HealthEvent): void {
     const before = this.#health
     this.#health = healthAfter(before, event, this.#options.now())
-    const { state, reason } = this.#health
     if (!isUsable(this.#health)) this.load.forget()
-    if (state !== before.state || (state === 'down' && reason !== before.reason)) this.#tell(before)
+    this.#events.health(before, this.#health)
     // Also for a new address, which no state tells of: whoever listens compares.
     this.#options.onChange()
-  }
-
-  #tell(before: Health): void {
-    const { shard, events } = this.#options
-    const { state, reason } = this.#health
-    const what = `${shard.name} is ${state}${state === 'up' && before.state !== 'unknown' ? ' again' : ''}`
-    events.publish({ kind: 'health', level: LEVELS[state] ?? 'info', shard: shard.name, what, reason })
   }
 
   /** Not cut short by a doubt. */
