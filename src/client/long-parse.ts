@@ -11,6 +11,7 @@ import type { ClientHost } from './client-host.ts'
 import type { RequestSession } from './request-session.ts'
 import { noteEffects } from './session-effects.ts'
 import { NOTHING, type StatementBook, UNNAMED } from './statement-book.ts'
+import { makeRoom } from './statement-supply.ts'
 
 /** A longer text is not kept: to parse it elsewhere it would have to wait in one buffer, with what is sent before it. */
 const KEPT_BYTES = LARGEST_BUFFER_BYTES - 262_144
@@ -58,7 +59,7 @@ export class LongParse {
     const server = this.#session.server as ServerConnection
     const statement = this.#book.addLong(name, tail)
     this.#statement = statement
-    this.#book.makeRoom(server)
+    makeRoom(this.#book, server)
     server.statements.add(statement)
     this.#book.note(REPLY.parse, { ...NOTHING, name, statement })
     writeParseHead(writer.reset(), statement.serverName, tail.length)

@@ -9,6 +9,7 @@ import { type Effects, FACT } from '../sql/statement-effects.ts'
 import type { StatementFacts } from '../sql/statement-facts.ts'
 import type { ClientHost } from './client-host.ts'
 import type { StatementBook, StatementOwner } from './statement-book.ts'
+import { closeStray, ensureStatement } from './statement-supply.ts'
 
 const writer = new MessageWriter()
 
@@ -53,7 +54,8 @@ export class SqlStatements {
     const { nameStart, nameStop } = facts
     const name = identifier(source.bytes.toString('utf8', nameStart, nameStop))
     const statement = this.#book.get(name)
-    const isAhead = statement === undefined ? this.#book.closeStray(server, name) : this.#book.ensure(server, statement)
+    const isAhead =
+      statement === undefined ? closeStray(this.#book, server, name) : ensureStatement(this.#book, server, statement)
     if (isAhead) {
       // Should a Parse fail, the query that follows must not be skipped with it.
       this.#host.toServer.insert(SYNC)

@@ -1,7 +1,7 @@
 import { CLIENT_STEP, PIN } from '../memory/client-slots.ts'
-import { writeCloseStatement, writeParseHead } from '../protocol/messages.ts'
+import { writeCloseStatement } from '../protocol/messages.ts'
 import { MessageWriter } from '../protocol/writer.ts'
-import { REPLY, SWALLOW, SYNTHESIZE } from '../server/reply-queue.ts'
+import { REPLY, SYNTHESIZE } from '../server/reply-queue.ts'
 import type { ServerConnection } from '../server/server-connection.ts'
 import { dropUnnamed } from '../server/unnamed-owner.ts'
 import { type PreparedStatement, SessionStatements } from '../session/prepared-statements.ts'
@@ -27,17 +27,18 @@ export interface StatementOwner {
 }
 
 /**
- * A session's prepared statements, and which of them its server connection has: puts there what is missing, ahead of the
- * message that needs it, and takes back what an error has skipped.
+ * A session's prepared statements by the client's names, with what is sent and not answered: what an error has skipped is
+ * taken back.
  */
 export class StatementBook {
-  readonly #host: ClientHost
-  readonly #session: StatementOwner
+  readonly host: ClientHost
+  readonly session: StatementOwner
   #named: SessionStatements | null = null
   readonly unnamed: UnnamedStatement
   /** The server connection has a statement, too long to be kept, under the client's own name. */
   #hasForeignName = false
-  #lastUsed: PreparedStatement | null = null
+  /** The one that was needed last on a server connection. */
+  lastUsed: PreparedStatement | null = null
   #journal: StatementJournal | null = null
   /** An error has come, and what failed is told next. */
   #isFailing = false
@@ -45,8 +46,8 @@ export class StatementBook {
   hasTransactionControl = false
 
   constructor(host: ClientHost, session: StatementOwner) {
-    this.#host = host
-    this.#session = session
+    this.host = host
+    this.session = session
     this.unnamed = new UnnamedStatement(host.statements)
   }
 
@@ -73,7 +74,7 @@ export class StatementBook {
 
   /** `name` means `statement`, as another process has known. */
   restore(name: string, statement: PreparedStatement): void {
-    this.#named ??= new SessionStatements(this.#host.statements)
+    this.#named ??= new SessionStatements(this.host.statements)
     this.#named.put(name, statement)
     if (statement.effects === undefined) statement.effects = this.#effectsOf(statement.tail)
     this.#noteControl(statement.effects)
@@ -85,14 +86,14 @@ export class StatementBook {
     const isLong = (flags & CLIENT_STEP.longUnnamed) !== 0
     const pending = changes.filter((change) => change.unnamed).length
     this.unnamed.restore(unnamed, unnamed === null ? null : this.#effectsOf(unnamed), isLong, pending)
-    if (this.#hasForeignName || isLong) this.#session.settings.pin(PIN.longStatement)
+    if (this.#hasForeignName || isLong) this.session.settings.pin(PIN.longStatement)
     if (changes.length === 0) return
     this.#journal = new StatementJournal()
     for (const change of changes) this.#journal.note(change)
   }
 
   #effectsOf(tail: Buffer): Effects | null {
-    const { facts } = this.#host
+    const { facts } = this.host
     const end = tail.indexOf(0)
     if (end < 0) return null
     facts.read(tail, 0, end)
@@ -116,7 +117,7 @@ export class StatementBook {
 
   /** Null when the name is taken. */
   add(name: string, tail: Buffer): PreparedStatement | null {
-    this.#named ??= new SessionStatements(this.#host.statements)
+    this.#named ??= new SessionStatements(this.host.statements)
     return this.#named.add(name, tail)
   }
 
@@ -148,14 +149,14 @@ export class StatementBook {
 
   /** The name is free, and `tail` about to be filled. */
   addLong(name: string, tail: Buffer): PreparedStatement {
-    this.#named ??= new SessionStatements(this.#host.statements)
+    this.#named ??= new SessionStatements(this.host.statements)
     return this.#named.addLong(name, tail)
   }
 
   /** The statement of the Parse at hand is too long to be kept, and has its own name on the server. */
   noteForeignName(): void {
     this.#hasForeignName = true
-    this.#session.settings.pin(PIN.longStatement)
+    this.session.settings.pin(PIN.longStatement)
   }
 
   /** DEALLOCATE ALL or DISCARD ALL has happened. The unnamed one stays. */
@@ -185,13 +186,13 @@ export class StatementBook {
   keepLongUnnamed(tail: Buffer | null): void {
     this.beginUnnamed()
     this.unnamed.keepLong(tail)
-    if (tail === null) this.#session.settings.pin(PIN.longStatement)
+    if (tail === null) this.session.settings.pin(PIN.longStatement)
     else this.#unpin()
   }
 
   /** A message that makes the server connection's unnamed statement the session's is about to be sent. */
   beginUnnamed(): void {
-    const { server, serial } = this.#session
+    const { server, serial } = this.session
     if (server === null) return
     this.unnamed.begin(server.unnamedOwner)
     server.unnamedOwner = serial
@@ -199,7 +200,7 @@ export class StatementBook {
 
   /** A Close of the unnamed statement is about to be sent. */
   closeUnnamed(): void {
-    const { server } = this.#session
+    const { server } = this.session
     if (server === null) return
     this.unnamed.begin(server.unnamedOwner)
     server.unnamedOwner = 0
@@ -209,7 +210,7 @@ export class StatementBook {
 
   /** A simple query drops the unnamed statement. */
   forgetUnnamed(): void {
-    const { server, serial } = this.#session
+    const { server, serial } = this.session
     const { isLong } = this.unnamed
     this.unnamed.forget(server?.queue.unfinished !== true)
     if (isLong) this.#unpin()
@@ -218,12 +219,12 @@ export class StatementBook {
 
   #unpin(): void {
     const isKeptByUnnamed = this.unnamed.isLong && this.unnamed.text === null
-    if (!isKeptByUnnamed && !this.#hasForeignName) this.#session.settings.unpin(PIN.longStatement)
+    if (!isKeptByUnnamed && !this.#hasForeignName) this.session.settings.unpin(PIN.longStatement)
   }
 
   /** "cached plan must not change result type": preparing it again must help, as it would have on a direct connection. */
   renewLastUsed(): void {
-    if (this.#lastUsed !== null) this.#host.statements.forget(this.#lastUsed)
+    if (this.lastUsed !== null) this.host.statements.forget(this.lastUsed)
   }
 
   /** An error was answered; what it skips follows. */
@@ -238,7 +239,7 @@ export class StatementBook {
     if (kind !== REPLY.parse && kind !== REPLY.close) return
     const change = this.#journal?.confirm()
     if (change === undefined) return
-    if (change.meant !== null) this.#host.statements.drop(change.meant)
+    if (change.meant !== null) this.host.statements.drop(change.meant)
     if (change.unnamed) this.unnamed.answered()
   }
 
@@ -248,7 +249,7 @@ export class StatementBook {
     this.#isFailing = false
     const kind = entry & 0x0f
     if (kind !== REPLY.parse && kind !== REPLY.close) return
-    const { server } = this.#session
+    const { server } = this.session
     if (server === null || this.#journal?.takeBack(this.#named, server.statements) !== true) return
     // A Parse drops the one before it, whatever is wrong with its own text.
     const owner = hasFailed ? this.unnamed.failed() : this.unnamed.skipped()
@@ -275,64 +276,10 @@ export class StatementBook {
     return journal.isPending(earlier, name, this.get(name) ?? null)
   }
 
-  /** Parses it on the server connection if that has not been done; true if it had to. */
-  ensure(server: ServerConnection, statement: PreparedStatement): boolean {
-    this.#lastUsed = statement
-    if (server.statements.use(statement)) return false
-    this.makeRoom(server)
-    server.statements.add(statement)
-    this.note(REPLY.parse | SWALLOW, { ...NOTHING, statement })
-    this.#parse(statement.serverName, statement.tail)
-    return true
-  }
-
-  /** A refused Parse may have left a statement under a name that the client does not have; true if it had to be closed. */
-  closeStray(server: ServerConnection, name: string): boolean {
-    if (server.strays === null || !server.strays.delete(name)) return false
-    this.note(REPLY.close | SWALLOW, NOTHING)
-    writeCloseStatement(writer.reset(), name)
-    this.#host.toServer.insert(writer.bytes)
-    return true
-  }
-
-  /** Whoever had the server connection before may have left an unnamed statement in it, which is not ours to bind. */
-  prepareUnnamed(server: ServerConnection): void {
-    const { serial } = this.#session
-    if (server.unnamedOwner === serial) return
-    const { text } = this.unnamed
-    if (text === null) {
-      if (server.unnamedOwner === 0) return
-      this.unnamed.begin(server.unnamedOwner)
-      server.unnamedOwner = 0
-      this.note(REPLY.close | SWALLOW, UNNAMED)
-      writeCloseStatement(writer.reset(), '')
-      this.#host.toServer.insert(writer.bytes)
-      return
-    }
-    this.beginUnnamed()
-    this.note(REPLY.parse | SWALLOW, UNNAMED)
-    this.#parse('', text)
-  }
-
-  #parse(name: string, tail: Buffer): void {
-    writeParseHead(writer.reset(), name, tail.length)
-    this.#host.toServer.insert(writer.bytes)
-    this.#host.toServer.insert(tail)
-  }
-
-  /** The least recently used statement makes room for another. */
-  makeRoom(server: ServerConnection): void {
-    const evicted = server.statements.evict(this.#host.limits.preparedStatements)
-    if (evicted === null) return
-    this.note(REPLY.close | SWALLOW, { ...NOTHING, statement: evicted, wasThere: true })
-    writeCloseStatement(writer.reset(), evicted.serverName)
-    this.#host.toServer.insert(writer.bytes)
-  }
-
   /** A statement of the client's own, which it does not want any more. */
   close(name: string, statement: PreparedStatement): void {
     this.delete(name)
-    const { server } = this.#session
+    const { server } = this.session
     if (!statement.isLong || server?.statements.use(statement) !== true) {
       // It stays on the server connection, for whoever has the same text.
       this.note(REPLY.close | SYNTHESIZE, { ...NOTHING, name, meant: statement })
@@ -341,12 +288,12 @@ export class StatementBook {
     server.statements.delete(statement)
     this.note(REPLY.close, { ...NOTHING, name, meant: statement, statement, wasThere: true })
     writeCloseStatement(writer.reset(), statement.serverName)
-    this.#host.toServer.insert(writer.bytes)
+    this.host.toServer.insert(writer.bytes)
   }
 
   /** What is sent now, is answered with this entry and changes this. */
   note(entry: number, change: StatementChange): void {
-    this.#session.server?.queue.push(entry)
+    this.session.server?.queue.push(entry)
     this.#journal ??= new StatementJournal()
     this.#journal.note(change)
   }

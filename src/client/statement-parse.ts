@@ -7,6 +7,7 @@ import type { ServerConnection } from '../server/server-connection.ts'
 import type { StatementFacts } from '../sql/statement-facts.ts'
 import type { ClientHost } from './client-host.ts'
 import { NOTHING, type StatementBook, type StatementOwner, UNNAMED } from './statement-book.ts'
+import { makeRoom } from './statement-supply.ts'
 
 const writer = new MessageWriter()
 /** An empty text without parameters. */
@@ -61,7 +62,7 @@ export function parseStatement(
     book.note(REPLY.close | SWALLOW, { ...NOTHING, statement, wasThere: true })
     writeCloseStatement(writer, statement.serverName)
   } else {
-    book.makeRoom(server)
+    makeRoom(book, server)
     writer.reset()
     server.statements.add(statement)
   }

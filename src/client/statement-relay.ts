@@ -14,6 +14,7 @@ import { noteEffects } from './session-effects.ts'
 import { SqlStatements } from './sql-statements.ts'
 import { NOTHING, StatementBook, UNNAMED } from './statement-book.ts'
 import { EMPTY_TAIL, parseDuplicate, parseStatement } from './statement-parse.ts'
+import { closeStray, ensureStatement, prepareUnnamed } from './statement-supply.ts'
 import { isUncertain, NAMES } from './uncertain-statements.ts'
 
 const writer = new MessageWriter()
@@ -232,12 +233,12 @@ export class StatementRelay {
     const portalEnd = this.#portalEnd
     const nameEnd = this.#nameEnd
     const statement = this.#bound
-    if (nameEnd === portalEnd + 1) this.book.prepareUnnamed(server)
+    if (nameEnd === portalEnd + 1) prepareUnnamed(this.book, server)
     if (statement === undefined) {
-      if (server.strays !== null) this.book.closeStray(server, bytes.toString('utf8', portalEnd + 1, nameEnd))
+      if (server.strays !== null) closeStray(this.book, server, bytes.toString('utf8', portalEnd + 1, nameEnd))
       toServer.forward(source, at, Math.min(stop, end))
     } else {
-      this.book.ensure(server, statement)
+      ensureStatement(this.book, server, statement)
       const shift = statement.serverName.length - (nameEnd - portalEnd - 1)
       writer
         .reset()
@@ -289,13 +290,13 @@ export class StatementRelay {
   #prepare(source: NativeBuffer, nameStart: number, nameEnd: number): PreparedStatement | null {
     const server = this.session.server as ServerConnection
     if (nameStart === nameEnd) {
-      this.book.prepareUnnamed(server)
+      prepareUnnamed(this.book, server)
       return null
     }
     const name = source.bytes.toString('utf8', nameStart, nameEnd)
     const statement = this.book.get(name)
-    if (statement === undefined) this.book.closeStray(server, name)
-    else this.book.ensure(server, statement)
+    if (statement === undefined) closeStray(this.book, server, name)
+    else ensureStatement(this.book, server, statement)
     return statement ?? null
   }
 
