@@ -20,6 +20,7 @@ import { planeSight } from './control/monitor/plane-sight.ts'
 import { resolveHost } from './control/monitor/shard-addresses.ts'
 import { ShardIds } from './control/monitor/shard-ids.ts'
 import { WalWatch } from './control/monitor/wal-watch.ts'
+import { RecentLosses } from './control/operations/recent-losses.ts'
 import { PlaneLink } from './control/plane-link/plane-link.ts'
 import { VerifierCache } from './control/policy/verifier-cache.ts'
 import { type KeptClient, PreservationLedger } from './control/preservation-ledger.ts'
@@ -178,19 +179,21 @@ interface Watch {
 interface Seen {
   readonly memory: SharedState
   readonly preservation: PreservationLedger
+  readonly losses: RecentLosses
   readonly events: EventLog
 }
 
 function openSeen(memory: SharedState, log: Logger): Seen {
   const preservation = new PreservationLedger((slot, generation) => whoIs(memory, slot, generation))
-  return { memory, preservation, events: new EventLog(log, () => Date.now()) }
+  const losses = new RecentLosses(memory, monotonicMs)
+  return { memory, preservation, losses, events: new EventLog(log, () => Date.now()) }
 }
 
 /** What looks at shards and talks to planes: each of the three needs the others. */
 function composeWatch(
   { order }: ControlOptions,
   logs: RouterLogs,
-  { memory, preservation, events }: Seen,
+  { memory, preservation, losses, events }: Seen,
   { firstVersion, onTopology }: { readonly firstVersion: number; readonly onTopology: () => void },
 ): Watch {
   const { log } = logs
@@ -225,6 +228,7 @@ function composeWatch(
     onAccountRefused: (user, database) => void accounts.refresh(user, database),
     onSuspect: (shard, reason) => monitor.doubt(shard, reason),
     onWrote: (group) => walWatch.wrote(group),
+    onClientLost: (shard, client) => losses.note(shard, client),
     onPreserved: (event) => preservation.add(event),
     onLog: (plane, pid, event) => logs.planes.write(plane, pid, event),
     log,

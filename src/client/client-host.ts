@@ -131,6 +131,8 @@ export interface ClientHost extends ListenerHost {
   /** The session is over: its slot may be used again. */
   clientGone(session: ClientSession): void
   countPlane(field: PlaneCounter): void
+  /** The client of `slot` ends, because state of its session was on a server connection to this shard that died. */
+  clientLost(slot: number, shard: number, reason: string): void
 }
 
 export const FATAL = (sqlstate: string, message: string, hint?: string): ErrorFields =>

@@ -1,5 +1,7 @@
 import { readMark } from '../continuity/commit-outcome.ts'
 import { mayRunAgain } from '../continuity/retry-rules.ts'
+import { pinReasons } from '../memory/client-slots.ts'
+import { stateOfItsOwn } from '../memory/preservation.ts'
 import { STATUS } from '../protocol/message-type.ts'
 import { MessageWriter } from '../protocol/writer.ts'
 import type { Echo } from '../server/client-delivery.ts'
@@ -146,6 +148,8 @@ function tell(session: LosingSession, server: ServerConnection, loss: ServerLoss
     mayHaveWritten: isOutside && (loss.promised > 0 || loss.unfinished) && mayHaveWritten(session, server),
   })
   if (verdict.kind === 'close') {
+    const ties = settings.tiesTo(server)
+    if (ties !== 0) session.host.clientLost(session.slot, server.target.shard.id, stateOfItsOwn(pinReasons(ties)))
     session.close(loss.reason, verdict.fields)
     return
   }

@@ -14,6 +14,7 @@ import type { Monitor } from './monitor/monitor.ts'
 import type { CensusResult } from './operations/client-census.ts'
 import { OperationJournal } from './operations/operation-journal.ts'
 import { Operations } from './operations/operations.ts'
+import type { RecentLosses } from './operations/recent-losses.ts'
 import { ShardDrivers } from './operations/shard-drivers.ts'
 import type { PlaneLink } from './plane-link/plane-link.ts'
 import { compilePolicy } from './policy/compile-policy.ts'
@@ -29,6 +30,8 @@ export interface ContinuityOptions {
   readonly link: PlaneLink
   readonly memory: SharedState
   readonly preservation: PreservationLedger
+  /** Sampled while this is open. */
+  readonly losses: RecentLosses
   readonly events: EventSink
   /** Shards that are in no configuration. */
   readonly added: AddedShards
@@ -43,6 +46,8 @@ export interface ContinuityOptions {
 /** A server that lives answers a knock in this time. */
 const KNOCK_MS = 1_000
 
+const SAMPLE_MS = 1_000
+
 /** What is done to shards, planned or not: operations, the watch for lost primaries, their number, and who may use them. */
 export class Continuity {
   readonly operations: Operations
@@ -51,6 +56,7 @@ export class Continuity {
   readonly #scaler: Scaler
   readonly #adjuster: Adjuster
   readonly #options: ContinuityOptions
+  readonly #sampling: NodeJS.Timeout
   #config: Config
   #onMembers: () => Promise<void> = async () => {}
 
@@ -58,6 +64,7 @@ export class Continuity {
     const { monitor, log } = options
     this.#options = options
     this.#config = config
+    this.#sampling = setInterval(() => options.losses.sample(), SAMPLE_MS)
     this.#drivers = new ShardDrivers(options.environment, (message) => log.info(message))
     this.operations = new Operations({
       monitor,
@@ -68,6 +75,7 @@ export class Continuity {
       now: options.now,
       wallClock: options.wallClock,
       memory: options.memory,
+      losses: options.losses,
       claim: (shards) => this.#drivers.claim(shards),
       onReport: (result) => this.#report(options, result),
       journal: new OperationJournal(options.dataDirectory, (reason) => log.warn(reason)),
@@ -179,6 +187,7 @@ export class Continuity {
 
   /** Begins nothing any more; settles when what runs has ended, or after `patienceMs`. */
   async close(patienceMs: number): Promise<void> {
+    clearInterval(this.#sampling)
     this.#scaler.stop()
     this.#adjuster.stop()
     this.#watch.close()

@@ -7,7 +7,7 @@ import type { DatabaseFunctions } from '../shard/database-functions.ts'
 import type { ModelValue } from '../shard/model-value.ts'
 import type { PlaneValues, UserValue } from '../shard/plane-values.ts'
 import type { Topology } from '../shard/topology.ts'
-import type { OutcomeBatch, PreservationSummary } from './preservation.ts'
+import type { DroppedClient, OutcomeBatch, PreservationSummary } from './preservation.ts'
 
 /**
  * What a plane waits for before it ends a client.
@@ -109,6 +109,8 @@ export type PlaneEvent =
   /** This plane took over from a process before it. Who it concerns follows in any number of `preserved-clients`. */
   | { readonly op: 'preserved'; readonly summary: PreservationSummary }
   | { readonly op: 'preserved-clients'; readonly plane: number; readonly beganAt: number; readonly batch: OutcomeBatch }
+  /** A client has ended, because state of its session was on a server connection to this shard that died. */
+  | { readonly op: 'client-lost'; readonly shard: number; readonly client: DroppedClient }
   /** A transaction that may have written is over in this group: reads may wait for its replicas to have it. */
   | { readonly op: 'wrote'; readonly group: string }
   /** The shard behaved unlike the topology says: probe it now. */

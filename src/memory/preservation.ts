@@ -26,6 +26,11 @@ export interface DroppedClient {
   readonly told: boolean
 }
 
+/** Why a client ended whose session was pinned. */
+export function stateOfItsOwn(pins: readonly string[]): string {
+  return `its server connection had state of its own (${pins.join(', ')})`
+}
+
 /** What became of the clients of one plane at one event. */
 export interface PreservationSummary {
   readonly event: PreservationEvent

@@ -20,7 +20,7 @@ import type { Poller } from '../io/poller.ts'
 import type { ReadBuffers } from '../io/read-buffers.ts'
 import type { SendBatch } from '../io/send-batch.ts'
 import type { Steps } from '../io/steps.ts'
-import { CLIENT, CLIENT_STATE } from '../memory/client-slots.ts'
+import { CLIENT, CLIENT_STATE, readClient } from '../memory/client-slots.ts'
 import type { NewClient, SlotReference } from '../memory/keeper-protocol.ts'
 import type { Region } from '../memory/region.ts'
 import { slotMark } from '../memory/slot-mark.ts'
@@ -267,6 +267,15 @@ export class Plane implements ClientHost {
 
   wrote(group: string): void {
     this.#parts.tell({ op: 'wrote', group })
+  }
+
+  clientLost(slot: number, shard: number, reason: string): void {
+    const view = readClient(this.clients, slot)
+    if (view === null) return
+    const { user, database, applicationName, address, remotePort } = view
+    const generation = (this.clients.i32[slot * (this.clients.recordBytes >> 2) + CLIENT.generation] ?? 0) >>> 0
+    const who = { slot, generation, user, database, applicationName, address, remotePort }
+    this.#parts.tell({ op: 'client-lost', shard, client: { ...who, reason, told: true } })
   }
 
   suspect(shard: number, reason: string): void {

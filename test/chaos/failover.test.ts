@@ -3,6 +3,7 @@ import { test } from 'node:test'
 import { ContinuityBed } from '../support/continuity-bed.ts'
 import { MixedLoad } from '../support/mixed-load.ts'
 import { waitUntil } from '../support/wait-until.ts'
+import * as wire from '../support/wire-frames.ts'
 import { onlyValue, sqlstatesOf } from '../support/wire-message.ts'
 import { harm } from './shard-faults.ts'
 
@@ -48,6 +49,30 @@ for (const [signal, name] of [
     await waitUntil('both to stream', async () => (await bed.streaming(primary)).length === 2)
   })
 }
+
+test('the report has what was lost with the primary before that was certain: pinned sessions, and work that was run again', async () => {
+  const lost = await bed.primary()
+  const [pinned, reading] = [await bed.open({ application_name: 'pinned' }), await bed.open()]
+  await pinned.query('CREATE TEMP TABLE mine (x int)')
+  reading.send(wire.query('SELECT 7 FROM pg_sleep(1)'))
+  await waitUntil('it to work', async () => {
+    const [row] = await bed.on(lost)(`SELECT count(*)::int AS n FROM pg_stat_activity WHERE query LIKE 'SELECT 7%'`)
+    return row?.n === 1
+  })
+  for (const pid of await bed.processes(lost)) process.kill(pid, 'SIGKILL')
+  const { messages } = await pinned.untilClosed()
+  assert.match(String(messages.at(-1)?.fields.M), /session state \(.*temporaryObject\)/)
+  assert.equal(onlyValue(await reading.until('Z', 30_000)), '7')
+  await settled('failover')
+  const [event] = (await bed.console.query('SHOW PRESERVATION')).rows
+  assert.deepEqual([event.event, Number(event.dropped), Number(event.told)], ['failover', 1, 1])
+  assert.match(event.reasons, /^its server connection had state of its own \(.*temporaryObject\): 1$/)
+  assert.match(event.work, /reads run again: \d/)
+  const clients = (await bed.console.query('SHOW PRESERVED_CLIENTS')).rows
+  const row = clients.find((each) => each.event_id === event.event_id && each.application_name === 'pinned')
+  assert.equal(row?.outcome, 'dropped')
+  reading.close()
+})
 
 test('a backend that works on after its postmaster was killed commits nothing', async () => {
   const lost = await bed.primary()

@@ -62,8 +62,12 @@ test('DRAIN leaves a replica out until UNDRAIN, and is refused for a primary', a
   await assert.rejects(bed.command(`DRAIN ${primary}`), /is the primary of group main.*nothing can be written/)
   const replica = (await bed.shown()).find(({ role }) => role === 'replica')!.name
   await bed.command(`DRAIN ${replica}`)
-  const drained = (await bed.shown()).find(({ name }) => name === replica)
-  assert.deepEqual([drained?.up, drained?.reason], [false, 'drained by an operator (UNDRAIN ends it)'])
+  // While an answer of it is overdue, that is said first.
+  await waitUntil('it to be left out', async () => {
+    const { up, reason } = (await bed.shown()).find(({ name }) => name === replica)!
+    assert.equal(up, false)
+    return reason === 'drained by an operator (UNDRAIN ends it)'
+  })
   await bed.command(`UNDRAIN ${replica}`)
   await waitUntil('it to be used', async () => (await bed.shown()).find(({ name }) => name === replica)?.up === true)
 })

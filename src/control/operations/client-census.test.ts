@@ -78,3 +78,23 @@ test('clients of the shards are kept, or gone with a reason; others are not coun
     ],
   )
 })
+
+test('what was lost before the count began is in the report, once', () => {
+  const memory = openMemory()
+  client(memory, 0, { pins: PIN.temporaryObject })
+  client(memory, 1, {})
+  const lost = (slot: number) => {
+    const who = { user: `user${slot}`, database: 'shop', applicationName: '', address: '::1', remotePort: 1 }
+    return { slot, generation: 1, ...who, reason: 'its server connection had state of its own (load)', told: true }
+  }
+  const earlier = { clients: [lost(0), lost(5)], work: { ...NO_WORK, replays: 2 } }
+  memory.planes.i32[PLANE.pid] = 1
+  memory.planes.f64[PLANE_F64.replays] = 5
+  const census = new ClientCensus(memory, new Set([7]), 0, earlier)
+  const { summary, batches } = census.end('failover', 10)
+  assert.deepEqual([summary.kept, summary.dropped, summary.told, summary.work?.replays], [2, 1, 1, 3])
+  assert.deepEqual(
+    batches[1]?.dropped?.map(({ slot }) => slot),
+    [5],
+  )
+})

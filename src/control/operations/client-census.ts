@@ -1,8 +1,14 @@
 import { CLIENT, type ClientView, readClient } from '../../memory/client-slots.ts'
 import { countLostWork, type LostWorkCounts, lostWorkSince } from '../../memory/lost-work.ts'
 import { readPool } from '../../memory/pool-records.ts'
-import type { DroppedClient, OutcomeBatch, PreservationSummary } from '../../memory/preservation.ts'
+import {
+  type DroppedClient,
+  type OutcomeBatch,
+  type PreservationSummary,
+  stateOfItsOwn,
+} from '../../memory/preservation.ts'
 import type { SharedState } from '../../memory/shared-state.ts'
+import type { EarlierLosses } from './recent-losses.ts'
 
 /** An operation, as the report of it is called. */
 export type ReportedOperation = 'restart' | 'switchover' | 'patch' | 'failover'
@@ -24,20 +30,24 @@ export class ClientCensus {
   readonly #beganAt: number
   readonly #counted: readonly Counted[]
   readonly #work: LostWorkCounts
+  readonly #earlier: readonly DroppedClient[]
 
-  /** `shards`: ids. `beganAt`: monotonic milliseconds. */
-  constructor(memory: SharedState, shards: ReadonlySet<number>, beganAt: number) {
+  /** `shards`: ids. `beganAt`: monotonic milliseconds. `earlier`: what was lost before, and belongs to it. */
+  constructor(memory: SharedState, shards: ReadonlySet<number>, beganAt: number, earlier: EarlierLosses | null = null) {
     this.#memory = memory
     this.#beganAt = beganAt
     this.#counted = [...clientsOf(memory, shards)]
-    this.#work = countLostWork(memory)
+    this.#work = earlier?.work ?? countLostWork(memory)
+    const isCounted = ({ slot, generation }: DroppedClient): boolean =>
+      this.#counted.some((each) => each.view.slot === slot && each.generation === generation)
+    this.#earlier = (earlier?.clients ?? []).filter((client) => !isCounted(client))
   }
 
   /** Now that it is over. `heldMs`: for how long requests had no place to go. */
   end(event: ReportedOperation, heldMs: number): CensusResult {
     const kept: number[] = []
     const relocated: number[] = []
-    const dropped: DroppedClient[] = []
+    const dropped: DroppedClient[] = [...this.#earlier]
     for (const { generation, view } of this.#counted) {
       const isSame = generationOf(this.#memory, view.slot) === generation
       const now = isSame ? readClient(this.#memory.clients, view.slot) : null
@@ -74,6 +84,6 @@ function generationOf({ clients }: SharedState, slot: number): number {
 function describe(view: ClientView, generation: number): DroppedClient {
   const { slot, user, database, applicationName, address, remotePort, pins } = view
   const isPinned = pins.length > 0
-  const reason = isPinned ? `its server connection had state of its own (${pins.join(', ')})` : 'it left meanwhile'
+  const reason = isPinned ? stateOfItsOwn(pins) : 'it left meanwhile'
   return { slot, generation, user, database, applicationName, address, remotePort, reason, told: isPinned }
 }

@@ -8,11 +8,13 @@ import { type CensusResult, ClientCensus, type ReportedOperation } from './clien
 import { LiveWorld, type LiveWorldOptions } from './live-world.ts'
 import { type OperationRecord, type OperationRequest, type OperationScript, requestText } from './operation.ts'
 import type { OperationJournal } from './operation-journal.ts'
+import type { EarlierLosses, RecentLosses } from './recent-losses.ts'
 import { scriptOf } from './script-of.ts'
 
 export interface OperationsOptions extends LiveWorldOptions {
   readonly journal: OperationJournal
   readonly memory: SharedState
+  readonly losses: RecentLosses
   /** What became of the clients of the shards that an operation was at work on. */
   readonly onReport: (result: CensusResult) => void
   /** Lets no other router work on these shards; a string: why that cannot be. */
@@ -25,6 +27,9 @@ export interface OperationsOptions extends LiveWorldOptions {
   readonly log: Logger
 }
 
+/** A plane may notice so much sooner than the monitor. */
+const SOONER_MS = 2_000
+
 /** Carries out one operation at a time, and goes on with one that a dead control process has begun. */
 export class Operations {
   readonly #options: OperationsOptions
@@ -32,6 +37,8 @@ export class Operations {
   #current: OperationRecord | null = null
   /** Of the one at work. */
   #abort = new AbortController()
+  /** When the last report ended: what was before is in it. */
+  #reportedAt = 0
 
   constructor(options: OperationsOptions) {
     this.#options = options
@@ -193,8 +200,20 @@ export class Operations {
     if (event === null) return () => {}
     const { memory, now, onReport } = this.#options
     const ids = new Set(this.#group(request).map(({ id }) => id))
-    const census = new ClientCensus(memory, ids, now())
-    return (heldMs) => onReport(census.end(event, heldMs))
+    const census = new ClientCensus(memory, ids, now(), this.#earlier(request, ids))
+    return (heldMs) => {
+      this.#reportedAt = now()
+      onReport(census.end(event, heldMs))
+    }
+  }
+
+  /** What was lost with a primary before that was certain. */
+  #earlier(request: OperationRequest, shards: ReadonlySet<number>): EarlierLosses | null {
+    if (request.kind !== 'failover') return null
+    const { monitor, losses, now } = this.#options
+    const reports = monitor.reports().filter(({ shard, health }) => shards.has(shard) && health === 'down')
+    const seenAt = Math.min(now(), ...reports.map(({ since }) => since))
+    return losses.since(Math.max(this.#reportedAt, seenAt - SOONER_MS), shards)
   }
 
   async #walk({ steps, decided }: OperationScript, world: LiveWorld, before: number): Promise<void> {

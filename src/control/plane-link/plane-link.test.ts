@@ -79,6 +79,7 @@ async function harness(t: TestContext, planes = 1) {
     },
     onSuspect: (shard, reason) => heard.push({ shard, reason }),
     onWrote: (group) => heard.push({ group }),
+    onClientLost: () => {},
     onLog: (plane, pid, { message }) => heard.push({ plane, pid, message }),
     log: pino({ level: 'silent' }),
   })

@@ -3,6 +3,7 @@ import { createServer, type Server, type Socket } from 'node:net'
 import { RouterError } from '../../errors.ts'
 import type { Logger } from '../../log.ts'
 import type { DrainPatience, PlaneCommand, PlaneEvent } from '../../memory/control-protocol.ts'
+import type { DroppedClient } from '../../memory/preservation.ts'
 import type { ModelValue } from '../../shard/model-value.ts'
 import type { PlaneValues } from '../../shard/plane-values.ts'
 import type { Topology } from '../../shard/topology.ts'
@@ -16,7 +17,7 @@ type LogEvent = Extract<PlaneEvent, { op: 'log' }>
 type Preserved = Extract<PlaneEvent, { op: 'preserved' | 'preserved-clients' }>
 type Question = Extract<PlaneEvent, { op: 'functions' }>
 type OtherEvent =
-  | Extract<PlaneEvent, { op: 'log' | 'suspect' | 'wrote' | 'account' | 'account-refused' }>
+  | Extract<PlaneEvent, { op: 'log' | 'suspect' | 'wrote' | 'client-lost' | 'account' | 'account-refused' }>
   | Question
   | Preserved
 
@@ -30,6 +31,8 @@ export interface PlaneLinkOptions {
   readonly onAccountRefused: (user: string, database: string) => void
   readonly onSuspect: (shard: number, reason: string) => void
   readonly onWrote: (group: string) => void
+  /** A client has ended with a server connection of this shard. */
+  readonly onClientLost: (shard: number, client: DroppedClient) => void
   readonly onLog: (plane: number, pid: number, event: LogEvent) => void
   /** A plane took over from a process before it, or says more about that. */
   readonly onPreserved: (event: Preserved) => void
@@ -228,6 +231,7 @@ export class PlaneLink {
     if (event.op === 'log') this.#options.onLog(plane, pid, event)
     else if (event.op === 'suspect') this.#options.onSuspect(event.shard, event.reason)
     else if (event.op === 'wrote') this.#options.onWrote(event.group)
+    else if (event.op === 'client-lost') this.#options.onClientLost(event.shard, event.client)
     else if (event.op === 'functions') void this.#options.findFunctions(event).then((answer) => connection.tell(answer))
     else if (event.op === 'account') this.#answerAccount(event.user, event.database, connection)
     else if (event.op === 'account-refused') this.#options.onAccountRefused(event.user, event.database)
