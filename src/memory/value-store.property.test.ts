@@ -135,3 +135,20 @@ test('a place that an id points into stays as it is', () => {
   store.put(Buffer.alloc(50, 9))
   assert.deepEqual(store.get(id), Buffer.alloc(100, 7))
 })
+
+test('places that are too short for a value are put together, although there is room enough', () => {
+  const store = new ValueStore(Buffer.alloc(4096))
+  const fill = (bytes: number, of: number): number[] => {
+    const ids: number[] = []
+    for (let id = store.put(Buffer.alloc(bytes, of)); id !== 0; id = store.put(Buffer.alloc(bytes, ++of))) ids.push(id)
+    return ids
+  }
+  const ids = fill(60, 1)
+  store.sweep(new Set(ids.filter((_, at) => at % 2 === 0)))
+  assert.ok(!store.isScarce)
+  assert.equal(store.put(Buffer.alloc(300, 99)), 0)
+  assert.ok(store.isCrowded)
+  store.sweep(new Set())
+  assert.ok(!store.isCrowded)
+  assert.notEqual(store.put(Buffer.alloc(300, 99)), 0)
+})

@@ -45,6 +45,8 @@ export class ValueStore {
   readonly #free = new FreeSteps()
   /** Bytes since the last sweep. Whether that of another process has left anything is not known. */
   #asked = Number.POSITIVE_INFINITY
+  /** A value has found no place since the last sweep, which may only be that no place was long enough. */
+  #isRefusing = false
 
   /** `memory` is zeroed, or what an earlier process left there. */
   constructor(memory: Buffer) {
@@ -107,7 +109,7 @@ export class ValueStore {
 
   /** A sweep may find some. */
   get isCrowded(): boolean {
-    return this.isScarce && this.#asked * ASKED > this.#bytes.length
+    return (this.isScarce || this.#isRefusing) && this.#asked * ASKED > this.#bytes.length
   }
 
   /** Whether the id that is remembered there is good. */
@@ -122,7 +124,10 @@ export class ValueStore {
     if (known !== undefined && this.#value(known * STEP_BYTES).equals(value)) return known
     this.#asked += stepsFor(value.length) * STEP_BYTES
     const at = this.#putAgain(value) || this.#append(value)
-    if (at === 0) return 0
+    if (at === 0) {
+      this.#isRefusing = true
+      return 0
+    }
     if (known === undefined) this.#ids.set(key, at / STEP_BYTES)
     return at / STEP_BYTES
   }
@@ -173,6 +178,7 @@ export class ValueStore {
     Atomics.store(this.#words, 1, this.epoch + 1)
     this.#knownEpoch = this.epoch
     this.#asked = 0
+    this.#isRefusing = false
     this.#free.clear()
     if (this.#isForgetful) this.#ids.clear()
     const kept = Int32Array.from(ids).sort()
