@@ -3,6 +3,7 @@ import { createHash } from 'node:crypto'
 import { test } from 'node:test'
 import { residentBytes } from '../support/process-usage.ts'
 import { isDirect, Testbed } from '../support/testbed.ts'
+import { isFull } from '../support/thoroughness.ts'
 import { waitUntil, within } from '../support/wait-until.ts'
 import type { WireClient } from '../support/wire-client.ts'
 import * as wire from '../support/wire-frames.ts'
@@ -13,7 +14,6 @@ const MEGABYTE = 1 << 20
 const MEMORY_BOUND_BYTES = 48 * MEGABYTE
 const SLOW_MS = 120_000
 /** PostgreSQL takes 3 GB of memory and some seconds for the longest value that it can make. */
-const isFull = process.env.SWITCHYARD_TEST_FULL === '1'
 const PATTERN = '0123456789abcdef'
 const ROW_BYTES = isFull ? 1024 * MEGABYTE - PATTERN.length : 256 * MEGABYTE
 
