@@ -4,6 +4,7 @@ import { test } from 'node:test'
 import { ContinuityBed } from '../support/continuity-bed.ts'
 import { runProgram } from '../support/installed-program.ts'
 import { MixedLoad } from '../support/mixed-load.ts'
+import { openConsole } from '../support/testbed.ts'
 import { waitUntil } from '../support/wait-until.ts'
 import * as wire from '../support/wire-frames.ts'
 import { onlyValue, sqlstatesOf } from '../support/wire-message.ts'
@@ -41,8 +42,20 @@ test('SWITCHOVER: a replica is the primary, the old one and the other follow it,
   await waitUntil('both to stream', async () => (await bed.streaming('shard-2')).join() === 'shard-1,shard-3')
 })
 
-test('SWITCHOVER without a name takes a replica', async () => {
-  await bed.command('SWITCHOVER main')
+test('SWITCHOVER without a name takes a replica, and RELOAD all the while changes nothing about it', async () => {
+  const other = await openConsole(bed.router)
+  const client = await bed.open()
+  let isOver = false
+  const switching = bed.command('SWITCHOVER main').finally(() => {
+    isOver = true
+  })
+  while (!isOver) {
+    await other.query('RELOAD')
+    assert.equal(onlyValue(await client.query('SELECT pg_is_in_recovery()')), 'f')
+  }
+  await switching
+  await other.end()
+  client.close()
   assert.notEqual(await bed.primary(), 'shard-2')
 })
 
