@@ -2,11 +2,8 @@ import { chownSync, mkdtempSync, rmSync, statSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import pg from 'pg'
-import {
-  type LocalCluster,
-  type LocalShard,
-  startLocalCluster,
-} from '../../src/control/scaling/drivers/local/local-cluster.ts'
+import { type LocalCluster, startLocalCluster } from '../../src/control/scaling/drivers/local/local-cluster.ts'
+import type { LocalShard } from '../../src/control/scaling/drivers/local/local-shard.ts'
 import { CertificateAuthority, type Credentials, writeCredentials } from './certificates.ts'
 import type { ClusterCoordinates } from './postgres-cluster.ts'
 import type { WireAddress } from './wire-client.ts'

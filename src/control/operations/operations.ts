@@ -2,15 +2,17 @@ import { RouterError } from '../../errors.ts'
 import type { Logger } from '../../log.ts'
 import type { SharedState } from '../../memory/shared-state.ts'
 import type { Shard } from '../../shard/topology.ts'
-import type { EventKind, EventSink } from '../events/event-log.ts'
+import type { EventSink } from '../events/event-log.ts'
 import type { ShardClaim } from '../scaling/drivers/local/shard-claims.ts'
-import { type CensusResult, ClientCensus, type ReportedOperation } from './client-census.ts'
+import { type CensusResult, ClientCensus } from './client-census.ts'
 import { LiveWorld, type LiveWorldOptions } from './live-world.ts'
 import { type OperationRecord, type OperationRequest, type OperationScript, requestText } from './operation.ts'
 import type { OperationJournal } from './operation-journal.ts'
+import { eventKindOf, isScaling, reportedAs } from './operation-kinds.ts'
 import type { EarlierLosses, RecentLosses } from './recent-losses.ts'
 import { scriptOf } from './script-of.ts'
 
+/** What operations need, and who is told of them. */
 export interface OperationsOptions extends LiveWorldOptions {
   readonly journal: OperationJournal
   readonly memory: SharedState
@@ -278,28 +280,6 @@ export class Operations {
       fields: { operation: id, ...fields },
     })
   }
-}
-
-/** Null: no client can notice it. */
-function reportedAs({ kind }: OperationRequest): ReportedOperation | null {
-  switch (kind) {
-    case 'drain':
-    case 'undrain':
-    case 'scale-out':
-    case 'scale-in':
-      return null
-    default:
-      return kind
-  }
-}
-
-function isScaling(request: OperationRequest | undefined): boolean {
-  return request?.kind === 'scale-out' || request?.kind === 'scale-in'
-}
-
-function eventKindOf(request: OperationRequest): EventKind {
-  if (isScaling(request)) return 'scaling'
-  return request.kind === 'failover' ? 'failover' : 'operation'
 }
 
 /** Rejects with the signal's reason, if that ever comes. */

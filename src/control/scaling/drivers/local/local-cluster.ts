@@ -9,6 +9,7 @@ import { createReplica } from './create-replica.ts'
 import { acquireDirectoryLock, type DirectoryLock } from './directory-lock.ts'
 import { choosePrimary, inspectShards, removeUnfinished, setDataAside } from './inspect-shards.ts'
 import { reasonOf } from './local-cluster-error.ts'
+import type { LocalShard } from './local-shard.ts'
 import { clusterOwner, makeClusterDirectory, type OpenedCluster, openCluster } from './open-cluster.ts'
 import { PortBook } from './port-book.ts'
 import { stopPostmaster } from './postmaster.ts'
@@ -17,20 +18,7 @@ import { checkSettings } from './server-settings.ts'
 import { type ShardDirectory, shardDirectory, shardName } from './shard-directory.ts'
 import { type LaunchedShard, ShardLauncher } from './shard-launcher.ts'
 
-export interface LocalShard {
-  readonly name: string
-  readonly host: '127.0.0.1'
-  readonly port: number
-  readonly dataDirectory: string
-  readonly logFile: string
-  /** The postmaster. */
-  readonly pid: number
-  /** It ran already when the cluster was started. */
-  readonly adopted: boolean
-  /** At the start; roles change. */
-  readonly initialRole: 'primary' | 'replica'
-}
-
+/** A cluster of local servers that runs. */
 export interface LocalCluster {
   /** Where its shards are: the directory that was asked for, or another one that its servers can enter. */
   readonly home: string
@@ -48,6 +36,7 @@ export interface LocalCluster {
   release(): Promise<void>
 }
 
+/** Where it lives, and what it has at least. */
 export interface LocalClusterOptions {
   /** Everything lives below it: `shards/NAME/{data,log}`, `password`, `cluster.json`, `lock`. Made when missing. */
   readonly directory: string
