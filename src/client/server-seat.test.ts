@@ -3,6 +3,7 @@ import { type TestContext, test } from 'node:test'
 import { CLIENT } from '../memory/client-slots.ts'
 import { POOL_F64 } from '../memory/pool-records.ts'
 import { openPlane, type TestClient, type TestPlane } from '../plane/plane.fixture.ts'
+import { drainPlane } from '../plane/plane-drain.ts'
 import { STATUS } from '../protocol/message-type.ts'
 import { writeStartup } from '../protocol/messages.ts'
 import { MessageWriter } from '../protocol/writer.ts'
@@ -115,7 +116,7 @@ test('a client that is welcomed while the plane drains is told at once', (t) => 
   ])
   client.send(writer.bytes)
   assert.deepEqual(client.told(), ['R'])
-  test.plane.drain()
+  drainPlane(test.plane)
   assert.deepEqual(client.told(), [])
   test.shard.open[0]?.ready()
   test.settle()

@@ -5,6 +5,7 @@ import type { ModelValue } from '../shard/model-value.ts'
 import { Timer } from '../util/timer-wheel.ts'
 import { longestRead } from './longest-read.ts'
 import type { Plane } from './plane.ts'
+import { drainPlane, refuseClients } from './plane-drain.ts'
 
 const POLL_MS = 5
 const STOPPED = 'the shard is being stopped or moved'
@@ -102,11 +103,11 @@ export class PlaneCommands {
 
   #drain(id: number, awaited: DrainPatience, deadlineMs: number | null): void {
     const plane = this.#plane
-    plane.refuseClients()
-    if (awaited === 'transactions') plane.drain()
+    refuseClients(plane)
+    if (awaited === 'transactions') drainPlane(plane)
     const done = (): boolean => {
       // Whoever watches from the console goes last.
-      if (!plane.draining && plane.sessions.areOnlyConsole) plane.drain()
+      if (!plane.draining && plane.sessions.areOnlyConsole) drainPlane(plane)
       return plane.sessions.size === 0
     }
     this.#until(id, done, deadlineMs === null ? Number.POSITIVE_INFINITY : plane.now + deadlineMs)

@@ -8,7 +8,6 @@ import { FunctionCatalogues } from '../client/function-catalogues.ts'
 import { PoolChoices } from '../client/pool-choices.ts'
 import { ReadRouting } from '../client/read-routing.ts'
 import { ReplicaWaits } from '../client/replica-waits.ts'
-import { endIfDrained } from '../client/session-end.ts'
 import { SessionRecordReader } from '../client/session-record-reader.ts'
 import { SessionRecords } from '../client/session-records.ts'
 import type { BufferArena } from '../io/buffer-arena.ts'
@@ -20,7 +19,7 @@ import type { Poller } from '../io/poller.ts'
 import type { ReadBuffers } from '../io/read-buffers.ts'
 import type { SendBatch } from '../io/send-batch.ts'
 import type { Steps } from '../io/steps.ts'
-import { CLIENT, CLIENT_STATE, readClient } from '../memory/client-slots.ts'
+import { CLIENT, CLIENT_STATE } from '../memory/client-slots.ts'
 import type { NewClient, SlotReference } from '../memory/keeper-protocol.ts'
 import type { Region } from '../memory/region.ts'
 import { slotMark } from '../memory/slot-mark.ts'
@@ -40,6 +39,7 @@ import type { SecondOpinion } from '../sql/second-opinion.ts'
 import { StatementFacts } from '../sql/statement-facts.ts'
 import type { TimerWheel } from '../util/timer-wheel.ts'
 import { Accounts } from './accounts.ts'
+import { clientIdentity } from './client-identity.ts'
 import { ClientSignals } from './client-signals.ts'
 import { ClientTable } from './client-table.ts'
 import type { CpuShares } from './cpu-shares.ts'
@@ -270,11 +270,8 @@ export class Plane implements ClientHost {
   }
 
   clientLost(slot: number, shard: number, reason: string): void {
-    const view = readClient(this.clients, slot)
-    if (view === null) return
-    const { user, database, applicationName, address, remotePort } = view
     const generation = (this.clients.i32[slot * (this.clients.recordBytes >> 2) + CLIENT.generation] ?? 0) >>> 0
-    const who = { slot, generation, user, database, applicationName, address, remotePort }
+    const who = clientIdentity(this.clients, slot, generation)
     this.#parts.tell({ op: 'client-lost', shard, client: { ...who, reason, told: true } })
   }
 
@@ -284,19 +281,6 @@ export class Plane implements ClientHost {
 
   countPlane(field: PlaneCounter): void {
     this.record.add(field)
-  }
-
-  /** From now on new clients are refused, but for those of the console. */
-  refuseClients(): void {
-    this.refusing = true
-    this.record.note('draining', 1)
-  }
-
-  /** Those of the console are refused as well, and clients leave as soon as their transaction is over. */
-  drain(): void {
-    this.refuseClients()
-    this.draining = true
-    for (const session of this.sessions.all) endIfDrained(session)
   }
 
   /** The end of a wake-up: everything that was held back leaves, and whoever it concerns goes on. */

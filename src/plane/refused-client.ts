@@ -2,11 +2,10 @@ import type { ClientOutcome } from '../continuity/report.ts'
 import type { BufferArena } from '../io/buffer-arena.ts'
 import type { NativeBuffer } from '../io/native.ts'
 import { TlsSession } from '../io/tls-session.ts'
-import { CLIENT, CLIENT_STATE, CLIENT_TEXT } from '../memory/client-slots.ts'
-import type { SlotReference } from '../memory/keeper-protocol.ts'
-import type { DroppedClient } from '../memory/preservation.ts'
+import { CLIENT, CLIENT_STATE } from '../memory/client-slots.ts'
 import type { Region } from '../memory/region.ts'
 import { isTlsClient } from './adoption-facts.ts'
+import { clientIdentity } from './client-identity.ts'
 import type { KeptConnection } from './kept-connection.ts'
 import { sayLastWords } from './last-words.ts'
 
@@ -31,7 +30,7 @@ export function refuseClient(
 ): ClientOutcome {
   const { clients, clientTlsRecords, arena, outbound } = plane
   const { slot } = client.slot
-  const who = whoIs(clients, client.slot)
+  const who = clientIdentity(clients, slot, client.slot.generation)
   const areKeysLost = client.tls === null && isTlsClient(clients, slot)
   const told = canBeTold && !areKeysLost && sayLastWords(client, outbound)
   client.fd.close()
@@ -42,17 +41,4 @@ export function refuseClient(
     clients.i32[i + field] = 0
   }
   return { kept: false, client: { ...who, reason, told } }
-}
-
-function whoIs(clients: Region, { slot, generation }: SlotReference): Omit<DroppedClient, 'reason' | 'told'> {
-  const text = (field: { readonly offset: number }): string => clients.readText(slot, field.offset)
-  return {
-    slot,
-    generation,
-    user: text(CLIENT_TEXT.user),
-    database: text(CLIENT_TEXT.database),
-    applicationName: text(CLIENT_TEXT.applicationName),
-    address: text(CLIENT_TEXT.address),
-    remotePort: clients.i32[slot * (clients.recordBytes >> 2) + CLIENT.remotePort] ?? 0,
-  }
 }
