@@ -30,7 +30,7 @@ export function isReplaying({ echo, server }: ReplayingSession): boolean {
 
 /** Null: nobody could go on with it. */
 export function snapshotReplay({ echo, server, requests }: ReplayingSession): ReplaySnapshot | null {
-  const { runs } = requests
+  const { times: runs } = requests.runs
   if (requests.midMessage) return null
   if (echo !== null) return { echo, sent: '', runs }
   const delivery = server?.relay.delivery
@@ -60,7 +60,7 @@ export function resumeReplay(
   const { settings, requests, reader, seat } = session
   requests.statements?.book.abandon()
   settings.changeServer()
-  requests.runs = runs
+  requests.runs.times = runs
   seat.reads.avoidReplicas()
   session.echo = echo
   return reader.unread(Buffer.from(sent, 'base64'))

@@ -1,3 +1,4 @@
+import { RunCount } from '../continuity/retry-rules.ts'
 import type { NativeBuffer } from '../io/native.ts'
 import { CLIENT_STEP, PIN } from '../memory/client-slots.ts'
 import { FRONTEND, HEADER_BYTES, lengthAt, MAX_MESSAGE_BYTES } from '../protocol/message-type.ts'
@@ -70,7 +71,7 @@ export class RequestRelay implements RequestPassage {
   }
 
   /** How often what it is at has been run again, because server connections died. */
-  runs = 0
+  readonly runs = new RunCount()
 
   /** A message has been sent in part: its server connection can serve nobody else. */
   get midMessage(): boolean {

@@ -1,4 +1,10 @@
-import { type LostStatements, type LostTransaction, mayRunAgain, retryVerdict } from '../continuity/retry-rules.ts'
+import {
+  type LostServer,
+  type LostStatements,
+  type LostTransaction,
+  mayRunAgain,
+  retryVerdict,
+} from '../continuity/retry-rules.ts'
 import { STATUS } from '../protocol/message-type.ts'
 import type { ClientDelivery, Echo } from '../server/client-delivery.ts'
 import type { ServerLoss } from '../server/reply-sink.ts'
@@ -36,7 +42,7 @@ export function runAgain(session: LosingSession, server: ServerConnection, loss:
     isSummed: sum !== null,
     isCancelled: server.work.isCancelled,
     isRecorded: whole !== null,
-    runs: requests.runs,
+    runs: requests.runs.before(lostServer(server)),
   }
   const verdict = retryVerdict(work, statementsOf(session, server, whole))
   const { slot, user, database } = session
@@ -85,7 +91,7 @@ export function retain(session: LosingSession, server: ServerConnection): Retain
   const { sum } = server.relay.delivery
   if (whole === null || sum === null || answered === 0) return null
   const { mayReplay, ageMs, mostMs } = describeTransaction(session, server)
-  if (!mayReplay || ageMs > mostMs || !mayRunAgain(session.requests.runs, true)) return null
+  if (!mayReplay || ageMs > mostMs || !mayRunAgain(session.requests.runs.before(lostServer(server)), true)) return null
   const messages = Buffer.from(whole.subarray(0, answered))
   if (statementsOf(session, server, messages).whyNotReplayable() !== null) return null
   const echo = { ...sum, answered, isMidMessage: false, of: 'commit' } as const
@@ -120,11 +126,16 @@ export function mayHaveWritten({ requests, host }: LosingSession, { work }: Serv
   )
 }
 
+/** What `RunCount` has to know of it. */
+export function lostServer({ target, createdAt }: ServerConnection): LostServer {
+  return { shard: target.shard.id, createdAt }
+}
+
 /** It comes again, ahead of what the session has still to send. False: there is no room for it. */
 export function replay(session: LosingSession, { messages, echo, parameters, begin }: RetainedTransaction): boolean {
   if (!session.reader.unread(messages)) return false
   session.host.countPlane('replays')
-  session.requests.runs++
+  session.requests.runs.times++
   session.seat.reads.avoidReplicas()
   if (echo.bytes > 0) session.echo = echo
   if (parameters !== null) session.settings.values.goBackTo(parameters)
@@ -150,7 +161,7 @@ function goBack(
   { sum, inTransaction, isAsked, whole, owed, isMidMessage }: Return,
 ): void {
   // A client that asked nothing has taken no server down.
-  if (isAsked || !inTransaction) session.requests.runs++
+  if (isAsked || !inTransaction) session.requests.runs.count(lostServer(server), session.host.now)
   if (inTransaction && server.work.startedWith !== null) session.settings.values.goBackTo(server.work.startedWith)
   if (sum === null || sum.bytes === 0) return
   session.seat.reads.avoidReplicas()

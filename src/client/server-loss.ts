@@ -12,7 +12,7 @@ import { CommitDoubt, type DoubtingSession } from './commit-doubt.ts'
 import { endReplay } from './end-replay.ts'
 import { describeLoss, explainLoss } from './loss.ts'
 import { isLoneCommit } from './lost-requests.ts'
-import { hasOnlyRead, mayHaveWritten, retain, runAgain } from './run-again.ts'
+import { hasOnlyRead, lostServer, mayHaveWritten, retain, runAgain } from './run-again.ts'
 import type { AnsweredSession } from './session-answers.ts'
 
 const writer = new MessageWriter()
@@ -93,9 +93,11 @@ function echoAgain(session: LosingSession, server: ServerConnection, echo: Echo)
   const { requests, reader } = session
   const { relay } = server
   const { sent } = server.work
-  if (relay.delivery.hasDiverged || requests.midMessage || !mayRunAgain(requests.runs, echo.of !== 'read')) return false
+  const lost = lostServer(server)
+  if (relay.delivery.hasDiverged || requests.midMessage) return false
+  if (!mayRunAgain(requests.runs.before(lost), echo.of !== 'read')) return false
   if (sent.length > 0 && (sent.whole === null || !reader.unread(sent.whole))) return false
-  requests.runs++
+  requests.runs.count(lost, session.host.now)
   session.seat.reads.avoidReplicas()
   session.echo = echo
   if (sent.length > 0 && server.work.startedWith !== null) session.settings.values.goBackTo(server.work.startedWith)

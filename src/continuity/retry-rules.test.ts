@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { type LostStatements, type LostTransaction, type LostWork, retryVerdict } from './retry-rules.ts'
+import { type LostStatements, type LostTransaction, type LostWork, RunCount, retryVerdict } from './retry-rules.ts'
 
 const work: LostWork = {
   sqlstate: null,
@@ -67,3 +67,17 @@ for (const [what, changes] of [
     assert.equal(verdict.again, false)
   })
 }
+
+test('what dies with its server on several connections that were there already has been run again once', () => {
+  const count = new RunCount()
+  const old = { shard: 1, createdAt: 10 }
+  count.count(old, 100)
+  assert.equal(count.times, 1, 'the first loss')
+  assert.equal(count.before({ shard: 1, createdAt: 50 }), 0, 'it had died with the first one')
+  count.count({ shard: 1, createdAt: 50 }, 101)
+  assert.equal(count.times, 1)
+  assert.equal(count.before({ shard: 2, createdAt: 50 }), 1, 'another server has died as well')
+  count.count({ shard: 1, createdAt: 102 }, 200)
+  assert.equal(count.times, 2, 'a connection to the server as it runs again')
+  assert.equal(new RunCount().before(old), 0)
+})

@@ -63,6 +63,38 @@ const ENDED_ON_PURPOSE: ReadonlyMap<string, string> = new Map([
 const MOST_RUNS = 1
 const MOST_RUNS_OF_TRANSACTION = 2
 
+/** A server connection that was lost while it worked for a client. */
+export interface LostServer {
+  /** Number of its shard. */
+  readonly shard: number
+  /** Monotonic milliseconds. */
+  readonly createdAt: number
+}
+
+/** How often what a client has asked has been run again because server connections died. */
+export class RunCount {
+  /** 0 when nothing is run again. */
+  times = 0
+  #shard = -1
+  #lostAt = 0
+
+  /**
+   * How often before it was on `server`, which is lost. A server that dies takes all its connections with it: what is run again
+   * on another one that was there already meets the same death, and has not come to run.
+   */
+  before({ shard, createdAt }: LostServer): number {
+    const diedBefore = this.times > 0 && shard === this.#shard && createdAt <= this.#lostAt
+    return diedBefore ? this.times - 1 : this.times
+  }
+
+  /** It was on `server`, which is lost, and is run again. */
+  count(server: LostServer, now: number): void {
+    this.times = this.before(server) + 1
+    this.#shard = server.shard
+    this.#lostAt = now
+  }
+}
+
 /** Whether what has been run again so often may be so once more. */
 export function mayRunAgain(runs: number, inTransaction: boolean): boolean {
   return runs < (inTransaction ? MOST_RUNS_OF_TRANSACTION : MOST_RUNS)
