@@ -2,6 +2,7 @@ import { RouterError } from '../../errors.ts'
 import type { Logger } from '../../log.ts'
 import type { SharedState } from '../../memory/shared-state.ts'
 import type { Shard } from '../../shard/topology.ts'
+import { untilAborted } from '../../util/until-aborted.ts'
 import type { EventSink } from '../events/event-log.ts'
 import type { ShardClaim } from '../scaling/drivers/local/shard-claims.ts'
 import { type CensusResult, ClientCensus } from './client-census.ts'
@@ -280,15 +281,6 @@ export class Operations {
       fields: { operation: id, ...fields },
     })
   }
-}
-
-/** Rejects with the signal's reason, if that ever comes. */
-function untilAborted(signal: AbortSignal): Promise<never> {
-  const { promise, reject } = Promise.withResolvers<never>()
-  signal.addEventListener('abort', () => reject(signal.reason), { once: true })
-  // Between two steps nobody waits for it.
-  promise.catch(() => undefined)
-  return promise
 }
 
 const idleHooks = {
