@@ -227,14 +227,17 @@ test('looking at a certificate again and again takes no memory', () => {
   pair.free()
 })
 
-/** `once` keeps less than `bytes` bytes per call. */
+/** `once` keeps less than `bytes` bytes per call: what is lost is lost each time, what V8's compiler has for a moment is not. */
 function assertNoGrowth(rounds: number, bytes: number, once: () => void): void {
   const heap = heapMeter()
   for (let round = 0; round < 100; round++) once()
-  const before = heap()
-  for (let round = 0; round < rounds; round++) once()
-  const kept = (heap() - before) / rounds
-  assert.ok(kept < bytes, `${kept} bytes per call were not given back`)
+  const kept: number[] = []
+  while (kept.length < 4 && kept.every((each) => each >= bytes)) {
+    const before = heap()
+    for (let round = 0; round < rounds; round++) once()
+    kept.push((heap() - before) / rounds)
+  }
+  assert.ok(Math.min(...kept) < bytes, `${kept} bytes per call were not given back`)
 }
 
 test('a connection that is idle after traffic holds no more than after its handshake', () => {
