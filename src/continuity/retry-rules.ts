@@ -83,13 +83,18 @@ export class RunCount {
    * on another one that was there already meets the same death, and has not come to run.
    */
   before({ shard, createdAt }: LostServer): number {
-    const diedBefore = this.times > 0 && shard === this.#shard && createdAt <= this.#lostAt
-    return diedBefore ? this.times - 1 : this.times
+    return this.#diedBefore(shard, createdAt) ? this.times - 1 : this.times
+  }
+
+  #diedBefore(shard: number, createdAt: number): boolean {
+    return this.times > 0 && shard === this.#shard && createdAt < this.#lostAt
   }
 
   /** It was on `server`, which is lost, and is run again. */
   count(server: LostServer, now: number): void {
-    this.times = this.before(server) + 1
+    // Only what was there before one that counts: else new ones that keep dying would never count.
+    if (this.#diedBefore(server.shard, server.createdAt)) return
+    this.times++
     this.#shard = server.shard
     this.#lostAt = now
   }
