@@ -115,6 +115,7 @@ export class ClientReader implements LinkOwner, Deferrable {
       }
       this.#consume(start, READ_HEADROOM + count)
       if (this.link.closed || !this.link.secure || !this.link.reading) return
+      if (!this.link.readsOn()) return
       if (this.#session.greeting?.handshaking && !this.#session.greeting.handshake()) return
     }
   }

@@ -27,6 +27,16 @@ test('one read takes a read full and no more, and the rest says so again', (t) =
   )
 })
 
+test('a reader to whom so much is held back reads on in another event', (t) => {
+  const { host, owner } = openLink(t)
+  assert.equal(owner.link.readsOn(), true)
+  assert.deepEqual([host.deferred.isEmpty, owner.told], [true, []])
+  for (let at = 0; at < 3; at++) host.reads.claim()
+  assert.equal(owner.link.readsOn(), false)
+  host.deferred.run()
+  assert.deepEqual(owner.told, ['readable'])
+})
+
 test('bytes for a peer that reads leave at once and take no buffer', (t) => {
   const { host, owner, peer } = openLink(t)
   assert.equal(owner.link.write(nativeBytes('..abc..'), 2, 5), true)

@@ -140,6 +140,14 @@ export class Link implements PollTarget, Deferrable, BatchedSender, StepParticip
     this.#region.f64[at >> 1] = stamp
   }
 
+  /** Whether more is read in this event. False: so much is held back that what is left becomes another event. */
+  readsOn(): boolean {
+    const { sends, reads, deferred } = this.#host
+    if (!sends.isCrowded && !reads.isCrowded) return true
+    deferred.add(this)
+    return false
+  }
+
   runDeferred(): void {
     if (this.#closed) return
     this.touch()

@@ -129,7 +129,10 @@ export class Plane implements ClientHost {
     this.recorded = new SessionRecordReader(written, this.parameters, this.statements)
     this.sends = parts.sends
     this.steps = parts.steps
-    this.deferred = new DeferredWork(() => parts.steps.next())
+    this.deferred = new DeferredWork(() => {
+      if (this.isCrowded) this.sends.settle()
+      parts.steps.next()
+    })
     this.toClient = new Gather(parts.gathers.toClient, parts.sends)
     this.toServer = new Gather(parts.gathers.toServer, parts.sends)
     this.clients = parts.shared.clients

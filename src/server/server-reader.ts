@@ -73,6 +73,7 @@ export class ServerReader implements LinkOwner, Deferrable {
       this.#consume(start, READ_HEADROOM + count)
       // A plain socket that has more says so again; TLS keeps what it decrypted.
       if (this.link.closed || !this.link.reading || !this.link.secure || server.opening?.isSecuring === true) return
+      if (!this.link.readsOn()) return
     }
   }
 
