@@ -95,7 +95,8 @@ export class FailoverWatch {
         onAlive(shard)
         return null
       }
-      if (operations.isBusy || !this.#isStillLost(shard)) return null
+      // Somebody else may have promoted a replica meanwhile: the others have to follow that one, and the lost one as well.
+      if (operations.isBusy || this.#isClosed || !this.#isDown(shard)) return null
       await operations.run({ kind: 'failover', group: shard.group, lost: shard.name })
       return null
     } finally {
@@ -106,6 +107,10 @@ export class FailoverWatch {
   #isStillLost({ id }: Shard): boolean {
     const { topology, isOurs } = this.#options
     return !this.#isClosed && lostPrimaries(topology(), isOurs).some((lost) => lost.id === id)
+  }
+
+  #isDown({ id }: Shard): boolean {
+    return this.#options.topology().shards.some((shard) => shard.id === id && !shard.up)
   }
 
   #publish(level: EventLevel, { name, group }: Shard, what: string, reason = ''): void {

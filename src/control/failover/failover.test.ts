@@ -56,9 +56,16 @@ test('a door is answered by a server that speaks, not by one that is frozen or g
   assert.equal(await knock('/nowhere/.s.PGSQL.5432', 5432, 5000), false)
 })
 
-function watch(options: { mode?: 'follow' | 'local'; isBusy?: boolean; answers?: boolean[]; claims?: string[] }) {
+function watch(options: {
+  mode?: 'follow' | 'local'
+  isBusy?: boolean
+  answers?: boolean[]
+  claims?: string[]
+  promoted?: boolean
+}) {
   const story: string[] = []
   const told: string[] = []
+  let isPromoted = false
   const operations = {
     isBusy: options.isBusy ?? false,
     run: async (request: object) => {
@@ -68,7 +75,7 @@ function watch(options: { mode?: 'follow' | 'local'; isBusy?: boolean; answers?:
   }
   const watched = new FailoverWatch({
     settings: () => ({ mode: options.mode ?? 'local', refusals: 3, pauseMs: 1 }),
-    topology: () => topologyOf(lost, replica),
+    topology: () => topologyOf(lost, isPromoted ? { ...replica, role: 'primary' } : replica),
     isOurs: all,
     operations,
     claim: async () => options.claims?.shift() ?? { release: async () => {} },
@@ -76,7 +83,9 @@ function watch(options: { mode?: 'follow' | 'local'; isBusy?: boolean; answers?:
       story.push('knock')
       return options.answers?.shift() ?? false
     },
-    pause: async () => {},
+    pause: async () => {
+      isPromoted = options.promoted === true
+    },
     onAlive: ({ name }) => story.push(`${name} is alive`),
     events: { publish: ({ kind, shard, what }) => told.push(`${kind} ${shard}: ${what}`) },
   })
@@ -91,6 +100,13 @@ test('a lost primary is replaced once it has refused often enough', async () => 
   watched.look()
   await settled()
   assert.deepEqual(story, ['knock', 'knock', 'knock', '{"kind":"failover","group":"main","lost":"one"}'])
+})
+
+test('when somebody else promotes a replica meanwhile, the others and the lost one still have to follow it', async () => {
+  const { watched, story } = watch({ promoted: true })
+  watched.look()
+  await settled()
+  assert.equal(story.at(-1), '{"kind":"failover","group":"main","lost":"one"}')
 })
 
 test('one that answers is left alone', async () => {
