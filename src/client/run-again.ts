@@ -127,8 +127,8 @@ export function mayHaveWritten({ requests, host }: LosingSession, { work }: Serv
 }
 
 /** What `RunCount` has to know of it. */
-export function lostServer({ target, createdAt }: ServerConnection): LostServer {
-  return { shard: target.shard.id, createdAt }
+export function lostServer({ target, createdAt, relay }: ServerConnection): LostServer {
+  return { shard: target.shard.id, createdAt, sqlstate: relay.answers.lastWords?.sqlstate ?? null }
 }
 
 /** It comes again, ahead of what the session has still to send. False: there is no room for it. */

@@ -70,15 +70,24 @@ for (const [what, changes] of [
 
 test('what dies with its server on several connections that were there already has been run again once', () => {
   const count = new RunCount()
-  const old = { shard: 1, createdAt: 10 }
+  const old = { shard: 1, createdAt: 10, sqlstate: null }
   count.count(old, 100)
   assert.equal(count.times, 1, 'the first loss')
-  assert.equal(count.before({ shard: 1, createdAt: 50 }), 0, 'it had died with the first one')
-  count.count({ shard: 1, createdAt: 50 }, 101)
+  assert.equal(count.before({ shard: 1, createdAt: 50, sqlstate: null }), 0, 'it had died with the first one')
+  count.count({ shard: 1, createdAt: 50, sqlstate: null }, 101)
   assert.equal(count.times, 1)
-  assert.equal(count.before({ shard: 2, createdAt: 50 }), 1, 'another server has died as well')
-  assert.equal(count.before({ shard: 1, createdAt: 100 }), 1, 'one that was made when the first one had died')
-  count.count({ shard: 1, createdAt: 100 }, 200)
+  assert.equal(count.before({ shard: 2, createdAt: 50, sqlstate: null }), 1, 'another server has died as well')
+  assert.equal(
+    count.before({ shard: 1, createdAt: 100, sqlstate: null }),
+    1,
+    'one that was made when the first one had died',
+  )
+  const ended = { shard: 1, sqlstate: '57P02' }
+  assert.equal(count.before({ ...ended, createdAt: 140 }), 0, 'one that was made while the server ended all of them')
+  assert.equal(count.before({ ...ended, createdAt: 1100 }), 1, 'one that another crash has ended')
+  count.count({ ...ended, createdAt: 140 }, 150)
+  assert.equal(count.times, 1)
+  count.count({ shard: 1, createdAt: 100, sqlstate: null }, 200)
   assert.equal(count.times, 2, 'a connection to the server as it runs again')
   assert.equal(new RunCount().before(old), 0)
 })

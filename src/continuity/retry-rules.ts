@@ -69,7 +69,14 @@ export interface LostServer {
   readonly shard: number
   /** Monotonic milliseconds. */
   readonly createdAt: number
+  /** SQLSTATE of its last words; null: it said none. */
+  readonly sqlstate: string | null
 }
+
+/** Last words of a backend that is ended because another one has crashed. */
+const CRASH_OF_ANOTHER = '57P02'
+/** A server in which a backend has crashed takes connections for a moment longer, and ends them with all others. */
+const CRASH_MS = 1000
 
 /** How often what a client has asked has been run again because server connections died. */
 export class RunCount {
@@ -82,18 +89,19 @@ export class RunCount {
    * How often before it was on `server`, which is lost. A server that dies takes all its connections with it: what is run again
    * on another one that was there already meets the same death, and has not come to run.
    */
-  before({ shard, createdAt }: LostServer): number {
-    return this.#diedBefore(shard, createdAt) ? this.times - 1 : this.times
+  before(server: LostServer): number {
+    return this.#diedBefore(server) ? this.times - 1 : this.times
   }
 
-  #diedBefore(shard: number, createdAt: number): boolean {
-    return this.times > 0 && shard === this.#shard && createdAt < this.#lostAt
+  #diedBefore({ shard, createdAt, sqlstate }: LostServer): boolean {
+    const crashMs = sqlstate === CRASH_OF_ANOTHER ? CRASH_MS : 0
+    return this.times > 0 && shard === this.#shard && createdAt < this.#lostAt + crashMs
   }
 
   /** It was on `server`, which is lost, and is run again. */
   count(server: LostServer, now: number): void {
     // Only what was there before one that counts: else new ones that keep dying would never count.
-    if (this.#diedBefore(server.shard, server.createdAt)) return
+    if (this.#diedBefore(server)) return
     this.times++
     this.#shard = server.shard
     this.#lostAt = now
