@@ -43,3 +43,8 @@ function unknown(what: string, name: string, known: readonly string[]): RouterEr
     hint: `There is ${known.join(', ')}. Names with capitals have to be quoted.`,
   })
 }
+
+/** A server is there, also one that has just come back and has not proved itself: it has to follow another primary as all do. */
+export function isThere({ up, health }: Shard): boolean {
+  return up || health === 'starting'
+}

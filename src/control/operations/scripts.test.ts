@@ -151,6 +151,23 @@ test('a failover that finds a primary promotes nobody else', async () => {
   assert.ok(world.story.includes('one rejoins three'))
 })
 
+test('a replica that has just come back follows the new primary as well, or later; one that is down is left alone', async () => {
+  for (const [health, fails, follows] of [
+    ['starting', false, true],
+    ['starting', true, false],
+    ['down', false, false],
+  ] as const) {
+    const world = new TestWorld()
+    world.roles.set('two', { role: 'replica', up: false, health })
+    world.positions.set('three', { isInRecovery: true, received: 200n, replayed: 100n })
+    if (fails) world.failing.add('two follows three')
+    assert.equal(await walk(failover(world, 'main', 'one')), null)
+    assert.equal(world.roles.get('two')?.up, follows || fails)
+    assert.equal(world.story.includes('two rejoins three'), false)
+    assert.equal(world.story.includes('one rejoins three'), true)
+  }
+})
+
 test('without a replica that answers the lost primary is started again in its place', async () => {
   const world = new TestWorld()
   for (const name of ['two', 'three']) world.positions.set(name, new Error('connection refused'))

@@ -3,7 +3,7 @@ import { RouterError } from '../../errors.ts'
 import type { Shard } from '../../shard/topology.ts'
 import { formatLsn } from '../../util/lsn.ts'
 import { surveyReplicas } from './best-replica.ts'
-import { groupNamed, notNow, primaryOf, replicasOf, shardNamed } from './members.ts'
+import { groupNamed, isThere, notNow, primaryOf, replicasOf, shardNamed } from './members.ts'
 import type { OperationScript, OperationStep, OperationWorld } from './operation.ts'
 
 /** The rest of the log has to arrive in this time. */
@@ -131,7 +131,7 @@ async function catchUp(world: OperationWorld, { old, target }: Parts): Promise<v
 async function followAll(world: OperationWorld, { old, target, others }: Parts): Promise<void> {
   const driver = world.driver(target)
   // Those that run first: a primary that waits for a replica's acknowledgement has them at once.
-  await Promise.all(others.filter(({ up }) => up).map(({ name }) => driver.follow(name, target.name)))
+  await Promise.all(others.filter(isThere).map(({ name }) => driver.follow(name, target.name)))
   await driver.follow(old.name, target.name)
   world.probe(old)
   for (const { name } of [...others.filter(({ up }) => up), old]) {

@@ -1,4 +1,4 @@
-import type { Shard, ShardRole, Topology } from '../../shard/topology.ts'
+import type { Shard, ShardHealth, ShardRole, Topology } from '../../shard/topology.ts'
 import type { Lsn } from '../../util/lsn.ts'
 import { freezeShard } from '../failover/failover.fixture.ts'
 import type { AddedShard } from '../scaling/added-shard.ts'
@@ -11,7 +11,7 @@ export class TestWorld implements OperationWorld {
   readonly story: string[] = []
   readonly finished: string[] = []
   readonly positions = new Map<string, WalPosition | Error>()
-  readonly roles = new Map<string, { role: ShardRole; up: boolean }>()
+  readonly roles = new Map<string, { role: ShardRole; up: boolean; health?: ShardHealth }>()
   /** Steps of the driver that fail: `stop one`. */
   readonly failing = new Set<string>()
   end: Lsn | null = 100n
