@@ -162,8 +162,12 @@ test('a cancel request that races with the end of the query never hits the next 
   const [victim, ...innocents] = await bed.openMany(4)
   let cancelled = 0
   for (let round = 0; round < 150; round += 1) {
-    victim!.send(wire.query('SELECT pg_sleep(0.002)'))
-    const racing = new Promise((resolve) => setTimeout(resolve, Math.random() * 4)).then(() => cancel(victim!))
+    // On a busy machine a cancel request takes longer than the shortest of them.
+    const lastsMs = 2 + 4 * (round % 5)
+    victim!.send(wire.query(`SELECT pg_sleep(${lastsMs / 1000})`))
+    const racing = new Promise((resolve) => setTimeout(resolve, Math.random() * 2 * lastsMs)).then(() =>
+      cancel(victim!),
+    )
     const others = innocents.map(async (innocent) => {
       assert.deepEqual(sqlstatesOf(await innocent.query('SELECT pg_sleep(0.001)')), [], `round ${round}`)
     })
