@@ -56,8 +56,10 @@ export class SessionDeadlines {
 
   /** The stricter one of what it, or its tier, and everybody may take. */
   querying(): void {
-    const transactionMs = this.#transactionMs()
-    const query = shorter(this.#rule()?.queryMs ?? this.#tier().queryMs, this.#host.timeouts.queryMs)
+    const rule = this.#rule()
+    const tier = this.#tier()
+    const transactionMs = rule?.transactionMs ?? tier.transactionMs
+    const query = shorter(rule?.queryMs ?? tier.queryMs, this.#host.timeouts.queryMs)
     this.#arm('querying', transactionMs === 0 ? query : shorter(query, this.#left(transactionMs)))
   }
 

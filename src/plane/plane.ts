@@ -253,7 +253,9 @@ export class Plane implements ClientHost {
   }
 
   ruleOf(slot: number): TierRule | null {
-    return this.values.policy.rules[this.analyzer.ruleOf(slot)] ?? null
+    const place = this.analyzer.ruleOf(slot)
+    // V8 looks an index below 0 up as a name, through its runtime.
+    return place < 0 ? null : (this.values.policy.rules[place] ?? null)
   }
 
   route(group: string): Route {
