@@ -1,7 +1,8 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { microsecondsSince, poolAt, timestampText } from './observe.ts'
-import { TestRouter, writePool } from './router-control.fixture.ts'
+import { TestRouter } from './router-control.fixture.ts'
+import { writePool } from './router-memory.fixture.ts'
 
 test('a monotonic time is printed on the wall clock, and one that has not come is nothing', () => {
   const { memory } = new TestRouter()

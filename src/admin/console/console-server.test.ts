@@ -1,7 +1,8 @@
 import assert from 'node:assert/strict'
 import { stat, writeFile } from 'node:fs/promises'
 import { test } from 'node:test'
-import { reportContextOf, TestRouter, writeClient } from '../router-control.fixture.ts'
+import { reportContextOf, TestRouter } from '../router-control.fixture.ts'
+import { writeClient } from '../router-memory.fixture.ts'
 import {
   bind,
   consoleFor,

@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { TestRouter, testDatabase, testHealth, testShard, writePlane } from '../router-control.fixture.ts'
+import { TestRouter, testDatabase, testHealth, testShard } from '../router-control.fixture.ts'
+import { writePlane } from '../router-memory.fixture.ts'
 import { liveness, readiness } from './health.ts'
 
 function healthyRouter(): TestRouter {

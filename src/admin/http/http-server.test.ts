@@ -1,7 +1,8 @@
 import assert from 'node:assert/strict'
 import { connect } from 'node:net'
 import { type TestContext, test } from 'node:test'
-import { reportContextOf, TestRouter, writeClient, writePlane, writePool } from '../router-control.fixture.ts'
+import { reportContextOf, TestRouter } from '../router-control.fixture.ts'
+import { writeClient, writePlane, writePool } from '../router-memory.fixture.ts'
 import { HttpServer } from './http-server.ts'
 
 async function serve(t: TestContext, router = new TestRouter()) {

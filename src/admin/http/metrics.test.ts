@@ -3,15 +3,8 @@ import { test } from 'node:test'
 import { loadSample } from '../../control/monitor/load.fixture.ts'
 import { HISTOGRAM_BUCKETS } from '../../memory/pool-records.ts'
 import { loadRecord, SHARD_LOAD, SHARD_LOAD_F64, SHARD_WAITS } from '../../memory/shard-records.ts'
-import {
-  TestRouter,
-  testHealth,
-  writeClient,
-  writeHistogram,
-  writePlane,
-  writePool,
-  writeServer,
-} from '../router-control.fixture.ts'
+import { TestRouter, testHealth } from '../router-control.fixture.ts'
+import { writeClient, writeHistogram, writePlane, writePool, writeServer } from '../router-memory.fixture.ts'
 import { Metrics } from './metrics.ts'
 
 interface Sample {

@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { TestRouter, writePool } from '../router-control.fixture.ts'
+import { TestRouter } from '../router-control.fixture.ts'
+import { writePool } from '../router-memory.fixture.ts'
 import { StatsSampler } from './stats-sampler.ts'
 
 const rate = (stats: StatsSampler): number | undefined => stats.averages(stats.snapshot()).get('app')?.queries

@@ -1,14 +1,8 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { PIN } from '../../../memory/client-slots.ts'
-import {
-  CLIENT_FLAG,
-  recordsOf,
-  TestRouter,
-  writeClient,
-  writePool,
-  writeServer,
-} from '../../router-control.fixture.ts'
+import { CLIENT_FLAG, PIN } from '../../../memory/client-slots.ts'
+import { recordsOf, TestRouter } from '../../router-control.fixture.ts'
+import { writeClient, writePool, writeServer } from '../../router-memory.fixture.ts'
 import { showClients } from './show-clients.ts'
 
 test('a client is shown with its address, times in wall clock, link and shard', () => {

@@ -1,14 +1,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import {
-  recordsOf,
-  TestRouter,
-  testDatabase,
-  testShard,
-  writeClient,
-  writePool,
-  writeServer,
-} from '../../router-control.fixture.ts'
+import { recordsOf, TestRouter, testDatabase, testShard } from '../../router-control.fixture.ts'
+import { writeClient, writePool, writeServer } from '../../router-memory.fixture.ts'
 import { showDatabases } from './show-databases.ts'
 
 test("a database is shown with its primary's address, its limits or the defaults, and its use", () => {

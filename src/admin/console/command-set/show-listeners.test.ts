@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { recordsOf, TestRouter, writePool, writeServer } from '../../router-control.fixture.ts'
+import { recordsOf, TestRouter } from '../../router-control.fixture.ts'
+import { writePool, writeServer } from '../../router-memory.fixture.ts'
 import { showListeners } from './show-listeners.ts'
 import { showPools } from './show-pools.ts'
 import { showServers } from './show-servers.ts'

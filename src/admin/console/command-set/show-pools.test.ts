@@ -1,15 +1,8 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { PIN } from '../../../memory/client-slots.ts'
-import {
-  CLIENT_FLAG,
-  recordsOf,
-  TestRouter,
-  testUser,
-  writeClient,
-  writePool,
-  writeServer,
-} from '../../router-control.fixture.ts'
+import { CLIENT_FLAG, PIN } from '../../../memory/client-slots.ts'
+import { recordsOf, TestRouter, testUser } from '../../router-control.fixture.ts'
+import { writeClient, writePool, writeServer } from '../../router-memory.fixture.ts'
 import { showPools } from './show-pools.ts'
 
 test('clients and servers are counted in the pool they belong to', () => {

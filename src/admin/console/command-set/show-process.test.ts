@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { recordsOf, TestRouter, writeClient, writePlane, writePool, writeServer } from '../../router-control.fixture.ts'
+import { recordsOf, TestRouter } from '../../router-control.fixture.ts'
+import { writeClient, writePlane, writePool, writeServer } from '../../router-memory.fixture.ts'
 import { COMMANDS } from '../registry.ts'
 import { showConfig } from './show-config.ts'
 import { createShowHelp } from './show-help.ts'

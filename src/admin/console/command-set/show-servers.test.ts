@@ -1,7 +1,8 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { PIN } from '../../../memory/client-slots.ts'
-import { recordsOf, TestRouter, writeClient, writePool, writeServer } from '../../router-control.fixture.ts'
+import { recordsOf, TestRouter } from '../../router-control.fixture.ts'
+import { writeClient, writePool, writeServer } from '../../router-memory.fixture.ts'
 import { showServers } from './show-servers.ts'
 
 test("a server connection is shown with its pool's names and its client", () => {

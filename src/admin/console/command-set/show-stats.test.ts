@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { recordsOf, TestRouter, writePool } from '../../router-control.fixture.ts'
+import { recordsOf, TestRouter } from '../../router-control.fixture.ts'
+import { writePool } from '../../router-memory.fixture.ts'
 import { StatsSampler } from '../../stats/stats-sampler.ts'
 import { showStats } from './show-stats.ts'
 import { showStatsAverages } from './show-stats-averages.ts'

@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { recordsOf, TestRouter, testUser, writeClient, writePool, writeServer } from '../../router-control.fixture.ts'
+import { recordsOf, TestRouter, testUser } from '../../router-control.fixture.ts'
+import { writeClient, writePool, writeServer } from '../../router-memory.fixture.ts'
 import { showUsers } from './show-users.ts'
 
 test('a user is shown with limits, use and console access, and the kind of credential only', () => {
