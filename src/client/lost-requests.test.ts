@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
+import { bind, describe, execute, message, parse, query, sync } from '../protocol/client-messages.fixture.ts'
 import { FRONTEND } from '../protocol/message-type.ts'
 import { PostgresParser } from '../sql/postgres-parser.ts'
 import { SecondOpinion } from '../sql/second-opinion.ts'
@@ -8,24 +9,7 @@ import { answeredPart, isLoneCommit, onlyReads, onlyReadsSoFar, whyNotReplayable
 
 const seconds = new SecondOpinion(await PostgresParser.load(), () => 0)
 
-function message(type: number, ...parts: (string | number[])[]): Buffer {
-  const body = Buffer.concat(
-    parts.map((part) => (typeof part === 'string' ? Buffer.from(`${part}\0`) : Buffer.from(part))),
-  )
-  const head = Buffer.alloc(5)
-  head[0] = type
-  head.writeInt32BE(body.length + 4, 1)
-  return Buffer.concat([head, body])
-}
-
-const query = (sql: string): Buffer => message(FRONTEND.query, sql)
-const parse = (name: string, sql: string): Buffer => message(FRONTEND.parse, name, sql, [0, 0])
-const bind = (name: string): Buffer => message(FRONTEND.bind, '', name, [0, 0, 0, 0, 0, 0])
-const rest = [
-  message(FRONTEND.describe, [0x50], ''),
-  message(FRONTEND.execute, '', [0, 0, 0, 0]),
-  message(FRONTEND.sync),
-]
+const rest = [describe('P', ''), execute(), sync()]
 
 const prepared = new Map([
   ['r', Buffer.from('select 1 from t\0\0\0')],

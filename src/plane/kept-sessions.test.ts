@@ -4,15 +4,13 @@ import type { SessionRecord } from '../client/session-record.ts'
 import { SessionRecordReader } from '../client/session-record-reader.ts'
 import { CLIENT_SECTIONS, CLIENT_STEP } from '../memory/client-slots.ts'
 import { heldSection, SECTION } from '../memory/slot-section.ts'
-import { SYNC, writeParse, writeQuery } from '../protocol/messages.ts'
+import { closeStatement, parse, sync } from '../protocol/client-messages.fixture.ts'
+import { writeQuery } from '../protocol/messages.ts'
 import { MessageWriter } from '../protocol/writer.ts'
 import { ParameterRegistry } from '../session/parameters.ts'
 import { StatementRegistry } from '../session/prepared-statements.ts'
-import { openPlane, type TestClient, type TestPlane } from './plane.fixture.ts'
+import { openPlane, type TestPlane } from './plane.fixture.ts'
 import { ValueSweep } from './value-sweep.ts'
-
-/** Close of the statement `theirs`. */
-const CLOSE_THEIRS = Buffer.from('C\0\0\0\x0cStheirs\0', 'latin1')
 
 /** What another process reads of the first client. */
 function readBack({ plane }: TestPlane): SessionRecord {
@@ -43,9 +41,7 @@ test('a session at rest is who it is, with its settings and nothing else', (t) =
 
 test('statements that a client has prepared are there with their texts, under its names', (t) => {
   const { plane, client } = loggedIn(t)
-  const writer = new MessageWriter()
-  writeParse(writer, 'mine', Buffer.from('SELECT 1\0\0\0'))
-  client.send(Buffer.concat([writer.bytes, SYNC]))
+  client.send(Buffer.concat([parse('mine', 'SELECT 1'), sync()]))
   const record = readBack(plane)
   assert.deepEqual(
     record.statements.map(([name, { tail }]) => [name, tail.toString()]),
@@ -53,24 +49,18 @@ test('statements that a client has prepared are there with their texts, under it
   )
 })
 
-function prepare(client: TestClient, name: string, text: string): void {
-  const writer = new MessageWriter()
-  writeParse(writer, name, Buffer.from(`${text}\0\0\0`))
-  client.send(Buffer.concat([writer.bytes, SYNC]))
-}
-
 test('however much comes and goes, there is room, and what sessions are written down with stays', (t) => {
   const { plane, client } = loggedIn(t)
   const { store } = plane.plane
   plane.shard.preparesAtOnce = true
   const sweep = new ValueSweep(plane.plane, 0, plane.log)
-  prepare(client, 'mine', 'SELECT 1')
+  client.send(Buffer.concat([parse('mine', 'SELECT 1'), sync()]))
   const before = readBack(plane)
   const other = plane.connect().login('eve')
   let sweeps = 0
   for (let round = 0; round < 200; round++) {
-    prepare(other, 'theirs', `SELECT '${'x'.repeat(30_000)}', ${round}`)
-    other.send(Buffer.concat([CLOSE_THEIRS, SYNC]))
+    other.send(Buffer.concat([parse('theirs', `SELECT '${'x'.repeat(30_000)}', ${round}`), sync()]))
+    other.send(Buffer.concat([closeStatement('theirs'), sync()]))
     assert.ok(store.room > 100_000)
     if (!sweep.isDue(plane.plane.now)) continue
     sweeps++
@@ -81,13 +71,13 @@ test('however much comes and goes, there is room, and what sessions are written 
   const texts = (of: SessionRecord): readonly string[] => of.statements.map(([, { tail }]) => tail.toString())
   assert.deepEqual(texts(readBack(plane)), ['SELECT 1\0\0\0'])
   // What was known of them before the sweeps may be anything by now.
-  prepare(client, 'more', 'SELECT 2')
+  client.send(Buffer.concat([parse('more', 'SELECT 2'), sync()]))
   assert.deepEqual(texts(readBack(plane)), ['SELECT 1\0\0\0', 'SELECT 2\0\0\0'])
 })
 
 test('what a session that was not written down in full refers to is not looked at', (t) => {
   const { plane, client } = loggedIn(t)
-  prepare(client, 'mine', 'SELECT 1')
+  client.send(Buffer.concat([parse('mine', 'SELECT 1'), sync()]))
   const { clients, store, arena } = plane.plane
   const sweep = new ValueSweep(plane.plane, 0, plane.log)
   const at = heldSection(clients, 0, CLIENT_SECTIONS, Number.POSITIVE_INFINITY)

@@ -11,6 +11,7 @@ import {
   type ErrorFields,
   writeAuthenticationOk,
   writeBackendKeyData,
+  writeCommandComplete,
   writeError,
   writeParameterStatus,
   writeReady,
@@ -23,6 +24,15 @@ const write = (run: (writer: MessageWriter) => void): Buffer => {
   const writer = new MessageWriter()
   run(writer)
   return Buffer.from(writer.bytes)
+}
+
+/** By type of message: ParseComplete, CloseComplete, BindComplete, NoData and CommandComplete. */
+const AT_ONCE: Readonly<Record<string, Buffer>> = {
+  P: Buffer.from('1\0\0\0\x04', 'latin1'),
+  C: Buffer.from('3\0\0\0\x04', 'latin1'),
+  B: Buffer.from('2\0\0\0\x04', 'latin1'),
+  D: Buffer.from('n\0\0\0\x04', 'latin1'),
+  E: write((writer) => writeCommandComplete(writer, 'SELECT 0')),
 }
 
 /** What a shard does with a new connection. */
@@ -42,6 +52,8 @@ export class TestBackend implements PollTarget {
   readonly queries: string[] = []
   /** Types of all messages since the startup packet. */
   types = ''
+  /** `+name text` of each statement that is prepared here, and `-name` of each that is closed. */
+  readonly statements: string[] = []
   /** The key of a cancel request, if that is what came. */
   cancelled: { pid: number; key: Buffer } | null = null
   /** The router said goodbye before it closed. */
@@ -103,6 +115,8 @@ export class TestBackend implements PollTarget {
     this.#bytes = this.#bytes.subarray(end)
     this.types += type
     if (type === 'X') this.terminated = true
+    if (type === 'P') this.statements.push(`+${body.toString('utf8', 0, body.length - 3).replace('\0', ' ')}`)
+    if (type === 'C') this.statements.push(`-${body.toString('utf8', 1, body.length - 1)}`)
     if (type === 'Q') {
       this.queries.push(body.toString('utf8', 0, body.length - 1))
       this.#shard.onQuery(this)
@@ -111,7 +125,8 @@ export class TestBackend implements PollTarget {
   }
 
   #prepare(type: string): void {
-    if (type === 'P' || type === 'C') this.send(Buffer.from(`${type === 'P' ? 1 : 3}\0\0\0\x04`, 'latin1'))
+    const answer = AT_ONCE[type]
+    if (answer !== undefined) this.send(answer)
     else if (type === 'S') this.ready()
   }
 
@@ -153,7 +168,7 @@ export class TestBackend implements PollTarget {
 export class TestShard implements PollTarget {
   /** Connections in the order in which they came, cancel requests included. */
   readonly backends: TestBackend[] = []
-  /** Parse, Close and Sync are answered. */
+  /** The messages of extended queries are answered, with no rows. */
   preparesAtOnce = false
   /** Settings that it reports at login, besides its version. */
   reported: readonly (readonly [string, string])[] = []
