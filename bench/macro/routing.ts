@@ -5,6 +5,7 @@ import { Freshness } from '../../src/router/freshness.ts'
 import { ReadRouter } from '../../src/router/read-route.ts'
 import { RouteTable } from '../../src/router/route-table.ts'
 import { NO_POLICY } from '../../src/shard/policy.ts'
+import { testShardValue } from '../../src/shard/shard.fixture.ts'
 import type { Shard } from '../../src/shard/topology.ts'
 import { ReadScan } from '../../src/sql/read-scan.ts'
 import { pseudoRandom } from '../../src/util/random.ts'
@@ -63,14 +64,5 @@ function preparedRouter(): () => unknown {
 }
 
 function shard(id: number, role: Shard['role']): Shard {
-  const place = {
-    host: '',
-    address: '10.0.0.1',
-    port: 5432,
-    zone: null,
-    dataDirectory: null,
-    health: 'up' as const,
-    adjustment: null,
-  }
-  return { id, name: `db${id}`, group: 'main', role, up: true, maxConnections: 50, slots: null, ...place }
+  return testShardValue({ id, name: `db${id}`, role, maxConnections: 50 })
 }

@@ -7,6 +7,7 @@ import { buildScramVerifier } from '../auth/scram-verifier.ts'
 import { AUTHENTICATION, BACKEND, HEADER_BYTES } from '../protocol/message-type.ts'
 import { MessageReader } from '../protocol/reader.ts'
 import type { HbaMethod, UserValue } from '../shard/plane-values.ts'
+import { testUserValue } from '../shard/user.fixture.ts'
 import { Authentication, type AuthenticationContext, type AuthenticationVerdict } from './authentication.ts'
 
 export const scramVerifier = buildScramVerifier('secret', Buffer.alloc(16, 7), 4096)
@@ -14,15 +15,7 @@ export const md5Verifier = buildMd5Verifier('secret', 'ada')
 export const certificateHash = Buffer.alloc(32, 9)
 
 /** A user without any secret, who does not exist as far as one can tell. */
-export const nobody: UserValue = {
-  name: 'ada',
-  verifier: null,
-  password: null,
-  console: 'none',
-  poolMode: null,
-  poolSize: null,
-  maxClients: null,
-}
+export const nobody: UserValue = testUserValue()
 export const withScram: UserValue = { ...nobody, verifier: scramVerifier }
 export const withMd5: UserValue = { ...nobody, verifier: md5Verifier }
 export const withPassword: UserValue = { ...nobody, password: 'secret' }

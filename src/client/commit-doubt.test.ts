@@ -65,10 +65,12 @@ test('one that was rolled back is run again if that may be, else the client is t
     [RETAINED, false, ['replays', '40001 the server has rolled it back']],
     [null, true, ['40001 the server has rolled it back']],
   ] as const) {
-    const { doubt, story, server, counted } = open(t, { retained, mayReplay })
+    const { plane, doubt, story, server, counted } = open(t, { retained, mayReplay })
     doubt.mustAwait(server())
     doubt.onInquired(says('aborted'))
+    plane.pass(70_000)
     assert.deepEqual([story, doubt.isCommitted, counted('commitsAborted')], [expected, false, 1])
+    assert.equal(doubt.mustAwait(server()), false, 'it is over')
   }
 })
 

@@ -2,17 +2,10 @@ import assert from 'node:assert/strict'
 import { type TestContext, test } from 'node:test'
 import { openPlane, TEST_DATABASE, type TestPlane } from '../plane/plane.fixture.ts'
 import type { DatabaseValue, PlaneValues, UserValue } from '../shard/plane-values.ts'
+import { testUserValue } from '../shard/user.fixture.ts'
 import { PoolChoice, type PoolIdentity } from './pool-choice.ts'
 
-const ADA: UserValue = {
-  name: 'ada',
-  verifier: null,
-  password: null,
-  console: 'none',
-  poolMode: null,
-  poolSize: null,
-  maxClients: null,
-}
+const ADA = testUserValue()
 const CREDENTIAL = { scram: null, password: 'typed', md5Hash: null }
 
 function choice(

@@ -2,6 +2,7 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { openPlane, TEST_DATABASE } from '../plane/plane.fixture.ts'
 import type { ServerCredential } from '../server/server-target.ts'
+import { testUserValue } from '../shard/user.fixture.ts'
 import type { PoolIdentity } from './pool-choice.ts'
 
 const keys = (byte: number): ServerCredential => ({
@@ -10,15 +11,7 @@ const keys = (byte: number): ServerCredential => ({
   md5Hash: null,
 })
 
-const ADA = {
-  name: 'ada',
-  verifier: null,
-  password: null,
-  console: 'none',
-  poolMode: null,
-  poolSize: null,
-  maxClients: null,
-} as const
+const ADA = testUserValue()
 
 const identity = (more: Partial<PoolIdentity> = {}): PoolIdentity => ({
   database: 'shop',

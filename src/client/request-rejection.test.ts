@@ -1,5 +1,7 @@
 import assert from 'node:assert/strict'
 import { type TestContext, test } from 'node:test'
+import { CLIENT, CLIENT_STATE } from '../memory/client-slots.ts'
+import { POOL_F64 } from '../memory/pool-records.ts'
 import { openPlane, type TestClient, type TestPlane } from '../plane/plane.fixture.ts'
 import { bind, execute, parse, query, sync } from '../protocol/client-messages.fixture.ts'
 import { STATUS } from '../protocol/message-type.ts'
@@ -33,6 +35,8 @@ test('a request on a server connection that cannot be made its session’s gets 
   const { plane, client } = open(t)
   client.send(query('select 1'))
   assert.deepEqual(client.told(), ['E ERROR 22023', 'Z I'])
+  const { clients, pools } = plane.shared
+  assert.deepEqual([clients.i32[CLIENT.state], pools.f64[POOL_F64.errors]], [CLIENT_STATE.idle, 1])
   plane.shard.onQuery = (backend) => backend.ready()
   client.query('select 2')
   assert.deepEqual(client.told(), ['Z I'], 'and the client goes on')

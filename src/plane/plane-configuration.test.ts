@@ -1,27 +1,12 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import type { PlaneValues } from '../shard/plane-values.ts'
-import type { Shard } from '../shard/topology.ts'
+import { testShardValue } from '../shard/shard.fixture.ts'
 import { NO_VALUES } from './no-values.ts'
 import { TEST_DATABASE } from './plane.fixture.ts'
 import { PlaneConfiguration } from './plane-configuration.ts'
 
-const PRIMARY: Shard = {
-  id: 1,
-  name: 'db1',
-  group: 'main',
-  host: 'db1',
-  address: '127.0.0.1',
-  port: 5432,
-  role: 'primary',
-  up: true,
-  maxConnections: 10,
-  slots: null,
-  zone: null,
-  dataDirectory: null,
-  health: 'up',
-  adjustment: null,
-}
+const PRIMARY = testShardValue({ id: 1 })
 const VALUES: PlaneValues = {
   ...NO_VALUES,
   version: 1,

@@ -3,6 +3,7 @@ import { test } from 'node:test'
 import { Region } from '../memory/region.ts'
 import { SHARD_RECORDS, SHARD_STATE_F64 } from '../memory/shard-records.ts'
 import { NO_POLICY, type Policy } from '../shard/policy.ts'
+import { testShardValue } from '../shard/shard.fixture.ts'
 import type { Shard, Topology } from '../shard/topology.ts'
 import { Freshness, requiredFreshness } from './freshness.ts'
 import { type ReadDemand, ReadRouter } from './read-route.ts'
@@ -17,16 +18,7 @@ function fresh(shard: number, asOf: number, seenAt = NOW): void {
 }
 
 function shard(id: number, role: Shard['role'], changes: Partial<Shard> = {}): Shard {
-  const place = {
-    host: '',
-    address: '10.0.0.1',
-    port: 5432,
-    zone: null,
-    dataDirectory: null,
-    health: 'up' as const,
-    adjustment: null,
-  }
-  return { id, name: `db${id}`, group: 'main', role, up: true, maxConnections: 10, slots: null, ...place, ...changes }
+  return testShardValue({ id, name: `db${id}`, role, ...changes })
 }
 
 function policy(changes: Partial<Policy['routing']>, pools: readonly string[], extra: Policy['pools'] = []): Policy {

@@ -11,25 +11,11 @@ import * as messages from '../protocol/messages.ts'
 import { MessageReader } from '../protocol/reader.ts'
 import { parseStartup } from '../protocol/startup.ts'
 import { MessageWriter } from '../protocol/writer.ts'
+import { testShardValue } from '../shard/shard.fixture.ts'
 import { type LoginVerdict, ServerLogin } from './server-login.ts'
 import type { ServerCredential, ServerTarget } from './server-target.ts'
 
-const shard = {
-  id: 0,
-  name: 'db1',
-  group: 'main',
-  host: 'db1',
-  address: '127.0.0.1',
-  port: 5432,
-  role: 'primary',
-  up: true,
-  maxConnections: 10,
-  slots: null,
-  zone: null,
-  dataDirectory: null,
-  health: 'up',
-  adjustment: null,
-} as const
+const shard = testShardValue()
 const NOTHING: ServerCredential = { scram: null, password: null, md5Hash: null }
 const PASSWORD: ServerCredential = {
   scram: { kind: 'password', password: 'secret' },

@@ -1,17 +1,10 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
+import { configText } from '../../config/config-text.fixture.ts'
 import { parseConfig } from '../../config/load-config.ts'
 import { policyTable } from './policy-table.ts'
 
-const BASE = `[monitor]
-user = "m"
-[[users]]
-name = "app"
-password = "secret"
-[[shards]]
-name = "db1"
-host = "db1"
-max_connections = 10
+const BASE = `${configText('db1')}max_connections = 10
 `
 
 const tableOf = (text: string): readonly string[] =>

@@ -5,6 +5,7 @@ import { join } from 'node:path'
 import { type TestContext, test } from 'node:test'
 import { setImmediate as turn } from 'node:timers/promises'
 import { ShardAdmission } from '../../admission/shard-admission.ts'
+import { configText } from '../../config/config-text.fixture.ts'
 import { parseConfig } from '../../config/load-config.ts'
 import { regionsOf } from '../../memory/layout.ts'
 import { formatSharedState } from '../../memory/shared-state.ts'
@@ -15,18 +16,7 @@ import { AddedShards } from './added-shards.ts'
 import type { Appeal } from './appeal.ts'
 import { Scaler } from './scaler.ts'
 
-const CONFIG = `[monitor]
-user = "m"
-[[users]]
-name = "app"
-password = "secret"
-[[shards]]
-name = "db1"
-host = "db1"
-[[shards]]
-name = "db2"
-host = "db2"
-[routing]
+const CONFIG = `${configText('db1', 'db2')}[routing]
 reads = "replicas"
 [scaling]
 sustain = "3s"

@@ -3,24 +3,14 @@ import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { type TestContext, test } from 'node:test'
+import { configText } from '../../config/config-text.fixture.ts'
 import { parseConfig } from '../../config/load-config.ts'
 import type { Shard } from '../../shard/topology.ts'
 import { freezeShard } from '../failover/failover.fixture.ts'
 import { AddedShards } from './added-shards.ts'
 import { Scaling } from './scaling.ts'
 
-const HEAD = `[monitor]
-user = "m"
-[[users]]
-name = "app"
-password = "secret"
-[[shards]]
-name = "db1"
-host = "db1"
-[[shards]]
-name = "db2"
-host = "db2"
-[[shard_pools]]
+const HEAD = `${configText('db1', 'db2')}[[shard_pools]]
 name = "reports"
 shards = ["db2"]
 [[shard_pools]]
