@@ -1,7 +1,5 @@
 import type { Link } from '../io/link.ts'
-import { AF_INET, AF_UNIX } from '../io/native.ts'
 import type { OwnedFd } from '../io/owned-fd.ts'
-import { tuneSocket } from '../io/socket.ts'
 import type { ClientState } from '../memory/client-slots.ts'
 import type { NewClient } from '../memory/keeper-protocol.ts'
 import { STATUS } from '../protocol/message-type.ts'
@@ -15,12 +13,10 @@ import { ClientMeter } from './client-meter.ts'
 import { ClientReader, type ReaderSession } from './client-reader.ts'
 import { ClientSlot } from './client-slot.ts'
 import type { CommitDoubt } from './commit-doubt.ts'
-import { Greeting } from './greeting.ts'
+import type { Greeting } from './greeting.ts'
 import type { ListeningSession } from './listening-session.ts'
-import { LoginTranscript } from './login-transcript.ts'
 import { PinReview } from './pin-review.ts'
 import type { PoolChoice } from './pool-choice.ts'
-import { leaveReplica } from './replica-transaction.ts'
 import { refuseCommit, rejectRequest } from './request-rejection.ts'
 import { RequestRelay } from './request-relay.ts'
 import type { RequestSession } from './request-session.ts'
@@ -32,10 +28,9 @@ import { SessionAnswers } from './session-answers.ts'
 import { SessionDeadlines } from './session-deadlines.ts'
 import { endIfDrained, endSession } from './session-end.ts'
 import { SessionListening } from './session-listening.ts'
-import type { LoginRecord, SessionRecord, SessionSpills } from './session-record.ts'
+import type { SessionSpills } from './session-record.ts'
 import type { RecordedSession } from './session-records.ts'
 import { type MovingSession, SessionRelocation } from './session-relocation.ts'
-import { restoreLogin, restoreSession } from './session-restoration.ts'
 import { takeSerial } from './session-serial.ts'
 import { SessionState } from './session-state.ts'
 
@@ -88,41 +83,21 @@ export class ClientSession
   doubt: CommitDoubt | null = null
   echo: Echo | null = null
 
-  /**
-   * `record`: the client has logged in to another process. `server`: the server connection that it had there. `login`: it had begun to
-   * log in there.
-   */
-  constructor(
-    host: ClientHost,
-    client: NewClient,
-    fd: OwnedFd,
-    record: SessionRecord | null,
-    server: ServerConnection | null = null,
-    login: LoginRecord | null = null,
-  ) {
+  /** `isKept`: another process has served the client. `serial`: the session's number there; null: it had none, or needs another. */
+  constructor(host: ClientHost, client: NewClient, fd: OwnedFd, isKept: boolean, serial: number | null = null) {
     this.host = host
     this.slot = client.slot
     this.generation = client.generation
-    this.serial = takeSerial(record?.serial ?? null)
-    this.memory = new ClientSlot(host.clients, client, host.planeIndex, record !== null || login !== null)
+    this.serial = takeSerial(serial)
+    this.memory = new ClientSlot(host.clients, client, host.planeIndex, isKept)
     this.memory.serial(this.serial)
-    this.meter = new ClientMeter(host, client.slot, record !== null || login !== null)
+    this.meter = new ClientMeter(host, client.slot, isKept)
     this.settings = new SessionState(host.parameters, this)
-    // Of one that was served before it is as it shall be.
-    if (record === null) tuneSocket(fd, this.memory.isUnix ? AF_UNIX : AF_INET)
     this.requests = new RequestRelay(host, this)
     this.seat = new ServerSeat(host, this)
     this.reader = new ClientReader(host, this, fd)
     this.deadlines = new SessionDeadlines(host, this)
     this.answers = new SessionAnswers(this)
-    if (record !== null) {
-      restoreSession(this, record, server)
-      return
-    }
-    this.enter('login')
-    this.greeting = new Greeting(host, this, login?.transcript ?? new LoginTranscript())
-    this.deadlines.login()
-    if (login !== null) restoreLogin(this, login)
   }
 
   get link(): Link {
@@ -136,10 +111,6 @@ export class ClientSession
 
   save(section: number, isTorn: boolean): void {
     this.host.records.save(this, section, isTorn)
-  }
-
-  get transcript(): LoginTranscript | null {
-    return this.greeting?.transcript ?? null
   }
 
   get server(): ServerConnection | null {
@@ -252,10 +223,6 @@ export class ClientSession
   /** The client may go on, as soon as nobody uses the buffers that all share. */
   resume(): void {
     this.reader.resume()
-  }
-
-  leaveReplica(): void {
-    leaveReplica(this)
   }
 
   noteStatus(): void {

@@ -5,6 +5,7 @@ import { MessageWriter } from '../protocol/writer.ts'
 import { REPLY } from '../server/reply-queue.ts'
 import type { Effects } from '../sql/statement-effects.ts'
 import { answersExtended } from './extended-begin.ts'
+import { closeNamed, describeNamed } from './named-statements.ts'
 import { attach, staysOnReplica } from './read-passage.ts'
 import { isTooShort, type RequestHandler, type RequestPassage, SEEN_BYTES } from './request-passage.ts'
 import { routerAnswer } from './router-answers.ts'
@@ -128,7 +129,9 @@ export const namedRequest: RequestHandler = (relay, source, at, stop, end) => {
   if (relay.skipped()) return stop
   relay.bodyGoesOn = true
   const isRight =
-    source.bytes[at] === FRONTEND.describe ? statements.describe(source, at, stop) : statements.close(source, at, stop)
+    source.bytes[at] === FRONTEND.describe
+      ? describeNamed(statements, source, at, stop)
+      : closeNamed(statements, source, at, stop)
   return isRight ? stop : end
 }
 

@@ -32,7 +32,7 @@ export function mayRunOnReplica(
   return !ADVISORY.test(text.toString('latin1'))
 }
 
-/** The transaction on a replica is given up: it is a failed one from now on, and the next ones run on the primary. */
+/** The session whose transaction runs on a replica. */
 export interface LeavingSession {
   readonly seat: ServerSeat
   readonly settings: SessionState
@@ -48,7 +48,10 @@ const CANNOT: ErrorFields = ERROR(
   'run it again: it runs on the primary for now; or set routing.read_only_transactions',
 )
 
-/** Its next message, which nothing is owed before, gets the error. */
+/**
+ * Gives up its transaction on a replica: a failed one from now on, whose next message gets the error. The next transactions run
+ * on the primary. Nothing may be owed to its client.
+ */
 export function leaveReplica(session: LeavingSession): void {
   const { seat, settings, requests, meter } = session
   seat.reads.stayOnPrimary()

@@ -18,6 +18,7 @@ import {
 } from './extended-requests.ts'
 import { goesWithRead } from './read-passage.ts'
 import { Refusals, type RefusalsSnapshot } from './refusals.ts'
+import { leaveReplica } from './replica-transaction.ts'
 import type { RequestPassage } from './request-passage.ts'
 import type { RequestSession } from './request-session.ts'
 import { noteSentEffects } from './session-effects.ts'
@@ -261,7 +262,7 @@ export class RequestRelay implements RequestPassage {
     this.abandonText()
     if ((this.session.server?.queue.length ?? 0) > 0) return this.wait()
     this.host.toServer.flush()
-    this.session.leaveReplica()
+    leaveReplica(this.session)
     this.#needRefusals().answer(source.bytes, at, Math.min(stop, end))
     return stop
   }

@@ -2,20 +2,17 @@ import type { Link } from '../io/link.ts'
 import type { ServerConnection } from '../server/server-connection.ts'
 import type { ClientHost } from './client-host.ts'
 import type { ClientReader } from './client-reader.ts'
-import type { ServerSeat } from './server-seat.ts'
+import type { LeavingSession } from './replica-transaction.ts'
 import type { SessionDeadlines } from './session-deadlines.ts'
 import type { SessionListening } from './session-listening.ts'
-import type { SessionState } from './session-state.ts'
 
 /** What the walk through a client's requests needs of its session. */
-export interface RequestSession {
+export interface RequestSession extends LeavingSession {
   readonly link: Link
   readonly server: ServerConnection | null
   /** Serial number, unique in the plane. */
   readonly serial: number
   readonly slot: number
-  readonly seat: ServerSeat
-  readonly settings: SessionState
   /** Attaches a server connection for something that certainly only reads, or may write; false: wait, and keep the bytes. */
   acquire(isRead: boolean): boolean
   /** Gives a server connection back to which nothing has been sent. */
@@ -29,8 +26,6 @@ export interface RequestSession {
   violate(message: string): void
   terminate(): void
   send(bytes: Uint8Array): void
-  /** Its transaction on a replica cannot go on there: it is a failed one, and the message at hand gets an error. */
-  leaveReplica(): void
   /** A transaction is open, or over, although no server has been asked. */
   noteStatus(): void
   readonly host: ClientHost

@@ -36,6 +36,6 @@ export function noteEffects({ host, settings, listening, server }: RequestSessio
 /** A query with these effects has been sent, before the server can have answered it. */
 export function noteSentEffects({ host, settings, listening, server }: RequestSession, effects: Effects): void {
   if (server !== null && (effects.flags & FACT.defines) !== 0) host.catalogues.define(server)
-  settings.noteSent(effects, server)
+  settings.note(effects, server, true)
   if (server !== null && concernsListening(effects)) listening?.touch(server)
 }

@@ -1,15 +1,18 @@
+import type { Luggage } from '../continuity/safe-point.ts'
 import type { BufferArena } from '../io/buffer-arena.ts'
 import { Spill } from '../io/spill.ts'
 import type { ClientState } from '../memory/client-slots.ts'
 import type { ServerCredential } from '../server/server-target.ts'
 import type { ParameterSet } from '../session/parameters.ts'
 import type { PreparedStatement, StatementReference } from '../session/prepared-statements.ts'
+import type { PinsSnapshot } from '../session/session-pins.ts'
 import type { DoubtSnapshot } from './commit-doubt.ts'
+import type { DeferredBegin } from './deferred-begin.ts'
 import type { ReplaySnapshot } from './kept-replay.ts'
 import type { LoginTranscript } from './login-transcript.ts'
 import type { RefusalsSnapshot } from './refusals.ts'
 import type { ListeningSnapshot } from './session-listening.ts'
-import type { StateSnapshot } from './session-state.ts'
+import type { SettingsSnapshot } from './session-settings.ts'
 import type { SavedChange, StatementChange } from './statement-journal.ts'
 
 /** Who a session is, which never changes. */
@@ -28,6 +31,15 @@ export interface SessionSpills {
   /** The versions that are written down. */
   statementsVersion: number
   unnamedVersion: number
+}
+
+/** What a session's state is besides numbers: why it is pinned, what is known of its settings, a transaction that has only begun. */
+export interface StateSnapshot {
+  readonly pins: PinsSnapshot | null
+  readonly settings: SettingsSnapshot | null
+  readonly begin: DeferredBegin | null
+  /** Rarely there. */
+  readonly luggage?: Luggage
 }
 
 /** What a section has no numbers for; rarely there. */

@@ -27,7 +27,7 @@ export interface RecordedSession extends ReplayingSession {
   readonly listening: SessionListening | null
   readonly doubt: CommitDoubt | null
   /** Of a login that is not over and that can be gone on with. */
-  readonly transcript: LoginTranscript | null
+  readonly greeting: { readonly transcript: LoginTranscript | null } | null
   /** CLIENT_STEP bits of what is none of the others' business. */
   readonly stepFlags: number
   spills: SessionSpills | null
@@ -114,7 +114,7 @@ export class SessionRecords {
   }
 
   #saveLogin(session: RecordedSession): boolean {
-    const { transcript } = session
+    const transcript = session.greeting?.transcript ?? null
     return transcript !== null && this.#spillsOf(session).extra.put(transcript.encode())
   }
 
@@ -126,7 +126,7 @@ export class SessionRecords {
     spills.unnamed.clear()
   }
 
-  #saveSettings({ initial }: SessionState, parameters: ParameterSet | null, at: number): boolean {
+  #saveSettings({ values: { initial } }: SessionState, parameters: ParameterSet | null, at: number): boolean {
     const { i32 } = this.#clients
     if (initial === null || parameters === null) return false
     i32[at + CLIENT_SECTION.initialId] = this.#storeSet(initial)

@@ -5,24 +5,15 @@ import type { Rows } from '../server/captured-rows.ts'
 import type { ServerConnection } from '../server/server-connection.ts'
 import { inquirySql } from '../session/inquiry.ts'
 import type { ParameterRegistry, ParameterSet } from '../session/parameters.ts'
-import { type PinsSnapshot, type PinWatcher, SessionPins } from '../session/session-pins.ts'
+import { type PinWatcher, SessionPins } from '../session/session-pins.ts'
 import type { SqlStatement } from '../session/sql-statement.ts'
 import { type Effects, endsTransaction, FACT } from '../sql/statement-effects.ts'
 import { ClientTransaction } from './client-transaction.ts'
-import type { DeferredBegin } from './deferred-begin.ts'
 import { FORGET_SEQUENCES, isMeantToFail, preambleSql } from './preamble-sql.ts'
-import { NOTHING, type Restored, SessionSettings, type SettingsSnapshot } from './session-settings.ts'
+import type { StateSnapshot } from './session-record.ts'
+import { NOTHING, type Restored, SessionSettings } from './session-settings.ts'
 
 const NO_STATEMENTS: readonly SqlStatement[] = []
-
-/** What a section has no numbers for. */
-export interface StateSnapshot {
-  readonly pins: PinsSnapshot | null
-  readonly settings: SettingsSnapshot | null
-  readonly begin: DeferredBegin | null
-  /** Rarely there. */
-  readonly luggage?: Luggage
-}
 
 /**
  * What makes a session this client's, besides its prepared statements: its settings, the reasons why it must keep its server
@@ -70,11 +61,6 @@ export class SessionState {
 
   get parameters(): ParameterSet | null {
     return this.values.parameters
-  }
-
-  /** What the settings were after login. */
-  get initial(): ParameterSet | null {
-    return this.values.initial
   }
 
   /** CLIENT_STEP bits. */
@@ -207,7 +193,7 @@ export class SessionState {
     return readsForeign ? FORGET_SEQUENCES : ''
   }
 
-  /** A text with these effects is sent now. */
+  /** A text with these effects is sent now; `isSent`: it is a query that has been sent already. */
   note(effects: Effects, server: ServerConnection | null, isSent = false): void {
     const { flags, pins } = effects
     this.#onlyBegun &&= flags === FACT.begins
@@ -220,11 +206,6 @@ export class SessionState {
     if ((flags & FACT.discardsAll) !== 0) this.values.touchAll(server, true)
     if ((flags & FACT.undoes) !== 0) this.values.undo()
     if ((flags & FACT.frees) !== 0) this.#pins?.free()
-  }
-
-  /** The same for a query that has been sent already. */
-  noteSent(effects: Effects, server: ServerConnection | null): void {
-    this.note(effects, server, true)
   }
 
   /** A statement is sent that does nothing to the session. */

@@ -12,16 +12,16 @@ import { LongParse } from './long-parse.ts'
 import type { RequestSession } from './request-session.ts'
 import { noteEffects } from './session-effects.ts'
 import { SqlStatements } from './sql-statements.ts'
-import { NOTHING, StatementBook, UNNAMED } from './statement-book.ts'
+import { StatementBook, UNNAMED } from './statement-book.ts'
 import { EMPTY_TAIL, parseDuplicate, parseStatement } from './statement-parse.ts'
 import { closeStray, ensureStatement, prepareUnnamed } from './statement-supply.ts'
 import { isUncertain, NAMES } from './uncertain-statements.ts'
 
 const writer = new MessageWriter()
-const STATEMENT = 0x53
 /** What touches settings, and what drops all prepared statements. */
 const TOUCHES = FACT.sets | FACT.resetsAll | FACT.discardsAll
 const CLEARS = FACT.deallocatesAll | FACT.discardsAll
+
 /**
  * Prepared statements over shared server connections: clients' names become ours, by text; a server connection that
  * lacks a statement gets its Parse ahead of the first message that needs it. The unnamed statement lives where it was
@@ -250,58 +250,5 @@ export class StatementRelay {
       toServer.forward(source, nameEnd + 1, Math.min(stop, end))
     }
     server.queue.push(REPLY.bind)
-  }
-
-  /** Describe at `at`; false as for `parse`. */
-  describe(source: NativeBuffer, at: number, stop: number): boolean {
-    const { bytes } = source
-    const nameAt = at + HEADER_BYTES + 1
-    if (stop <= nameAt || bytes[stop - 1] !== 0) return this.#malformed('Describe')
-    const statement = bytes[at + HEADER_BYTES] === STATEMENT ? this.#prepare(source, nameAt, stop - 1) : null
-    if (statement === null) this.host.toServer.forward(source, at, stop)
-    else {
-      writer.reset().begin(FRONTEND.describe).byte(STATEMENT).text(statement.serverName).end()
-      this.host.toServer.insert(writer.bytes)
-    }
-    this.session.server?.queue.push(REPLY.describe)
-    return true
-  }
-
-  /** Close at `at`; false as for `parse`. */
-  close(source: NativeBuffer, at: number, stop: number): boolean {
-    const { bytes } = source
-    const nameAt = at + HEADER_BYTES + 1
-    if (stop <= nameAt || bytes[stop - 1] !== 0) return this.#malformed('Close')
-    const isStatement = bytes[at + HEADER_BYTES] === STATEMENT
-    const name = bytes.toString('utf8', nameAt, stop - 1)
-    const statement = isStatement ? this.book.get(name) : undefined
-    if (statement !== undefined) {
-      this.book.close(name, statement)
-      return true
-    }
-    const isUnnamed = isStatement && name === ''
-    if (isUnnamed) this.book.closeUnnamed()
-    this.book.note(REPLY.close, isUnnamed ? UNNAMED : NOTHING)
-    this.host.toServer.forward(source, at, stop)
-    return true
-  }
-
-  /** Makes sure that the server has the statement named here; null: send the message with the name it has. */
-  #prepare(source: NativeBuffer, nameStart: number, nameEnd: number): PreparedStatement | null {
-    const server = this.session.server as ServerConnection
-    if (nameStart === nameEnd) {
-      prepareUnnamed(this.book, server)
-      return null
-    }
-    const name = source.bytes.toString('utf8', nameStart, nameEnd)
-    const statement = this.book.get(name)
-    if (statement === undefined) closeStray(this.book, server, name)
-    else ensureStatement(this.book, server, statement)
-    return statement ?? null
-  }
-
-  #malformed(what: string): boolean {
-    this.session.violate(`malformed ${what} message`)
-    return false
   }
 }

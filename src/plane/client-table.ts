@@ -111,7 +111,7 @@ export class ClientTable {
   collectParameters(used: Set<ParameterSet>): void {
     for (const { settings } of this.all) {
       if (settings.parameters) used.add(settings.parameters)
-      if (settings.initial) used.add(settings.initial)
+      if (settings.values.initial) used.add(settings.values.initial)
     }
   }
 

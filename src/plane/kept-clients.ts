@@ -1,4 +1,4 @@
-import { ClientSession } from '../client/client-session.ts'
+import { resumeClient, resumeLogin } from '../client/session-arrival.ts'
 import type { LoginRecord, SessionRecord } from '../client/session-record.ts'
 import { avoidSerial } from '../client/session-serial.ts'
 import type { OwnedFd } from '../io/owned-fd.ts'
@@ -20,13 +20,13 @@ export function adoptSession(
   server: ServerConnection | null,
 ): void {
   plane.progress[0] = slotMark(plane.clients, client.slot)
-  plane.sessions.add(new ClientSession(plane, client, fd, record, server))
+  plane.sessions.add(resumeClient(plane, client, fd, record, server))
 }
 
 /** The login of a client that another process has left goes on. */
 export function adoptLogin(plane: Plane, client: NewClient, fd: OwnedFd, login: LoginRecord): void {
   plane.progress[0] = slotMark(plane.clients, client.slot)
-  plane.sessions.add(new ClientSession(plane, client, fd, null, null, login))
+  plane.sessions.add(resumeLogin(plane, client, fd, login))
 }
 
 /** Their sessions begin when they want something. */

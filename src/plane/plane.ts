@@ -3,11 +3,12 @@ import { Analyzer } from '../analyzer/analyzer.ts'
 import type { CompiledHba } from '../auth/hba.ts'
 import { ScramKeyCache } from '../auth/scram-key-cache.ts'
 import type { ClientHost, PlaneCounter } from '../client/client-host.ts'
-import { ClientSession } from '../client/client-session.ts'
+import type { ClientSession } from '../client/client-session.ts'
 import { FunctionCatalogues } from '../client/function-catalogues.ts'
 import { PoolChoices } from '../client/pool-choices.ts'
 import { ReadRouting } from '../client/read-routing.ts'
 import { ReplicaWaits } from '../client/replica-waits.ts'
+import { greetClient } from '../client/session-arrival.ts'
 import { SessionRecordReader } from '../client/session-record-reader.ts'
 import { SessionRecords } from '../client/session-records.ts'
 import type { BufferArena } from '../io/buffer-arena.ts'
@@ -206,7 +207,7 @@ export class Plane implements ClientHost {
   accept(client: NewClient, fd: OwnedFd): void {
     this.progress[0] = slotMark(this.clients, client.slot)
     this.record.add('accepted')
-    this.sessions.add(new ClientSession(this, client, fd, null))
+    this.sessions.add(greetClient(this, client, fd))
   }
 
   /** A client that another process has left, and that cannot be gone on with. */
