@@ -1,11 +1,12 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
+import { seededRandom } from '../../src/util/seeded-random.ts'
 import { openDescriptors, residentBytes } from '../support/process-usage.ts'
 import { openConsole, Testbed } from '../support/testbed.ts'
 import { waitUntil } from '../support/wait-until.ts'
 import { WireClient } from '../support/wire-client.ts'
 import { onlyValue } from '../support/wire-message.ts'
-import { mayhem, pickEvent, seededRandom } from './mayhem.ts'
+import { mayhem, pickEvent } from './mayhem.ts'
 
 const bed = await Testbed.open({ routerOnly: true, start: false })
 

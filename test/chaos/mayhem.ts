@@ -20,17 +20,6 @@ export function pickEvent(random: () => number): MayhemEvent {
   return 'plane'
 }
 
-/** Numbers from 0 to below 1 that are the same for the same seed (mulberry32). */
-export function seededRandom(seed: number): () => number {
-  let state = seed | 0
-  return () => {
-    state = (state + 0x6d2b79f5) | 0
-    let t = Math.imul(state ^ (state >>> 15), 1 | state)
-    t = (t + Math.imul(t ^ (t >>> 7), 61 | t)) ^ t
-    return ((t ^ (t >>> 14)) >>> 0) / 4_294_967_296
-  }
-}
-
 /**
  * Kills processes of a router (SIGKILL) and upgrades it, at random moments, until `isOver`. One thing at a time: whoever is
  * there twice is there twice again before the next one. Returns how often each happened.

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { seededRandom } from './mayhem.ts'
+import { seededRandom } from '../../src/util/seeded-random.ts'
 import { pickFault, SHARD_FAULTS } from './shard-faults.ts'
 import { runStorm } from './shard-storm.ts'
 

@@ -1,22 +1,15 @@
 import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { seededRandom } from '../../src/util/seeded-random.ts'
 import { CertificateAuthority, writeCredentials } from '../support/certificates.ts'
 import { ContinuityBed } from '../support/continuity-bed.ts'
-import { type Audit, type LoadKind, type LoadTrouble, MixedLoad } from '../support/mixed-load.ts'
-import { seededRandom } from './mayhem.ts'
+import { type Audit, type LoadKind, type LoadTrouble, MixedLoad, ORDINARY_KINDS } from '../support/mixed-load.ts'
 import { PLANNED, type ShardFault, storm, whole } from './shard-faults.ts'
 
 /** Everything at once: what each client of the load does. */
 const KINDS: readonly LoadKind[] = [
-  'simple',
-  'prepared',
-  'transfer',
-  'read',
-  'pipeline',
-  'copy',
-  'settings',
-  'transfer',
+  ...ORDINARY_KINDS,
   'ownWrites',
   'listen',
   'temporary',

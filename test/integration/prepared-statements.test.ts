@@ -4,18 +4,10 @@ import { isDirect, Testbed } from '../support/testbed.ts'
 import type { WireClient } from '../support/wire-client.ts'
 import * as wire from '../support/wire-frames.ts'
 import { onlyValue, rowsOf, shapeOf, sqlstatesOf } from '../support/wire-message.ts'
+import { prepare, run } from '../support/wire-statements.ts'
 
 const SERVERS = 3
 const bed = await Testbed.open({ settings: { pool: { size: SERVERS }, limits: { prepared_statements: 50 } } })
-
-function run(name: string, values: readonly string[] = []): Buffer {
-  return Buffer.concat([wire.bind('', name, values), wire.execute(''), wire.sync()])
-}
-
-async function prepare(client: WireClient, name: string, sql: string): Promise<void> {
-  const answer = await client.exchange(Buffer.concat([wire.parse(name, sql), wire.sync()]))
-  assert.equal(shapeOf(answer), '1Z')
-}
 
 /** Makes every server connection of the pool serve somebody, so that the next query may land on any of them. */
 async function shuffle(clients: readonly WireClient[]): Promise<void> {

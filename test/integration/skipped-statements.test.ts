@@ -3,19 +3,11 @@ import { test } from 'node:test'
 import { isDirect, Testbed } from '../support/testbed.ts'
 import type { WireClient } from '../support/wire-client.ts'
 import * as wire from '../support/wire-frames.ts'
-import { onlyValue, shapeOf, sqlstatesOf } from '../support/wire-message.ts'
+import { onlyValue, sqlstatesOf } from '../support/wire-message.ts'
+import { prepare, run } from '../support/wire-statements.ts'
 
 /** One server connection that every client has in turn, so that who was there before is known. */
 const bed = await Testbed.open({ settings: { pool: { size: 1 } } })
-
-function run(name: string): Buffer {
-  return Buffer.concat([wire.bind('', name), wire.execute(''), wire.sync()])
-}
-
-async function prepare(client: WireClient, name: string, sql: string): Promise<void> {
-  const answer = await client.exchange(Buffer.concat([wire.parse(name, sql), wire.sync()]))
-  assert.equal(shapeOf(answer), '1Z')
-}
 
 test('a Parse that was skipped behind an error did not happen', async () => {
   const client = await bed.open()

@@ -8,7 +8,7 @@ import { WireClosed } from './wire-stream.ts'
 export type { LoadKind }
 
 /** What clients of the load do, one kind each, over and over, when nothing else is said. */
-const KINDS: readonly LoadKind[] = [
+export const ORDINARY_KINDS: readonly LoadKind[] = [
   'simple',
   'prepared',
   'transfer',
@@ -112,7 +112,7 @@ export class MixedLoad {
     login: LoginOptions,
     options: { readonly clients: number; readonly tls?: boolean; readonly kinds?: readonly LoadKind[] },
   ): MixedLoad {
-    const load = new MixedLoad(address, login, options.tls === true, options.kinds ?? KINDS)
+    const load = new MixedLoad(address, login, options.tls === true, options.kinds ?? ORDINARY_KINDS)
     for (let number = 0; number < options.clients; number++) load.#loops.push(load.#run(number))
     return load
   }

@@ -1,11 +1,9 @@
-import { readlinkSync } from 'node:fs'
 import { rename } from 'node:fs/promises'
-import { dirname, join } from 'node:path'
+import { join } from 'node:path'
 import { setTimeout as delay } from 'node:timers/promises'
 import { type Lsn, parseLsn } from '../../../../util/lsn.ts'
 import type { Rejoining, ShardDriver, WalPosition } from '../shard-driver.ts'
 import { makeAccountDirectory, readTextIfExists, writePrivateFile } from './account-files.ts'
-import { chooseBinaries } from './choose-binaries.ts'
 import { shutdownCheckpoint } from './control-file.ts'
 import { createReplica } from './create-replica.ts'
 import { followNow, followWhenStarted } from './follow-primary.ts'
@@ -14,6 +12,7 @@ import { LocalClusterError } from './local-cluster-error.ts'
 import type { LocalServer } from './local-servers.ts'
 import { findPostmaster, killServerProcesses, startPostmaster, stopPostmaster } from './postmaster.ts'
 import { ensureSlots, waitForStreaming, waitForTimeline } from './replication.ts'
+import { fittingBinaries, runningBinaries } from './server-binaries.ts'
 import { type PrimaryAddress, type ServerAddress, withServer } from './server-client.ts'
 import { settingsFileName, slotName } from './server-settings.ts'
 
@@ -205,30 +204,19 @@ export class LocalDriver implements ShardDriver {
     return { ...login, major: Math.floor(Number(rows[0]?.version ?? 0) / 10_000) }
   }
 
-  async #noteBinaries({ name, directory, account }: LocalServer): Promise<void> {
-    if (this.#binaries.has(name)) return
-    const running = await findPostmaster(directory, account)
-    if (running === null) return
-    try {
-      this.#binaries.set(name, dirname(readlinkSync(`/proc/${running.pid}/exe`)))
-    } catch {
-      // Not ours to look at: they are chosen when they are needed.
-    }
+  async #noteBinaries(server: LocalServer): Promise<void> {
+    if (this.#binaries.has(server.name)) return
+    const binaries = await runningBinaries(server)
+    // Else they are chosen when they are needed.
+    if (binaries !== null) this.#binaries.set(server.name, binaries)
   }
 
-  async #binariesOf({ name, directory, account }: LocalServer): Promise<string> {
+  async #binariesOf(server: LocalServer): Promise<string> {
+    const { name } = server
     const known = this.#chosen.get(name) ?? this.#binaries.get(name)
     if (known !== undefined) return known
-    const version = await readTextIfExists(join(directory.data, 'PG_VERSION'))
-    const chosen = await chooseBinaries({
-      explicit: null,
-      environment: this.#options.environment,
-      dataMajor: version === null ? null : Number.parseInt(version, 10),
-      account,
-      cacheDirectory: dirname(dirname(directory.root)),
-      onProgress: this.#options.onProgress,
-    })
-    this.#binaries.set(name, chosen.directory)
-    return chosen.directory
+    const binaries = await fittingBinaries(server, this.#options)
+    this.#binaries.set(name, binaries)
+    return binaries
   }
 }

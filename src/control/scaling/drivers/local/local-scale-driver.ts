@@ -1,10 +1,8 @@
-import { readlinkSync } from 'node:fs'
 import { rename } from 'node:fs/promises'
 import { basename, dirname, join } from 'node:path'
 import type { ShardPlace } from '../../added-shard.ts'
 import type { ScaleDriver, ScaleOrder } from '../scale-driver.ts'
 import { makeAccountDirectory, readTextIfExists, removeTree, writePrivateFile } from './account-files.ts'
-import { chooseBinaries } from './choose-binaries.ts'
 import { createReplica } from './create-replica.ts'
 import { removeUnfinished } from './inspect-shards.ts'
 import { LocalClusterError } from './local-cluster-error.ts'
@@ -13,6 +11,7 @@ import { PortBook } from './port-book.ts'
 import { findPostmaster, startPostmaster, stopPostmaster } from './postmaster.ts'
 import { dropSlot } from './replica-slot.ts'
 import { ensureSlots, pointAtPrimary } from './replication.ts'
+import { fittingBinaries, runningBinaries } from './server-binaries.ts'
 import { type PrimaryAddress, withServer } from './server-client.ts'
 import { passFileName, passFileText, replaceAutoSettings, settingsFileName } from './server-settings.ts'
 import { type ShardDirectory, shardDirectory } from './shard-directory.ts'
@@ -150,22 +149,7 @@ export class LocalScaleDriver implements ScaleDriver {
   }
 
   /** The programs that the primary runs. */
-  async #binaries({ directory, account }: LocalServer): Promise<string> {
-    const running = await findPostmaster(directory, account)
-    try {
-      if (running !== null) return dirname(readlinkSync(`/proc/${running.pid}/exe`))
-    } catch {
-      // Not ours to look at: they are chosen instead.
-    }
-    const version = await readTextIfExists(join(directory.data, 'PG_VERSION'))
-    const chosen = await chooseBinaries({
-      explicit: null,
-      environment: this.#options.environment,
-      dataMajor: version === null ? null : Number.parseInt(version, 10),
-      account,
-      cacheDirectory: dirname(dirname(directory.root)),
-      onProgress: this.#options.onProgress,
-    })
-    return chosen.directory
+  async #binaries(server: LocalServer): Promise<string> {
+    return (await runningBinaries(server)) ?? fittingBinaries(server, this.#options)
   }
 }
