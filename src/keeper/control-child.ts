@@ -2,6 +2,7 @@ import { type ChildProcess, spawn } from 'node:child_process'
 import type { Duplex } from 'node:stream'
 import type { Logger } from '../log.ts'
 import { type ControlReport, encodeLine, type KeeperOrder, LineDecoder } from '../memory/keeper-control-protocol.ts'
+import type { BootShare } from './boot-share.ts'
 import { ChangeWatch } from './change-watch.ts'
 import type { Replacement } from './plane-replacement.ts'
 import type { Program } from './program.ts'
@@ -15,6 +16,7 @@ export interface ControlChildOptions {
   readonly memoryFd: number
   /** The first line for each life. */
   readonly startOrder: (first: boolean) => KeeperOrder
+  readonly bootShare: BootShare
   readonly onReport: (report: ControlReport) => void
   /** It died and nobody comes after it. */
   readonly onEnded: () => void
@@ -36,6 +38,8 @@ export class ControlChild {
   #program: Program
   #channel: Duplex | null = null
   #lives = 0
+  /** The next one is wanted in good order, so it has time; after a crash it is missed. */
+  #isReplacing = false
 
   constructor(options: ControlChildOptions) {
     this.#options = options
@@ -98,9 +102,11 @@ export class ControlChild {
     if (state() !== 'running') return refused(`it is ${state()}.`)
     this.#program = program
     this.send({ op: 'leave' })
+    this.#isReplacing = true
     this.#child.release()
     if (!(await this.#watch.until(() => state() !== 'releasing', LEAVE_MS))) this.kill()
     await this.#watch.until(() => state() !== 'releasing', LEAVE_MS)
+    this.#isReplacing = false
     await this.#watch.until(() => state() !== 'releasing' && state() !== 'starting', START_MS)
     if (state() === 'running') return { replaced: true }
     this.#program = before
@@ -146,6 +152,9 @@ export class ControlChild {
     channel.on('data', (chunk: string) => this.#onData(decoder, chunk))
     // The death that breaks the channel is reported by the process itself.
     channel.on('error', () => {})
+    const { bootShare } = this.#options
+    if (this.#isReplacing) bootShare.yield(child.pid)
+    child.once('exit', () => bootShare.forget(child.pid))
     this.#lives++
     channel.write(encodeLine(startOrder(this.#lives === 1)))
     return child
@@ -154,7 +163,10 @@ export class ControlChild {
   #onData(decoder: LineDecoder<ControlReport>, chunk: string): void {
     try {
       for (const report of decoder.push(chunk)) {
-        if (report.op === 'ready') this.#child.ready()
+        if (report.op === 'ready') {
+          this.#options.bootShare.restore(this.#child.pid ?? undefined)
+          this.#child.ready()
+        }
         this.#options.onReport(report)
       }
     } catch (error) {

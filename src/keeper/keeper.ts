@@ -1,8 +1,10 @@
 import { Poller } from '../io/poller.ts'
+import { setProcessNice } from '../io/process-share.ts'
 import type { Logger } from '../log.ts'
 import type { ControlReport, KeeperOrder, StopMode } from '../memory/keeper-control-protocol.ts'
 import { HEADER } from '../memory/layout.ts'
 import type { SharedState } from '../memory/shared-state.ts'
+import { BootShare } from './boot-share.ts'
 import { ClientIntake } from './client-intake.ts'
 import type { ClientListener } from './client-listeners.ts'
 import { ClientTable } from './client-table.ts'
@@ -100,7 +102,8 @@ export class Keeper {
     const crashes = new CrashRecord({ shared: state, clients, servers, log, now })
     const memoryFd = memory.fd.fd
     const { program } = options
-    const child = { program, environment, memoryFd, log, now, onEnded: () => this.#onChildEnded() }
+    const bootShare = new BootShare(setProcessNice)
+    const child = { program, environment, memoryFd, bootShare, log, now, onEnded: () => this.#onChildEnded() }
     this.#control = new ControlChild({
       ...child,
       command: options.controlCommand,

@@ -2,6 +2,7 @@ import type { OwnedFd } from '../io/owned-fd.ts'
 import type { Poller } from '../io/poller.ts'
 import type { Logger } from '../log.ts'
 import type { NewClient, PlaneMessage } from '../memory/keeper-protocol.ts'
+import type { BootShare } from './boot-share.ts'
 import { ChangeWatch } from './change-watch.ts'
 import type { ClientTaker } from './client-intake.ts'
 import type { ClientTable } from './client-table.ts'
@@ -30,6 +31,7 @@ export interface PlaneChildOptions {
   readonly clients: ClientTable
   readonly servers: ServerTable
   readonly crashes: CrashRecord
+  readonly bootShare: BootShare
   /** Clients that had to wait for this plane, or for a slot, may be accepted now. */
   readonly onRoom: () => void
   readonly onEnded: () => void
@@ -75,7 +77,7 @@ export class PlaneChild implements ClientTaker, Replaceable {
     })
     this.#standby = new PlaneStandby({
       name: `${this.name} (standby)`,
-      boot: () => this.#boot(this.#program),
+      boot: () => this.#bootBeside(this.#program),
       onChanged: () => this.#watch.changed(),
       onEnded: options.onEnded,
       log,
@@ -165,7 +167,7 @@ export class PlaneChild implements ClientTaker, Replaceable {
   }
 
   prepare(program: Program): void {
-    this.#successor = new PlaneSuccessor(this.#boot(program), () => this.#watch.changed())
+    this.#successor = new PlaneSuccessor(this.#bootBeside(program), () => this.#watch.changed())
   }
 
   discard(): void {
@@ -203,6 +205,7 @@ export class PlaneChild implements ClientTaker, Replaceable {
     if (counts.clients + counts.servers > 0) {
       log.info({ plane: index, ...counts }, `${this.name}: its connections go to process ${process.process.pid}`)
     }
+    this.#options.bootShare.restore(process.process.pid)
     process.activate(handOver)
     onRoom()
     return process.process
@@ -225,6 +228,16 @@ export class PlaneChild implements ClientTaker, Replaceable {
     clients.releaseAllOf(index)
     servers.releaseAllOf(index)
     onEnded()
+  }
+
+  /** One that nobody waits for. */
+  #bootBeside(program: Program): PlaneProcess {
+    const { bootShare } = this.#options
+    const booting = this.#boot(program)
+    const { pid } = booting.process
+    bootShare.yield(pid)
+    booting.process.once('exit', () => bootShare.forget(pid))
+    return booting
   }
 
   #boot(program: Program): PlaneProcess {
