@@ -77,7 +77,7 @@ export class PlaneChild implements ClientTaker, Replaceable {
     })
     this.#standby = new PlaneStandby({
       name: `${this.name} (standby)`,
-      boot: () => this.#bootBeside(this.#program),
+      boot: () => this.#boot(this.#program).yield(),
       onChanged: () => this.#watch.changed(),
       onEnded: options.onEnded,
       log,
@@ -167,7 +167,7 @@ export class PlaneChild implements ClientTaker, Replaceable {
   }
 
   prepare(program: Program): void {
-    this.#successor = new PlaneSuccessor(this.#bootBeside(program), () => this.#watch.changed())
+    this.#successor = new PlaneSuccessor(this.#boot(program).yield(), () => this.#watch.changed())
   }
 
   discard(): void {
@@ -205,7 +205,6 @@ export class PlaneChild implements ClientTaker, Replaceable {
     if (counts.clients + counts.servers > 0) {
       log.info({ plane: index, ...counts }, `${this.name}: its connections go to process ${process.process.pid}`)
     }
-    this.#options.bootShare.restore(process.process.pid)
     process.activate(handOver)
     onRoom()
     return process.process
@@ -230,16 +229,6 @@ export class PlaneChild implements ClientTaker, Replaceable {
     onEnded()
   }
 
-  /** One that nobody waits for. */
-  #bootBeside(program: Program): PlaneProcess {
-    const { bootShare } = this.#options
-    const booting = this.#boot(program)
-    const { pid } = booting.process
-    bootShare.yield(pid)
-    booting.process.once('exit', () => bootShare.forget(pid))
-    return booting
-  }
-
   #boot(program: Program): PlaneProcess {
     const { command, environment, memoryFd, lockFd } = this.#options
     this.#processes++
@@ -248,10 +237,11 @@ export class PlaneChild implements ClientTaker, Replaceable {
   }
 
   #processOptions(): PlaneProcessOptions {
-    const { poller, clients, servers, listeners, onRoom, log } = this.#options
+    const { poller, clients, servers, listeners, bootShare, onRoom, log } = this.#options
     return {
       name: this.name,
       poller,
+      bootShare,
       descriptors: {
         client: (slot) => clients.descriptor(slot),
         server: (slot) => servers.descriptor(slot),

@@ -4,6 +4,7 @@ import type { OwnedFd } from '../io/owned-fd.ts'
 import { type Poller, type PollTarget, READABLE, WRITABLE } from '../io/poller.ts'
 import type { Logger } from '../log.ts'
 import { decodePlaneMessage, type NewClient, type PlaneMessage } from '../memory/keeper-protocol.ts'
+import type { BootShare } from './boot-share.ts'
 import type { HandOver } from './hand-over.ts'
 import { type Descriptors, PlaneChannel } from './plane-channel.ts'
 import type { ProcessHandle } from './process-handle.ts'
@@ -23,6 +24,7 @@ export interface PlaneProcessOptions {
   /** For people: `plane 0`. */
   readonly name: string
   readonly poller: Poller
+  readonly bootShare: BootShare
   readonly descriptors: Descriptors
   /** Descriptors that nobody takes over are closed afterwards. May throw when the message makes no sense. */
   readonly onMessage: (from: PlaneProcess, message: PlaneMessage, fds: readonly OwnedFd[]) => void
@@ -70,8 +72,18 @@ export class PlaneProcess implements PollTarget {
     return this.#channel.isBacklogged
   }
 
+  /** Nobody waits for it until `activate`. */
+  yield(): this {
+    const { bootShare } = this.#options
+    const { pid } = this.process
+    bootShare.yield(pid)
+    this.process.once('exit', () => bootShare.forget(pid))
+    return this
+  }
+
   /** It is to serve, beginning with what its predecessor left. */
   activate(handOver: HandOver): void {
+    this.#options.bootShare.restore(this.process.pid)
     this.#channel.handOver(handOver)
     this.flush()
   }

@@ -1,9 +1,8 @@
 import assert from 'node:assert/strict'
-import { readFileSync } from 'node:fs'
-import { getPriority } from 'node:os'
 import { test } from 'node:test'
 import { cpuMeans } from '../../src/io/cpu-share.ts'
 import { ContinuityBed } from '../support/continuity-bed.ts'
+import { nicenessOf } from '../support/niceness.ts'
 import { waitUntil } from '../support/wait-until.ts'
 import type { WireClient } from '../support/wire-client.ts'
 import * as wire from '../support/wire-frames.ts'
@@ -24,16 +23,6 @@ async function backendOf(mark: string): Promise<number> {
   })
 }
 
-/** As far as it counts here; null: there is no such process. */
-function niceOf(pid: number): number | null {
-  try {
-    if (cpuMeans(pid).kind === 'process') return getPriority(pid)
-    return Number(/nice (-?\d+)/.exec(readFileSync(`/proc/${pid}/autogroup`, 'utf8'))?.[1])
-  } catch {
-    return null
-  }
-}
-
 test('a long read of a low tier gets less of the CPU on a server of this machine, and others on its connection do not', async (t) => {
   const [low, medium] = [await as('low'), await as('medium')]
   low.send(wire.query(`${LONG} /* low read */`))
@@ -42,7 +31,7 @@ test('a long read of a low tier gets less of the CPU on a server of this machine
     t.skip('nothing on this machine may change what a process gets of the CPU')
     return
   }
-  await waitUntil('it to have less', () => niceOf(pid) === 7)
+  await waitUntil('it to have less', () => nicenessOf(pid) === 7)
   medium.send(wire.query(`${LONG} /* medium read */`))
   const other = await backendOf('medium read')
   await waitUntil('the medium one to have run for a while', async () => {
@@ -51,10 +40,10 @@ test('a long read of a low tier gets less of the CPU on a server of this machine
     )
     return rows.length > 0
   })
-  assert.equal(niceOf(other), 0)
+  assert.equal(nicenessOf(other), 0)
   await bed.on('shard-1')(`SELECT pg_cancel_backend(${pid}), pg_cancel_backend(${other})`)
   assert.deepEqual([sqlstatesOf(await low.until('Z')), sqlstatesOf(await medium.until('Z'))], [['57014'], ['57014']])
-  await waitUntil('it to have its share again', () => niceOf(pid) === 0)
+  await waitUntil('it to have its share again', () => nicenessOf(pid) === 0)
   low.close()
   medium.close()
 })
@@ -73,7 +62,7 @@ test('parallel workers have less as well', async (t) => {
   }
   await waitUntil('its workers to have less', async () => {
     const rows = await sql(`SELECT pid FROM pg_stat_activity WHERE leader_pid = ${pid}`)
-    return rows.length > 0 && rows.every((row) => niceOf(Number(row.pid)) === 7)
+    return rows.length > 0 && rows.every((row) => nicenessOf(Number(row.pid)) === 7)
   })
   await sql(`SELECT pg_cancel_backend(${pid})`)
   await low.until('Z')
@@ -86,7 +75,7 @@ test('what may write keeps its share', async () => {
   low.send(wire.query("SELECT pg_sleep(0.4), 'low transaction'"))
   const pid = await backendOf('low transaction')
   assert.deepEqual(sqlstatesOf(await low.until('Z')), [])
-  assert.equal(niceOf(pid), 0)
+  assert.equal(nicenessOf(pid), 0)
   await low.query('ROLLBACK')
   low.close()
 })

@@ -7,6 +7,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { type TestContext, test } from 'node:test'
 import pg from 'pg'
+import { nicenessOf } from '../support/niceness.ts'
 import { descendants, isRunning, openDescriptors } from '../support/process-usage.ts'
 import { type RouterPids, RouterProcess } from '../support/router-process.ts'
 import { toToml } from '../support/router-settings.ts'
@@ -99,16 +100,19 @@ test('control that is killed has a successor that knows the planes, and clients 
   assert.equal(await ask(await open(t, router)), '1')
 })
 
-test('a plane that is killed has its standby for a successor, which serves its clients and new ones', async (t) => {
+test('a plane that is killed has its standby for a successor, which serves its clients and new ones, with its full share of the CPU', async (t) => {
   const router = await bed.startRouter()
   const client = await open(t, router)
   await ask(client)
   const [plane] = router.pids.planes
   const standby = await waitUntil('a standby', () => router.pids.standbys[0])
-  assert.ok(plane)
+  assert.ok(plane && standby)
+  const canBeNice = nicenessOf(plane) !== null
+  if (canBeNice) assert.deepEqual([plane, standby].map(nicenessOf), [0, 10])
   process.kill(plane, 'SIGKILL')
   assert.equal(await ask(client), '1')
   assert.deepEqual(router.pids.planes, [standby])
+  if (canBeNice) await waitUntil('the kernel to let it', () => nicenessOf(standby) === 0)
   const next = await waitUntil('a new client to be served', () => open(t, router))
   assert.equal(await ask(next), '1')
 })
