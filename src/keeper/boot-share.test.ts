@@ -18,7 +18,7 @@ test('who boots has less, and its own when somebody waits for it', () => {
   share.yield(7)
   share.restore(7)
   share.restore(7)
-  assert.deepEqual(asked, ['7 10', '7 0'])
+  assert.deepEqual(asked, ['7 5', '7 0'])
 })
 
 test('who never had less is left alone: not asked, refused, or gone', () => {
@@ -31,7 +31,7 @@ test('who never had less is left alone: not asked, refused, or gone', () => {
   share.forget(8)
   share.restore(8)
   share.restore(undefined)
-  assert.deepEqual(asked, ['7 10', '8 10'])
+  assert.deepEqual(asked, ['7 5', '8 5'])
 })
 
 test('what the kernel does not do yet is tried again, until the process is gone', (t) => {
@@ -42,11 +42,11 @@ test('what the kernel does not do yet is tried again, until the process is gone'
   t.mock.timers.tick(100)
   t.mock.timers.tick(100)
   t.mock.timers.tick(100)
-  assert.deepEqual(asked, ['7 10', '7 0', '7 0', '7 0'])
+  assert.deepEqual(asked, ['7 5', '7 0', '7 0', '7 0'])
   const gone = shareOf('done', 'later')
   gone.share.yield(8)
   gone.share.restore(8)
   gone.share.forget(8)
   t.mock.timers.tick(100)
-  assert.deepEqual(gone.asked, ['8 10', '8 0'])
+  assert.deepEqual(gone.asked, ['8 5', '8 0'])
 })

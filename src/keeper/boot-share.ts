@@ -1,7 +1,7 @@
 import type { NiceOutcome } from '../io/cpu-share.ts'
 
-/** Ten per cent of the share of one that serves, where both want the same processor. */
-const BOOT_NICE = 10
+/** A third of the share of one that serves, where both want the same processor: much less, and a busy machine would have no standby for long. */
+const BOOT_NICE = 5
 /** The kernel lets who is not root change ten a second. */
 const RETRY_MS = 100
 

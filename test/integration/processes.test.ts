@@ -108,7 +108,7 @@ test('a plane that is killed has its standby for a successor, which serves its c
   const standby = await waitUntil('a standby', () => router.pids.standbys[0])
   assert.ok(plane && standby)
   const canBeNice = nicenessOf(plane) !== null
-  if (canBeNice) assert.deepEqual([plane, standby].map(nicenessOf), [0, 10])
+  if (canBeNice) assert.deepEqual([plane, standby].map(nicenessOf), [0, 5])
   process.kill(plane, 'SIGKILL')
   assert.equal(await ask(client), '1')
   assert.deepEqual(router.pids.planes, [standby])
