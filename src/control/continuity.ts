@@ -5,12 +5,15 @@ import type { Config } from '../config/schema.ts'
 import { reasonsText } from '../continuity/report.ts'
 import type { Logger } from '../log.ts'
 import type { SharedState } from '../memory/shared-state.ts'
+import type { Shard } from '../shard/topology.ts'
 import { Adjuster } from './adjust/adjuster.ts'
 import { adjusterSettings } from './adjust/adjuster-settings.ts'
 import type { EventSink } from './events/event-log.ts'
 import { FailoverWatch } from './failover/failover-watch.ts'
 import { knock } from './failover/primary-check.ts'
+import { ReplicaWatch } from './failover/replica-watch.ts'
 import type { Monitor } from './monitor/monitor.ts'
+import { readStreamState, STREAM_QUESTION, type StreamRow, type StreamState } from './monitor/stream-state.ts'
 import type { CensusResult } from './operations/client-census.ts'
 import { OperationJournal } from './operations/operation-journal.ts'
 import { Operations } from './operations/operations.ts'
@@ -47,12 +50,14 @@ export interface ContinuityOptions {
 const KNOCK_MS = 1_000
 
 const SAMPLE_MS = 1_000
+const ASK_MS = 1_000
 
 /** What is done to shards, planned or not: operations, the watch for lost primaries, their number, and who may use them. */
 export class Continuity {
   readonly operations: Operations
   readonly #drivers: ShardDrivers
   readonly #watch: FailoverWatch
+  readonly #replicas: ReplicaWatch
   readonly #scaler: Scaler
   readonly #adjuster: Adjuster
   readonly #options: ContinuityOptions
@@ -83,16 +88,13 @@ export class Continuity {
       events: options.events,
       log,
     })
+    const ours = this.#ours()
+    this.#replicas = new ReplicaWatch({ ...ours, ask: ({ id }) => this.#streamOf(id), now: options.now })
     this.#watch = new FailoverWatch({
-      settings: () => this.#config.failover,
-      topology: () => monitor.topology,
-      isOurs: ({ name }) => this.#drivers.manages(name),
-      operations: this.operations,
-      claim: (shards) => this.#drivers.claim(shards),
+      ...ours,
       knock: ({ address, port }) => (address === null ? Promise.resolve(false) : knock(address, port, KNOCK_MS)),
       pause: (ms) => delay(ms),
       onAlive: ({ id }) => monitor.doubt(id, 'it seemed lost, and answers'),
-      events: options.events,
     })
     this.#scaler = new Scaler({
       ...options,
@@ -108,6 +110,25 @@ export class Continuity {
       policy: () => compilePolicy(this.#config),
       settings: () => adjusterSettings(this.#config),
     })
+  }
+
+  /** What both watches over primaries and replicas are given. */
+  #ours() {
+    const { monitor, events } = this.#options
+    return {
+      settings: () => this.#config.failover,
+      topology: () => monitor.topology,
+      isOurs: ({ name }: Shard) => this.#drivers.manages(name),
+      operations: this.operations,
+      claim: (shards: readonly string[]) => this.#drivers.claim(shards),
+      events,
+    }
+  }
+
+  async #streamOf(shard: number): Promise<StreamState | null> {
+    const question = { name: 'switchyard_stream', text: STREAM_QUESTION }
+    const rows = await this.#options.monitor.rows<StreamRow>(shard, question, ASK_MS)
+    return rows?.[0] === undefined ? null : readStreamState(rows[0])
   }
 
   #openScaling(): Scaling {
@@ -161,6 +182,7 @@ export class Continuity {
     this.operations.resume()
     void this.#startAdded()
     this.#scaler.start()
+    this.#replicas.start()
     this.#adjuster.start()
     this.#watch.look()
   }
@@ -191,6 +213,7 @@ export class Continuity {
     this.#scaler.stop()
     this.#adjuster.stop()
     this.#watch.close()
+    this.#replicas.close()
     await Promise.race([this.operations.idle(), delay(patienceMs, undefined, { ref: false })])
   }
 }

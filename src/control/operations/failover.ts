@@ -1,6 +1,7 @@
 import type { Shard } from '../../shard/topology.ts'
 import { surveyReplicas } from './best-replica.ts'
-import { groupNamed, isThere, shardNamed } from './members.ts'
+import { letFollow } from './followers.ts'
+import { groupNamed, shardNamed } from './members.ts'
 import type { OperationScript, OperationWorld } from './operation.ts'
 
 const STREAMING_MS = 10_000
@@ -87,28 +88,16 @@ async function promoteBest(world: OperationWorld, replicas: readonly Shard[], ol
 
 async function followAll(world: OperationWorld, primary: Shard, replicas: readonly Shard[]): Promise<void> {
   const driver = world.driver(primary)
-  const others = replicas.filter((shard) => isThere(shard) && shard.name !== primary.name)
+  const others = replicas.filter(({ name }) => name !== primary.name)
+  // Log is kept for those that are away as well.
   await driver.prepare(
     primary.name,
     others.map(({ name }) => name),
   )
-  const following = await Promise.all(others.map((shard) => follow(world, shard, primary)))
-  for (const [at, { name }] of others.entries()) {
-    if (following[at] !== true || (await driver.streams(name, primary.name, STREAMING_MS))) continue
+  for (const { name } of await letFollow(world, primary, others)) {
+    if (await driver.streams(name, primary.name, STREAMING_MS)) continue
     // It had more of the lost one's log than the new primary.
     const how = await driver.rejoin(name, primary.name)
     world.say(`${name} follows ${primary.name} again${how === 'cloned' ? ', as a new copy of it' : ''}.`)
-  }
-}
-
-/** False: it has just come back, and is not ready for that. */
-async function follow(world: OperationWorld, { name, up }: Shard, primary: Shard): Promise<boolean> {
-  try {
-    await world.driver(primary).follow(name, primary.name)
-    return true
-  } catch (error) {
-    if (up || !(error instanceof Error)) throw error
-    world.say(`${name} has just come back and does not follow ${primary.name} yet: ${error.message}`)
-    return false
   }
 }

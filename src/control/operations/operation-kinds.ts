@@ -5,6 +5,7 @@ import type { OperationRequest } from './operation.ts'
 /** What the report on clients calls it; null: no client can notice it. */
 export function reportedAs({ kind }: OperationRequest): ReportedOperation | null {
   switch (kind) {
+    case 'rejoin':
     case 'drain':
     case 'undrain':
     case 'scale-out':
@@ -20,8 +21,13 @@ export function isScaling(request: OperationRequest | undefined): boolean {
   return request?.kind === 'scale-out' || request?.kind === 'scale-in'
 }
 
+/** A failover does not wait for it: who is in use, is in use without it. */
+export function makesWay(request: OperationRequest | undefined): boolean {
+  return isScaling(request) || request?.kind === 'rejoin'
+}
+
 /** The kind of event that its steps are told as. */
 export function eventKindOf(request: OperationRequest): EventKind {
   if (isScaling(request)) return 'scaling'
-  return request.kind === 'failover' ? 'failover' : 'operation'
+  return request.kind === 'failover' || request.kind === 'rejoin' ? 'failover' : 'operation'
 }

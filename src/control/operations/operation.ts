@@ -13,6 +13,8 @@ export type OperationRequest =
   | { readonly kind: 'patch'; readonly group: string; readonly binDirectory: string | null }
   /** Nobody asks for this one: a primary was lost. */
   | { readonly kind: 'failover'; readonly group: string; readonly lost: string }
+  /** Nor for this: a server of the group does not follow its primary. */
+  | { readonly kind: 'rejoin'; readonly group: string; readonly shard: string }
   /** `target`: a group or a pool. `choice`: what was decided when it began; null: it has not begun. */
   | { readonly kind: 'scale-out'; readonly target: string; readonly choice: ScaleChoice | null }
   /** `shard` null: the added one that is needed least. */
@@ -104,6 +106,8 @@ export function requestText(request: OperationRequest): string {
       return `PATCH ${request.group}${request.binDirectory === null ? '' : ` TO '${request.binDirectory}'`}`
     case 'failover':
       return `failover of ${request.group}, which lost ${request.lost}`
+    case 'rejoin':
+      return `rejoining of ${request.shard} in ${request.group}`
     case 'scale-out':
       return `SCALE OUT ${request.target}`
     case 'scale-in':

@@ -9,7 +9,7 @@ import { type CensusResult, ClientCensus } from './client-census.ts'
 import { LiveWorld, type LiveWorldOptions } from './live-world.ts'
 import { type OperationRecord, type OperationRequest, type OperationScript, requestText } from './operation.ts'
 import type { OperationJournal } from './operation-journal.ts'
-import { eventKindOf, isScaling, reportedAs } from './operation-kinds.ts'
+import { eventKindOf, makesWay, reportedAs } from './operation-kinds.ts'
 import type { EarlierLosses, RecentLosses } from './recent-losses.ts'
 import { scriptOf } from './script-of.ts'
 
@@ -49,7 +49,7 @@ export class Operations {
 
   /** Something is at work that a failover has to wait for. */
   get isBusy(): boolean {
-    return this.#running !== null && !isScaling(this.#current?.request)
+    return this.#running !== null && !makesWay(this.#current?.request)
   }
 
   /** Anything is at work. */
@@ -109,7 +109,7 @@ export class Operations {
 
   /** A shard that is being made, or taken away, is in nobody's way; a lost primary is. */
   async #makeWay(): Promise<void> {
-    if (!isScaling(this.#current?.request)) return
+    if (!makesWay(this.#current?.request)) return
     this.#abort.abort(new RouterError('58000', 'It made way for a failover.', { origin: 'router' }))
     await this.idle()
   }

@@ -2,6 +2,7 @@ import { drain, undrain } from './drain.ts'
 import { failover } from './failover.ts'
 import type { OperationRequest, OperationScript, OperationWorld } from './operation.ts'
 import { patch } from './patch.ts'
+import { rejoin } from './rejoin.ts'
 import { restart } from './restart.ts'
 import { scaleIn, scaleOut } from './scale.ts'
 import { resumeSwitchover, switchover } from './switchover.ts'
@@ -23,6 +24,8 @@ export async function scriptOf(world: OperationWorld, request: OperationRequest)
       return patch(world, request.group, request.binDirectory)
     case 'failover':
       return failover(world, request.group, request.lost)
+    case 'rejoin':
+      return rejoin(world, request.shard)
     case 'scale-out':
       return scaleOut(world, request.target, request.choice)
     case 'scale-in':

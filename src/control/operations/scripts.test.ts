@@ -4,6 +4,7 @@ import { chooseCandidate } from './best-replica.ts'
 import { drain, undrain } from './drain.ts'
 import { failover } from './failover.ts'
 import { patch } from './patch.ts'
+import { rejoin } from './rejoin.ts'
 import { restart } from './restart.ts'
 import { resumeSwitchover, switchover } from './switchover.ts'
 import { TestWorld, walk } from './test-world.fixture.ts'
@@ -151,7 +152,7 @@ test('a failover that finds a primary promotes nobody else', async () => {
   assert.ok(world.story.includes('one rejoins three'))
 })
 
-test('a replica that has just come back follows the new primary as well, or later; one that is down is left alone', async () => {
+test('a replica that has just come back follows the new primary as well, or later; one that is down does when it is back', async () => {
   for (const [health, fails, follows] of [
     ['starting', false, true],
     ['starting', true, false],
@@ -165,7 +166,51 @@ test('a replica that has just come back follows the new primary as well, or late
     assert.equal(world.roles.get('two')?.up, follows || fails)
     assert.equal(world.story.includes('two rejoins three'), false)
     assert.equal(world.story.includes('one rejoins three'), true)
+    assert.equal(world.story.includes('says: two is away: it follows three when it is back.'), health === 'down')
   }
+})
+
+test('a replica that goes away in the middle of a failover or a switchover holds up nobody', async () => {
+  const lost = new TestWorld()
+  lost.positions.set('three', { isInRecovery: true, received: 200n, replayed: 100n })
+  lost.failing.add('two follows three')
+  assert.equal(await walk(failover(lost, 'main', 'one')), null)
+  assert.ok(lost.story.includes('one rejoins three'))
+  const switched = new TestWorld()
+  switched.failing.add('three follows two')
+  assert.equal(await walk(await switchover(switched, 'main', 'two')), null)
+  assert.ok(switched.story.includes('says: three does not follow two yet: three follows two failed'))
+})
+
+test('a replica that does not follow is told to, and copied when that is not enough', async () => {
+  const well = new TestWorld()
+  assert.equal(await walk(rejoin(well, 'two')), null)
+  assert.deepEqual(well.story, ['prepare one', 'two follows one'])
+  const apart = new TestWorld()
+  apart.isStreaming = false
+  assert.equal(await walk(rejoin(apart, 'two')), null)
+  assert.deepEqual(apart.story, ['prepare one', 'two follows one', 'two rejoins one'])
+})
+
+test('a replica that gets on is waited for, and an operation that has to make way ends', async () => {
+  const world = new TestWorld()
+  world.isStreaming = false
+  let asked = 0
+  world.positions.get = () => {
+    if (++asked === 5) world.abort.abort(new Error('a failover comes'))
+    return { isInRecovery: true, received: 1n, replayed: BigInt(asked) }
+  }
+  assert.equal(await walk(rejoin(world, 'two')), 'a failover comes')
+  assert.ok(!world.story.includes('two rejoins one'))
+})
+
+test('an old primary that runs as one is stopped before it follows; the primary itself is left alone', async () => {
+  const world = new TestWorld()
+  world.roles.set('three', { role: 'unknown', up: false })
+  world.positions.set('three', { isInRecovery: false, received: 1n, replayed: 1n })
+  assert.equal(await walk(rejoin(world, 'three')), null)
+  assert.deepEqual(world.story, ['prepare one', 'cut three', 'stop three', 'three follows one'])
+  assert.throws(() => rejoin(world, 'one'), { sqlstate: '55000' })
 })
 
 test('without a replica that answers the lost primary is started again in its place', async () => {

@@ -3,7 +3,8 @@ import { RouterError } from '../../errors.ts'
 import type { Shard } from '../../shard/topology.ts'
 import { formatLsn } from '../../util/lsn.ts'
 import { surveyReplicas } from './best-replica.ts'
-import { groupNamed, isThere, notNow, primaryOf, replicasOf, shardNamed } from './members.ts'
+import { letFollow } from './followers.ts'
+import { groupNamed, notNow, primaryOf, replicasOf, shardNamed } from './members.ts'
 import type { OperationScript, OperationStep, OperationWorld } from './operation.ts'
 
 /** The rest of the log has to arrive in this time. */
@@ -131,10 +132,10 @@ async function catchUp(world: OperationWorld, { old, target }: Parts): Promise<v
 async function followAll(world: OperationWorld, { old, target, others }: Parts): Promise<void> {
   const driver = world.driver(target)
   // Those that run first: a primary that waits for a replica's acknowledgement has them at once.
-  await Promise.all(others.filter(isThere).map(({ name }) => driver.follow(name, target.name)))
+  const following = await letFollow(world, target, others)
   await driver.follow(old.name, target.name)
   world.probe(old)
-  for (const { name } of [...others.filter(({ up }) => up), old]) {
+  for (const { name } of [...following, old]) {
     if (await driver.streams(name, target.name, STREAMING_MS)) continue
     if (name === old.name) await driver.rejoin(old.name, target.name)
     else world.say(`${name} does not stream from ${target.name} yet; its log says why.`)

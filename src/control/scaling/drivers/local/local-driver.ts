@@ -11,7 +11,7 @@ import { setDataAside } from './inspect-shards.ts'
 import { LocalClusterError } from './local-cluster-error.ts'
 import type { LocalServer } from './local-servers.ts'
 import { findPostmaster, killServerProcesses, startPostmaster, stopPostmaster } from './postmaster.ts'
-import { ensureSlots, waitForStreaming, waitForTimeline } from './replication.ts'
+import { ensureSlots, lostReplicas, waitForStreaming, waitForTimeline } from './replication.ts'
 import { fittingBinaries, runningBinaries } from './server-binaries.ts'
 import { type PrimaryAddress, type ServerAddress, withServer } from './server-client.ts'
 import { settingsFileName, slotName } from './server-settings.ts'
@@ -138,6 +138,8 @@ export class LocalDriver implements ShardDriver {
 
   async rejoin(shard: string, primary: string): Promise<Rejoining> {
     const server = this.#server(shard)
+    // A slot that was given up is good for nothing, and in the way of a new one.
+    await lostReplicas(this.#login(primary), [shard])
     await ensureSlots(this.#login(primary), [shard])
     try {
       await this.follow(shard, primary)
