@@ -19,6 +19,7 @@ import { Monitor } from './control/monitor/monitor.ts'
 import { planeSight } from './control/monitor/plane-sight.ts'
 import { resolveHost } from './control/monitor/shard-addresses.ts'
 import { ShardIds } from './control/monitor/shard-ids.ts'
+import { TimelineLedger } from './control/monitor/timeline-ledger.ts'
 import { WalWatch } from './control/monitor/wal-watch.ts'
 import { RecentLosses } from './control/operations/recent-losses.ts'
 import { PlaneLink } from './control/plane-link/plane-link.ts'
@@ -199,6 +200,7 @@ function composeWatch(
   const { log } = logs
   const monitor: Monitor = new Monitor({
     ids: new ShardIds(order.first ? [] : knownShards(memory)),
+    timelines: new TimelineLedger(order.dataDirectory, (reason) => log.warn(reason)),
     resolve: resolveHost,
     firstVersion,
     onTopology: (topology) => {

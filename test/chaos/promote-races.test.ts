@@ -1,6 +1,9 @@
 import assert from 'node:assert/strict'
+import { writeFileSync } from 'node:fs'
+import { join } from 'node:path'
 import { test } from 'node:test'
 import { ContinuityBed } from '../support/continuity-bed.ts'
+import { openConsole } from '../support/testbed.ts'
 import { waitUntil } from '../support/wait-until.ts'
 import * as wire from '../support/wire-frames.ts'
 import { onlyValue, sqlstatesOf } from '../support/wire-message.ts'
@@ -47,5 +50,45 @@ test('the old primary comes back as one: nothing is sent to it, and who is the p
   const count = async (shard: string): Promise<unknown> =>
     (await bed.on(shard)('SELECT count(*)::int AS n FROM written'))[0]?.n
   assert.deepEqual([await count(first), await count(second)], [0, 7])
+  client.close()
+})
+
+test('the old primary is there and the new one is not when control starts: nothing is sent to it, until that one is there or an operator says so', async () => {
+  const client = await bed.open()
+  /** What another console of whichever control process there is says of a shard. */
+  const shown = async (shard: string): Promise<{ up: boolean; reason: string }> => {
+    const console = await openConsole(bed.router)
+    try {
+      const { rows } = await console.query('SHOW SHARDS')
+      return rows.find(({ name }) => name === shard)
+    } finally {
+      await console.end()
+    }
+  }
+  const withoutTheNewOne = async (): Promise<void> => {
+    await bed.driver.stop(second)
+    const { control } = bed.router.pids
+    process.kill(control, 'SIGKILL')
+    await waitUntil('another control that has seen it', async () => {
+      const { reason } = await shown(first)
+      return (
+        bed.router.pids.control !== control &&
+        /^it was replaced: timeline 2 was seen at shard-2 \(its own: 1\)/.test(reason)
+      )
+    })
+  }
+  await withoutTheNewOne()
+  client.send(wire.query(`INSERT INTO written VALUES ('there again')`))
+  assert.ok(await client.staysSilent(300))
+  await bed.driver.start(second)
+  assert.deepEqual(sqlstatesOf(await client.until('Z')), [])
+  await withoutTheNewOne()
+  client.send(wire.query(`INSERT INTO written VALUES ('given up') RETURNING pg_is_in_recovery()`))
+  assert.ok(await client.staysSilent(300))
+  writeFileSync(join(bed.router.directory, 'data', 'timelines.json'), '{}')
+  const console = await openConsole(bed.router)
+  await console.query('RELOAD').finally(() => console.end())
+  assert.equal(onlyValue(await client.until('Z')), 'f')
+  assert.deepEqual(await bed.on(first)('SELECT id FROM written'), [{ id: 'given up' }])
   client.close()
 })

@@ -1,4 +1,7 @@
 import assert from 'node:assert/strict'
+import { mkdtempSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
 import { after, type TestContext, test } from 'node:test'
 import { pino } from 'pino'
 import { parseConfig } from '../../src/config/load-config.ts'
@@ -6,6 +9,7 @@ import type { Config } from '../../src/config/schema.ts'
 import { EventLog } from '../../src/control/events/event-log.ts'
 import { Monitor } from '../../src/control/monitor/monitor.ts'
 import { ShardIds } from '../../src/control/monitor/shard-ids.ts'
+import { TimelineLedger } from '../../src/control/monitor/timeline-ledger.ts'
 import type { Shard, Topology } from '../../src/shard/topology.ts'
 import { FaultProxy } from '../support/fault-proxy.ts'
 import { TestCluster } from '../support/postgres-cluster.ts'
@@ -41,8 +45,11 @@ async function startProxy(t: TestContext): Promise<FaultProxy> {
 function watch(t: TestContext, config: Config) {
   const topologies: Topology[] = []
   const lines: string[] = []
+  const directory = mkdtempSync(join(tmpdir(), 'switchyard-monitor-'))
+  t.after(() => rmSync(directory, { recursive: true }))
   const monitor = new Monitor({
     ids: new ShardIds([]),
+    timelines: new TimelineLedger(directory, (reason) => lines.push(reason)),
     resolve: async (host) => {
       if (host !== 'db1.example') throw new Error('no such host')
       return [cluster.primary.host]

@@ -6,16 +6,18 @@ import { serverTlsValue } from '../shard-tls.ts'
 import { type Health, isUsable } from './health-state.ts'
 import type { LoadRates } from './load-rates.ts'
 import type { LoadSample } from './load-sample.ts'
-import { type ReplacedPrimaries, replacedPrimaries } from './replaced-primaries.ts'
+import { newTimelines, type ReplacedPrimaries, replacedPrimaries } from './replaced-primaries.ts'
 import type { Resolve } from './shard-addresses.ts'
 import type { ShardIds } from './shard-ids.ts'
 import type { ShardQuestion } from './shard-probe.ts'
 import { ShardWatch, type ShardWatchOptions } from './shard-watch.ts'
 import type { PlaneSight } from './strain.ts'
+import type { TimelineLedger } from './timeline-ledger.ts'
 import type { PositionSource } from './wal-watch.ts'
 
 export interface MonitorOptions {
   readonly ids: ShardIds
+  readonly timelines: TimelineLedger
   readonly resolve: Resolve
   /** The version of the first topology. */
   readonly firstVersion: number
@@ -72,6 +74,7 @@ export class Monitor {
 
   /** Watches the shards of `config` from now on; those that it does not change are not disturbed. */
   apply({ shards, monitor, serverTls }: Config): void {
+    this.#options.timelines.read()
     const { user, password, database, timeoutMs, intervalMs, loadIntervalMs } = monitor
     const settings = { user, password, database, timeoutMs, tls: serverTlsValue(serverTls) }
     const before = new Map(this.#watched.map((each) => [each.key, each]))
@@ -209,10 +212,24 @@ export class Monitor {
 
   /** Primaries that are none any more, and tells of those that are new. */
   #findReplaced(): void {
+    const { timelines, events } = this.#options
     const before = this.#replaced
-    const found = replacedPrimaries(
-      this.#watched.map(({ id, config: { name, group }, watch: { timeline } }) => ({ id, name, group, timeline })),
-    )
+    const sights = this.#watched.map(({ id, config: { name, group }, watch }) => {
+      const identity = watch.observation?.identity ?? null
+      const { timeline } = watch
+      return {
+        id,
+        name,
+        group,
+        timeline,
+        reached: timeline ?? identity?.timeline ?? null,
+        system: identity?.system ?? null,
+      }
+    })
+    // A replica has come that far as well.
+    const reached = sights.map((sight) => ({ ...sight, timeline: sight.reached }))
+    for (const [group, seen] of newTimelines(reached, timelines.seen)) timelines.note(group, seen)
+    const found = replacedPrimaries(sights, timelines.seen)
     // One that is down is usually about to become a replica.
     const running = this.#watched.filter(({ id, watch }) => found.has(id) && isUsable(watch.health))
     this.#replaced = new Map(running.map(({ id }) => [id, found.get(id) as string]))
@@ -221,7 +238,7 @@ export class Monitor {
       const reason = this.#replaced.get(id)
       if (reason === undefined || before.has(id)) continue
       const what = `nothing is sent to ${name}, which takes itself for the primary of ${group}`
-      this.#options.events.publish({ kind: 'role', level: 'error', shard: name, what, reason })
+      events.publish({ kind: 'role', level: 'error', shard: name, what, reason })
     }
   }
 

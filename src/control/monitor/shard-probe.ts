@@ -37,6 +37,15 @@ export interface Observation {
   readonly startedAt: string
   /** Of its log; null: it is a replica. */
   readonly timeline: number | null
+  /** Null: it does not tell. */
+  readonly identity: ServerIdentity | null
+}
+
+/** Which database system its data is of. */
+export interface ServerIdentity {
+  readonly system: string
+  /** Of its last checkpoint when the monitor connected. */
+  readonly timeline: number
 }
 
 export type ProbeResult = { readonly kind: 'answered'; readonly observation: Observation } | ProbeFailure
@@ -52,6 +61,11 @@ const QUESTION = `select pg_catalog.pg_is_in_recovery() as recovery,
   case when not pg_catalog.pg_is_in_recovery() then
     ('x' || pg_catalog.substr(pg_catalog.pg_walfile_name(pg_catalog.pg_current_wal_insert_lsn()), 1, 8))
       ::pg_catalog.bit(32)::pg_catalog.int4 end as timeline`
+
+const IDENTITY_QUESTION = `select s.system_identifier::text as system, c.timeline_id as timeline
+  from pg_catalog.pg_control_system() s, pg_catalog.pg_control_checkpoint() c`
+/** It has no such functions, or they are not for us. */
+const NOT_TOLD = /^(42|0A)/
 
 interface Answer {
   readonly recovery: boolean
@@ -70,6 +84,8 @@ export class ShardProbe {
   #isTlsRefused = false
   #isAsking = false
   #isConnected = false
+  /** Of the server behind the connection. */
+  #identity: ServerIdentity | null = null
   /** Names of the questions that have not been answered yet. */
   readonly #asked = new Set<string>()
   #majorVersion = 0
@@ -166,6 +182,7 @@ export class ShardProbe {
           serverVersion: answer.version,
           startedAt: answer.started,
           timeline: answer.timeline,
+          identity: this.#identity,
         },
       }
     } catch (error) {
@@ -215,6 +232,7 @@ export class ShardProbe {
     client.on('error', () => this.#lost(client))
     client.on('end', () => this.#lost(client))
     await client.connect()
+    this.#identity = await askIdentity(client)
     this.#isConnected = this.#client === client
     return client
   }
@@ -256,4 +274,14 @@ class ProbeTimeout extends Error {
 
 function isTlsRefusal(error: unknown): boolean {
   return error instanceof Error && error.message === 'The server does not support SSL connections'
+}
+
+async function askIdentity(client: pg.Client): Promise<ServerIdentity | null> {
+  try {
+    const { rows } = await client.query<ServerIdentity>(IDENTITY_QUESTION)
+    return rows[0] ?? null
+  } catch (error) {
+    if (error instanceof pg.DatabaseError && NOT_TOLD.test(error.code ?? '')) return null
+    throw error
+  }
 }
