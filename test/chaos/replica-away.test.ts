@@ -12,6 +12,8 @@ await bed.on(first)('CREATE TABLE written (x int)')
 
 const SUM = 'SELECT count(*)::int AS n, coalesce(sum(x), 0)::int AS sum FROM written'
 
+const PATIENT = { timeoutMs: 40_000, everyMs: 100 }
+
 /** Operations of the router, the last one first. */
 async function operations(): Promise<readonly { readonly operation: string; readonly state: string }[]> {
   const console = await openConsole(bed.router)
@@ -28,7 +30,7 @@ async function over(operation: RegExp, times = 1): Promise<void> {
     async () =>
       (await operations()).filter(({ operation: text, state }) => operation.test(text) && state === 'done').length ===
       times,
-    { timeoutMs: 40_000 },
+    PATIENT,
   )
 }
 
@@ -48,21 +50,23 @@ function dataOf(shard: string): string {
 }
 
 async function primaryIs(shard: string): Promise<void> {
-  await waitUntil(`${shard} to be the primary`, async () => (await shown(shard)).role === 'primary')
+  await waitUntil(`${shard} to be the primary`, async () => (await shown(shard)).role === 'primary', PATIENT)
 }
 
 async function follow(primary: string, ...replicas: readonly string[]): Promise<void> {
   await waitUntil(
     `${replicas.join()} to stream from ${primary}`,
     async () => (await bed.streaming(primary)).length === replicas.length,
-    { timeoutMs: 40_000 },
+    PATIENT,
   )
   const [wanted] = await bed.on(primary)(SUM)
   for (const replica of replicas) {
-    await waitUntil('equal data', async () => {
-      const [row] = await bed.on(replica)(SUM)
-      return JSON.stringify(row) === JSON.stringify(wanted)
-    })
+    // One that has more streams for moments as well.
+    await waitUntil(
+      'equal data',
+      async () => JSON.stringify((await bed.on(replica)(SUM))[0]) === JSON.stringify(wanted),
+      PATIENT,
+    )
   }
 }
 
