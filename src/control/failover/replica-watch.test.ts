@@ -2,6 +2,7 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import type { Shard } from '../../shard/topology.ts'
 import type { StreamState } from '../monitor/stream-state.ts'
+import type { OperationRecord } from '../operations/operation.ts'
 import { freezeShard } from './failover.fixture.ts'
 import { ReplicaWatch } from './replica-watch.ts'
 
@@ -20,6 +21,7 @@ class Scene {
   mode: 'follow' | 'local' = 'local'
   shards: readonly Shard[] = [primary, replica]
   isAtWork = false
+  fails = true
   refusal: string | null = null
   isOurs: (shard: Shard) => boolean = () => true
   now = 0
@@ -37,7 +39,8 @@ class Scene {
         },
         run: async (request) => {
           scene.story.push(`${scene.now}: ${JSON.stringify(request)}`)
-          throw new Error('not in this test')
+          if (scene.fails) throw new Error('not in this test')
+          return {} as OperationRecord
         },
       },
       claim: async () => this.refusal ?? { release: async () => {} },
@@ -124,4 +127,22 @@ test('while an operation is at work the time does not count', async (t) => {
   scene.isAtWork = false
   await scene.pass(6)
   assert.deepEqual(scene.story, [`10000: ${REJOIN}`])
+})
+
+test('one that was put right, and went away before that was seen, does not have to wait when it is back', async (t) => {
+  for (const [fails, at] of [
+    [false, '12000'],
+    [true, '34000'],
+  ] as const) {
+    const scene = new Scene()
+    t.after(() => scene.watch.close())
+    scene.fails = fails
+    await scene.pass(6)
+    const astray = scene.said.get('two') ?? null
+    scene.said.set('two', null)
+    await scene.pass(2)
+    scene.said.set('two', astray)
+    await scene.pass(30)
+    assert.deepEqual(scene.story.slice(0, 2), [`4000: ${REJOIN}`, `${at}: ${REJOIN}`])
+  }
 })

@@ -30,6 +30,8 @@ interface Stray {
   /** Nothing is done before. */
   notBefore: number
   pauseMs: number
+  /** It did follow at the end of the last operation. */
+  isPutRight: boolean
 }
 
 const LOOK_EVERY_MS = 2_000
@@ -96,7 +98,8 @@ export class ReplicaWatch {
       const stray = this.#strays.get(shard.id)
       if (state === null) {
         // It may come back as anything.
-        if (stray !== undefined) stray.since = null
+        if (stray?.isPutRight === true) this.#strays.delete(shard.id)
+        else if (stray !== undefined) stray.since = null
         continue
       }
       const from = { name: primary.name, state: standard }
@@ -121,7 +124,7 @@ export class ReplicaWatch {
     if (stray.told !== reason) this.#publish('warn', shard, what, reason)
     stray.told = reason
     try {
-      await this.#putRight(shard)
+      stray.isPutRight = await this.#putRight(shard)
     } finally {
       stray.since = null
       stray.notBefore = this.#options.now() + stray.pauseMs
@@ -129,16 +132,20 @@ export class ReplicaWatch {
     }
   }
 
-  async #putRight(shard: Shard): Promise<void> {
+  /** False: it did not come to that, or has not helped. How it failed is in the operation's record and its event. */
+  async #putRight(shard: Shard): Promise<boolean> {
     const { operations, claim, topology } = this.#options
     const group = topology().shards.filter((other) => other.group === shard.group)
     const claimed = await claim(group.map(({ name }) => name))
     // Another router is at work on them; this may be what it does.
-    if (typeof claimed === 'string') return
+    if (typeof claimed === 'string') return false
     try {
-      if (this.#timer === null || operations.isAtWork) return
-      // How it fails is in its record and its event.
-      await operations.run({ kind: 'rejoin', group: shard.group, shard: shard.name }).catch(() => undefined)
+      if (this.#timer === null || operations.isAtWork) return false
+      const running = operations.run({ kind: 'rejoin', group: shard.group, shard: shard.name })
+      return await running.then(
+        () => true,
+        () => false,
+      )
     } finally {
       await claimed.release()
     }
@@ -149,4 +156,11 @@ export class ReplicaWatch {
   }
 }
 
-const NEW_STRAY = (): Stray => ({ last: null, since: null, told: '', notBefore: 0, pauseMs: FIRST_PAUSE_MS })
+const NEW_STRAY = (): Stray => ({
+  last: null,
+  since: null,
+  told: '',
+  notBefore: 0,
+  pauseMs: FIRST_PAUSE_MS,
+  isPutRight: false,
+})

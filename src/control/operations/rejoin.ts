@@ -77,7 +77,7 @@ async function follow(world: OperationWorld, { shard, primary, driver }: Parts):
 /** False: it does not, and does not get nearer to it. */
 async function streams(world: OperationWorld, { shard, primary, driver }: Parts): Promise<boolean> {
   const deadline = performance.now() + CATCHING_UP_MS
-  let replayed = -1n
+  let replayed = (await driver.position(shard.name))?.replayed ?? 0n
   for (;;) {
     if (await driver.streams(shard.name, primary.name, SLICE_MS)) return true
     world.signal.throwIfAborted()
