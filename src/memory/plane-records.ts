@@ -71,6 +71,8 @@ export const PLANE_F64 = {
   replays: 51,
   replaysRefused: 52,
   replaysFailed: 53,
+  /** Of the value store: what sessions are written down with, `valueStoreBytes` at most. */
+  valueBytesInUse: 54,
 } as const
 
 /** Totals that one process goes on with where the one before it stopped. */

@@ -102,6 +102,11 @@ export class ValueStore {
     return this.#bytes.length - this.used + this.#free.total * STEP_BYTES
   }
 
+  /** Bytes of values and of places that nobody has swept yet. */
+  get bytesInUse(): number {
+    return this.#bytes.length - this.room
+  }
+
   /** There is little room. */
   get isScarce(): boolean {
     return this.room * SCARCE < this.#bytes.length

@@ -122,7 +122,9 @@ export class ActivePlane {
       keep: (server, fd) => this.keeper.keep(server, fd),
       drop: (server) => this.keeper.drop(server),
     })
-    this.#sweep = new ValueSweep(this.plane, parts.planeIndex, log)
+    this.#sweep = new ValueSweep(this.plane, parts.planeIndex, log, (message, fields) =>
+      this.plane.log('warn', message, fields),
+    )
     this.plane.now = clock()
     const inProgress = this.plane.progress[0] ?? 0
     this.keeper = new KeeperLink(poller, parts.channel, parts.channelFd, this.#keeperOwner(hooks))

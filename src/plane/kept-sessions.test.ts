@@ -53,7 +53,7 @@ test('however much comes and goes, there is room, and what sessions are written 
   const { plane, client } = loggedIn(t)
   const { store } = plane.plane
   plane.shard.preparesAtOnce = true
-  const sweep = new ValueSweep(plane.plane, 0, plane.log)
+  const sweep = new ValueSweep(plane.plane, 0, plane.log, () => {})
   client.send(Buffer.concat([parse('mine', 'SELECT 1'), sync()]))
   const before = readBack(plane)
   const other = plane.connect().login('eve')
@@ -79,7 +79,7 @@ test('what a session that was not written down in full refers to is not looked a
   const { plane, client } = loggedIn(t)
   client.send(Buffer.concat([parse('mine', 'SELECT 1'), sync()]))
   const { clients, store, arena } = plane.plane
-  const sweep = new ValueSweep(plane.plane, 0, plane.log)
+  const sweep = new ValueSweep(plane.plane, 0, plane.log, () => {})
   const at = heldSection(clients, 0, CLIENT_SECTIONS, Number.POSITIVE_INFINITY)
   const handle = arena.allocate(8)
   const [flags, extra] = [at + SECTION.flags, at + SECTION.extraHandle]

@@ -13,13 +13,14 @@ export class PlaneUpkeep {
   }
 
   run(): void {
-    const { poolSet, listeners, analyzer, record, arena, parameters, now } = this.#plane
+    const { poolSet, listeners, analyzer, record, arena, store, parameters, now } = this.#plane
     poolSet.maintain(now)
     listeners.maintain(now)
     analyzer.tick(now)
     this.#mover.look()
     record.set('buffersInUse', arena.buffersInUse)
     record.set('bufferBytesInUse', arena.bytesInUse)
+    record.set('valueBytesInUse', store.bytesInUse)
     if (parameters.crowded) parameters.sweep(this.#usedParameters())
   }
 

@@ -2,6 +2,7 @@ import { addSessionReferences, type RecordMemory } from '../client/session-refer
 import { CLIENT, CLIENT_STATE } from '../memory/client-slots.ts'
 import { SERVER, SERVER_STATE } from '../memory/server-slots.ts'
 import type { StepLog } from '../memory/step-log.ts'
+import type { LogFields } from '../server/server-host.ts'
 import { addServerReferences } from '../server/server-references.ts'
 
 /** It takes some milliseconds, in which nobody is served: where it has made little room, the next one comes later. */
@@ -15,9 +16,19 @@ export class ValueSweep {
   readonly #memory: RecordMemory
   readonly #planeIndex: number
   readonly #log: StepLog
+  readonly #warn: (message: string, fields: LogFields) => void
   #nextAt = 0
+  /** It has been said that there is little room, and is so still. */
+  #hasWarned = false
 
-  constructor(memory: RecordMemory, planeIndex: number, log: StepLog) {
+  /** `warn` is told once when a sweep leaves little room, and again only if there was room in between. */
+  constructor(
+    memory: RecordMemory,
+    planeIndex: number,
+    log: StepLog,
+    warn: (message: string, fields: LogFields) => void,
+  ) {
+    this.#warn = warn
     this.#memory = memory
     this.#planeIndex = planeIndex
     this.#log = log
@@ -46,5 +57,14 @@ export class ValueSweep {
     ids.delete(0)
     store.sweep(ids)
     this.#nextAt = store.isScarce ? now + PAUSE_MS : now
+    if (store.isScarce && !this.#hasWarned) {
+      this.#warn('little room for what sessions are written down with', {
+        freeBytes: store.room,
+        usedBytes: store.bytesInUse,
+        reason:
+          'sessions that find none end with their plane process: raise limits.buffer_memory, an eighth of which it is',
+      })
+    }
+    this.#hasWarned = store.isScarce
   }
 }

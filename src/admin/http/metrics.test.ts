@@ -129,11 +129,12 @@ test('connections are counted by state, and names of clients that are logging in
 
 test('planes, shards, build and the control process are there', async () => {
   const router = new TestRouter()
-  writePlane(router, 0, { turns: 12, accepted: 3, bufferBytesInUse: 99 })
+  writePlane(router, 0, { turns: 12, accepted: 3, bufferBytesInUse: 99, valueBytesInUse: 192 })
   const { value, types, samples } = await scrape(router)
   assert.equal(value('switchyard_plane_turns_total', { plane: '0' }), 12)
   assert.equal(value('switchyard_plane_clients_accepted_total'), 3)
   assert.equal(value('switchyard_plane_buffer_bytes_in_use'), 99)
+  assert.equal(value('switchyard_plane_value_bytes_free'), 8_000)
   assert.equal(value('switchyard_plane_heartbeat_age_seconds'), 0.1)
   assert.equal(value('switchyard_shard_up', { shard: 'alpha', role: 'primary', group: 'main' }), 1)
   assert.equal(value('switchyard_build_info', { version: '1.2.3' }), 1)

@@ -1,4 +1,5 @@
 import { Counter, Gauge, type Registry } from 'prom-client'
+import { valueStoreBytes } from '../../memory/layout.ts'
 import type { PlaneView } from '../../memory/plane-records.ts'
 import type { RouterControl } from '../router-control.ts'
 import { heartbeatAge, readiness } from './health.ts'
@@ -105,6 +106,17 @@ function registerPlaneMetrics(registry: Registry, control: RouterControl, curren
       },
     })
   }
+  new Gauge({
+    name: 'switchyard_plane_value_bytes_free',
+    help: 'Room for what sessions are written down with; those that find none end with their plane process.',
+    labelNames: ['plane'],
+    registers,
+    collect() {
+      this.reset()
+      const bytes = valueStoreBytes(control.memory.geometry.arenaBytesPerPlane)
+      for (const { plane, totals } of current().planes) this.set({ plane }, bytes - totals.valueBytesInUse)
+    },
+  })
   new Gauge({
     name: 'switchyard_plane_heartbeat_age_seconds',
     help: 'Time since the last wake-up of the reactor; more than 5 s means it is stuck.',

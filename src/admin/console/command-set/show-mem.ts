@@ -1,4 +1,4 @@
-import { CLIENT_SLOT_BYTES, POOL_RECORD_BYTES, SERVER_SLOT_BYTES } from '../../../memory/layout.ts'
+import { CLIENT_SLOT_BYTES, POOL_RECORD_BYTES, SERVER_SLOT_BYTES, valueStoreBytes } from '../../../memory/layout.ts'
 import type { SharedState } from '../../../memory/shared-state.ts'
 import { clientsOf, planesOf, poolsOf, serversOf } from '../../observe.ts'
 import type { ShowCommand } from '../command.ts'
@@ -33,8 +33,11 @@ function* items(memory: SharedState): Generator<Item> {
   yield { name: 'client_slots', size: CLIENT_SLOT_BYTES, used: count(clientsOf(memory)), total: clientSlots }
   yield { name: 'server_slots', size: SERVER_SLOT_BYTES, used: count(serversOf(memory)), total: serverSlots }
   yield { name: 'pool_records', size: POOL_RECORD_BYTES, used: count(poolsOf(memory)), total: poolRecords }
+  const values = valueStoreBytes(arenaBytesPerPlane)
   for (const { plane, totals } of planesOf(memory)) {
-    yield { name: `plane_${plane}_buffers`, size: 1, used: totals.bufferBytesInUse, total: arenaBytesPerPlane }
+    const ofBuffers = arenaBytesPerPlane - values
+    yield { name: `plane_${plane}_buffers`, size: 1, used: totals.bufferBytesInUse, total: ofBuffers }
+    yield { name: `plane_${plane}_values`, size: 1, used: totals.valueBytesInUse, total: values }
     yield { name: `plane_${plane}_heap`, size: 1, used: totals.heapBytes, total: totals.heapBytes }
   }
   const { heapUsed, heapTotal } = process.memoryUsage()

@@ -14,7 +14,7 @@ import { showVersion } from './show-version.ts'
 test('SHOW MEM: size times used and free is the whole of each kind', () => {
   const router = new TestRouter()
   writeClient(router, 0, 'idle')
-  writePlane(router, 0, { bufferBytesInUse: 100, heapBytes: 5_000 })
+  writePlane(router, 0, { bufferBytesInUse: 100, valueBytesInUse: 192, heapBytes: 5_000 })
   const rows = new Map(recordsOf(showMem, router).map((row) => [row.name, row]))
   assert.deepEqual(rows.get('client_slots'), {
     name: 'client_slots',
@@ -23,7 +23,9 @@ test('SHOW MEM: size times used and free is the whole of each kind', () => {
     free: 15,
     memtotal: 16_384,
   })
-  assert.equal(rows.get('plane_0_buffers')?.free, 65_436)
+  // Values have an eighth of the 64 KB.
+  assert.equal(rows.get('plane_0_buffers')?.free, 57_344 - 100)
+  assert.equal(rows.get('plane_0_values')?.free, 8_000)
   assert.equal(rows.get('plane_0_heap')?.used, 5_000)
   for (const row of rows.values()) {
     assert.equal(Number(row.size) * (Number(row.used) + Number(row.free)), row.memtotal)
