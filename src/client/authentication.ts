@@ -22,6 +22,7 @@ export type AuthenticationVerdict =
   /** `reason` is for the log; the client is told the same whatever it is. */
   | { readonly kind: 'failed'; readonly reason: string }
 
+/** Who wants to log in, by which method, and what is known of it. */
 export interface AuthenticationContext {
   readonly method: Exclude<HbaMethod, 'reject'>
   readonly userName: string

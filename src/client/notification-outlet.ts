@@ -7,6 +7,7 @@ import { FATAL } from './client-host.ts'
 import type { ClientSlot } from './client-slot.ts'
 import { WaitingNotifications, type WaitingSnapshot } from './waiting-notifications.ts'
 
+/** What an outlet needs of its plane: how much may wait for one client, and what becomes of one that is too slow. */
 export interface OutletHost {
   readonly values: { readonly limits: LimitValues; readonly pool: Pick<PoolDefaults, 'lostNotifications'> }
   countPlane(field: 'slowListeners'): void
@@ -22,6 +23,7 @@ export interface NotifiedClient {
   close(reason: string, fields: ErrorFields | null): void
 }
 
+/** What another process needs to go on with an outlet. */
 export interface OutletSnapshot {
   readonly waiting: WaitingSnapshot
   readonly own: number

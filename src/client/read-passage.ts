@@ -53,6 +53,10 @@ function isRead(relay: ReadingRelay, source: NativeBuffer, at: number, end: numb
   return true
 }
 
+/**
+ * Makes sure that the session has a server connection for what is in `source[at, end)`, a replica's where that certainly only reads;
+ * false: it has to wait for one, with all its bytes.
+ */
 export function attach(relay: ReadingRelay, source: NativeBuffer, at: number, end: number): boolean {
   const session = relay.session
   if (session.server !== null) return true

@@ -9,6 +9,10 @@ const COMMIT = /^\s*(?:commit|end)\b/i
 /** Enough of a text to see its first word. */
 const FIRST_WORD_BYTES = 64
 
+/**
+ * What another process needs to go on refusing: the error of the next request, null: none, and whether the rest up to
+ * a Sync is ignored.
+ */
 export interface RefusalsSnapshot {
   readonly fields: ErrorFields | null
   readonly ignoringToSync: boolean

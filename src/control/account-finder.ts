@@ -16,6 +16,7 @@ const STALE_MS = 86_400_000
 const CACHE_ENTRIES = 10_000
 const MAX_WAITING = 1_000
 
+/** What looking users up needs of the router. */
 export interface AccountFinderOptions {
   readonly topology: () => Topology
   /** Whether connections to a shard use TLS, which in mode `prefer` the shard decides. */

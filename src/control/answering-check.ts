@@ -6,6 +6,7 @@ import { dialable } from './welcome.ts'
 const TRY_EVERY_MS = 50
 const ATTEMPT_MS = 5_000
 
+/** Who logs in through the router to see that it answers. */
 export interface CheckedLogin {
   readonly user: string
   readonly password: string

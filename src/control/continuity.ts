@@ -28,6 +28,7 @@ import { type ScaleReport, Scaler } from './scaling/scaler.ts'
 import { Scaling } from './scaling/scaling.ts'
 import { withAddedShards } from './scaling/with-added-shards.ts'
 
+/** What operations and failover look at, and what they act through. */
 export interface ContinuityOptions {
   readonly monitor: Monitor
   readonly link: PlaneLink

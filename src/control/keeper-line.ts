@@ -1,6 +1,7 @@
 import { Socket } from 'node:net'
 import { type ControlReport, encodeLine, type KeeperOrder, LineDecoder } from '../memory/keeper-control-protocol.ts'
 
+/** Who hears what the keeper says. */
 export interface KeeperLineHooks {
   readonly onOrder: (order: KeeperOrder) => void
   /** The keeper is dead, or has sent something unreadable. */

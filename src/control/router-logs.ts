@@ -11,6 +11,7 @@ export interface RouterLogs {
   readonly setLevel: (level: string) => void
 }
 
+/** Where log lines go: a descriptor, at the level that the configuration says. */
 export interface RouterLogsOptions {
   /** Null: the embedded cluster. */
   readonly configFile: string | null

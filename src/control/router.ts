@@ -27,6 +27,7 @@ import type { AddedShards } from './scaling/added-shards.ts'
 import type { ScalingState } from './scaling/scaler.ts'
 import type { UpgradeLine } from './upgrade-line.ts'
 
+/** The parts that console and HTTP see and command. */
 export interface RouterOptions {
   readonly version: string
   /** Monotonic milliseconds. */

@@ -6,6 +6,7 @@ import { LOCAL_REPLICAS, localConfig } from './local-settings.ts'
 import type { AddedShards } from './scaling/added-shards.ts'
 import { type LocalCluster, startLocalCluster } from './scaling/drivers/local/local-cluster.ts'
 
+/** Where shards come from: a configuration, or the embedded cluster. */
 export interface ShardSourceOptions {
   /** Null: the embedded cluster. */
   readonly configFile: string | null

@@ -1,5 +1,6 @@
 import type { ListeningPlace } from '../memory/keeper-control-protocol.ts'
 
+/** What the operator is told when the router is ready. */
 export interface WelcomeFacts {
   readonly version: string
   readonly listening: readonly ListeningPlace[]

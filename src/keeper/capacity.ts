@@ -8,6 +8,7 @@ const POOL_RECORDS = 1024
 /** A reload may add shards, the memory is laid out only once, and slots that nobody touches cost nothing. */
 const FEWEST_SERVER_SLOTS = 2048
 
+/** What the configuration wants room for. */
 export interface CapacityRequest {
   readonly maxClients: number
   readonly bufferMemoryBytes: number
@@ -17,6 +18,7 @@ export interface CapacityRequest {
   readonly openFiles: number
 }
 
+/** What there is room for. */
 export interface Capacity {
   readonly geometry: Geometry
   /** For the operator, when not everything fits. */

@@ -23,6 +23,7 @@ export interface ClientTaker {
   flush(): void
 }
 
+/** Where clients come from, and who takes them. */
 export interface IntakeOptions {
   readonly poller: Poller
   readonly listeners: readonly ClientListener[]

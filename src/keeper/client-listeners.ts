@@ -11,6 +11,7 @@ import { parseSocketAddress } from '../io/socket-address.ts'
 import type { ListeningPlace } from '../memory/keeper-control-protocol.ts'
 import type { KeptListener } from './orphans.ts'
 
+/** Where clients may connect. */
 export interface ListenRequest {
   /** Numeric. */
   readonly addresses: readonly string[]

@@ -8,6 +8,7 @@ import type { Replacement } from './plane-replacement.ts'
 import type { Program } from './program.ts'
 import { SupervisedChild } from './supervised-child.ts'
 
+/** How the control process is started, and who hears of it. */
 export interface ControlChildOptions {
   readonly program: Program
   /** Program and arguments of a control process. */

@@ -10,6 +10,7 @@ import { type Crash, type Culprit, quarantineVerdict } from './quarantine.ts'
 import type { ServerTable } from './server-table.ts'
 import type { Ending } from './supervised-child.ts'
 
+/** What is looked at when a plane has died. */
 export interface CrashRecordOptions {
   readonly shared: SharedState
   readonly clients: ClientTable

@@ -24,6 +24,7 @@ const PATIENCE_MS = 15_000
 /** Control has said its last word, and told the planes to end. */
 const LAST_MOMENTS_MS = 2_000
 
+/** What a keeper owns, what it starts, and what of its own process it may change. */
 export interface KeeperOptions {
   readonly memory: RouterMemory
   /** Held by planes for as long as they live. */

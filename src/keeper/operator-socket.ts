@@ -4,6 +4,7 @@ import { LineDecoder } from '../memory/keeper-control-protocol.ts'
 import type { UpgradeNews, UpgradeRequest } from '../memory/upgrade-protocol.ts'
 import type { UpgradeListener, UpgradeResult } from './router-upgrade.ts'
 
+/** The router, as `switchyard upgrade` sees it. */
 export interface Upgradable {
   upgrade(program: string | null, listener: UpgradeListener): Promise<UpgradeResult>
   /** Everything else runs the program that this process is to run as well. Does not come back when that succeeds. */

@@ -7,6 +7,7 @@ import { type Adoptee, decodePlaneMessage, MAX_PACKET_BYTES } from '../memory/ke
 
 const LOOK_EVERY_MS = 2
 
+/** A place where clients connect, with its descriptor. */
 export interface KeptListener {
   readonly place: ListeningPlace
   readonly fd: OwnedFd
@@ -27,6 +28,7 @@ export interface Orphanage {
   readonly listeners: readonly KeptListener[]
 }
 
+/** Where planes of an earlier keeper are looked for, and for how long. */
 export interface OrphanSearch {
   /** Where planes dial; nothing is there. */
   readonly path: string

@@ -18,6 +18,7 @@ import type { Program } from './program.ts'
 import type { ServerTable } from './server-table.ts'
 import { type ChildState, type Ending, SupervisedChild } from './supervised-child.ts'
 
+/** How a plane's processes are started, and who hears of them. */
 export interface PlaneChildOptions {
   readonly index: number
   readonly program: Program

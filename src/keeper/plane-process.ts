@@ -12,6 +12,7 @@ import type { ProcessHandle } from './process-handle.ts'
 /** Packets read in one go before others get their turn. */
 const PACKETS_PER_TURN = 64
 
+/** What a plane process is started with. */
 export interface PlaneStart {
   readonly command: readonly [string, ...string[]]
   readonly environment: NodeJS.ProcessEnv
@@ -20,6 +21,7 @@ export interface PlaneStart {
   readonly lockFd: number
 }
 
+/** Who hears a plane process. */
 export interface PlaneProcessOptions {
   /** For people: `plane 0`. */
   readonly name: string

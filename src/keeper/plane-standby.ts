@@ -5,6 +5,7 @@ import { type ChildState, SupervisedChild } from './supervised-child.ts'
 /** A plane serves for so long before its standby is started: the first clients have the processors for themselves. */
 const STANDBY_DELAY_MS = 500
 
+/** How standbys are started, and who hears of them. */
 export interface PlaneStandbyOptions {
   /** For people: `plane 0 (standby)`. */
   readonly name: string

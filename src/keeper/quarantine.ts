@@ -16,6 +16,7 @@ export interface Crash {
   readonly at: number
 }
 
+/** What becomes of a connection that a plane was serving when it crashed. */
 export interface QuarantineVerdict {
   /** The connection is to be closed, not handed on. */
   readonly quarantined: boolean

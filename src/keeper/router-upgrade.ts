@@ -3,6 +3,7 @@ import { type Replaceable, type Replacement, replacePlane } from './plane-replac
 import type { Program } from './program.ts'
 import type { ProgramCheck } from './program-check.ts'
 
+/** What an upgrade replaces, one after the other, and asks first. */
 export interface UpgradeParts {
   /** What runs, and what a refused upgrade leaves running. */
   readonly program: () => Program
@@ -22,6 +23,7 @@ export interface UpgradeParts {
   readonly log: Logger
 }
 
+/** What became of clients. */
 export interface Preserved {
   readonly kept: number
   readonly dropped: number
@@ -29,6 +31,7 @@ export interface Preserved {
   readonly stallMs: number
 }
 
+/** Whoever has asked for the upgrade. */
 export interface UpgradeListener {
   /** Everything was checked: things happen from now on. */
   begun(text: string): void

@@ -33,6 +33,7 @@ export interface Ending {
   readonly isCrash: boolean
 }
 
+/** What a supervised process is, beside its being supervised. */
 export interface ChildHooks {
   /** Starts one life, or provides one that was started before. Its channels belong to the caller. */
   spawn(): ProcessHandle
@@ -46,6 +47,7 @@ export interface ChildHooks {
   changed?(): void
 }
 
+/** Whom to supervise, and how patiently. */
 export interface ChildOptions {
   /** For people: `plane 0`. */
   readonly name: string

@@ -54,6 +54,7 @@ export const MAX_PACKET_BYTES = 4096
 /** 4 and 6 are Internet addresses, 1 is a Unix socket: it has no address and no ports. */
 export type ClientFamily = 1 | 4 | 6
 
+/** A client that the keeper has accepted. */
 export interface NewClient {
   readonly slot: number
   readonly generation: number
@@ -64,6 +65,7 @@ export interface NewClient {
   readonly address: string
 }
 
+/** A slot, and which of its owners is meant. */
 export interface SlotReference {
   readonly slot: number
   readonly generation: number

@@ -57,6 +57,7 @@ export const HEADER = {
   startedAt: 18,
 } as const
 
+/** How many of everything the shared memory has room for; the header holds it. */
 export interface Geometry {
   readonly clientSlots: number
   readonly ordinaryClientSlots: number
@@ -66,6 +67,7 @@ export interface Geometry {
   readonly arenaBytesPerPlane: number
 }
 
+/** Where each region begins: byte offsets from the start of the shared memory. */
 export interface Regions {
   readonly planes: number
   readonly clients: number

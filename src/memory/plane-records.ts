@@ -84,6 +84,7 @@ export const LASTING_TOTALS: readonly (keyof typeof PLANE_F64)[] = [
   'lostAt',
 ]
 
+/** A plane's record as a value. */
 export interface PlaneView {
   readonly plane: number
   readonly pid: number

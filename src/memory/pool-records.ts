@@ -63,6 +63,7 @@ export function histogramBoundSeconds(bucket: number): number {
   return bucket === HISTOGRAM_BUCKETS - 1 ? Number.POSITIVE_INFINITY : (64 * 2 ** bucket) / 1e6
 }
 
+/** A pool's record as a value; histograms count by bucket. */
 export interface PoolView {
   readonly record: number
   readonly plane: number

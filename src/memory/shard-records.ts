@@ -89,6 +89,10 @@ export interface TierLoadView {
   readonly waitCounts: readonly number[]
 }
 
+/**
+ * What one plane has of a shard: `limit` of its slots at the moment, `peakLatencyMs` the slowest latency of late,
+ * running totals of reads.
+ */
 export interface ShardLoadView {
   readonly limit: number
   readonly peakLatencyMs: number

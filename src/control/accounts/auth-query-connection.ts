@@ -3,11 +3,13 @@ import type { ConnectionOptions } from 'node:tls'
 import pg from 'pg'
 import type { AuthQueryRows } from './auth-query-answer.ts'
 
+/** Where the primary is that is asked. */
 export interface AuthQueryEndpoint {
   readonly host: string
   readonly port: number
 }
 
+/** What is asked, as whom and where. */
 export interface AuthQueryConnectionOptions {
   /** With the user name as its one parameter, `$1`. */
   readonly query: string

@@ -26,6 +26,7 @@ export interface AdjusterSettings {
   readonly objectives: readonly number[]
 }
 
+/** What the adjuster looks at, and what it acts through. */
 export interface AdjusterOptions {
   readonly memory: SharedState
   readonly monitor: Pick<Monitor, 'topology' | 'reports' | 'setAdjustments'>

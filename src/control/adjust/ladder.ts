@@ -15,6 +15,7 @@ export const STEPS = ['none', 'lend-less', 'shrink', 'queue', 'cancel', 'ask'] a
 
 export type Step = (typeof STEPS)[number]
 
+/** How patient the ladder is, and how far it goes. */
 export interface LadderSettings {
   /** Pressure has to last for so long before the next step. */
   readonly patienceMs: number

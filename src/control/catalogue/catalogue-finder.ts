@@ -16,6 +16,7 @@ const TIMEOUT_MS = 10_000
 /** Databases that may be read at the same time; a question too many is not answered, and comes again. */
 const MOST_AT_ONCE = 4
 
+/** What looking functions up needs of the router. */
 export interface CatalogueFinderOptions {
   readonly topology: () => Topology
   /** Whether connections to a shard use TLS, which in mode `prefer` the shard decides. */

@@ -10,6 +10,10 @@ export interface ExaminedFunction {
   readonly body: FunctionBody | null
 }
 
+/**
+ * The functions of a database that leave nothing behind in a session: `names` however they are called, of those `reading` write
+ * nothing either, `qualified` as schema and name only.
+ */
 export interface HarmlessFunctions {
   readonly names: readonly string[]
   readonly reading: readonly string[]

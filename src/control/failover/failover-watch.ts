@@ -5,12 +5,14 @@ import type { ShardClaim } from '../scaling/drivers/local/shard-claims.ts'
 import { lostPrimaries } from './lost-primary.ts'
 import { isGone } from './primary-check.ts'
 
+/** Section `[failover]`: who does not answer so many knocks, so long apart, is gone. */
 export interface FailoverSettings {
   readonly mode: 'follow' | 'local'
   readonly refusals: number
   readonly pauseMs: number
 }
 
+/** What the watch looks at, and what it acts through. */
 export interface FailoverWatchOptions {
   readonly settings: () => FailoverSettings
   readonly topology: () => Topology

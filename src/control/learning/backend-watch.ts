@@ -12,6 +12,7 @@ const TIMEOUT_MS = 1_000
 const MOST_AT_ONCE = 256
 const SERVING = new Set(['active', 'idle'])
 
+/** What the watch looks at: shared memory, shards, and the processes of this machine. */
 export interface BackendWatchOptions {
   readonly memory: SharedState
   readonly shards: () => readonly Shard[]

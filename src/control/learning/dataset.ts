@@ -28,6 +28,7 @@ export function makeExamples(rows: readonly HistoryRow[], labels: readonly Label
   })
 }
 
+/** Examples by what they are for, the oldest for training and the newest for the test. */
 export interface Split {
   readonly training: readonly Example[]
   readonly validation: readonly Example[]
@@ -52,6 +53,7 @@ export function vocabularyOf(examples: readonly Example[]): Vocabulary {
   return makeVocabulary(connections.values())
 }
 
+/** What of identities is hidden while a model is trained; `random` gives numbers in [0, 1). */
 export interface Dropout {
   readonly random: () => number
   /** Part of the rows that lose their identity, so that the model copes with strangers. */

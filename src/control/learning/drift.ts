@@ -12,6 +12,7 @@ const LEAST_ROWS = 500
 const HALF_ROWS = 20_000
 const BINS = 10
 
+/** How far what clients do has moved from what the model was trained on. */
 export interface DriftReport {
   readonly rows: number
   /** Population stability index by feature, the largest first. */

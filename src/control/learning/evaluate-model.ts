@@ -10,6 +10,7 @@ export const CHECKPOINTS = [0, 1, 4, 16, 64] as const
 /** Queries after which an identity that was never seen may be judged. */
 const EVIDENCE = 16
 
+/** The model beside simpler ways to the same answer, all on the same rows. */
 export interface Comparison {
   readonly model: Metrics
   readonly majority: Metrics
@@ -18,6 +19,7 @@ export interface Comparison {
   readonly logistic: Metrics
 }
 
+/** How good a model is, on rows that it has not learned from. */
 export interface EvaluationReport {
   readonly rows: { readonly training: number; readonly validation: number; readonly test: number }
   readonly connections: number
@@ -35,6 +37,7 @@ export interface EvaluationReport {
   readonly heldOutIdentities: HeldOut
 }
 
+/** How good it is with connections like which it has seen none. */
 export interface HeldOut {
   /** After 16 queries. */
   readonly after16: Metrics
@@ -43,6 +46,7 @@ export interface HeldOut {
   readonly each: Readonly<Record<string, Metrics>>
 }
 
+/** How a model is evaluated; the same seed gives the same report. */
 export interface EvaluateOptions {
   readonly seed: number
   readonly onProgress: (step: string) => void

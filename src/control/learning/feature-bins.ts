@@ -14,6 +14,7 @@ export interface FeatureRows {
   readonly values: Float32Array
 }
 
+/** Rows of so many features each. */
 export function rowCount({ features, values }: FeatureRows): number {
   return values.length / features
 }

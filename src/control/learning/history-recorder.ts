@@ -12,11 +12,13 @@ const DRAIN_MS = 500
 const SEGMENT_ROWS = 20_000
 const SEGMENT_MS = 3_600_000
 
+/** What is kept of the history: what is over either is removed, the oldest first. */
 export interface HistoryBounds {
   readonly mostBytes: number
   readonly mostAgeMs: number
 }
 
+/** Where rows come from and where they go. */
 export interface HistoryRecorderOptions {
   readonly memory: SharedState
   /** Made when there is something to write. */

@@ -10,6 +10,7 @@ import { formatOf, type LogEvent, type LogFormat, logEvents } from './log-events
 const SLOTS = 4096
 const IDLE = 0x49
 
+/** What a log of PostgreSQL or PgBouncer gave: rows, from so many lines, in this format. */
 export interface ImportedLog {
   readonly rows: readonly HistoryRow[]
   readonly lines: number

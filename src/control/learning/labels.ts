@@ -33,6 +33,7 @@ export interface LabTruth {
   readonly connectedAt: number
 }
 
+/** Who may say what a connection is, the first of them that does. */
 export interface LabelSources {
   readonly truths: readonly LabTruth[]
   readonly corrections: readonly Correction[]

@@ -23,6 +23,7 @@ export interface AnalyzerState {
   readonly drift: DriftReport
 }
 
+/** What learning looks at, and who is told of a new model. */
 export interface LearningOptions {
   readonly memory: SharedState
   readonly dataDirectory: string

@@ -9,6 +9,7 @@ export const COSTS: readonly (readonly number[])[] = [
 ]
 const CALIBRATION_BINS = 10
 
+/** Of the rows of one class; shares from 0 to 1. */
 export interface ClassMetrics {
   readonly precision: number
   readonly recall: number
@@ -16,6 +17,7 @@ export interface ClassMetrics {
   readonly rows: number
 }
 
+/** How well rows were told apart; shares from 0 to 1. */
 export interface Metrics {
   readonly rows: number
   readonly accuracy: number

@@ -6,6 +6,7 @@ import { predictRows } from './train-model.ts'
 /** By chance alone, two equal models differ by so much. */
 const TOLERANCE = 0.005
 
+/** Whether a model takes the place of the present one, null: there is none, with the figures that decide. */
 export interface PromotionVerdict {
   readonly promoted: boolean
   /** One sentence. */

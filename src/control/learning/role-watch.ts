@@ -10,6 +10,7 @@ const TIMEOUT_MS = 1_000
 /** Roles are asked about again after this time: privileges change. */
 const KNOWN_MS = 60_000
 
+/** What the watch looks at: shared memory, configuration and shards. */
 export interface RoleWatchOptions {
   readonly memory: SharedState
   readonly config: () => Config

@@ -12,6 +12,7 @@ const DROPOUT = 0.35
 /** How sure the model has to be before its first word counts; to hold somebody back takes more than to leave it. */
 const THRESHOLDS = [0.6, 0.55, 0.6, 0.65]
 
+/** How a model is trained; the same seed and rows give the same model. `about` is kept with it. */
 export interface TrainOptions {
   readonly seed: number
   /** True: without any names, for use by others; identities are unseen to it, so behaviour alone speaks. */

@@ -1,5 +1,6 @@
 import { BIN_STRIDE, type FeatureBins, MISSING_BIN } from './feature-bins.ts'
 
+/** How large a tree may grow; `leastGain`: a split that gains less is none. */
 export interface TreeShape {
   readonly leaves: number
   /** A leaf has at least this many rows. */

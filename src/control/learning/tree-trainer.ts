@@ -9,6 +9,7 @@ export interface LabelledRows extends FeatureRows {
   readonly weights: Float32Array
 }
 
+/** How trees are trained; the same seed and rows give the same trees. */
 export interface TrainingOptions {
   readonly classes: number
   readonly seed: number
@@ -35,6 +36,7 @@ export const DEFAULT_TRAINING: TrainingOptions = {
   shape: { leaves: 16, leastRows: 20, lambda: 2, learningRate: 0.25, leastGain: 0.2 },
 }
 
+/** The trees up to the best one on the validation rows. */
 export interface TrainedTrees {
   readonly trees: TreeArrays
   /** Mean log loss on the validation rows. */

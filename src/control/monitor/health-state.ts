@@ -33,6 +33,7 @@ export type HealthEvent =
   | { readonly kind: 'overdue'; readonly reason: string }
   | { readonly kind: 'failed'; readonly reason: string }
 
+/** What is known of a shard's health, and since when. */
 export interface Health {
   readonly state: HealthState
   /** One phrase: "accepts connections", "connection refused". */
@@ -55,6 +56,7 @@ export const RELIEVED_AFTER_MS = 5_000
 const RELAPSE_MS = 30_000
 const MOST_RELAPSES = 5
 
+/** Of a shard that has not been asked yet. */
 export function unknownHealth(now: number): Health {
   return {
     state: 'unknown',

@@ -27,6 +27,7 @@ export interface SessionCounts {
   readonly hidden: number
 }
 
+/** Active backends of a shard by what they wait for. */
 export interface WaitCounts {
   /** They wait for nothing: on a processor, or for one. */
   readonly none: number
@@ -37,6 +38,7 @@ export interface WaitCounts {
   readonly other: number
 }
 
+/** Running totals of a shard over all its databases, since its statistics were reset. */
 export interface LoadTotals {
   readonly commits: number
   readonly rollbacks: number

@@ -15,6 +15,7 @@ import type { PlaneSight } from './strain.ts'
 import type { TimelineLedger } from './timeline-ledger.ts'
 import type { PositionSource } from './wal-watch.ts'
 
+/** What the monitor knows from before, and who is told of what it finds. */
 export interface MonitorOptions {
   readonly ids: ShardIds
   readonly timelines: TimelineLedger

@@ -1,5 +1,6 @@
 import pg from 'pg'
 
+/** Why a shard has not answered as it should. */
 export interface ProbeFailure {
   /**
    * `failed`: it does not serve. `busy`: it is alive but has no room or no time for our question. `starting`: it says that

@@ -5,6 +5,7 @@ import { type LoadAnswer, type LoadSample, loadQuestion, readLoad } from './load
 import { describeProbeFailure, type ProbeFailure } from './probe-failure.ts'
 import { POSITION_QUESTION, type PositionRow, readPosition, type WalPosition } from './wal-position.ts'
 
+/** How a shard is asked, and as whom. */
 export interface ProbeSettings {
   readonly user: string
   readonly password: string | null
@@ -14,6 +15,7 @@ export interface ProbeSettings {
   readonly tls: ServerTlsValue
 }
 
+/** Where a shard is. */
 export interface ProbeTarget {
   /** As configured: what a certificate is checked against. */
   readonly host: string

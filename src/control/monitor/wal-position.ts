@@ -17,6 +17,10 @@ export const POSITION_QUESTION = `select pg_catalog.pg_is_in_recovery() as recov
       ::pg_catalog.bit(32)::pg_catalog.int4 end as timeline,
   pg_catalog.pg_size_bytes(pg_catalog.current_setting('wal_segment_size'))::pg_catalog.float8 as segment`
 
+/**
+ * A row of the question where a server's log ends: position in bytes, timeline as the log's file name has it, bytes
+ * of a segment.
+ */
 export interface PositionRow {
   readonly recovery: boolean
   readonly lsn: number | null

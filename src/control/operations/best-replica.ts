@@ -2,6 +2,7 @@ import type { Shard } from '../../shard/topology.ts'
 import type { Lsn } from '../../util/lsn.ts'
 import type { OperationWorld } from './operation.ts'
 
+/** A replica that may be promoted. */
 export interface Candidate {
   readonly shard: Shard
   /** The log that it has; null: it does not say. */
@@ -17,6 +18,7 @@ export function chooseCandidate(candidates: readonly Candidate[]): Candidate | n
   return best
 }
 
+/** What was found among the replicas of a group; null: there is none. */
 export interface Survey {
   /** Has been promoted already. */
   readonly primary: Shard | null

@@ -6,6 +6,7 @@ import type { ShardDriver } from '../scaling/drivers/shard-driver.ts'
 import type { ScaleWorld } from '../scaling/scale-world.ts'
 import type { OperationWorld } from './operation.ts'
 
+/** What operations act through in a router that runs; `drainMs`: how long transactions have to end. */
 export interface LiveWorldOptions {
   readonly monitor: Monitor
   readonly link: PlaneLink

@@ -28,6 +28,11 @@ export function primaryOf(topology: Topology, group: string): Shard {
   throw notNow(`Group ${group} has more than one primary: ${primaries.map(({ name }) => name).join(', ')}.`)
 }
 
+/**
+ * The replicas of a group, up or not.
+ *
+ * @throws RouterError 42704 when there is no such group
+ */
 export function replicasOf(topology: Topology, group: string): readonly Shard[] {
   return groupNamed(topology, group).filter(({ role }) => role === 'replica')
 }

@@ -10,6 +10,7 @@ export type AnsweredCommand = WithoutId<PlaneCommand>
 
 type Done = Extract<PlaneEvent, { op: 'done' }>
 
+/** Who hears what a plane says. */
 export interface PlaneConnectionHooks {
   readonly onEvent: (event: Exclude<PlaneEvent, Done>) => void
   /** Once, with the reason when it was not a plain end. */

@@ -21,6 +21,7 @@ type OtherEvent =
   | Question
   | Preserved
 
+/** Who answers what planes ask, and hears what they say. */
 export interface PlaneLinkOptions {
   /** How many planes there are to be. */
   readonly planes: number

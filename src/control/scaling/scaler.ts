@@ -19,6 +19,7 @@ import {
 import { type ScaleUnit, unitName } from './scale-unit.ts'
 import { scaleUnits } from './scale-units.ts'
 
+/** What the scaler looks at, and what it acts through. */
 export interface ScalerOptions {
   readonly added: AddedShards
   readonly memory: SharedState

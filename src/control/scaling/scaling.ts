@@ -14,6 +14,7 @@ import { uselessness } from './scale-units.ts'
 import type { ScaleChoice, ScaleWorld } from './scale-world.ts'
 import { askServer } from './server-answer.ts'
 
+/** What adding and removing shards looks at, and who is told of it. */
 export interface ScalingOptions {
   readonly added: AddedShards
   readonly topology: () => Topology

@@ -9,6 +9,7 @@ import type { Recording } from './recorded-work.ts'
 import { Simulation } from './simulation.ts'
 import type { Work } from './work.ts'
 
+/** How recorded work is gone through again; the same seed gives the same comparison. */
 export interface CompareOptions {
   readonly seed: number
   /** So far replicas are behind. */

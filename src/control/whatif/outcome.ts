@@ -19,6 +19,7 @@ export interface TierOutcome {
   readonly cancelled: number
 }
 
+/** What a shard met in the simulation. */
 export interface ShardOutcome {
   readonly shard: string
   readonly transactions: number
@@ -28,6 +29,7 @@ export interface ShardOutcome {
   readonly mostBusy: number
 }
 
+/** What recorded work met under one policy, in simulated time. */
 export interface Outcome {
   readonly durationMs: number
   readonly transactions: number

@@ -32,6 +32,7 @@ export interface Recording {
   readonly isCut: boolean
 }
 
+/** What of the history is gone through again; `mostUses`: transactions at most. */
 export interface RecordingOptions {
   /** At least 0, below 1. */
   readonly random: () => number

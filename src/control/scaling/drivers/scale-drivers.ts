@@ -7,6 +7,7 @@ import { LocalScaleDriver } from './local/local-scale-driver.ts'
 import { localServers } from './local/local-servers.ts'
 import type { ScaleDriver } from './scale-driver.ts'
 
+/** What drivers are chosen and made by. */
 export interface ScaleDriverOptions {
   readonly config: Config
   readonly environment: Environment

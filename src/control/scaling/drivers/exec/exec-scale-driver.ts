@@ -4,6 +4,7 @@ import type { ShardPlace } from '../../added-shard.ts'
 import type { ScaleDriver, ScaleOrder } from '../scale-driver.ts'
 import { runExecutable } from './run-executable.ts'
 
+/** The operator's program that makes and removes shards. */
 export interface ExecScaleOptions {
   readonly program: string
   /** Of one run. */

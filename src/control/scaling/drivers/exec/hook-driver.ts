@@ -3,6 +3,7 @@ import { type Lsn, parseLsn } from '../../../../util/lsn.ts'
 import type { Rejoining, ShardDriver, WalPosition } from '../shard-driver.ts'
 import { type ExecutableResult, runExecutable } from './run-executable.ts'
 
+/** The operator's program that stops, starts and promotes shards. */
 export interface HookOptions {
   readonly program: string
   /** The shards that it is asked about. */

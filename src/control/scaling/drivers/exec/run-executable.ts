@@ -8,6 +8,7 @@ export interface ExecutableResult {
   readonly stderr: string
 }
 
+/** A program that is run for at most so long; `signal` ends it earlier. */
 export interface ExecutableOptions {
   readonly program: string
   readonly timeoutMs: number

@@ -3,6 +3,7 @@ import { LocalClusterError, reasonOf } from './local-cluster-error.ts'
 import { connectToServer, type ServerAddress } from './server-client.ts'
 import { TarReader, type TarSink } from './tar-reader.ts'
 
+/** Of a copy of a primary's data directory that was made while it ran. */
 export interface BaseBackup {
   /** WAL position and timeline where replay of the copy begins. */
   readonly startLsn: string

@@ -15,6 +15,7 @@ export interface PostgresBinaries {
   readonly major: number
 }
 
+/** What PostgreSQL is looked for, and for whom. */
 export interface BinaryRequest {
   /** From the configuration; it is this or an error. */
   readonly explicit: string | null

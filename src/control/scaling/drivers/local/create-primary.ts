@@ -10,6 +10,7 @@ import { buildingPrefix, type ShardDirectory } from './shard-directory.ts'
 
 const initdbTimeoutMs = 120_000
 
+/** With what a primary is made, and as whom it runs. */
 export interface PrimaryOptions {
   readonly binaries: PostgresBinaries
   readonly account: ServerAccount

@@ -8,6 +8,7 @@ import type { ServerAccount } from './server-account.ts'
 import type { PrimaryAddress } from './server-client.ts'
 import { buildingPrefix, type ShardDirectory } from './shard-directory.ts'
 
+/** Of what a replica is made, and as whom it runs. */
 export interface ReplicaOptions {
   readonly primary: PrimaryAddress
   readonly account: ServerAccount

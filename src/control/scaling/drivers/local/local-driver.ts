@@ -16,6 +16,7 @@ import { fittingBinaries, runningBinaries } from './server-binaries.ts'
 import { type PrimaryAddress, type ServerAddress, withServer } from './server-client.ts'
 import { settingsFileName, slotName } from './server-settings.ts'
 
+/** The servers of this machine that the driver stops, starts and promotes. */
 export interface LocalDriverOptions {
   readonly servers: readonly LocalServer[]
   /** A superuser of all of them. */

@@ -16,6 +16,7 @@ import { type PrimaryAddress, withServer } from './server-client.ts'
 import { passFileName, passFileText, replaceAutoSettings, settingsFileName } from './server-settings.ts'
 import { type ShardDirectory, shardDirectory } from './shard-directory.ts'
 
+/** Of what copies are made on this machine, and where they go. */
 export interface LocalScaleOptions {
   /** The servers of this machine that are shards now. */
   readonly servers: readonly LocalServer[]

@@ -13,6 +13,7 @@ export interface LocalServer {
   readonly account: ServerAccount
 }
 
+/** A shard as the configuration has it, as far as it says whether its server is on this machine. */
 export interface LocalServerConfig {
   readonly name: string
   readonly host: string

@@ -11,6 +11,7 @@ import { type ServerAccount, spawnIdentity } from './server-account.ts'
 import { logSize, logTail, rotateLog } from './server-log.ts'
 import type { ShardDirectory } from './shard-directory.ts'
 
+/** A server of this machine that runs. */
 export interface RunningServer {
   readonly pid: number
   readonly port: number

@@ -3,6 +3,7 @@ import { systemErrorCode } from './local-cluster-error.ts'
 import { runProgram } from './run-program.ts'
 import type { ServerAccount } from './server-account.ts'
 
+/** What the kernel says of a process. */
 export interface ProcessStat {
   /** The program's file name, at most 15 characters; process titles do not change it. */
   readonly command: string

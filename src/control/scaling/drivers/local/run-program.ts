@@ -11,6 +11,7 @@ export const cleanEnvironment: Readonly<Record<string, string>> = {
   LC_ALL: 'C',
 }
 
+/** How a program ended, and what it said. */
 export interface ProgramResult {
   /** Exit status; null when a signal ended it. */
   readonly status: number | null

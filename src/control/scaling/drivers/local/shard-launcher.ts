@@ -11,6 +11,7 @@ import { logSize } from './server-log.ts'
 import { renderSettings, settingsFileName } from './server-settings.ts'
 import type { ShardDirectory } from './shard-directory.ts'
 
+/** A shard of the embedded cluster that runs. */
 export interface LaunchedShard extends RunningServer {
   readonly shard: ShardDirectory
   /** It ran already. */
