@@ -1,5 +1,5 @@
 import type { Shard, Topology } from '../../shard/topology.ts'
-import type { EventSink } from '../events/event-log.ts'
+import type { EventLevel, EventSink } from '../events/event-log.ts'
 import { type StreamState, strayReason } from '../monitor/stream-state.ts'
 import type { Operations } from '../operations/operations.ts'
 import type { ShardClaim } from '../scaling/drivers/local/shard-claims.ts'
@@ -30,7 +30,7 @@ interface Stray {
   /** Nothing is done before. */
   notBefore: number
   pauseMs: number
-  /** It did follow at the end of the last operation. */
+  /** An operation has ended well since it was seen to follow: the next one says whether that is worth anything. */
   isPutRight: boolean
 }
 
@@ -98,8 +98,7 @@ export class ReplicaWatch {
       const stray = this.#strays.get(shard.id)
       if (state === null) {
         // It may come back as anything.
-        if (stray?.isPutRight === true) this.#strays.delete(shard.id)
-        else if (stray !== undefined) stray.since = null
+        if (stray !== undefined) stray.since = null
         continue
       }
       const from = { name: primary.name, state: standard }
@@ -123,13 +122,17 @@ export class ReplicaWatch {
     const what = `${shard.name} does not follow ${primary.name}, the primary of ${shard.group}`
     if (stray.told !== reason) this.#publish('warn', shard, what, reason)
     stray.told = reason
-    try {
-      stray.isPutRight = await this.#putRight(shard)
-    } finally {
-      stray.since = null
-      stray.notBefore = this.#options.now() + stray.pauseMs
-      stray.pauseMs = Math.min(LONGEST_PAUSE_MS, 2 * stray.pauseMs)
+    const isPutRight = await this.#putRight(shard).catch((error: unknown) => {
+      this.#publish('error', shard, what, error instanceof Error ? error.message : String(error))
+      return false
+    })
+    stray.since = null
+    if (isPutRight && !stray.isPutRight) {
+      stray.isPutRight = true
+      return
     }
+    stray.notBefore = this.#options.now() + stray.pauseMs
+    stray.pauseMs = Math.min(LONGEST_PAUSE_MS, 2 * stray.pauseMs)
   }
 
   /** False: it did not come to that, or has not helped. How it failed is in the operation's record and its event. */
@@ -151,7 +154,7 @@ export class ReplicaWatch {
     }
   }
 
-  #publish(level: 'warn', { name, group }: Shard, what: string, reason: string): void {
+  #publish(level: EventLevel, { name, group }: Shard, what: string, reason: string): void {
     this.#options.events.publish({ kind: 'failover', level, shard: name, what, reason, fields: { group } })
   }
 }
