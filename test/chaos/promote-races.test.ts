@@ -92,3 +92,21 @@ test('the old primary is there and the new one is not when control starts: nothi
   assert.deepEqual(await bed.on(first)('SELECT id FROM written'), [{ id: 'given up' }])
   client.close()
 })
+
+test('a replica that has come further than the primary shows that this is an old one', async () => {
+  const client = await bed.open()
+  const directory = bed.shards.find(({ name }) => name === second)?.dataDirectory ?? ''
+  writeFileSync(join(directory, 'standby.signal'), '', { mode: 0o666 })
+  await bed.driver.start(second)
+  await waitUntil('it to be seen', async () => {
+    const console = await openConsole(bed.router)
+    const { rows } = await console.query('SHOW SHARDS').finally(() => console.end())
+    return rows.some(({ name, reason }) => name === first && /timeline 2 was seen at shard-2/.test(reason))
+  })
+  client.send(wire.query(`INSERT INTO written VALUES ('promoted') RETURNING pg_is_in_recovery()`))
+  assert.ok(await client.staysSilent(200))
+  await bed.on(second)('SELECT pg_promote()')
+  assert.equal(onlyValue(await client.until('Z')), 'f')
+  assert.equal((await bed.on(first)('SELECT count(*)::int AS n FROM written'))[0]?.n, 1)
+  client.close()
+})
