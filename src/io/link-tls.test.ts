@@ -1,79 +1,14 @@
 import assert from 'node:assert/strict'
-import { type TestContext, test } from 'node:test'
-import { CertificateAuthority } from '../../test/support/certificates.ts'
+import { test } from 'node:test'
 import { Region } from '../memory/region.ts'
 import { TLS_RECORD_BYTES } from '../memory/tls-records.ts'
-import { type LinkBench, nativeBytes, openLink, pattern } from './link-host.fixture.ts'
+import { nativeBytes, pattern } from './link-host.fixture.ts'
 import { LINK_END, LINK_FAILED } from './link-read.ts'
-import { stepHandshake } from './link-tls.ts'
 import { PlainSends } from './plain-sends.ts'
 import { READ_BYTES } from './read-buffers.ts'
-import type { SendQueue } from './send-batch.ts'
-import { openSocketPair } from './socket.ts'
-import { TLS_CLOSED, TlsChannel } from './tls-channel.ts'
-import { TlsContext } from './tls-context.ts'
-import { TlsPeer } from './tls-peer.fixture.ts'
+import { connect, openTls, received, shakeHands } from './tls-bench.fixture.ts'
+import { TLS_CLOSED } from './tls-channel.ts'
 import { TlsSession } from './tls-session.ts'
-
-const { certificate: certificatePem, key: keyPem } = new CertificateAuthority('Example CA').issue({
-  commonName: 'db.example.com',
-})
-
-interface TlsBench extends LinkBench {
-  readonly client: TlsPeer
-  readonly server: TlsChannel
-}
-
-function openTls(t: TestContext, arenaBytes?: number, ring: SendQueue | null = null): TlsBench {
-  const bench = openLink(t, arenaBytes, openSocketPair(), ring)
-  const server = TlsContext.forServer({
-    certificatePem,
-    keyPem,
-    caPem: null,
-    verify: 'none',
-    minVersion: 'TLSv1.2',
-    alpn: [],
-    logsKeys: ring !== null,
-  })
-  const options = { caPem: null, certificatePem: null, keyPem: null, verify: 'none' } as const
-  const client = TlsContext.forClient(options)
-  const channels = [new TlsChannel(server), new TlsChannel(client)] as const
-  for (const context of [server, client]) context.free()
-  t.after(() => channels[1].free())
-  return { ...bench, server: channels[0], client: new TlsPeer(bench.peer, channels[1]) }
-}
-
-/** Both sides talk. */
-function shakeHands(bench: TlsBench): void {
-  const { host, owner, client, server } = bench
-  let step = 'pending'
-  owner.link.stream.secureWith(server, host.inbound, 0, 0)
-  client.step()
-  for (let round = 0; step === 'pending' && round < 10; round++) {
-    step = stepHandshake(owner.link)
-    host.sends.settle()
-    client.step()
-  }
-  assert.deepEqual([step, owner.link.secure, client.channel.state], ['done', true, 'open'])
-}
-
-function connect(t: TestContext, arenaBytes?: number): TlsBench {
-  const bench = openTls(t, arenaBytes)
-  shakeHands(bench)
-  return bench
-}
-
-const received = ({ client }: TlsBench): Buffer => Buffer.concat(client.received)
-
-test('last words before the handshake is done cannot be said, which is no reason to stay', (t) => {
-  const { host, owner, server } = openTls(t)
-  owner.link.stream.secureWith(server, host.inbound, 0, 0)
-  assert.equal(stepHandshake(owner.link), 'pending')
-  assert.equal(owner.link.send(Buffer.from('too late')), false)
-  assert.match(owner.link.failure, /handshake/)
-  owner.link.farewell()
-  owner.link.close()
-})
 
 test('text passes both ways, and the slot counts what went through the socket', (t) => {
   const bench = connect(t)
@@ -91,23 +26,6 @@ test('text passes both ways, and the slot counts what went through the socket', 
   assert.equal(received(bench).toString(), 'answer')
   // 22 bytes around each record of TLS 1.3.
   assert.deepEqual([owner.bytesRead, owner.bytesWritten], [(before[0] ?? 0) + 30, (before[1] ?? 0) + 28])
-})
-
-test('bytes that were read before TLS began belong to the handshake', (t) => {
-  const bench = openTls(t)
-  const { host, owner, client, server } = bench
-  client.channel.handshake()
-  const hello = client.ciphertext()
-  // A direct TLS connection: the plane has read some of it to see what it is.
-  client.raw.send(hello.subarray(100))
-  host.inbound.bytes.set(hello.subarray(0, 100), 50)
-  owner.link.stream.secureWith(server, host.inbound, 50, 150)
-  let step = stepHandshake(owner.link)
-  for (let round = 0; step === 'pending' && round < 5; round++) {
-    client.step()
-    step = stepHandshake(owner.link)
-  }
-  assert.equal(step, 'done')
 })
 
 test('a megabyte for a peer that does not read waits sealed, and leaves in order when it does', (t) => {
@@ -191,18 +109,6 @@ test('a hang-up cuts off nothing that waits: close_notify comes after it', (t) =
   assert.deepEqual(Buffer.concat(client.received), source.bytes)
 })
 
-test('what a handshake says leaves with the step that it is of', (t) => {
-  const { host, owner, client, server } = openTls(t, undefined, new PlainSends())
-  owner.link.stream.secureWith(server, host.inbound, 0, 0)
-  client.step()
-  assert.equal(stepHandshake(owner.link), 'pending')
-  assert.equal(client.raw.receive()?.length, 0)
-  assert.equal(owner.bytesWritten, 0)
-  host.sends.settle()
-  client.step()
-  assert.equal(client.channel.state, 'open')
-})
-
 test("nothing overtakes what is held back, where records stay OpenSSL's", (t) => {
   const bench = openTls(t, undefined, new PlainSends())
   shakeHands(bench)
@@ -274,28 +180,6 @@ test('garbage in place of a record is a failure with its reason, and the peer ge
   client.step()
   assert.equal(client.channel.state, 'failed')
   assert.equal(owner.link.write(nativeBytes('x'), 0, 1), false)
-})
-
-test('a handshake with garbage fails with its reason, and the peer gets an alert', (t) => {
-  const { host, owner, peer, server } = openTls(t)
-  owner.link.stream.secureWith(server, host.inbound, 0, 0)
-  assert.equal(stepHandshake(owner.link), 'pending')
-  peer.send(Buffer.from('1603010005ffffffffff', 'hex'))
-  assert.equal(stepHandshake(owner.link), 'failed')
-  assert.match(owner.link.failure, /TLS/)
-  // Record type 21.
-  assert.equal(peer.receive()?.[0], 21)
-})
-
-test('a peer that leaves in the middle of the handshake makes it fail', (t) => {
-  const { host, owner, client, peer, server } = openTls(t)
-  owner.link.stream.secureWith(server, host.inbound, 0, 0)
-  client.channel.handshake()
-  peer.send(client.ciphertext().subarray(0, 50))
-  assert.equal(stepHandshake(owner.link), 'pending')
-  peer.end()
-  assert.equal(stepHandshake(owner.link), 'failed')
-  assert.match(owner.link.failure, /closed the connection during the TLS handshake/)
 })
 
 test('closing frees the channel and what waits', (t) => {
