@@ -1,7 +1,7 @@
 import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { type Example, makeExamples, splitByTime, toRows, vocabularyOf } from '../../src/control/learning/dataset.ts'
-import { evaluateLearning } from '../../src/control/learning/evaluate-model.ts'
+import { evaluateLearning, type HeldOut } from '../../src/control/learning/evaluate-model.ts'
 import { readHistory } from '../../src/control/learning/history-files.ts'
 import { type LabTruth, labelConnections } from '../../src/control/learning/labels.ts'
 import { readModel, SHIPPED_MODEL } from '../../src/control/learning/model-store.ts'
@@ -41,7 +41,12 @@ export async function analyzer(recorded: string = RECORDED): Promise<object> {
     lookup_f1_16: round(after16?.lookup.macroF1 ?? 0),
     unseen_abstain: round(heldOutFamilies?.abstainedAtConnect ?? 0),
     heldout_f1_16: round(heldOutFamilies?.after16.macroF1 ?? 0),
+    heldout_answered_16: round(share(heldOutFamilies?.answered.rows, heldOutFamilies?.after16.rows)),
+    heldout_wrong_16: round(wrong(heldOutFamilies)),
     heldout_identity_f1_16: round(report.heldOutIdentities.after16.macroF1),
+    heldout_identity_answered_16: round(
+      share(report.heldOutIdentities.answered.rows, report.heldOutIdentities.after16.rows),
+    ),
     ece: round(report.calibrationError),
     majority_acc: round(report.overall.majority.accuracy),
     rules_acc: round(report.overall.rules.accuracy),
@@ -50,6 +55,16 @@ export async function analyzer(recorded: string = RECORDED): Promise<object> {
     connections: report.connections,
     test_snapshots: report.rows.test,
   }
+}
+
+function share(part: number | undefined, whole: number | undefined): number {
+  return (part ?? 0) / Math.max(1, whole ?? 0)
+}
+
+/** Part of the held-out that are told a tier which they are not. */
+function wrong(held: HeldOut | null): number {
+  if (held === null || held.answered.rows === 0) return 0
+  return ((1 - held.answered.accuracy) * held.answered.rows) / held.after16.rows
 }
 
 /** Seconds for the rows of the recording, repeated until there are enough. */

@@ -3,12 +3,23 @@ import { describe, it } from 'node:test'
 import { HistoryRing, SNAPSHOT } from '../memory/history-ring.ts'
 import { EMPTY_RULE } from '../shard/tier-rule.fixture.ts'
 import { TestAnalyzer } from './analyzer.fixture.ts'
+import { FEATURE } from './feature-schema.ts'
 import { oneQuestionModel, vocabularyOf } from './model.fixture.ts'
 import { profileLines } from './profile-report.ts'
 import { BadModel } from './tier-model.ts'
 
 /** Slow queries are background with about 0.95, quick ones high. */
 const QUICK_IS_HIGH = oneQuestionModel('duration', 4, [4, 0, 0, 0], [0, 0, 0, 4], vocabularyOf(['alice', 'web']))
+
+/** Has learned from clients whose queries take 300 ms to 500 ms. */
+const KNOWS_SLOW = oneQuestionModel('duration', 4, [4, 0, 0, 0], [0, 0, 0, 4], vocabularyOf(['alice', 'web']), {
+  features: [FEATURE.duration],
+  means: [8.5],
+  deviations: [1],
+  centres: [0],
+  missing: [0],
+  reach: 1,
+})
 
 describe('a connection with an identity of the training', () => {
   it('has the tier that the model gives it from the start', () => {
@@ -38,6 +49,35 @@ describe('a connection with an identity that nobody has seen', () => {
     assert.equal(test.counts.tierAbstentions, 5)
     test.request(0, { ms: 400 })
     assert.equal(test.tierOf(0), 'background')
+  })
+
+  it('gets none when it behaves like nobody in training, and one when it does', () => {
+    const test = new TestAnalyzer()
+    test.analyzer.setModel(KNOWS_SLOW, test.now)
+    test.connect(0, { user: 'stranger' })
+    test.connect(1, { user: 'stranger', application: 'other' })
+    test.connect(2)
+    for (let query = 0; query < 32; query++) {
+      test.request(0, { ms: 2 })
+      test.request(1, { ms: 400 })
+      test.request(2, { ms: 2 })
+    }
+    assert.equal(test.tierOf(0), 'medium')
+    const lines = Object.fromEntries(profileLines(test.analyzer, 0, test.now))
+    assert.match(lines.why ?? '', /nobody there behaved like it: the default/)
+    assert.equal(test.tierOf(1), 'background')
+    assert.equal(test.tierOf(2), 'high', 'a name that is known is judged in any case')
+  })
+
+  it('goes on with what it has, whatever it does later', () => {
+    const test = new TestAnalyzer()
+    test.analyzer.setModel(KNOWS_SLOW, test.now)
+    test.connect(1, { user: 'stranger' })
+    for (let query = 0; query < 16; query++) test.request(1, { ms: 400 })
+    assert.equal(test.tierOf(1), 'background')
+    for (let query = 0; query < 400; query++) test.request(1, { ms: 40 })
+    const lines = Object.fromEntries(profileLines(test.analyzer, 1, test.now))
+    assert.deepEqual([lines.tier, lines.source], ['background', 'model'])
   })
 
   it('is what connections like it were last', () => {

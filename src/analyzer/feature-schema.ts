@@ -9,7 +9,7 @@ export const FEATURE_SCHEMA_VERSION = 1
 
 /** Positions of the features in a vector. */
 export const FEATURE = {
-  /** Ids by frequency in training, 1 the most frequent; 0: never seen there. */
+  /** Ids, in the order of what the names' connections were in training, from 1; 0: never seen there. */
   userId: 0,
   databaseId: 1,
   applicationId: 2,
@@ -102,6 +102,14 @@ export const IDENTITY_FEATURES: readonly number[] = Object.freeze([
   FEATURE.subnetId,
   FEATURE.pairId,
   FEATURE.pairCount,
+])
+
+/** Of the server process; known only where it can be looked at. */
+export const BACKEND_FEATURES: readonly number[] = Object.freeze([
+  FEATURE.backendCpu,
+  FEATURE.backendMemory,
+  FEATURE.backendRead,
+  FEATURE.backendWrite,
 ])
 
 /** Of what the identity's other connections did before. */

@@ -1,4 +1,5 @@
 import { FEATURE, FEATURE_NAMES, type FeatureName } from './feature-schema.ts'
+import type { NoveltyHeader } from './novelty.ts'
 import { encodeModel, type ModelFile } from './tier-model.ts'
 import { makeVocabulary, NO_VOCABULARY, type Vocabulary } from './vocabulary.ts'
 
@@ -12,6 +13,7 @@ export function oneQuestionModel(
   below: readonly number[],
   above: readonly number[],
   vocabulary: Vocabulary = NO_VOCABULARY,
+  novelty: NoveltyHeader | null = null,
 ): ModelFile {
   const mean = below.map((score, k) => (score + (above[k] as number)) / 2)
   const header = {
@@ -19,6 +21,7 @@ export function oneQuestionModel(
     thresholds: [0.6, 0.6, 0.6, 0.6],
     vocabulary,
     quantiles: FEATURE_NAMES.map(() => []),
+    ...(novelty === null ? {} : { novelty }),
     about: { name: 'one question' },
   }
   return encodeModel(header, {

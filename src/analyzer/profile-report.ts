@@ -31,6 +31,8 @@ export interface ProfileView {
   readonly changes: number
   readonly isIdentitySeen: boolean
   readonly isAbstaining: boolean
+  /** The model abstains because nobody in its training behaved like that. */
+  readonly isNovel: boolean
   readonly isRunaway: boolean
   /** Eight hexadecimal digits; empty: none. */
   readonly modelHash: string
@@ -77,6 +79,7 @@ export function readProfile(
     changes: of(PROFILE.changes),
     isIdentitySeen: (flags & PROFILE_FLAG.identitySeen) !== 0,
     isAbstaining: (flags & PROFILE_FLAG.abstained) !== 0,
+    isNovel: (flags & PROFILE_FLAG.novel) !== 0,
     isRunaway: (flags & PROFILE_FLAG.runaway) !== 0,
     modelHash: of(PROFILE.model) === 0 ? '' : (of(PROFILE.model) >>> 0).toString(16).padStart(8, '0'),
     features,
@@ -104,10 +107,15 @@ export function describeSource(profile: ProfileView): string {
     case 'runaway':
       return 'One of its requests went beyond the runaway limits.'
     case 'default':
-      return profile.isAbstaining
-        ? 'Its user and application are not known from training and it has sent too few queries: the default.'
-        : 'Nothing speaks for another one: the default.'
+      return `${describeAbstention(profile) ?? 'Nothing speaks for another one'}: the default.`
   }
+}
+
+/** Why the model says nothing, as half a sentence; null: it was not that it abstained. */
+export function describeAbstention({ isAbstaining, isNovel }: ProfileView): string | null {
+  const unknown = 'Its user and application are not known from training'
+  if (isNovel) return `${unknown} and nobody there behaved like it`
+  return isAbstaining ? `${unknown} and it has sent too few queries` : null
 }
 
 /** What the analyzer of a plane shows of one of its clients. */

@@ -68,9 +68,13 @@ export class TierEvaluator {
     if (model !== null && this.values.mode !== 'off') {
       this.#count('tierEvaluations')
       const isSeen = this.vector[FEATURE.pairId] !== 0
-      const isKnown = isSeen || this.#get(slot, PROFILE.queries) >= this.values.evidenceQueries
+      const hasEvidence = isSeen || this.#get(slot, PROFILE.queries) >= this.values.evidenceQueries
+      // Asked of strangers before the model's first word only: what it has spoken of, it goes on with.
+      const isNovel = hasEvidence && !isSeen && this.#get(slot, PROFILE.modelTier) === 0 && model.isNovel(this.vector)
+      const isKnown = hasEvidence && !isNovel
       this.#flag(slot, PROFILE_FLAG.identitySeen, isSeen)
       this.#flag(slot, PROFILE_FLAG.abstained, !isKnown)
+      this.#flag(slot, PROFILE_FLAG.novel, isNovel)
       if (isKnown) this.#consult(model, slot, now)
       else {
         this.#set(slot, PROFILE.modelTier, 0)

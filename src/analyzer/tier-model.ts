@@ -1,6 +1,7 @@
 import { createHash } from 'node:crypto'
 import { TIERS } from '../shard/tier.ts'
 import { FEATURE_COUNT, FEATURE_NAMES, FEATURE_SCHEMA_HASH } from './feature-schema.ts'
+import { NoveltyDetector, type NoveltyHeader, noveltyProblem } from './novelty.ts'
 import { checkTrees, softmax, type TreeArrays, TreeEnsemble } from './tree-ensemble.ts'
 import { type Vocabulary, VocabularyIndex } from './vocabulary.ts'
 
@@ -22,6 +23,8 @@ export interface ModelHeader {
   readonly vocabulary: Vocabulary
   /** Borders of 10 equal parts of each feature in training, to tell when they have moved; one array per feature. */
   readonly quantiles: readonly (readonly number[])[]
+  /** What it can tell strangers by whose behaviour is new to it as well; without it, it speaks of everybody. */
+  readonly novelty?: NoveltyHeader
   /** When and on what it was made, and how well it did; for people. */
   readonly about: Readonly<Record<string, unknown>>
 }
@@ -42,6 +45,7 @@ export class TierModel {
   readonly header: ModelHeader
   readonly trees: TreeEnsemble
   readonly vocabulary: VocabularyIndex
+  readonly #novelty: NoveltyDetector | null
   /** Hexadecimal, of the whole file. */
   readonly hash: string
   /** Its first four bytes as a number. */
@@ -53,6 +57,7 @@ export class TierModel {
     this.hash = hash
     this.shortHash = Number.parseInt(hash.slice(0, 8), 16) | 0
     this.vocabulary = new VocabularyIndex(header.vocabulary)
+    this.#novelty = header.novelty === undefined ? null : new NoveltyDetector(header.novelty)
   }
 
   /** Checks everything that could make a walk through it go wrong. @throws BadModel */
@@ -72,6 +77,11 @@ export class TierModel {
   predict(vector: Float32Array, probabilities: Float64Array): void {
     this.trees.score(vector, probabilities)
     softmax(probabilities, this.header.temperature)
+  }
+
+  /** Whether it has learned from nobody who behaved like that, so that what it says of it is worth nothing. */
+  isNovel(vector: Float32Array): boolean {
+    return this.#novelty?.isNovel(vector) ?? false
   }
 }
 
@@ -93,6 +103,8 @@ function describeProblem(file: ModelFile): string | null {
   if (thresholds.length !== TIERS.length || !thresholds.every((threshold) => threshold >= 0 && threshold <= 1)) {
     return 'The model needs one threshold between 0 and 1 for each tier.'
   }
+  const problem = file.novelty === undefined ? null : noveltyProblem(file.novelty)
+  if (problem !== null) return `What the model file says of known behaviour is damaged: ${problem}.`
   return null
 }
 

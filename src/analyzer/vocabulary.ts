@@ -5,7 +5,7 @@ import { pairKey } from './identity.ts'
 /** Ids per kind of name; an id above this is not given: rare names are as good as unseen ones. */
 export const MOST_NAMES = 255
 
-/** The names that a model has been trained with, the most frequent first: a name's id is its place, from 1. */
+/** The names that a model has been trained with, in the order of `makeVocabulary`: a name's id is its place, from 1. */
 export interface Vocabulary {
   readonly users: readonly string[]
   readonly databases: readonly string[]
@@ -51,31 +51,59 @@ export class VocabularyIndex {
   }
 }
 
-/** The vocabulary of these connections, by how many there are of each name, then by name. */
-export function makeVocabulary(connections: Iterable<IdentityNames>): Vocabulary {
-  const counts = {
-    user: new Map<string, number>(),
-    database: new Map<string, number>(),
-    application: new Map<string, number>(),
-    subnet: new Map<string, number>(),
-    pair: new Map<string, number>(),
+/** So many average connections are added to those of each name, so that a name with one connection is no certainty. */
+const PRIOR = 2
+
+interface Tally {
+  connections: number
+  codes: number
+}
+
+/**
+ * The names of these connections: of too many the most frequent ones, in the order of what their connections are on
+ * average. So names of one tier are neighbours, and one question of a tree has them together (Fisher 1958, as in CART).
+ * `codeOf` gives the tier code of a connection; without it, the most frequent names come first.
+ */
+export function makeVocabulary<Connection extends IdentityNames>(
+  connections: Iterable<Connection>,
+  codeOf: (connection: Connection) => number = () => 0,
+): Vocabulary {
+  const tallies = {
+    user: new Map<string, Tally>(),
+    database: new Map<string, Tally>(),
+    application: new Map<string, Tally>(),
+    subnet: new Map<string, Tally>(),
+    pair: new Map<string, Tally>(),
   }
-  for (const names of connections) {
-    for (const kind of ['user', 'database', 'application', 'subnet'] as const) increment(counts[kind], names[kind])
-    increment(counts.pair, pairKey(names))
+  const all: Tally = { connections: 0, codes: 0 }
+  for (const connection of connections) {
+    const code = codeOf(connection)
+    for (const kind of ['user', 'database', 'application', 'subnet'] as const)
+      add(tallies[kind], connection[kind], code)
+    add(tallies.pair, pairKey(connection), code)
+    all.connections += 1
+    all.codes += code
   }
-  const ranked = (map: ReadonlyMap<string, number>) =>
-    [...map].sort(([a, m], [b, n]) => n - m || (a < b ? -1 : 1)).slice(0, MOST_NAMES)
-  const names = (map: ReadonlyMap<string, number>) => ranked(map).map(([name]) => name)
+  const mean = all.codes / Math.max(1, all.connections)
+  const average = ({ connections, codes }: Tally): number => (codes + PRIOR * mean) / (connections + PRIOR)
+  const ranked = (map: ReadonlyMap<string, Tally>) =>
+    [...map]
+      .sort(([a, m], [b, n]) => n.connections - m.connections || (a < b ? -1 : 1))
+      .slice(0, MOST_NAMES)
+      .sort(([, m], [, n]) => average(m) - average(n))
+  const names = (map: ReadonlyMap<string, Tally>) => ranked(map).map(([name]) => name)
   return {
-    users: names(counts.user),
-    databases: names(counts.database),
-    applications: names(counts.application),
-    subnets: names(counts.subnet),
-    pairs: ranked(counts.pair),
+    users: names(tallies.user),
+    databases: names(tallies.database),
+    applications: names(tallies.application),
+    subnets: names(tallies.subnet),
+    pairs: ranked(tallies.pair).map(([key, { connections }]) => [key, connections] as const),
   }
 }
 
-function increment(map: Map<string, number>, key: string): void {
-  map.set(key, (map.get(key) ?? 0) + 1)
+function add(tallies: Map<string, Tally>, name: string, code: number): void {
+  const tally = tallies.get(name) ?? { connections: 0, codes: 0 }
+  tally.connections += 1
+  tally.codes += code
+  tallies.set(name, tally)
 }

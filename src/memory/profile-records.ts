@@ -117,12 +117,14 @@ export const PROFILE_FLAG = {
   readOnly: 8,
   /** Its user and application are known from training. */
   identitySeen: 16,
-  /** The model did not speak: unseen, and not enough evidence. */
+  /** The model did not speak: unseen, and not enough evidence, or unlike all that it knows. */
   abstained: 32,
   /** Something it did was beyond the limits. */
   runaway: 64,
   /** Its hint may raise it. */
   mayRaise: 128,
+  /** Unseen, and it behaves like nothing that the model has learned from. */
+  novel: 256,
 } as const
 
 /** Who decided a tier. */

@@ -1,10 +1,24 @@
-import { FEATURE, FEATURE_COUNT, IDENTITY_FEATURES, IDENTITY_HISTORY_FEATURES } from '../../analyzer/feature-schema.ts'
+import {
+  BACKEND_FEATURES,
+  FEATURE,
+  FEATURE_COUNT,
+  IDENTITY_FEATURES,
+  IDENTITY_HISTORY_FEATURES,
+} from '../../analyzer/feature-schema.ts'
 import { pairKey } from '../../analyzer/identity.ts'
 import { makeVocabulary, type Vocabulary, VocabularyIndex } from '../../analyzer/vocabulary.ts'
 import { tierCode } from '../../shard/tier.ts'
 import type { HistoryRow } from './history-row.ts'
 import type { Label } from './labels.ts'
 import type { LabelledRows } from './tree-trainer.ts'
+
+/** Part of the rows with a name that lose what other connections of that name did. */
+const HISTORY_DROPOUT = 0.35
+/** Part of the rows that lose what their server process uses. */
+const USAGE_DROPOUT = 0.35
+
+/** After so many queries a stranger may be judged: the default of `evidence_queries`. */
+export const EVIDENCE_QUERIES = 16
 
 /** A row of the history with what it should be. */
 export interface Example {
@@ -47,10 +61,11 @@ export function splitByTime(examples: readonly Example[], shares: readonly [numb
   }
 }
 
-/** Names by how many connections of the examples have them. */
+/** The names of the examples' connections, in the order of what those are. */
 export function vocabularyOf(examples: readonly Example[]): Vocabulary {
+  const labels = new Map(examples.map(({ row, label }) => [row, label]))
   const connections = new Map(examples.map(({ row }) => [row.connection, row]))
-  return makeVocabulary(connections.values())
+  return makeVocabulary(connections.values(), (row) => labels.get(row) as number)
 }
 
 /** What of identities is hidden while a model is trained; `random` gives numbers in [0, 1). */
@@ -68,10 +83,7 @@ export function toRows(examples: readonly Example[], vocabulary: Vocabulary, dro
     const offset = at * FEATURE_COUNT
     values.set(row.features, offset)
     index.write(row, values, offset)
-    if (dropout === null || dropout.random() >= dropout.share) continue
-    for (const feature of IDENTITY_FEATURES) values[offset + feature] = 0
-    // A stranger that others like it came before is one too.
-    if (dropout.random() < 0.5) for (const feature of IDENTITY_HISTORY_FEATURES) values[offset + feature] = Number.NaN
+    if (dropout !== null) takeAway(values, offset, dropout)
   }
   return {
     features: FEATURE_COUNT,
@@ -79,6 +91,19 @@ export function toRows(examples: readonly Example[], vocabulary: Vocabulary, dro
     labels: Uint8Array.from(examples, ({ label }) => label),
     weights: Float32Array.from(examples, ({ weight }) => weight),
   }
+}
+
+/** Takes from a vector what another connection like it may lack. */
+function takeAway(values: Float32Array, offset: number, { random, share }: Dropout): void {
+  const take = (features: readonly number[], value: number): void => {
+    for (const feature of features) values[offset + feature] = value
+  }
+  const isStranger = random() < share
+  if (isStranger) take(IDENTITY_FEATURES, 0)
+  // A stranger that others like it came before is one too. And as an identity's history moves, its name has to be enough.
+  if (random() < (isStranger ? 0.5 : HISTORY_DROPOUT)) take(IDENTITY_HISTORY_FEATURES, Number.NaN)
+  // Elsewhere, server processes are out of reach.
+  if (random() < USAGE_DROPOUT) take(BACKEND_FEATURES, Number.NaN)
 }
 
 /** Borders of ten equal parts of each feature. */

@@ -1,14 +1,12 @@
 import type { ModelFile } from '../../analyzer/tier-model.ts'
 import { lookupTable, majority, type Predictor, rulesAlone } from './baselines.ts'
-import { type Example, isSeen, pairOf, splitByTime, toRows } from './dataset.ts'
+import { EVIDENCE_QUERIES, type Example, isSeen, pairOf, splitByTime, toRows } from './dataset.ts'
 import { trainLogistic } from './logistic-regression.ts'
 import { calibrationError, type Metrics, measure } from './metrics.ts'
 import { predictRows, trainModel } from './train-model.ts'
 
 /** After so many queries; 0 is at connect. */
 export const CHECKPOINTS = [0, 1, 4, 16, 64] as const
-/** Queries after which an identity that was never seen may be judged. */
-const EVIDENCE = 16
 
 /** The model beside simpler ways to the same answer, all on the same rows. */
 export interface Comparison {
@@ -39,8 +37,10 @@ export interface EvaluationReport {
 
 /** How good it is with connections like which it has seen none. */
 export interface HeldOut {
-  /** After 16 queries. */
+  /** After 16 queries, made to answer for everybody. */
   readonly after16: Metrics
+  /** Of those who are told a tier then: behaviour that is new to the model gets none. */
+  readonly answered: Metrics
   /** Part at connect of which the model says nothing, for nobody knows them. */
   readonly abstainedAtConnect: number
   readonly each: Readonly<Record<string, Metrics>>
@@ -107,6 +107,12 @@ function comparer(file: ModelFile, training: readonly Example[]): (rows: readonl
   }
 }
 
+/** Tier codes. */
+interface Answers {
+  readonly actual: number[]
+  readonly predicted: number[]
+}
+
 /** Trains once for each group without it, and tests on it. Groups with fewer than two tiers' worth of others are left out. */
 function holdOut(
   examples: readonly Example[],
@@ -116,8 +122,8 @@ function holdOut(
 ): HeldOut | null {
   const groups = [...Map.groupBy(examples, groupOf)].filter(([name]) => name !== null).slice(0, most)
   if (groups.length < 2) return null
-  const actual: number[] = []
-  const predicted: number[] = []
+  const all: Answers = { actual: [], predicted: [] }
+  const answered: Answers = { actual: [], predicted: [] }
   const each: Record<string, Metrics> = {}
   let connects = 0
   let silent = 0
@@ -128,18 +134,27 @@ function holdOut(
     const others = examples.filter((example) => groupOf(example) !== name && !strangers.has(pairOf(example)))
     const { training, validation, test } = splitByTime(others, [0.8, 0.2])
     const file = trainModel(training, [...validation, ...test], { seed, portable: false, about: {} })
-    const late = own.filter(({ row }) => row.queries === EVIDENCE)
-    const { classes } = predictRows(file, toRows(late, file.vocabulary, null))
+    const late = own.filter(({ row }) => row.queries === EVIDENCE_QUERIES)
+    const { classes, novel } = predictRows(file, toRows(late, file.vocabulary, null))
     each[String(name).replaceAll('\0', ' ')] = measure(
       late.map(({ label }) => label),
       classes,
     )
-    actual.push(...late.map(({ label }) => label))
-    predicted.push(...classes)
+    for (const [row, { label }] of late.entries()) {
+      for (const answers of novel[row] === 1 ? [all] : [all, answered]) {
+        answers.actual.push(label)
+        answers.predicted.push(classes[row] as number)
+      }
+    }
     const early = own.filter(({ row }) => row.queries === 0)
     const rows = toRows(early, file.vocabulary, null)
     connects += early.length
     silent += early.filter((_, row) => !isSeen(rows.values, row)).length
   }
-  return { after16: measure(actual, predicted), abstainedAtConnect: connects === 0 ? 1 : silent / connects, each }
+  return {
+    after16: measure(all.actual, all.predicted),
+    answered: measure(answered.actual, answered.predicted),
+    abstainedAtConnect: connects === 0 ? 1 : silent / connects,
+    each,
+  }
 }

@@ -61,13 +61,18 @@ function confusionTable({ confusion }: Metrics): string {
   return `<table><tr><th></th>${TIERS.map((tier) => `<th>${tier}</th>`).join('')}</tr>${lines.join('')}</table>`
 }
 
-function heldOutSection(title: string, { after16, each, abstainedAtConnect }: HeldOut): string {
+function heldOutSection(title: string, { after16, answered, each, abstainedAtConnect }: HeldOut): string {
   const lines = Object.entries(each).map(
     ([name, { rows, accuracy }]) => `<tr><td>${escaped(name)} (${rows})</td><td>${shown(accuracy)}</td></tr>`,
   )
-  return `<h2>${escaped(title)}</h2><p>Accuracy ${shown(after16.accuracy)}, macro-F1 ${shown(after16.macroF1)} over all. At
-connect it says nothing of ${(100 * abstainedAtConnect).toFixed(1)} % of them.</p>
+  return `<h2>${escaped(title)}</h2><p>Accuracy ${shown(after16.accuracy)}, macro-F1 ${shown(after16.macroF1)} over all, if
+it has to answer. It does answer ${percent(answered.rows / after16.rows)} of them, and is right for ${percent(answered.accuracy)} of those; the others
+behave like nothing that it knows. At connect it says nothing of ${percent(abstainedAtConnect)}.</p>
 <table><tr><th></th><th>accuracy</th></tr>${lines.join('')}</table>`
+}
+
+function percent(part: number): string {
+  return Number.isNaN(part) ? '0 %' : `${(100 * part).toFixed(1)} %`
 }
 
 function shown(value: number): string {

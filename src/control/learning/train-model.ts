@@ -3,7 +3,8 @@ import { softmax, TreeEnsemble } from '../../analyzer/tree-ensemble.ts'
 import { NO_VOCABULARY } from '../../analyzer/vocabulary.ts'
 import { TIERS } from '../../shard/tier.ts'
 import { seededRandom } from '../../util/seeded-random.ts'
-import { type Example, quantilesOf, toRows, vocabularyOf } from './dataset.ts'
+import { EVIDENCE_QUERIES, type Example, quantilesOf, toRows, vocabularyOf } from './dataset.ts'
+import { learnNovelty } from './novelty-training.ts'
 import type { TrainingCheckpoint } from './training-checkpoint.ts'
 import { DEFAULT_TRAINING, type LabelledRows, trainTrees } from './tree-trainer.ts'
 
@@ -45,11 +46,13 @@ export function trainModel(
       onTree?.(grown.length, loss)
     },
   })
+  const novelty = learnNovelty(withEvidence(training), withEvidence(validation), seed)
   const header = {
     temperature: fitTemperature(new TreeEnsemble(trees), checks),
     thresholds: THRESHOLDS,
     vocabulary: options.portable ? NO_VOCABULARY : vocabulary,
     quantiles: quantilesOf(rows).map((borders) => borders.map((value) => Number(value.toPrecision(5)))),
+    ...(novelty === null ? {} : { novelty }),
     about: {
       ...options.about,
       seed: options.seed,
@@ -59,6 +62,11 @@ export function trainModel(
     },
   }
   return encodeModel(header, trees)
+}
+
+/** What connections did after which a stranger may be judged. */
+function withEvidence(examples: readonly Example[]): Float32Array[] {
+  return examples.filter(({ row }) => row.queries >= EVIDENCE_QUERIES).map(({ row }) => row.features)
 }
 
 /** Rare tiers count for more, as far as the square root of how rare they are. */
@@ -94,20 +102,23 @@ function fitTemperature(trees: TreeEnsemble, rows: LabelledRows): number {
   return best.temperature
 }
 
-/** What a model says of rows: the class of each, and how sure it is. */
+/** What a model says of rows: the class of each, how sure it is, and whether it should be silent instead: 1. */
 export function predictRows(
   file: ModelFile,
   rows: LabelledRows,
-): { readonly classes: Uint8Array; readonly confidence: Float64Array } {
+): { readonly classes: Uint8Array; readonly confidence: Float64Array; readonly novel: Uint8Array } {
   const model = TierModel.open(file)
   const probabilities = new Float64Array(TIERS.length)
   const classes = new Uint8Array(rows.labels.length)
   const confidence = new Float64Array(rows.labels.length)
+  const novel = new Uint8Array(rows.labels.length)
   for (let row = 0; row < classes.length; row++) {
-    model.predict(rows.values.subarray(row * rows.features, (row + 1) * rows.features), probabilities)
+    const vector = rows.values.subarray(row * rows.features, (row + 1) * rows.features)
+    model.predict(vector, probabilities)
+    novel[row] = model.isNovel(vector) ? 1 : 0
     const most = Math.max(...probabilities)
     classes[row] = probabilities.indexOf(most)
     confidence[row] = most
   }
-  return { classes, confidence }
+  return { classes, confidence, novel }
 }

@@ -51,7 +51,9 @@ export function explanationOf(profile: ProfileView, model: TierModel | null, mod
   } else if (profile.isAbstaining) {
     const name = profile.normalised === '' ? 'no application name' : `application "${profile.normalised}"`
     lines.push(
-      `The model says nothing yet: it has not seen user "${profile.user}" with ${name}, and only ${profile.queries} queries.`,
+      profile.isNovel
+        ? `The model says nothing: it has not seen user "${profile.user}" with ${name}, and nobody who behaves like that.`
+        : `The model says nothing yet: it has not seen user "${profile.user}" with ${name}, and only ${profile.queries} queries.`,
     )
   }
   if (mode !== 'enforce' && profile.proposed !== null && profile.proposed !== profile.tier) {
