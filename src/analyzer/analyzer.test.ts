@@ -201,10 +201,10 @@ it('without a model any more, its word does not count any more', () => {
   assert.equal(test.tierOf(0), 'medium')
 })
 
-it('snapshots of the history are taken at 0, 1, 4 and 16 queries and at the end, with who it was', () => {
+it('snapshots of the history are taken at 0, 1, 4, 16, 64 … queries and at the end, with who it was', () => {
   const test = new TestAnalyzer()
   test.connect(0, { application: 'web 5' })
-  for (let query = 0; query < 20; query++) test.request(0)
+  for (let query = 0; query < 70; query++) test.request(0)
   test.analyzer.disconnected(0, test.now)
   const { history } = test.memory
   const seen: string[] = []
@@ -212,7 +212,7 @@ it('snapshots of the history are taken at 0, 1, 4 and 16 queries and at the end,
     const of = (field: number): number => history.i32[record * (history.recordBytes >> 2) + field] as number
     seen.push(`${of(SNAPSHOT.kind)} ${of(SNAPSHOT.queries)} ${history.readText(record, 640)}`)
   })
-  assert.deepEqual(seen, ['0 0 web #', '0 1 web #', '0 4 web #', '0 16 web #', '1 20 web #'])
+  assert.deepEqual(seen, ['0 0 web #', '0 1 web #', '0 4 web #', '0 16 web #', '0 64 web #', '1 70 web #'])
 })
 
 it('a plane that takes over finds profiles and identities as they were', () => {

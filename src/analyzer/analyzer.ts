@@ -181,10 +181,12 @@ export class Analyzer {
     )
     const before = this.#get(slot, PROFILE.evaluatedAtQuery)
     const passed = now - this.#time(slot, PROFILE_F64.evaluatedAt)
-    if (isEvaluationPoint(queries, before, passed)) {
-      this.#evaluator.evaluate(slot, now)
-      if (isSnapshotPoint(queries)) this.#remember(slot, 0, now)
-    } else if (isRunaway) this.#tiers.decide(slot, now)
+    if (isEvaluationPoint(queries, before, passed)) this.#evaluator.evaluate(slot, now)
+    else if (isRunaway) this.#tiers.decide(slot, now)
+    if (isSnapshotPoint(queries)) {
+      this.#evaluator.fill(slot, now)
+      this.#remember(slot, 0, now)
+    }
     if (status !== IDLE) return
     const transactionAt = f64[f + CLIENT_F64.transactionAt] as number
     if (transactionAt !== 0) this.profiles.transactionEnded(slot, now - transactionAt)
