@@ -39,6 +39,7 @@ export async function analyzer(recorded: string = RECORDED): Promise<object> {
     lookup_acc: round(knownAtConnect.lookup.accuracy),
     shared_f1_16: round(after16?.model.macroF1 ?? 0),
     lookup_f1_16: round(after16?.lookup.macroF1 ?? 0),
+    forged_f1_16: round(report.forged['16']?.model.macroF1 ?? 0),
     unseen_abstain: round(heldOutFamilies?.abstainedAtConnect ?? 0),
     heldout_f1_16: round(heldOutFamilies?.after16.macroF1 ?? 0),
     heldout_answered_16: round(share(heldOutFamilies?.answered.rows, heldOutFamilies?.after16.rows)),

@@ -44,7 +44,7 @@ export class TestRouter implements RouterControl {
   preserved: PreservationEntry[] = []
   analyzerState: AnalyzerState = {
     model: null,
-    drift: { rows: 0, features: [], unseen: 0, disagreement: 0, state: 'unknown' },
+    drift: { rows: 0, features: [], unseen: 0, novel: 0, confidence: Number.NaN, disagreement: 0, state: 'unknown' },
   }
   readonly eventLog = new EventLog(pino({ level: 'silent' }), () => Date.UTC(2026, 0, 1))
   upgradeText = ''

@@ -124,6 +124,13 @@ export const IDENTITY_HISTORY_FEATURES: readonly number[] = Object.freeze([
   FEATURE.identityConnections,
 ])
 
+/** Of the installation that a connection is part of more than of itself: how large it is, how its clients are set up. */
+export const SITE_FEATURES: readonly number[] = Object.freeze([
+  FEATURE.siblings,
+  FEATURE.startupSettings,
+  ...IDENTITY_HISTORY_FEATURES,
+])
+
 /** What a model file is compared with: of the version and all names in order. */
 export const FEATURE_SCHEMA_HASH: string = createHash('sha256')
   .update(`${FEATURE_SCHEMA_VERSION}\n${FEATURE_NAMES.join('\n')}`)

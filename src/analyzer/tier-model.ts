@@ -25,6 +25,8 @@ export interface ModelHeader {
   readonly quantiles: readonly (readonly number[])[]
   /** What it can tell strangers by whose behaviour is new to it as well; without it, it speaks of everybody. */
   readonly novelty?: NoveltyHeader
+  /** How sure it was, on average, of later connections than those it learned from. */
+  readonly confidence?: number
   /** When and on what it was made, and how well it did; for people. */
   readonly about: Readonly<Record<string, unknown>>
 }

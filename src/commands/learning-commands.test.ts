@@ -33,7 +33,7 @@ function makeHistory(): HistoryRow[] {
         queries,
         user,
         database: 'shop',
-        application: '',
+        application: user === 'shared' ? '' : `${user}-program`,
         subnet: 'local',
         port: connection,
         tier: null,
@@ -101,6 +101,10 @@ describe('from history to a model in use', () => {
     assert.ok(report.ambiguous['16'].model.macroF1 > 0.95)
     assert.ok(report.ambiguous['16'].lookup.macroF1 < 0.7)
     assert.equal(report.heldOutIdentities.abstainedAtConnect, 1)
+    assert.ok(report.heldOutIdentities.answered.rows > 0.9 * report.heldOutIdentities.after16.rows)
+    assert.ok(report.forged['16'].model.macroF1 > 0.95)
+    assert.ok(report.forged['16'].lookup.macroF1 < 0.5)
+    assert.ok(report.calibration.length > 0)
     assert.match(readFileSync(join(data, 'evaluation.html'), 'utf8'), /lookup table/)
   })
 

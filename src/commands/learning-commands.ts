@@ -134,7 +134,11 @@ export async function evaluate(options: EvaluateCommandOptions, write: Write): P
     const at16 = ambiguous['16']
     if (at16)
       write(`ambiguous identities after 16 queries:\n${line('model', at16.model)}${line('lookup table', at16.lookup)}`)
-    if (heldOutFamilies) write(`unseen families after 16 queries:\n${line('model', heldOutFamilies.after16)}`)
+    if (heldOutFamilies) {
+      const { after16, answered } = heldOutFamilies
+      write(`unseen families after 16 queries, ${percent(answered.rows, after16.rows)} of which it would answer:\n`)
+      write(line('made to', after16) + line('answered', answered))
+    }
     write(`calibration error ${report.calibrationError.toFixed(3)}\n`)
     const out = options.out ?? join(options.data, 'evaluation')
     writeFileSync(`${out}.json`, `${JSON.stringify(report)}\n`)
@@ -201,6 +205,10 @@ export async function importModel(data: string, file: string, write: Write): Pro
     write(`${out} is ${model.sha256.slice(0, 8)}\n`)
     return 0
   })
+}
+
+function percent(part: number, whole: number): string {
+  return `${((100 * part) / Math.max(1, whole)).toFixed(0)} %`
 }
 
 async function readExamples(data: string): Promise<readonly Example[]> {

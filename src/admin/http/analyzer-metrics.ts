@@ -70,6 +70,12 @@ function registerDriftMetrics(registry: Registry, control: RouterControl): void 
     () => drift().unseen,
   )
   gauge(
+    'novel_ratio',
+    'Of the snapshots of such identities with evidence, the part that behave like nobody in training.',
+    () => drift().novel,
+  )
+  gauge('confidence', 'How sure the model is, on average, of those that it may speak of.', () => drift().confidence)
+  gauge(
     'rule_disagreement',
     'Part of the ruled snapshots for which the model says something else.',
     () => drift().disagreement,

@@ -4,6 +4,7 @@ import {
   FEATURE_COUNT,
   IDENTITY_FEATURES,
   IDENTITY_HISTORY_FEATURES,
+  SITE_FEATURES,
 } from '../../analyzer/feature-schema.ts'
 import { pairKey } from '../../analyzer/identity.ts'
 import { makeVocabulary, type Vocabulary, VocabularyIndex } from '../../analyzer/vocabulary.ts'
@@ -73,6 +74,8 @@ export interface Dropout {
   readonly random: () => number
   /** Part of the rows that lose their identity, so that the model copes with strangers. */
   readonly share: number
+  /** For use elsewhere: nothing of this installation is learned. */
+  readonly portable: boolean
 }
 
 /** What trees are trained on. */
@@ -94,7 +97,7 @@ export function toRows(examples: readonly Example[], vocabulary: Vocabulary, dro
 }
 
 /** Takes from a vector what another connection like it may lack. */
-function takeAway(values: Float32Array, offset: number, { random, share }: Dropout): void {
+function takeAway(values: Float32Array, offset: number, { random, share, portable }: Dropout): void {
   const take = (features: readonly number[], value: number): void => {
     for (const feature of features) values[offset + feature] = value
   }
@@ -102,6 +105,7 @@ function takeAway(values: Float32Array, offset: number, { random, share }: Dropo
   if (isStranger) take(IDENTITY_FEATURES, 0)
   // A stranger that others like it came before is one too. And as an identity's history moves, its name has to be enough.
   if (random() < (isStranger ? 0.5 : HISTORY_DROPOUT)) take(IDENTITY_HISTORY_FEATURES, Number.NaN)
+  if (portable) take(SITE_FEATURES, Number.NaN)
   // Elsewhere, server processes are out of reach.
   if (random() < USAGE_DROPOUT) take(BACKEND_FEATURES, Number.NaN)
 }

@@ -1,8 +1,8 @@
 import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
-import { FEATURE_COUNT, FEATURE_NAMES } from '../../analyzer/feature-schema.ts'
+import { FEATURE, FEATURE_COUNT, FEATURE_NAMES } from '../../analyzer/feature-schema.ts'
 import { oneQuestionModel } from '../../analyzer/model.fixture.ts'
-import { encodeModel, TierModel } from '../../analyzer/tier-model.ts'
+import { encodeModel, type ModelHeader, TierModel } from '../../analyzer/tier-model.ts'
 import { createLogger } from '../../log.ts'
 import { seededRandom } from '../../util/seeded-random.ts'
 import { DriftWatch } from './drift.ts'
@@ -10,14 +10,15 @@ import type { HistoryRow } from './history-row.ts'
 
 const log = createLogger({ level: 'silent', format: 'json', process: 'test', pid: 1, destination: 2 })
 
-/** Made for features that are even between 0 and 1. */
-function openWatch(): DriftWatch {
-  const { header, trees } = TierModel.open(oneQuestionModel('duration', 4, [1, 0, 0, 0], [0, 0, 0, 1]))
+/** Made for features that are even between 0 and 1; sure of who has a `duration` up to 4, not of others. */
+function openWatch(changes: Partial<ModelHeader> = {}): DriftWatch {
+  const { header, trees } = TierModel.open(oneQuestionModel('duration', 4, [9, 0, 0, 0], [0, 0, 0, 0]))
   const tenths = [0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9]
   const { temperature, thresholds, vocabulary, about } = header
   const quantiles = FEATURE_NAMES.map(() => tenths)
   const watch = new DriftWatch(log)
-  watch.use(TierModel.open(encodeModel({ temperature, thresholds, vocabulary, about, quantiles }, trees.arrays)))
+  const made = { temperature, thresholds, vocabulary, about, quantiles, ...changes }
+  watch.use(TierModel.open(encodeModel(made, trees.arrays)))
   return watch
 }
 
@@ -64,6 +65,33 @@ describe('drift', () => {
     const watch = openWatch()
     for (let n = 0; n < 3000; n++) watch.observe(row(() => 0.5 + random() / 2))
     assert.equal(watch.report().state, 'alarm')
+  })
+
+  it('is a warning when the model has become unsure', () => {
+    const rows = (duration: number) => (feature: number) => (feature === FEATURE.duration ? duration : random())
+    const states = [1, 5].map((duration) => {
+      const watch = openWatch({ confidence: 0.9, quantiles: FEATURE_NAMES.map(() => []) })
+      for (let n = 0; n < 1000; n++) watch.observe(row(rows(duration), { queries: 16 }))
+      const { state, confidence } = watch.report()
+      return [state, confidence.toFixed(2)]
+    })
+    assert.deepEqual(states, [
+      ['stable', '1.00'],
+      ['warning', '0.25'],
+    ])
+  })
+
+  it('counts strangers whose behaviour is new, and of whom the model then says nothing', () => {
+    const features = [FEATURE.duration]
+    const novelty = { features, means: [0.5], deviations: [1], centres: [0], missing: [0], reach: 0.6 }
+    const watch = openWatch({ novelty })
+    for (let n = 0; n < 1000; n++) {
+      const duration = n % 4 === 0 ? 3 : 0.5
+      const value = (feature: number) => (feature === FEATURE.pairId ? 0 : feature === FEATURE.duration ? duration : 1)
+      watch.observe(row(value, { queries: n % 2 === 0 ? 4 : 16 }))
+      watch.observe(row(value, { queries: 16 }))
+    }
+    assert.equal(watch.report().novel, 250 / 1500)
   })
 
   it('counts strangers, and where rules and model differ', () => {

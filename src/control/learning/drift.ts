@@ -1,11 +1,15 @@
 import { FEATURE, FEATURE_COUNT, FEATURE_NAMES, IDENTITY_FEATURES } from '../../analyzer/feature-schema.ts'
 import type { TierModel } from '../../analyzer/tier-model.ts'
 import type { Logger } from '../../log.ts'
+import { TIERS } from '../../shard/tier.ts'
+import { EVIDENCE_QUERIES } from './dataset.ts'
 import type { HistoryRow } from './history-row.ts'
 
 /** Above this, a feature has moved; above the other, the model was made for another world. */
 export const PSI_WARNING = 0.1
 export const PSI_ALARM = 0.25
+/** So much less sure on average than in training is worth a warning. */
+const UNSURE = 0.1
 /** Rows after which there is something to compare. */
 const LEAST_ROWS = 500
 /** What was long ago counts less: half after so many rows. */
@@ -19,6 +23,10 @@ export interface DriftReport {
   readonly features: readonly (readonly [name: string, psi: number])[]
   /** Part of the rows whose user and application the model does not know. */
   readonly unseen: number
+  /** Of the strangers with evidence, the part that behave like nobody in training. */
+  readonly novel: number
+  /** How sure the model is, on average, of those that it may speak of; NaN: of nobody yet. */
+  readonly confidence: number
   /** Of the rows that a rule decided, the part for which the model proposed something else. */
   readonly disagreement: number
   readonly state: 'unknown' | 'stable' | 'warning' | 'alarm'
@@ -31,8 +39,13 @@ export class DriftWatch {
   #counts = new Float64Array(0)
   #rows = 0
   #seen = 0
+  #strangers = 0
+  #novel = 0
+  #spoken = 0
+  #confidence = 0
   #ruled = 0
   #disagreed = 0
+  readonly #probabilities = new Float64Array(TIERS.length)
   #last: DriftReport['state'] = 'unknown'
 
   constructor(log: Logger) {
@@ -45,6 +58,10 @@ export class DriftWatch {
     this.#counts = new Float64Array(FEATURE_COUNT * (BINS + 1))
     this.#rows = 0
     this.#seen = 0
+    this.#strangers = 0
+    this.#novel = 0
+    this.#spoken = 0
+    this.#confidence = 0
     this.#ruled = 0
     this.#disagreed = 0
   }
@@ -53,7 +70,7 @@ export class DriftWatch {
     const model = this.#model
     if (model === null) return
     this.#rows++
-    if (row.features[FEATURE.pairId] !== 0) this.#seen++
+    this.#listen(model, row)
     if (row.rule !== null && row.proposed !== null) {
       this.#ruled++
       if (row.proposed !== row.rule) this.#disagreed++
@@ -66,22 +83,43 @@ export class DriftWatch {
     if (this.#rows % LEAST_ROWS === 0) this.#tell()
   }
 
+  /** What the model would say of the row, if it may. */
+  #listen(model: TierModel, { features, queries }: HistoryRow): void {
+    if (features[FEATURE.pairId] !== 0) this.#seen++
+    else {
+      if (queries < EVIDENCE_QUERIES) return
+      this.#strangers++
+      if (model.isNovel(features)) {
+        this.#novel++
+        return
+      }
+    }
+    model.predict(features, this.#probabilities)
+    this.#spoken++
+    this.#confidence += Math.max(...this.#probabilities)
+  }
+
   report(): DriftReport {
     const { header } = this.#model ?? { header: null }
     if (header === null || this.#rows < LEAST_ROWS) {
-      return { rows: this.#rows, features: [], unseen: 0, disagreement: 0, state: 'unknown' }
+      const nothing = { features: [], unseen: 0, novel: 0, confidence: Number.NaN, disagreement: 0 }
+      return { rows: this.#rows, ...nothing, state: 'unknown' }
     }
     const features = FEATURE_NAMES.map((name, index) => [name, this.#psi(index)] as const)
       .filter(([name]) => !IDENTITY_FEATURES.includes(FEATURE[name]))
       .toSorted(([, a], [, b]) => b - a)
     const alarmed = features.filter(([, psi]) => psi > PSI_ALARM).length
     const warned = features.filter(([, psi]) => psi > PSI_WARNING).length
+    const confidence = this.#spoken < LEAST_ROWS / 10 ? Number.NaN : this.#confidence / this.#spoken
+    const isUnsure = confidence < (header.confidence ?? 0) - UNSURE
     return {
       rows: this.#rows,
       features,
+      novel: this.#strangers === 0 ? 0 : this.#novel / this.#strangers,
+      confidence,
       unseen: 1 - this.#seen / this.#rows,
       disagreement: this.#ruled === 0 ? 0 : this.#disagreed / this.#ruled,
-      state: alarmed >= features.length / 4 ? 'alarm' : warned > 0 ? 'warning' : 'stable',
+      state: alarmed >= features.length / 4 ? 'alarm' : warned > 0 || isUnsure ? 'warning' : 'stable',
     }
   }
 
@@ -106,6 +144,10 @@ export class DriftWatch {
     for (let at = 0; at < this.#counts.length; at++) this.#counts[at]! /= 2
     this.#rows /= 2
     this.#seen /= 2
+    this.#strangers /= 2
+    this.#novel /= 2
+    this.#spoken /= 2
+    this.#confidence /= 2
     this.#ruled /= 2
     this.#disagreed /= 2
   }

@@ -1,8 +1,10 @@
 import type { ModelFile } from '../../analyzer/tier-model.ts'
+import { TIERS } from '../../shard/tier.ts'
+import { seededRandom } from '../../util/seeded-random.ts'
 import { lookupTable, majority, type Predictor, rulesAlone } from './baselines.ts'
 import { EVIDENCE_QUERIES, type Example, isSeen, pairOf, splitByTime, toRows } from './dataset.ts'
 import { trainLogistic } from './logistic-regression.ts'
-import { calibrationError, type Metrics, measure } from './metrics.ts'
+import { type CalibrationBin, calibrationBins, calibrationError, type Metrics, measure } from './metrics.ts'
 import { predictRows, trainModel } from './train-model.ts'
 
 /** After so many queries; 0 is at connect. */
@@ -25,10 +27,13 @@ export interface EvaluationReport {
   readonly overall: Comparison
   readonly byQueries: Readonly<Record<string, Comparison>>
   readonly calibrationError: number
+  readonly calibration: readonly CalibrationBin[]
   /** At connect, of identities that are always the same. */
   readonly knownAtConnect: Comparison
   /** Of identities that are sometimes one tier, sometimes another: shared roles, forged names. */
   readonly ambiguous: Readonly<Record<string, Comparison>>
+  /** The newest part again, each under an application name that another tier's connections have in training. */
+  readonly forged: Readonly<Record<string, Comparison>>
   /** Trained without a family, tested on it, as strangers. Pooled over all families; null without families. */
   readonly heldOutFamilies: HeldOut | null
   /** The same with one identity. */
@@ -69,20 +74,40 @@ export function evaluateLearning(examples: readonly Example[], options: Evaluate
   const seen = split.test.filter((_, row) => isSeen(testRows.values, row))
   const known = at(seen, 0).filter((example) => !ambiguous.has(pairOf(example)))
   const { classes, confidence } = predictRows(file, testRows)
+  const calibration = calibrationBins(
+    confidence,
+    Array.from(classes, (k, row) => k === testRows.labels[row]),
+  )
+  const forged = forgeApplications(split.test, split.training, seed)
   return {
     rows: { training: split.training.length, validation: split.validation.length, test: split.test.length },
     connections: new Set(examples.map(({ row }) => row.connection)).size,
     overall: compare(split.test),
     byQueries: Object.fromEntries(CHECKPOINTS.map((queries) => [queries, compare(at(split.test, queries))])),
-    calibrationError: calibrationError(
-      confidence,
-      Array.from(classes, (k, row) => k === testRows.labels[row]),
-    ),
+    calibrationError: calibrationError(calibration),
+    calibration,
     knownAtConnect: compare(known),
     ambiguous: Object.fromEntries(CHECKPOINTS.map((queries) => [queries, compare(at(unclear, queries))])),
+    forged: Object.fromEntries(CHECKPOINTS.map((queries) => [queries, compare(at(forged, queries))])),
     heldOutFamilies: holdOut(examples, ({ family }) => family, options, Number.POSITIVE_INFINITY),
     heldOutIdentities: holdOut(examples, pairOf, options, options.mostIdentities) as HeldOut,
   }
+}
+
+/** The same connections, each with the application name of one in `training` that is something else. */
+function forgeApplications(examples: readonly Example[], training: readonly Example[], seed: number): Example[] {
+  const random = seededRandom(seed)
+  const names = TIERS.map((_, tier) => [
+    ...new Set(training.filter(({ label }) => label !== tier).map(({ row }) => row.application)),
+  ])
+  const chosen = new Map<string, string>()
+  return examples.map((example) => {
+    const { row, label } = example
+    const others = names[label] as string[]
+    const application = chosen.get(row.connection) ?? others[Math.floor(random() * others.length)] ?? row.application
+    chosen.set(row.connection, application)
+    return { ...example, row: { ...row, application } }
+  })
 }
 
 /** Pairs of user and application that have more than one tier. */

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { calibrationError, measure } from './metrics.ts'
+import { calibrationBins, calibrationError, measure } from './metrics.ts'
 
 test('precision, recall and F1 of each class, and the cost of mistakes', () => {
   const { accuracy, macroF1, classes, cost, confusion } = measure([0, 0, 0, 3], [0, 0, 3, 3])
@@ -13,7 +13,12 @@ test('precision, recall and F1 of each class, and the cost of mistakes', () => {
 })
 
 test('a calibration error is how much more is said than is true', () => {
-  assert.equal(calibrationError([], []), 0)
-  assert.ok(Math.abs(calibrationError([0.9, 0.9], [true, false]) - 0.4) < 1e-12)
-  assert.ok(Math.abs(calibrationError([0.55, 0.55, 1, 1], [true, false, true, true]) - 0.025) < 1e-12)
+  const error = (confidence: number[], right: boolean[]): number => calibrationError(calibrationBins(confidence, right))
+  assert.equal(error([], []), 0)
+  assert.ok(Math.abs(error([0.9, 0.9], [true, false]) - 0.4) < 1e-12)
+  assert.ok(Math.abs(error([0.55, 0.55, 1, 1], [true, false, true, true]) - 0.025) < 1e-12)
+  assert.deepEqual(calibrationBins([0.5, 0.5, 1], [true, false, true]), [
+    { rows: 2, confidence: 0.5, right: 0.5 },
+    { rows: 1, confidence: 1, right: 1 },
+  ])
 })

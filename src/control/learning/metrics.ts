@@ -64,8 +64,16 @@ function classMetrics(confusion: readonly (readonly number[])[], k: number): Cla
   return { precision, recall, f1: precision + recall === 0 ? 0 : (2 * precision * recall) / (precision + recall), rows }
 }
 
-/** Expected calibration error: how far, on average, confidence is from how often it is right. */
-export function calibrationError(confidence: ArrayLike<number>, right: ArrayLike<boolean>): number {
+/** Rows of which the model is about as sure. */
+export interface CalibrationBin {
+  readonly rows: number
+  /** Means over them. */
+  readonly confidence: number
+  readonly right: number
+}
+
+/** How often what is said with some confidence is right, for ten parts of it, the least sure first; empty ones are left out. */
+export function calibrationBins(confidence: ArrayLike<number>, right: ArrayLike<boolean>): readonly CalibrationBin[] {
   const sums = Array.from({ length: CALIBRATION_BINS }, () => ({ rows: 0, confidence: 0, right: 0 }))
   for (let row = 0; row < confidence.length; row++) {
     const sure = confidence[row] as number
@@ -75,5 +83,13 @@ export function calibrationError(confidence: ArrayLike<number>, right: ArrayLike
     bin.confidence += sure
     bin.right += right[row] === true ? 1 : 0
   }
-  return sums.reduce((error, bin) => error + Math.abs(bin.confidence - bin.right), 0) / Math.max(1, confidence.length)
+  return sums
+    .filter(({ rows }) => rows > 0)
+    .map(({ rows, confidence, right }) => ({ rows, confidence: confidence / rows, right: right / rows }))
+}
+
+/** Expected calibration error: how far, on average, confidence is from how often it is right. */
+export function calibrationError(bins: readonly CalibrationBin[]): number {
+  const rows = bins.reduce((sum, bin) => sum + bin.rows, 0)
+  return bins.reduce((sum, bin) => sum + bin.rows * Math.abs(bin.confidence - bin.right), 0) / Math.max(1, rows)
 }

@@ -21,6 +21,9 @@ ${report.calibrationError.toFixed(3)}.</p>
 <h2>At connect, users and applications that are always the same</h2>${comparisonTable({ known: report.knownAtConnect })}
 <h2>Users and applications that are several things: shared roles, forged names</h2>
 ${comparisonTable(prefixed('after queries: ', report.ambiguous))}
+<h2>The same connections, each under an application name of another tier</h2>
+${comparisonTable(prefixed('after queries: ', report.forged))}
+<h2>How sure it is, and how often it is right</h2>${calibrationTable(report.calibration)}
 <h2>The model by tier</h2>${classTable(overall.model)}
 <h2>What it is (rows), and what it was taken for</h2>${confusionTable(overall.model)}
 ${report.heldOutFamilies === null ? '' : heldOutSection('Families that it had never seen, after 16 queries', report.heldOutFamilies)}
@@ -59,6 +62,14 @@ function confusionTable({ confusion }: Metrics): string {
     (line, k) => `<tr><td>${TIERS[k]}</td>${line.map((count) => `<td>${count}</td>`).join('')}</tr>`,
   )
   return `<table><tr><th></th>${TIERS.map((tier) => `<th>${tier}</th>`).join('')}</tr>${lines.join('')}</table>`
+}
+
+function calibrationTable(bins: EvaluationReport['calibration']): string {
+  const lines = bins.map(
+    ({ rows, confidence, right }) =>
+      `<tr><td>${rows} snapshots</td><td>${shown(confidence)}</td><td>${shown(right)}</td></tr>`,
+  )
+  return `<table><tr><th></th><th>confidence</th><th>right</th></tr>${lines.join('')}</table>`
 }
 
 function heldOutSection(title: string, { after16, answered, each, abstainedAtConnect }: HeldOut): string {

@@ -3,7 +3,7 @@ import { softmax, TreeEnsemble } from '../../analyzer/tree-ensemble.ts'
 import { NO_VOCABULARY } from '../../analyzer/vocabulary.ts'
 import { TIERS } from '../../shard/tier.ts'
 import { seededRandom } from '../../util/seeded-random.ts'
-import { EVIDENCE_QUERIES, type Example, quantilesOf, toRows, vocabularyOf } from './dataset.ts'
+import { EVIDENCE_QUERIES, type Example, isSeen, quantilesOf, toRows, vocabularyOf } from './dataset.ts'
 import { learnNovelty } from './novelty-training.ts'
 import type { TrainingCheckpoint } from './training-checkpoint.ts'
 import { DEFAULT_TRAINING, type LabelledRows, trainTrees } from './tree-trainer.ts'
@@ -32,7 +32,7 @@ export function trainModel(
 ): ModelFile {
   const random = seededRandom(options.seed)
   const vocabulary = vocabularyOf(training)
-  const dropout = { random, share: options.portable ? 1 : DROPOUT }
+  const dropout = { random, share: options.portable ? 1 : DROPOUT, portable: options.portable }
   const rows = balance(toRows(training, vocabulary, dropout))
   const checks = toRows(validation, vocabulary, options.portable ? dropout : null)
   const { checkpoint, onTree, seed } = options
@@ -46,13 +46,18 @@ export function trainModel(
       onTree?.(grown.length, loss)
     },
   })
+  const ensemble = new TreeEnsemble(trees)
+  const temperature = fitTemperature(ensemble, checks)
+  const mayJudge = (row: number): boolean =>
+    isSeen(checks.values, row) || (validation[row] as Example).row.queries >= EVIDENCE_QUERIES
   const novelty = learnNovelty(withEvidence(training), withEvidence(validation), seed)
   const header = {
-    temperature: fitTemperature(new TreeEnsemble(trees), checks),
+    temperature,
     thresholds: THRESHOLDS,
     vocabulary: options.portable ? NO_VOCABULARY : vocabulary,
     quantiles: quantilesOf(rows).map((borders) => borders.map((value) => Number(value.toPrecision(5)))),
     ...(novelty === null ? {} : { novelty }),
+    confidence: Number(meanConfidence(ensemble, temperature, checks, mayJudge).toFixed(4)),
     about: {
       ...options.about,
       seed: options.seed,
@@ -100,6 +105,26 @@ function fitTemperature(trees: TreeEnsemble, rows: LabelledRows): number {
     if (loss < best.loss) best = { temperature, loss }
   }
   return best.temperature
+}
+
+/** How likely the likeliest tier is, on average of those rows; 0: there are none. */
+function meanConfidence(
+  trees: TreeEnsemble,
+  temperature: number,
+  { features, values, labels }: LabelledRows,
+  counts: (row: number) => boolean,
+): number {
+  const scores = new Float64Array(trees.classes)
+  let sum = 0
+  let rows = 0
+  for (let row = 0; row < labels.length; row++) {
+    if (!counts(row)) continue
+    trees.score(values.subarray(row * features, (row + 1) * features), scores)
+    softmax(scores, temperature)
+    sum += Math.max(...scores)
+    rows++
+  }
+  return rows === 0 ? 0 : sum / rows
 }
 
 /** What a model says of rows: the class of each, how sure it is, and whether it should be silent instead: 1. */
