@@ -83,6 +83,17 @@ export class TestAnalyzer {
     this.analyzer.connected(slot, { settings, hint: who.hint ?? null }, this.now)
   }
 
+  rename(slot: number, application: string): void {
+    this.memory.clients.writeText(
+      slot,
+      CLIENT_TEXT.applicationName.offset,
+      CLIENT_TEXT.applicationName.capacity,
+      application,
+    )
+    this.analyzer.renamed(slot, this.now)
+    this.request(slot)
+  }
+
   request(slot: number, request: TestRequest = {}): void {
     const { clients } = this.memory
     const f = slot * (clients.recordBytes >> 3)

@@ -51,6 +51,24 @@ describe('a connection with an identity that nobody has seen', () => {
     assert.equal(test.tierOf(0), 'background')
   })
 
+  it('keeps what its identity was when it came, while others of it turn out to be something else', () => {
+    const test = new TestAnalyzer()
+    test.analyzer.setModel(QUICK_IS_HIGH, test.now)
+    const shared = { user: 'stranger', application: 'shared' }
+    test.connect(0, shared)
+    for (let query = 0; query < 16; query++) test.request(0, { ms: 400 })
+    test.connect(1, shared)
+    test.connect(2, shared)
+    for (let query = 0; query < 16; query++) test.request(2, { ms: 1 })
+    assert.deepEqual([test.tierOf(1), test.tierOf(2)], ['background', 'high'])
+    test.request(1, { ms: 1 })
+    assert.equal(test.tierOf(1), 'background')
+    test.connect(3, shared)
+    assert.equal(test.tierOf(3), 'high')
+    test.rename(1, 'another name')
+    assert.equal(test.tierOf(1), 'medium')
+  })
+
   it('gets none when it behaves like nobody in training, and one when it does', () => {
     const test = new TestAnalyzer()
     test.analyzer.setModel(KNOWS_SLOW, test.now)

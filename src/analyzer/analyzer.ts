@@ -144,6 +144,7 @@ export class Analyzer {
       if (before >= 0) this.identities.disconnected(before, slot, now)
       if (after >= 0) this.identities.connected(after, now, false)
       this.#set(slot, PROFILE.identity, after + 1)
+      this.#tiers.forgetIdentity(slot)
     }
     this.#evaluator.evaluate(slot, now)
   }

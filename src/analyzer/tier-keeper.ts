@@ -72,18 +72,19 @@ export class TierKeeper {
   decide(slot: number, now: number): void {
     const votes = this.#votes
     const identity = this.#get(slot, PROFILE.identity) - 1
-    const { i32, recordBytes } = this.#regions.identities
-    const lastTier = identity * (recordBytes >> 2) + IDENTITY.lastTier
     votes.rule = this.#get(slot, PROFILE.ruleTier) - 1
     votes.hint = (this.#get(slot, PROFILE.commentHint) || this.#get(slot, PROFILE.hintTier)) - 1
     votes.mayRaise = (this.#get(slot, PROFILE.flags) & PROFILE_FLAG.mayRaise) !== 0
     votes.model = this.#get(slot, PROFILE.modelTier) - 1
-    votes.identity = identity < 0 ? NO_TIER : (i32[lastTier] as number) - 1
+    votes.identity = this.#tierOfIdentity(slot, identity)
     votes.runaway = this.runaways.tierOf(slot, now)
     const proposed = decideTier(votes)
     this.#set(slot, PROFILE.proposed, tierIn(proposed) + 1)
     const isSettled = this.#get(slot, PROFILE.queries) >= SETTLED_QUERIES
-    if (identity >= 0 && isSettled && sourceIn(proposed) === SOURCE.model) i32[lastTier] = tierIn(proposed) + 1
+    if (identity >= 0 && isSettled && sourceIn(proposed) === SOURCE.model) {
+      const { i32, recordBytes } = this.#regions.identities
+      i32[identity * (recordBytes >> 2) + IDENTITY.lastTier] = tierIn(proposed) + 1
+    }
     if (this.#enforces) {
       this.#enter(slot, proposed, now)
       return
@@ -91,6 +92,19 @@ export class TierKeeper {
     votes.model = NO_TIER
     votes.identity = NO_TIER
     this.#enter(slot, decideTier(votes), now)
+  }
+
+  /** The client is another identity now: what the one before was given for its identity is no more. */
+  forgetIdentity(slot: number): void {
+    if (this.#get(slot, PROFILE.source) === SOURCE.identity) this.#set(slot, PROFILE.source, SOURCE.default)
+  }
+
+  /** What its identity was last. Who has been given that keeps it, whatever others of a shared identity are meanwhile. */
+  #tierOfIdentity(slot: number, identity: number): number {
+    if (identity < 0) return NO_TIER
+    if (this.#get(slot, PROFILE.source) === SOURCE.identity) return this.#get(slot, PROFILE.decided) - 1
+    const { i32, recordBytes } = this.#regions.identities
+    return (i32[identity * (recordBytes >> 2) + IDENTITY.lastTier] as number) - 1
   }
 
   /** To be called between transactions only: none changes its tier in the middle. */
