@@ -1,12 +1,12 @@
 import { NOVELTY_FEATURES, NoveltyDetector, type NoveltyHeader, standardise } from '../../analyzer/novelty.ts'
 import { seededRandom } from '../../util/seeded-random.ts'
 
-const CLUSTERS = 32
+const CLUSTERS = 64
 const ROUNDS = 12
 /** Fewer rows than this say nothing of what is normal. */
 const LEAST_ROWS = 200
 /** Part of the later rows that lie within reach. */
-const WITHIN = 0.99
+const WITHIN = 0.98
 
 /**
  * What behaviour there is in `training`, vectors of connections with evidence, by k-means from spread-out beginnings
