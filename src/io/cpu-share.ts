@@ -1,33 +1,46 @@
 import { closeSync, existsSync, openSync, readFileSync, statSync, writeSync } from 'node:fs'
 import { setPriority } from 'node:os'
+import { LONGEST_SLICE_US, setTimeSlice, timeSliceOf } from './time-slice.ts'
 
 /**
- * How a process of this machine can be given less of the processors than others.
+ * How a process of this machine can be held back on the processors.
  *
  * - autogroup: the kernel shares them out among sessions (setsid), of which PostgreSQL makes one for each backend, so that the
  *   niceness of a session counts and that of a process does not. sched(7)
  * - process: it shares them out among processes. What was taken can be given back by those only who have CAP_SYS_NICE.
+ * - slice: its share cannot be made smaller, but others can be let in before it.
  * - none: it cannot, for this reason.
+ *
+ * `isRationed`: ten changes a second is all that the kernel allows.
  */
-export type CpuMeans = { readonly kind: 'autogroup' | 'process' } | { readonly kind: 'none'; readonly reason: string }
+export type CpuMeans =
+  | { readonly kind: 'autogroup' | 'process' | 'slice'; readonly isRationed: boolean }
+  | { readonly kind: 'none'; readonly reason: string }
 
 /** How it went. `later`: the kernel lets who is not root change ten a second only. `gone`: there is no such process. */
 export type NiceOutcome = 'done' | 'later' | 'gone' | 'refused'
 
 const AUTOGROUP_SWITCH = '/proc/sys/kernel/sched_autogroup_enabled'
 const CGROUPS = '/sys/fs/cgroup'
+const CAP_SYS_ADMIN = 21n
 const CAP_SYS_NICE = 23n
 
 /** What works for this process, which has to be of this machine. */
 export function cpuMeans(pid: number): CpuMeans {
   const isInGroup = hasCpuGroup(textOf(`/proc/${pid}/cgroup`) ?? '')
-  if (textOf(AUTOGROUP_SWITCH)?.trim() === '1' && !isInGroup) return { kind: 'autogroup' }
-  const capabilities = /^CapEff:\s*([0-9a-f]+)$/m.exec(textOf('/proc/self/status') ?? '')?.[1] ?? '0'
-  if ((BigInt(`0x${capabilities}`) >> CAP_SYS_NICE) & 1n) return { kind: 'process' }
+  if (textOf(AUTOGROUP_SWITCH)?.trim() === '1' && !isInGroup)
+    return { kind: 'autogroup', isRationed: !hasCapability(CAP_SYS_ADMIN) }
+  if (hasCapability(CAP_SYS_NICE)) return { kind: 'process', isRationed: false }
+  if (timeSliceOf(pid) !== null) return { kind: 'slice', isRationed: false }
   const why = isInGroup
     ? 'the server is in a cgroup of its own for the CPU'
     : 'the kernel has no autogroups, or not enabled'
   return { kind: 'none', reason: `${why}, and this process has no CAP_SYS_NICE` }
+}
+
+function hasCapability(which: bigint): boolean {
+  const capabilities = /^CapEff:\s*([0-9a-f]+)$/m.exec(textOf('/proc/self/status') ?? '')?.[1] ?? '0'
+  return ((BigInt(`0x${capabilities}`) >> which) & 1n) === 1n
 }
 
 /** Autogroups are among those processes only that no cgroup shares the CPU out to. `text`: of `/proc/PID/cgroup`. */
@@ -55,16 +68,27 @@ export function worksIn(pid: number, directory: string): boolean {
   }
 }
 
-/** The niceness of the process from now on, 0 to 19. */
+/**
+ * The niceness of the process from now on, 0 to 19. One that is not 0 has long time slices as well: others are let in as soon as they wake up,
+ * instead of when its slice is over.
+ */
 export function setCpuNice({ kind }: CpuMeans, pid: number, nice: number): NiceOutcome {
   if (kind === 'none') return 'refused'
+  if (kind === 'slice') return setSlice(pid, nice) ? 'done' : existsSync(`/proc/${pid}`) ? 'refused' : 'gone'
+  if (nice === 0) setSlice(pid, 0)
   try {
     if (kind === 'process') setPriority(pid, nice)
     else writeAutogroup(pid, nice)
+    // Not before: what was not lowered is not given back.
+    if (nice > 0) setSlice(pid, nice)
     return 'done'
   } catch (error) {
     return outcomeOf(error)
   }
+}
+
+function setSlice(pid: number, nice: number): boolean {
+  return setTimeSlice(pid, nice > 0 ? LONGEST_SLICE_US : 0)
 }
 
 function writeAutogroup(pid: number, nice: number): void {

@@ -9,7 +9,14 @@ const [MEDIUM, LOW] = [1, 2]
 
 /** What it asks of the kernel, with a clock and reads that the test sets. */
 function open() {
-  const state = { now: 1000, outcome: 'done' as NiceOutcome, isOurs: true, readingMs: 100 }
+  const state = {
+    now: 1000,
+    outcome: 'done' as NiceOutcome,
+    isOurs: true,
+    readingMs: 100,
+    isRationed: false,
+    workers: [71, 72],
+  }
   const asked: string[] = []
   const told: string[] = []
   const timers = new TimerWheel(state.now)
@@ -24,9 +31,9 @@ function open() {
       log: (level, message) => told.push(`${level}: ${message}`),
     },
     {
-      means: () => ({ kind: 'autogroup' }),
+      means: () => ({ kind: 'autogroup', isRationed: state.isRationed }),
       worksIn: () => state.isOurs,
-      workersOf: (pid) => (pid === 70 ? [71, 72] : []),
+      workersOf: (pid) => (pid === 70 ? state.workers : []),
       setNice: (_, pid, nice) => {
         asked.push(`${pid} ${nice}`)
         return state.outcome
@@ -51,10 +58,10 @@ test('a long read of a low tier gets less until it is over, a short one and thos
   const [low, medium] = [server(7, LOW), server(8, MEDIUM)]
   shares.given(low, LOW, false)
   shares.given(medium, MEDIUM, false)
-  state.readingMs = 20
+  state.readingMs = 9
   pass(70)
   assert.deepEqual(asked, [])
-  state.readingMs = 90
+  state.readingMs = 10
   pass(70)
   pass(70)
   assert.deepEqual(asked, ['7 10'])
@@ -73,6 +80,39 @@ test('parallel workers have less too', () => {
   pass(70)
   shares.takenBack(low)
   assert.deepEqual(asked, ['70 10', '71 10', '72 10', '70 0'])
+})
+
+test('parallel workers that come later have less too, each once', () => {
+  const { shares, state, asked, server, pass } = open()
+  state.readingMs = 16
+  state.workers = []
+  shares.given(server(70, LOW), LOW, false)
+  pass(32)
+  state.workers = [71]
+  pass(32)
+  state.workers = [71, 72]
+  pass(32)
+  assert.deepEqual(asked, ['70 10', '71 10', '72 10'])
+  state.readingMs = 100
+  state.workers = [71, 72, 73]
+  pass(70)
+  assert.equal(asked.length, 3, 'nobody looks for them for ever')
+})
+
+test('where the kernel rations changes, reads have to run for longer', () => {
+  const { shares, state, asked, server, pass } = open()
+  state.isRationed = true
+  state.readingMs = 49
+  const [first, second] = [server(7, LOW), server(8, LOW)]
+  // What the kernel can do is found out with the first.
+  shares.given(first, LOW, true)
+  shares.takenBack(first)
+  shares.given(second, LOW, false)
+  pass(70)
+  assert.deepEqual(asked, ['7 0'])
+  state.readingMs = 50
+  pass(70)
+  assert.deepEqual(asked, ['7 0', '8 10'])
 })
 
 test('what turns out to do more than read, on a connection that its client keeps, has its share again', () => {

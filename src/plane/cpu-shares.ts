@@ -24,21 +24,41 @@ export interface CpuKernel {
   workersOf(pid: number): readonly number[]
 }
 
-/** How often those that work for low tiers are looked at, and how long a read has to run before it has less. */
-const LOOK_MS = 50
+/** How often those that work for low tiers are looked at while they read, which is a tick of the timers. */
+const LOOK_MS = 16
+/** How often while they do something else, or nothing. */
+const IDLE_LOOK_MS = 48
+/** How long a read has to run before it has less; where the kernel rations changes; and until when it may still get parallel workers. */
+const LONG_MS = 10
+const RATIONED_LONG_MS = 50
+const WORKERS_MS = 100
 /** It may have less, from another process that is gone. */
 const UNKNOWN = -1
 
+const HOW = {
+  autogroup: 'have a smaller share of the CPU, by the niceness of their session (autogroup)',
+  process: 'have a smaller share of the CPU, by their niceness',
+  slice: 'let others in before them, and keep their share of the CPU',
+} as const
+
+/** One that works for such a tier. */
+interface Share {
+  /** What it has now. */
+  nice: number
+  /** Process ids of its parallel workers that have less as well; null: none yet. */
+  workers: Set<number> | null
+}
+
 /**
  * Gives backends less of the processors while they read for a tier that may take its time, where the server is on this machine: such a
- * read gets what others leave. Only what certainly reads, outside of a transaction, and has run for a while: others could wait for a lock
- * of what writes. Parallel workers that it has by then have less as well.
+ * read gets what others leave, and lets them in at once. Only what certainly reads, outside of a transaction, and has run for a while:
+ * others could wait for a lock of what writes. Its parallel workers have less as well.
  */
 export class CpuShares implements CpuWatch {
   readonly #host: CpuSharesHost
   readonly #kernel: CpuKernel
-  /** The niceness of those that work for such tiers; by server connection. */
-  readonly #working = new Map<ServerConnection, number>()
+  /** Those that work for such tiers; by server connection. */
+  readonly #working = new Map<ServerConnection, Share>()
   /** Process ids that have to be as everybody's again, which the kernel did not let them be yet. */
   readonly #owed = new Set<number>()
   readonly #timer: Timer = new Timer(() => this.#look())
@@ -52,29 +72,44 @@ export class CpuShares implements CpuWatch {
 
   given(server: ServerConnection, tier: number, isAdopted: boolean): void {
     if (this.#host.niceOf(tier) === 0) return
-    this.#working.set(server, isAdopted ? UNKNOWN : 0)
-    this.#arm()
+    this.#working.set(server, { nice: isAdopted ? UNKNOWN : 0, workers: null })
+    this.#arm(LOOK_MS)
   }
 
   takenBack(server: ServerConnection): void {
-    const nice = this.#working.get(server)
-    if (nice === undefined) return
+    const share = this.#working.get(server)
+    if (share === undefined) return
     this.#working.delete(server)
-    if (nice !== 0) this.#set(server, 0)
+    if (share.nice !== 0) this.#set(server, 0)
   }
 
-  #arm(): void {
-    if (!this.#timer.armed) this.#host.timers.arm(this.#timer, this.#host.now + LOOK_MS)
+  #arm(ms: number): void {
+    const at = this.#host.now + ms
+    if (!this.#timer.armed || this.#timer.deadline > at) this.#host.timers.arm(this.#timer, at)
   }
 
   #look(): void {
     for (const pid of this.#owed) this.#giveBack(pid)
-    for (const [server, nice] of this.#working) {
-      const isLong = server.tier >= 0 && this.#host.readingMs(server) >= LOOK_MS
-      const wanted = isLong ? this.#host.niceOf(server.tier) : 0
-      if (nice !== wanted && this.#set(server, wanted)) this.#working.set(server, wanted)
+    let isReading = false
+    for (const [server, share] of this.#working) {
+      const ms = server.tier < 0 ? -1 : this.#host.readingMs(server)
+      isReading ||= ms >= 0
+      const wanted = ms >= this.#longMs(server) ? this.#host.niceOf(server.tier) : 0
+      const isNew = share.nice !== wanted && this.#set(server, wanted)
+      if (isNew) {
+        share.nice = wanted
+        share.workers = null
+      }
+      if (share.nice > 0 && (isNew || ms < WORKERS_MS)) this.#setWorkers(server, share)
     }
-    if (this.#working.size > 0 || this.#owed.size > 0) this.#arm()
+    if (isReading) this.#arm(LOOK_MS)
+    else if (this.#working.size > 0 || this.#owed.size > 0) this.#arm(IDLE_LOOK_MS)
+  }
+
+  /** How long a read has to run there. */
+  #longMs(server: ServerConnection): number {
+    const means = this.#means.get(server.target.shard.id)
+    return means !== undefined && means.kind !== 'none' && means.isRationed ? RATIONED_LONG_MS : LONG_MS
   }
 
   /** False: not now, or not at all. */
@@ -87,15 +122,23 @@ export class CpuShares implements CpuWatch {
     if (means.kind === 'none') return false
     const outcome = this.#kernel.setNice(means, pid, nice)
     if (outcome === 'done') this.#owed.delete(pid)
-    // They end with their query, so that nothing has to be given back to them.
-    if (outcome === 'done' && nice > 0)
-      for (const worker of this.#kernel.workersOf(pid)) this.#kernel.setNice(means, worker, nice)
     if (outcome === 'later' && nice === 0) {
       this.#owed.add(pid)
-      this.#arm()
+      this.#arm(IDLE_LOOK_MS)
     }
     if (outcome === 'refused') this.#giveUp(server, 'the kernel refused it')
     return outcome === 'done'
+  }
+
+  /** They come one by one, and end with their query, so that nothing has to be given back to them. */
+  #setWorkers(server: ServerConnection, share: Share): void {
+    const means = this.#means.get(server.target.shard.id)
+    if (means === undefined) return
+    for (const worker of this.#kernel.workersOf(server.identity.backendPid)) {
+      if (share.workers?.has(worker) === true || this.#kernel.setNice(means, worker, share.nice) !== 'done') continue
+      share.workers ??= new Set()
+      share.workers.add(worker)
+    }
   }
 
   #giveBack(pid: number): void {
@@ -117,10 +160,7 @@ export class CpuShares implements CpuWatch {
         shard: name,
       })
     } else {
-      const how = means.kind === 'autogroup' ? 'by the niceness of their session (autogroup)' : 'by their niceness'
-      this.#host.log('info', `long reads of low tiers on ${name} have a smaller share of the CPU, ${how}`, {
-        shard: name,
-      })
+      this.#host.log('info', `long reads of low tiers on ${name} ${HOW[means.kind]}`, { shard: name })
     }
     return means
   }

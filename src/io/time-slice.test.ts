@@ -1,0 +1,38 @@
+import assert from 'node:assert/strict'
+import { spawn } from 'node:child_process'
+import { once } from 'node:events'
+import { getPriority, setPriority } from 'node:os'
+import { type TestContext, test } from 'node:test'
+import { LONGEST_SLICE_US, SHORTEST_SLICE_US, setTimeSlice, timeSliceOf } from './time-slice.ts'
+
+async function sleeper(t: TestContext): Promise<number> {
+  const child = spawn('sleep', ['60'], { stdio: 'ignore' })
+  await once(child, 'spawn')
+  t.after(async () => {
+    const ended = once(child, 'exit')
+    child.kill('SIGKILL')
+    await ended
+  })
+  return child.pid as number
+}
+
+test('slices become short, long, and as usual again; the niceness stays', async (t) => {
+  const pid = await sleeper(t)
+  const usual = timeSliceOf(pid)
+  if (usual === null) {
+    t.skip('time slices are the kernel’s before Linux 6.12')
+    return
+  }
+  setPriority(pid, 3)
+  for (const microseconds of [SHORTEST_SLICE_US, LONGEST_SLICE_US]) {
+    assert.equal(setTimeSlice(pid, microseconds), true)
+    assert.deepEqual([timeSliceOf(pid), getPriority(pid)], [microseconds, 3])
+  }
+  assert.equal(setTimeSlice(pid, 0), true)
+  assert.deepEqual([timeSliceOf(pid), getPriority(pid)], [usual, 3])
+})
+
+test('what is not there is left alone', () => {
+  assert.equal(setTimeSlice(4_194_303, SHORTEST_SLICE_US), false)
+  assert.equal(timeSliceOf(4_194_303), null)
+})

@@ -1,0 +1,47 @@
+import { arch } from 'node:os'
+import { NativeBuffer, native } from './native.ts'
+
+/** By architecture: numbers of sched_setattr(2) and sched_getattr(2). */
+const CALLS: Readonly<Record<string, { readonly set: number; readonly get: number }>> = {
+  x64: { set: 314, get: 315 },
+  arm64: { set: 274, get: 275 },
+}
+/** `struct sched_attr` as of Linux 5.3. */
+const ATTRIBUTES = { bytes: 56, policy: 4, runtime: 24 }
+const SCHED_OTHER = 0
+const SCHED_BATCH = 3
+
+/** The shortest and the longest that the kernel takes, in microseconds. */
+export const SHORTEST_SLICE_US = 100
+export const LONGEST_SLICE_US = 100_000
+
+const call = CALLS[arch()]
+const attributes = NativeBuffer.allocate(ATTRIBUTES.bytes)
+
+/**
+ * Asks the kernel to give this thread its share of the processors in slices of so many microseconds, 0: of the usual length. Its share
+ * stays what it is: who has short slices is let in sooner when it wakes up, ahead of whoever has longer ones. `thread`: 0 is
+ * the calling one; of another process, one of the same account, or CAP_SYS_NICE is needed.
+ *
+ * False: it may not, there is no such thread, or it is scheduled by other rules (chrt(1)). Before Linux 6.12 it changes nothing.
+ * sched_setattr(2), `sched_runtime` in the kernel's Documentation/scheduler/sched-eevdf.rst.
+ */
+export function setTimeSlice(thread: number, microseconds: number): boolean {
+  if (call === undefined) return false
+  const { address, bytes } = attributes
+  // Its niceness has to be told as well.
+  if (native.syscall(call.get, thread, address, ATTRIBUTES.bytes, 0, 0, 0) !== 0) return false
+  const policy = bytes.readUInt32LE(ATTRIBUTES.policy)
+  if (policy !== SCHED_OTHER && policy !== SCHED_BATCH) return false
+  bytes.writeBigUInt64LE(BigInt(microseconds) * 1000n, ATTRIBUTES.runtime)
+  return native.syscall(call.set, thread, address, 0, 0, 0, 0) === 0
+}
+
+/** What `setTimeSlice` has set, in microseconds, or how long a slice usually is; null: not known, as before Linux 6.12. */
+export function timeSliceOf(thread: number): number | null {
+  if (call === undefined) return null
+  const { address, bytes } = attributes
+  if (native.syscall(call.get, thread, address, ATTRIBUTES.bytes, 0, 0, 0) !== 0) return null
+  const nanoseconds = Number(bytes.readBigUInt64LE(ATTRIBUTES.runtime))
+  return nanoseconds === 0 ? null : nanoseconds / 1000
+}
