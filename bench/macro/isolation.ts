@@ -18,6 +18,10 @@ export interface IsolationOptions extends BenchOptions {
 }
 
 const HIGH_CLIENTS = 4
+/** Before anything is measured: a process that has just started compiles what it does, beside what it does. */
+const WARM_UP = { seconds: 5, rate: 2000 }
+/** The load is there for so long before and after the high tier is measured. */
+const MARGIN_SECONDS = 2
 /** Three slots of low keep two cores busy. */
 const policy = (nice: number): string => `
 [tiers.low]
@@ -81,11 +85,12 @@ async function outcomeOf(
 ): Promise<Outcome> {
   const common = { address: peer.address('paced'), directory: bench.directory, signal: bench.signal, rate }
   const high = { ...common, mode: 'paced', clients: HIGH_CLIENTS, seconds, application: 'high' } as const
-  await runPgbench({ ...high, seconds: 1 })
+  await runPgbench({ ...high, ...WARM_UP })
   const alone = await runPgbench(high)
-  const low = runPgbench({ ...common, mode: 'simple', script, clients, seconds: seconds + 4, application: 'low' })
-  // The load has to be there first.
-  await new Promise((resolve) => setTimeout(resolve, 2000))
+  const lowSeconds = seconds + 2 * MARGIN_SECONDS
+  const end = Date.now() + lowSeconds * 1000
+  const low = runPgbench({ ...common, mode: 'simple', script, clients, seconds: lowSeconds, application: 'low' })
+  await new Promise((resolve) => setTimeout(resolve, MARGIN_SECONDS * 1000))
   const loaded = await runPgbench(high)
   const done = await low
   console.error(`${name}: measured`)
@@ -93,7 +98,8 @@ async function outcomeOf(
     name,
     aloneP99: percentile(alone.log.latencyUs, 0.99),
     loadedP99: percentile(loaded.log.latencyUs, 0.99),
-    lowTps: done.log.latencyUs.length / (seconds + 4),
+    // At the end every client waits for its last one, which is much of all where they take turns.
+    lowTps: done.log.finishedMs.filter((ms) => ms <= end).length / lowSeconds,
     failed: alone.failed + loaded.failed + done.failed,
   }
 }

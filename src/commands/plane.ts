@@ -2,6 +2,7 @@ import { flushCompileCache } from 'node:module'
 import { setFlagsFromString } from 'node:v8'
 import { returnFreeMemory } from '../io/free-memory.ts'
 import { dieWithParent, outliveParent } from '../io/process-limits.ts'
+import { SHORTEST_SLICE_US, setTimeSlice } from '../io/time-slice.ts'
 import { cheapMonotonicClock } from '../util/monotonic-clock.ts'
 import { nodeHeap } from '../util/node-heap.ts'
 import { readCrash } from './crash.ts'
@@ -57,6 +58,8 @@ export async function plane(parameters: readonly string[], context: PlaneContext
     onActive: () => {
       // Its clients outlive a keeper as well.
       outliveParent()
+      // It does little for each of many who wait for it; not on standby, where it compiles.
+      setTimeSlice(0, SHORTEST_SLICE_US)
       context.setTitle(`switchyard: plane ${index}`)
     },
     lockFd: LOCK_FD,

@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { cpuMeans } from '../../src/io/cpu-share.ts'
+import { LONGEST_SLICE_US, SHORTEST_SLICE_US, timeSliceOf } from '../../src/io/time-slice.ts'
 import { ContinuityBed } from '../support/continuity-bed.ts'
 import { nicenessOf } from '../support/niceness.ts'
 import { waitUntil } from '../support/wait-until.ts'
@@ -27,11 +28,13 @@ test('a long read of a low tier gets less of the CPU on a server of this machine
   const [low, medium] = [await as('low'), await as('medium')]
   low.send(wire.query(`${LONG} /* low read */`))
   const pid = await backendOf('low read')
-  if (cpuMeans(pid).kind === 'none') {
+  if (['none', 'slice'].includes(cpuMeans(pid).kind)) {
     t.skip('nothing on this machine may change what a process gets of the CPU')
     return
   }
   await waitUntil('it to have less', () => nicenessOf(pid) === 7)
+  const usual = timeSliceOf(0)
+  if (usual !== null) await waitUntil('others to be let in before it', () => timeSliceOf(pid) === LONGEST_SLICE_US)
   medium.send(wire.query(`${LONG} /* medium read */`))
   const other = await backendOf('medium read')
   await waitUntil('the medium one to have run for a while', async () => {
@@ -41,9 +44,11 @@ test('a long read of a low tier gets less of the CPU on a server of this machine
     return rows.length > 0
   })
   assert.equal(nicenessOf(other), 0)
+  assert.equal(timeSliceOf(other), usual)
   await bed.on('shard-1')(`SELECT pg_cancel_backend(${pid}), pg_cancel_backend(${other})`)
   assert.deepEqual([sqlstatesOf(await low.until('Z')), sqlstatesOf(await medium.until('Z'))], [['57014'], ['57014']])
   await waitUntil('it to have its share again', () => nicenessOf(pid) === 0)
+  assert.equal(timeSliceOf(pid), usual)
   low.close()
   medium.close()
 })
@@ -56,7 +61,7 @@ test('parallel workers have less as well', async (t) => {
   await low.query('SET parallel_setup_cost = 0; SET parallel_tuple_cost = 0; SET min_parallel_table_scan_size = 0')
   low.send(wire.query('SELECT count(*) FROM wide a JOIN wide b ON a.text || a.id < b.text || b.id /* low parallel */'))
   const pid = await backendOf('low parallel')
-  if (cpuMeans(pid).kind === 'none') {
+  if (['none', 'slice'].includes(cpuMeans(pid).kind)) {
     t.skip('nothing on this machine may change what a process gets of the CPU')
     return
   }
@@ -78,4 +83,22 @@ test('what may write keeps its share', async () => {
   assert.equal(nicenessOf(pid), 0)
   await low.query('ROLLBACK')
   low.close()
+})
+
+test('a plane is let in before others when it wakes up, one on standby is not', async (t) => {
+  const usual = timeSliceOf(0)
+  if (usual === null) {
+    t.skip('time slices are the kernel’s before Linux 6.12')
+    return
+  }
+  await waitUntil('a standby', () => bed.router.pids.standbys.length > 0)
+  const { planes, standbys } = bed.router.pids
+  assert.deepEqual(
+    planes.map(timeSliceOf),
+    planes.map(() => SHORTEST_SLICE_US),
+  )
+  assert.deepEqual(
+    standbys.map(timeSliceOf),
+    standbys.map(() => usual),
+  )
 })

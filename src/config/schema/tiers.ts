@@ -83,7 +83,8 @@ function tierSection(name: 'high' | 'medium' | 'low' | 'background', doc: string
       default: by.nice,
       doc:
         'On shards with a `data_directory`, which are on this machine: how much less of the processors a read of this tier gets ' +
-        'that has run for 50 ms, as nice(1) counts. 0: as much as others.',
+        'that has run for 10 ms (50 ms where the kernel rations it), as nice(1) counts; where its kernel is Linux 6.12 or later, ' +
+        'others are let in before it as soon as they wake up as well. 0: as much as others.',
     }),
     consistency: setting(consistency, {
       default: 'session',
