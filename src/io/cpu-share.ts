@@ -1,6 +1,6 @@
 import { closeSync, existsSync, openSync, readFileSync, statSync, writeSync } from 'node:fs'
 import { setPriority } from 'node:os'
-import { LONGEST_SLICE_US, setTimeSlice, timeSliceOf } from './time-slice.ts'
+import { setTimeSlice, timeSliceOf } from './time-slice.ts'
 
 /**
  * How a process of this machine can be held back on the processors.
@@ -19,6 +19,12 @@ export type CpuMeans =
 
 /** How it went. `later`: the kernel lets who is not root change ten a second only. `gone`: there is no such process. */
 export type NiceOutcome = 'done' | 'later' | 'gone' | 'refused'
+
+/**
+ * Of who is held back, in microseconds: longer than anybody's usual one (0.7 to 2.8 ms), which is enough to be put off by whoever wakes
+ * up. The kernel settles up within two slices: with much longer ones, who woke up waits for that.
+ */
+export const HELD_SLICE_US = 4_000
 
 const AUTOGROUP_SWITCH = '/proc/sys/kernel/sched_autogroup_enabled'
 const CGROUPS = '/sys/fs/cgroup'
@@ -69,18 +75,24 @@ export function worksIn(pid: number, directory: string): boolean {
 }
 
 /**
- * The niceness of the process from now on, 0 to 19. One that is not 0 has long time slices as well: others are let in as soon as they wake up,
+ * The niceness of a backend from now on, 0 to 19. One that is not 0 has long time slices as well: others are let in as soon as they wake up,
  * instead of when its slice is over.
  */
-export function setCpuNice({ kind }: CpuMeans, pid: number, nice: number): NiceOutcome {
-  if (kind === 'none') return 'refused'
-  if (kind === 'slice') return setSlice(pid, nice) ? 'done' : existsSync(`/proc/${pid}`) ? 'refused' : 'gone'
+export function holdBack(means: CpuMeans, pid: number, nice: number): NiceOutcome {
+  if (means.kind === 'slice') return setSlice(pid, nice) ? 'done' : existsSync(`/proc/${pid}`) ? 'refused' : 'gone'
   if (nice === 0) setSlice(pid, 0)
+  const outcome = setCpuNice(means, pid, nice)
+  // Not before: what was not lowered is not given back.
+  if (outcome === 'done' && nice > 0) setSlice(pid, nice)
+  return outcome
+}
+
+/** The niceness of the process from now on, 0 to 19. */
+export function setCpuNice({ kind }: CpuMeans, pid: number, nice: number): NiceOutcome {
+  if (kind === 'none' || kind === 'slice') return 'refused'
   try {
     if (kind === 'process') setPriority(pid, nice)
     else writeAutogroup(pid, nice)
-    // Not before: what was not lowered is not given back.
-    if (nice > 0) setSlice(pid, nice)
     return 'done'
   } catch (error) {
     return outcomeOf(error)
@@ -88,7 +100,7 @@ export function setCpuNice({ kind }: CpuMeans, pid: number, nice: number): NiceO
 }
 
 function setSlice(pid: number, nice: number): boolean {
-  return setTimeSlice(pid, nice > 0 ? LONGEST_SLICE_US : 0)
+  return setTimeSlice(pid, nice > 0 ? HELD_SLICE_US : 0)
 }
 
 function writeAutogroup(pid: number, nice: number): void {

@@ -1,5 +1,5 @@
 import { isOnlyReading } from '../client/run-again.ts'
-import { cpuMeans, setCpuNice, worksIn } from '../io/cpu-share.ts'
+import { cpuMeans, holdBack, worksIn } from '../io/cpu-share.ts'
 import { ParallelWorkers } from '../io/parallel-workers.ts'
 import { SERVER } from '../memory/server-slots.ts'
 import { CpuShares } from './cpu-shares.ts'
@@ -25,6 +25,6 @@ export function cpuSharesOf(plane: Plane): CpuShares {
       },
       log: (level, message, fields) => plane.log(level, message, fields),
     },
-    { means: cpuMeans, worksIn, setNice: setCpuNice, workersOf: (pid) => workers.of(pid) },
+    { means: cpuMeans, worksIn, setNice: holdBack, workersOf: (pid) => workers.of(pid) },
   )
 }

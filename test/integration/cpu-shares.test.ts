@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { cpuMeans } from '../../src/io/cpu-share.ts'
-import { LONGEST_SLICE_US, SHORTEST_SLICE_US, timeSliceOf } from '../../src/io/time-slice.ts'
+import { cpuMeans, HELD_SLICE_US } from '../../src/io/cpu-share.ts'
+import { SHORTEST_SLICE_US, timeSliceOf } from '../../src/io/time-slice.ts'
 import { ContinuityBed } from '../support/continuity-bed.ts'
 import { nicenessOf } from '../support/niceness.ts'
 import { waitUntil } from '../support/wait-until.ts'
@@ -34,7 +34,7 @@ test('a long read of a low tier gets less of the CPU on a server of this machine
   }
   await waitUntil('it to have less', () => nicenessOf(pid) === 7)
   const usual = timeSliceOf(0)
-  if (usual !== null) await waitUntil('others to be let in before it', () => timeSliceOf(pid) === LONGEST_SLICE_US)
+  if (usual !== null) await waitUntil('others to be let in before it', () => timeSliceOf(pid) === HELD_SLICE_US)
   medium.send(wire.query(`${LONG} /* medium read */`))
   const other = await backendOf('medium read')
   await waitUntil('the medium one to have run for a while', async () => {

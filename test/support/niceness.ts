@@ -6,7 +6,7 @@ import { cpuMeans } from '../../src/io/cpu-share.ts'
 export function nicenessOf(pid: number): number | null {
   try {
     const { kind } = cpuMeans(pid)
-    if (kind === 'none') return null
+    if (kind === 'none' || kind === 'slice') return null
     if (kind === 'process') return getPriority(pid)
     return Number(/nice (-?\d+)/.exec(readFileSync(`/proc/${pid}/autogroup`, 'utf8'))?.[1])
   } catch {
