@@ -206,3 +206,18 @@ test('what is gone since the last scrape is gone from the page', async () => {
   router.memory.pools.clear(0)
   assert.doesNotMatch(await metrics.scrape(), /switchyard_queries_total\{/)
 })
+
+test('how far clients are from what the tier model was trained on is there, feature by feature', async () => {
+  const router = new TestRouter()
+  const features = [['duration', 0.4] as const, ['rows', 0.05] as const]
+  const drift = { rows: 900, features, unseen: 0.5, novel: 0.25, confidence: 0.8, disagreement: 0.1 }
+  router.analyzerState = { model: null, drift: { ...drift, state: 'alarm' } }
+  const { value } = await scrape(router)
+  const names = ['drift_state', 'unseen_ratio', 'novel_ratio', 'confidence', 'rule_disagreement', 'model_loaded']
+  assert.deepEqual(
+    names.map((name) => value(`switchyard_analyzer_${name}`)),
+    [3, 0.5, 0.25, 0.8, 0.1, 0],
+  )
+  assert.equal(value('switchyard_analyzer_feature_psi', { feature: 'duration' }), 0.4)
+  assert.equal(value('switchyard_analyzer_feature_psi', { feature: 'rows' }), 0.05)
+})
