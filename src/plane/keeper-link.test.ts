@@ -1,92 +1,14 @@
 import assert from 'node:assert/strict'
-import { type TestContext, test } from 'node:test'
+import { test } from 'node:test'
 import { FdChannel } from '../io/fd-channel.ts'
-import { RawPeer, TestLinkHost } from '../io/link-host.fixture.ts'
+import { RawPeer } from '../io/link-host.fixture.ts'
 import type { OwnedFd } from '../io/owned-fd.ts'
 import { openSocketPair } from '../io/socket.ts'
-import {
-  decodePlaneMessage,
-  encodeKeeperMessage,
-  type KeeperMessage,
-  MAX_PACKET_BYTES,
-  type NewClient,
-  type PlaneMessage,
-  type SlotReference,
-} from '../memory/keeper-protocol.ts'
-import { KeeperLink } from './keeper-link.ts'
-
-interface Bench {
-  readonly host: TestLinkHost
-  readonly link: KeeperLink
-  readonly keeper: FdChannel
-  readonly clients: { client: NewClient; fd: OwnedFd }[]
-  /** Connections of a predecessor. */
-  readonly kept: { kind: string; slot: SlotReference; fd: OwnedFd }[]
-  readonly story: string[]
-  announce(clients: readonly NewClient[], fds: readonly number[]): void
-  say(message: KeeperMessage, fds?: readonly number[]): void
-  /** Everything that the keeper has been told since it last looked, and the descriptors. */
-  told(): { messages: PlaneMessage[]; fds: OwnedFd[] }
-}
-
-function open(t: TestContext): Bench {
-  const host = new TestLinkHost()
-  const [mine, theirs] = FdChannel.pair()
-  const keeper = new FdChannel(theirs)
-  const clients: Bench['clients'] = []
-  const kept: Bench['kept'] = []
-  const story: string[] = []
-  const link = new KeeperLink(host.poller, new FdChannel(mine), mine, {
-    onNewClient: (client, fd) => void clients.push({ client, fd }),
-    onKeptClient: (slot, fd) => void kept.push({ kind: 'client', slot, fd }),
-    onKeptServer: (slot, fd) => void kept.push({ kind: 'server', slot, fd }),
-    onServe: () => void story.push(`serve, having ${kept.length}`),
-    onRelease: () => void story.push('release'),
-    onKeeperGone: () => void story.push('keeper gone'),
-    clients: () => clients.map(({ client, fd }) => ({ slot: client.slot, generation: client.generation, fd })),
-  })
-  t.after(() => {
-    for (const { fd } of [...clients, ...kept]) fd.close()
-    mine.close()
-    keeper.close()
-    host.close()
-  })
-  const packet = Buffer.alloc(MAX_PACKET_BYTES)
-  const say: Bench['say'] = (message, fds = []) => {
-    assert.equal(keeper.send(packet, encodeKeeperMessage(message, packet), fds), 'sent')
-  }
-  return {
-    host,
-    link,
-    keeper,
-    clients,
-    kept,
-    story,
-    announce: (list, fds) => say({ op: 'new', clients: list }, fds),
-    say,
-    told: () => {
-      const all: { messages: PlaneMessage[]; fds: OwnedFd[] } = { messages: [], fds: [] }
-      for (let one = keeper.receive(); typeof one !== 'string'; one = keeper.receive()) {
-        all.messages.push(decodePlaneMessage(one.bytes))
-        all.fds.push(...one.fds)
-      }
-      return all
-    },
-  }
-}
-
-const newClient = (slot: number): NewClient => ({
-  slot,
-  generation: slot + 100,
-  family: 4,
-  remotePort: 40_000 + slot,
-  localPort: 6432,
-  address: '192.0.2.7',
-})
-const reference = (slot: number) => ({ slot, generation: slot + 100 })
+import { decodePlaneMessage, type PlaneMessage } from '../memory/keeper-protocol.ts'
+import { newClient, openKeeperLink, reference } from './keeper-link.fixture.ts'
 
 test('the keeper is told when clients may come, once it is so', (t) => {
-  const { link, told } = open(t)
+  const { link, told } = openKeeperLink(t)
   assert.deepEqual(told().messages, [])
   link.ready()
   link.flush()
@@ -94,7 +16,7 @@ test('the keeper is told when clients may come, once it is so', (t) => {
 })
 
 test('each new client comes with its own descriptor', (t) => {
-  const { host, clients, announce } = open(t)
+  const { host, clients, announce } = openKeeperLink(t)
   const pairs = [openSocketPair(), openSocketPair(), openSocketPair()]
   const mine = pairs.map(([fd]) => fd.fd)
   announce([newClient(4), newClient(7)], mine.slice(0, 2))
@@ -113,7 +35,7 @@ test('each new client comes with its own descriptor', (t) => {
 })
 
 test('a client whose descriptor was lost on the way is gone at once, so that its slot comes back', (t) => {
-  const { host, link, clients, announce, told } = open(t)
+  const { host, link, clients, announce, told } = openKeeperLink(t)
   const [mine, theirs] = openSocketPair()
   announce([newClient(1), newClient(2)], [mine.fd])
   host.turn()
@@ -128,7 +50,7 @@ test('a client whose descriptor was lost on the way is gone at once, so that its
 })
 
 test('what is gone or dropped leaves once, with the flush, as many in a packet as fit', (t) => {
-  const { link, told } = open(t)
+  const { link, told } = openKeeperLink(t)
   for (let slot = 0; slot < 600; slot++) link.gone(reference(slot))
   for (let slot = 0; slot < 3; slot++) link.drop(reference(slot))
   assert.deepEqual(told().messages, [])
@@ -149,7 +71,7 @@ test('what is gone or dropped leaves once, with the flush, as many in a packet a
 })
 
 test('what a full channel does not take is told at the next flush, nothing twice and nothing lost', (t) => {
-  const { link, told } = open(t)
+  const { link, told } = openKeeperLink(t)
   const total = 200_000
   for (let slot = 0; slot < total; slot++) link.gone(reference(slot))
   link.flush()
@@ -170,7 +92,7 @@ test('what a full channel does not take is told at the next flush, nothing twice
 })
 
 test('a server connection is kept with its descriptor, after the news of an earlier one in its slot', (t) => {
-  const { link, told } = open(t)
+  const { link, told } = openKeeperLink(t)
   const [mine, theirs] = openSocketPair()
   link.drop(reference(3))
   link.keep({ slot: 3, generation: 200 }, mine)
@@ -191,7 +113,7 @@ test('a server connection is kept with its descriptor, after the news of an earl
 })
 
 test('nothing leaves before the flush: what is gone may have bytes that leave first', (t) => {
-  const { host, link, told } = open(t)
+  const { host, link, told } = openKeeperLink(t)
   const [mine, theirs] = openSocketPair()
   link.gone(reference(1))
   link.keep({ slot: 3, generation: 200 }, mine)
@@ -208,7 +130,7 @@ test('nothing leaves before the flush: what is gone may have bytes that leave fi
 })
 
 test('a keeper that is gone is noticed, after its last words were heard', (t) => {
-  const { host, keeper, clients, story, announce } = open(t)
+  const { host, keeper, clients, story, announce } = openKeeperLink(t)
   const [mine, theirs] = openSocketPair()
   announce([newClient(1)], [mine.fd])
   keeper.close()
@@ -219,7 +141,7 @@ test('a keeper that is gone is noticed, after its last words were heard', (t) =>
 })
 
 test('what a predecessor had comes with its descriptors, and then the word to serve', (t) => {
-  const { host, link, kept, story, say, told } = open(t)
+  const { host, link, kept, story, say, told } = openKeeperLink(t)
   const pairs = [openSocketPair(), openSocketPair()]
   const [server, client] = pairs.map(([mine]) => mine.fd)
   say({ op: 'keep-servers', servers: [reference(5), reference(6)] }, [server as number])
@@ -245,7 +167,7 @@ test('what a predecessor had comes with its descriptors, and then the word to se
 })
 
 test('a server connection and the news of being ready wait for room in the channel, and a closed one is not sent', (t) => {
-  const { link, told } = open(t)
+  const { link, told } = openKeeperLink(t)
   const [[first, firstPeer], [second, secondPeer]] = [openSocketPair(), openSocketPair()]
   for (let slot = 0; slot < 200_000; slot++) link.gone(reference(slot))
   link.flush()
@@ -266,7 +188,7 @@ test('a server connection and the news of being ready wait for room in the chann
 })
 
 test('after the keeper’s death the next one gets listeners, clients and server connections that are open, and then the news', (t) => {
-  const { host, link, keeper, announce, say, story } = open(t)
+  const { host, link, keeper, announce, say, story } = openKeeperLink(t)
   const [one, two, three, listener] = [openSocketPair(), openSocketPair(), openSocketPair(), openSocketPair()]
   const place = { kind: 'tcp', address: '127.0.0.1', port: 6432 } as const
   say({ op: 'listener', place }, [listener[0].fd])

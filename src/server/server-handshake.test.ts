@@ -1,150 +1,23 @@
 import assert from 'node:assert/strict'
 import { type TestContext, test } from 'node:test'
-import { CertificateAuthority } from '../../test/support/certificates.ts'
-import type { Link } from '../io/link.ts'
-import { RawPeer } from '../io/link-host.fixture.ts'
-import type { LinkOwner } from '../io/link-host.ts'
-import type { OwnedFd } from '../io/owned-fd.ts'
 import { READ_HEADROOM } from '../io/read-buffers.ts'
-import { openSocketPair } from '../io/socket.ts'
 import { TlsChannel } from '../io/tls-channel.ts'
 import { TlsContext } from '../io/tls-context.ts'
 import { TlsPeer } from '../io/tls-peer.fixture.ts'
-import { openUnrecordedLink } from '../io/unrecorded-link.ts'
-import { STATUS } from '../protocol/message-type.ts'
 import * as messages from '../protocol/messages.ts'
-import { parseStartup } from '../protocol/startup.ts'
-import { MessageWriter } from '../protocol/writer.ts'
-import type { ServerTlsMode } from '../shard/plane-values.ts'
-import { type HandshakeOwner, ServerHandshake } from './server-handshake.ts'
-import { openServerHost, type TestServerHost } from './server-host.fixture.ts'
-import type { ServerLogin } from './server-login.ts'
-import type { ServerTarget } from './server-target.ts'
-
-const { certificate: certificatePem, key: keyPem } = new CertificateAuthority('Example CA').issue({ commonName: 'db1' })
-const NO_FILES = { caPem: null, certificatePem: null, keyPem: null } as const
-
-const write = (run: (writer: MessageWriter) => void): Buffer => {
-  const writer = new MessageWriter()
-  run(writer)
-  return Buffer.from(writer.bytes)
-}
-const OK = write(messages.writeAuthenticationOk)
-const WELCOME = Buffer.concat([
+import {
+  type Bench,
+  certificatePem,
+  keyPem,
   OK,
-  write((writer) => messages.writeParameterStatus(writer, 'server_version', '18.4')),
-  write((writer) => messages.writeBackendKeyData(writer, 77, Buffer.from('key'))),
-  write((writer) => messages.writeReady(writer, STATUS.idle)),
-])
-
-/** One handshake on one end of a socket pair, read for as a server connection does it, and what it came to. */
-class Shaken implements HandshakeOwner, LinkOwner {
-  readonly link: Link
-  readonly handshake: ServerHandshake
-  readonly told: string[] = []
-  login: ServerLogin | null = null
-  /** Of what was read last, bytes that were not used. */
-  unused = 0
-
-  constructor(host: TestServerHost, fd: OwnedFd, target: ServerTarget) {
-    this.link = openUnrecordedLink(host, this, fd)
-    this.handshake = new ServerHandshake(host, this, target)
-  }
-
-  onReadable(): void {
-    if (this.handshake.securing) this.handshake.secure()
-    while (!this.handshake.securing) {
-      const count = this.link.read()
-      if (count <= 0) return
-      const end = READ_HEADROOM + count
-      this.unused = end - this.handshake.consume(READ_HEADROOM, end)
-    }
-  }
-
-  onSave(): void {}
-
-  onSecured(tls: string): void {
-    this.told.push(`secured ${tls}`)
-  }
-
-  onLoggedIn(login: ServerLogin): void {
-    this.told.push('logged in')
-    this.login = login
-  }
-
-  onRefused(reason: string, fields: messages.ErrorFields | null): void {
-    this.told.push(`refused: ${reason}${fields === null ? '' : ` (${fields.sqlstate})`}`)
-  }
-
-  onFault(error: unknown): void {
-    throw error
-  }
-
-  onDrained(): void {}
-  onHangUp(): void {}
-  onPeerEnd(): void {}
-  onLost(): void {}
-}
-
-interface Bench {
-  readonly host: TestServerHost
-  readonly owner: Shaken
-  readonly shard: RawPeer
-  /** The shard says this, and what follows happens. */
-  say(bytes: Buffer | string): void
-  /** What the shard has got: `TLS?` or the user of a startup message, or the bytes. */
-  heard(): string
-}
-
-function open(t: TestContext, mode: ServerTlsMode, address = '127.0.0.1'): Bench {
-  const host = openServerHost(t)
-  const context = mode === 'disable' ? null : TlsContext.forClient({ ...NO_FILES, verify: 'none' })
-  host.serverTls = { mode, context }
-  const [mine, theirs] = openSocketPair()
-  const target: ServerTarget = {
-    shard: {
-      id: 0,
-      name: 'db1',
-      group: 'main',
-      host: 'db1',
-      address,
-      port: 5432,
-      role: 'primary',
-      up: true,
-      maxConnections: 1,
-      slots: null,
-      zone: null,
-      dataDirectory: null,
-      health: 'up',
-      adjustment: null,
-    },
-    user: 'ada',
-    database: 'shop',
-    credential: { scram: { kind: 'password', password: 'secret' }, password: 'secret', md5Hash: null },
-    startup: [],
-  }
-  const owner = new Shaken(host, mine, target)
-  const shard = new RawPeer(theirs)
-  t.after(() => {
-    owner.link.close()
-    shard.close()
-    context?.free()
-  })
-  const say = (bytes: Buffer | string): void => {
-    assert.equal(shard.send(bytes), bytes.length)
-    host.settle()
-  }
-  return { host, owner, shard, say, heard: () => startupOf(shard.receive() ?? Buffer.alloc(0)) }
-}
-
-function startupOf(bytes: Buffer): string {
-  const packet = parseStartup(bytes, 0, bytes.length, { bytes: 10_000, parameters: 10 })
-  if (packet.kind === 'ssl-request') return 'TLS?'
-  return packet.kind === 'startup' ? (packet.parameters.get('user') ?? '') : bytes.toString('latin1')
-}
+  openHandshake,
+  startupOf,
+  WELCOME,
+  write,
+} from './server-handshake.fixture.ts'
 
 test('without TLS the startup message is the first word, and the login ends with what the server reported', (t) => {
-  const { owner, say, heard } = open(t, 'disable')
+  const { owner, say, heard } = openHandshake(t, 'disable')
   owner.handshake.start()
   assert.equal(heard(), 'ada')
   say(WELCOME)
@@ -153,13 +26,13 @@ test('without TLS the startup message is the first word, and the login ends with
 })
 
 test('a Unix socket is never asked for TLS', (t) => {
-  const { owner, heard } = open(t, 'require', '/run/postgresql/.s.PGSQL.5432')
+  const { owner, heard } = openHandshake(t, 'require', '/run/postgresql/.s.PGSQL.5432')
   owner.handshake.start()
   assert.equal(heard(), 'ada')
 })
 
 test('a shard without TLS is taken as it is if TLS is only preferred', (t) => {
-  const { owner, say, heard } = open(t, 'prefer')
+  const { owner, say, heard } = openHandshake(t, 'prefer')
   owner.handshake.start()
   assert.equal(heard(), 'TLS?')
   say('N')
@@ -169,7 +42,7 @@ test('a shard without TLS is taken as it is if TLS is only preferred', (t) => {
 })
 
 test('a shard without TLS is refused if TLS is demanded, and hears nothing more', (t) => {
-  const { owner, say, heard } = open(t, 'require')
+  const { owner, say, heard } = openHandshake(t, 'require')
   owner.handshake.start()
   heard()
   say('N')
@@ -183,7 +56,7 @@ for (const [what, answer] of [
   ['a refusal with something behind it', 'Nx'],
 ] as const) {
   test(`${what} is no answer to the TLS request`, (t) => {
-    const { owner, say, heard } = open(t, 'prefer')
+    const { owner, say, heard } = openHandshake(t, 'prefer')
     owner.handshake.start()
     heard()
     say(answer)
@@ -216,7 +89,7 @@ function secure(t: TestContext, { host, owner, shard, say, heard }: Bench): TlsP
 }
 
 test('the login goes through TLS once the shard has agreed to it', (t) => {
-  const bench = open(t, 'require')
+  const bench = openHandshake(t, 'require')
   const { host, owner } = bench
   const peer = secure(t, bench)
   assert.deepEqual(owner.told, ['secured TLSv1.3/TLS_AES_256_GCM_SHA384'])
@@ -227,7 +100,7 @@ test('the login goes through TLS once the shard has agreed to it', (t) => {
 })
 
 test('the proof of a login is bound to the certificate that the shard showed', (t) => {
-  const bench = open(t, 'require')
+  const bench = openHandshake(t, 'require')
   const peer = secure(t, bench)
   peer.send(write((writer) => messages.writeAuthenticationSasl(writer, ['SCRAM-SHA-256-PLUS', 'SCRAM-SHA-256'])))
   bench.host.settle()
@@ -236,7 +109,7 @@ test('the proof of a login is bound to the certificate that the shard showed', (
 })
 
 test('a TLS handshake that fails is a refusal that says why', (t) => {
-  const { owner, say, heard } = open(t, 'require')
+  const { owner, say, heard } = openHandshake(t, 'require')
   owner.handshake.start()
   heard()
   say('S')
@@ -246,7 +119,7 @@ test('a TLS handshake that fails is a refusal that says why', (t) => {
 })
 
 test("a refused login keeps the server's own words", (t) => {
-  const { owner, say } = open(t, 'disable')
+  const { owner, say } = openHandshake(t, 'disable')
   owner.handshake.start()
   const fields = { severity: 'FATAL', sqlstate: '3D000', message: 'database "shop" does not exist' } as const
   say(write((writer) => messages.writeError(writer, fields)))
@@ -254,7 +127,7 @@ test("a refused login keeps the server's own words", (t) => {
 })
 
 test('a proof that the server asks for is sent', (t) => {
-  const { owner, say, heard } = open(t, 'disable')
+  const { owner, say, heard } = openHandshake(t, 'disable')
   owner.handshake.start()
   heard()
   say(write(messages.writeAuthenticationCleartext))
@@ -262,7 +135,7 @@ test('a proof that the server asks for is sent', (t) => {
 })
 
 test('a message that has come in part is left until the rest is there', (t) => {
-  const { host, owner } = open(t, 'disable')
+  const { host, owner } = openHandshake(t, 'disable')
   owner.handshake.start()
   const at = READ_HEADROOM
   for (let length = 0; length < WELCOME.length; length++) {
@@ -277,7 +150,7 @@ test('a message that has come in part is left until the rest is there', (t) => {
 })
 
 test('what follows the login is left to others', (t) => {
-  const { owner, say } = open(t, 'disable')
+  const { owner, say } = openHandshake(t, 'disable')
   owner.handshake.start()
   say(Buffer.concat([WELCOME, OK]))
   assert.deepEqual([owner.told, owner.unused], [['logged in'], OK.length])
@@ -285,7 +158,7 @@ test('what follows the login is left to others', (t) => {
 
 for (const length of [3, READ_HEADROOM]) {
   test(`a message of ${length} bytes is impossible during a login`, (t) => {
-    const { owner, say } = open(t, 'disable')
+    const { owner, say } = openHandshake(t, 'disable')
     owner.handshake.start()
     const header = Buffer.from('S\0\0\0\0')
     header.writeInt32BE(length, 1)
@@ -296,7 +169,7 @@ for (const length of [3, READ_HEADROOM]) {
 }
 
 test('a shard that is gone before the first word is a refusal', (t) => {
-  const { owner, shard } = open(t, 'disable')
+  const { owner, shard } = openHandshake(t, 'disable')
   shard.close()
   owner.handshake.start()
   assert.deepEqual(owner.told, [`refused: ${owner.link.failure}`])
