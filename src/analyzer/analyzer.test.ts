@@ -128,6 +128,15 @@ describe('what counts', () => {
     assert.equal(test.counts.tierEvaluations, undefined)
   })
 
+  it('is nothing of the model from the moment that it is switched off, for open connections too', () => {
+    const test = new TestAnalyzer()
+    test.analyzer.setModel(QUICK_IS_HIGH, test.now)
+    test.connect(0)
+    assert.equal(test.tierOf(0), 'high')
+    test.analyzer.setValues({ ...test.analyzer.values, mode: 'off' }, [], test.now)
+    assert.equal(test.tierOf(0), 'medium')
+  })
+
   it('changes at the end of a transaction, not within', () => {
     const test = new TestAnalyzer({ evidenceQueries: 2 })
     test.analyzer.setModel(QUICK_IS_HIGH, test.now)
