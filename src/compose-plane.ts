@@ -260,6 +260,7 @@ function controlOf(active: ActivePlane, options: PlaneOptions): ControlLink {
       pid: options.pid,
       valuesVersion: plane.values.version,
       topologyVersion: plane.values.topology.version,
+      model: plane.analyzer.modelHash,
     }),
     onCommand: (command) => active.obey(command),
     onEventDropped: () => plane.record.add('eventsDropped'),

@@ -99,6 +99,11 @@ export class Analyzer {
     return this.#get(slot, PROFILE.rule) - 1
   }
 
+  /** SHA-256 of the model that is asked; null: none. */
+  get modelHash(): string | null {
+    return this.#evaluator.modelHash
+  }
+
   /** Takes this model's word from now on; null: no model's. @throws BadModel and keeps the one it has. */
   setModel(file: ModelFile | null, now: number): void {
     this.#evaluator.use(file === null ? null : TierModel.open(file))

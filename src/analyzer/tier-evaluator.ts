@@ -48,6 +48,10 @@ export class TierEvaluator {
     return this.#model
   }
 
+  get modelHash(): string | null {
+    return this.#model?.hash ?? null
+  }
+
   use(model: TierModel | null): void {
     this.#model = model
     this.#ids.use(model?.vocabulary ?? null)

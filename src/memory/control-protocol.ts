@@ -86,6 +86,8 @@ export type PlaneEvent =
       readonly pid: number
       readonly valuesVersion: number
       readonly topologyVersion: number
+      /** SHA-256 of the tier model that it asks; null: none. Absent where the plane is of an older version. */
+      readonly model?: string | null
     }
   | { readonly op: 'done'; readonly id: number; readonly error: string | null }
   | {

@@ -74,6 +74,9 @@ test('one whom somebody asks for begins at once, and only once', (t) => {
 
 test('after a moment all begin, a few at a time', (t) => {
   const { clients, timers, host, diary } = rest(t, 40)
+  host.now += 200
+  timers.advance(host.now)
+  assert.equal(begun(diary), 0, 'those who waited come first')
   let most = 0
   for (let turns = 0; clients.size > 0; turns++) {
     assert.ok(turns < 20)

@@ -6,6 +6,8 @@ import type { HeldClient } from './keeper-link.ts'
 /** So many begin at a time while nobody asks for them: about two milliseconds. */
 const BATCH = 16
 const BATCH_EVERY_MS = 16
+/** Before the first batch, those who waited for the take-over are served. */
+const FIRST_BATCH_MS = 250
 
 /** A client that another process has served, with nothing on its way in either direction and nothing that waits. */
 export interface RestingClient {
@@ -58,7 +60,7 @@ export class RestingClients {
       this.#host.countLogin(client, 1)
     }
     if (this.size === 0) this.#host.noneLeft()
-    else this.#host.timers.arm(this.#timer, this.#host.now + BATCH_EVERY_MS)
+    else this.#host.timers.arm(this.#timer, this.#host.now + FIRST_BATCH_MS)
   }
 
   /** Its session begins now, if it rests here. Null: it does not, or cannot begin. */

@@ -49,8 +49,8 @@ class Plane {
     this.socket.write(encodeFrame(event))
   }
 
-  hello(valuesVersion: number, topologyVersion: number, plane = 0): this {
-    this.say({ op: 'hello', plane, pid: 99, valuesVersion, topologyVersion })
+  hello(valuesVersion: number, topologyVersion: number, plane = 0, model?: string): this {
+    this.say({ op: 'hello', plane, pid: 99, valuesVersion, topologyVersion, ...(model === undefined ? {} : { model }) })
     return this
   }
 
@@ -120,6 +120,21 @@ test('a topology is not sent to planes that have no values yet', async (t) => {
   link.publishValues(values(1, 1))
   await plane.command('values')
   assert.deepEqual(plane.commands, [])
+})
+
+test('a fresh plane gets the model before anything else, a successor after everything else, and one that has it not again', async (t) => {
+  const { link, dial } = await harness(t, 3)
+  link.publishValues(values(5, 7))
+  link.publishModel({ sha256: 'abc' })
+  const fresh = dial().hello(0, 0, 0)
+  const successor = dial().hello(4, 7, 1)
+  const current = dial().hello(4, 7, 2, 'abc')
+  for (const plane of [fresh, successor, current]) await until(() => plane.commands.some(({ op }) => op === 'values'))
+  await until(() => successor.commands.some(({ op }) => op === 'model'))
+  const said = [fresh, successor, current].map(({ commands }) => commands.map(({ op }) => op))
+  assert.deepEqual(said, [['model', 'values'], ['values', 'model'], ['values']])
+  link.publishModel(null)
+  assert.equal((await current.command('model')).model, null)
 })
 
 test('a command settles when all planes have carried it out', async (t) => {

@@ -46,6 +46,9 @@ interface Linked {
   readonly connection: PlaneConnection
 }
 
+/** By then a successor has served those who waited for it. To understand a model takes it some milliseconds. */
+const MODEL_LATER_MS = 500
+
 /**
  * Control's side of the sockets to the planes. Planes dial in when they start, and again when either side was restarted;
  * each is brought up to date then: values, topology, what is paused, and whether the router is draining.
@@ -203,8 +206,7 @@ export class PlaneLink {
   #bringUpToDate(hello: Hello, connection: PlaneConnection): void {
     const values = this.#values
     const topology = this.#topology
-    // First, so that clients that come have it.
-    if (this.#model !== undefined) connection.tell({ op: 'model', model: this.#model })
+    this.#tellModel(hello, connection)
     if (values !== null && topology !== null && hello.valuesVersion !== values.version) {
       connection.tell({ op: 'values', values: { ...values, topology } })
     } else if (topology !== null && hello.topologyVersion !== topology.version) {
@@ -215,6 +217,17 @@ export class PlaneLink {
     for (const command of this.#pauses.commands()) this.#askQuietly(connection, command)
     const drain = this.#drainCommand()
     if (drain !== null) this.#askQuietly(connection, drain)
+  }
+
+  /** First, so that clients that come have it; but whoever has just taken over has clients who have waited long enough. */
+  #tellModel({ plane, valuesVersion, model }: Hello, connection: PlaneConnection): void {
+    if (this.#model === undefined || model === hashOf(this.#model)) return
+    const tell = (): void => {
+      if (this.#model === undefined || this.#linked.get(plane)?.connection !== connection) return
+      connection.tell({ op: 'model', model: this.#model })
+    }
+    if (valuesVersion === 0) tell()
+    else setTimeout(tell, MODEL_LATER_MS).unref()
   }
 
   /** Who goes away instead of answering is brought up to date by its next hello. */
@@ -249,4 +262,8 @@ export class PlaneLink {
       },
     )
   }
+}
+
+function hashOf(model: ModelValue | null): unknown {
+  return model === null ? null : model.sha256
 }
