@@ -9,6 +9,7 @@ import type { ClientTable } from './client-table.ts'
 import type { CrashRecord } from './crash-record.ts'
 import { takeInventory } from './hand-over.ts'
 import type { KeptListener, Orphan } from './orphans.ts'
+import { noteHoldings } from './plane-holdings.ts'
 import { PlaneProcess, type PlaneProcessOptions } from './plane-process.ts'
 import type { Replaceable } from './plane-replacement.ts'
 import { PlaneStandby } from './plane-standby.ts'
@@ -255,7 +256,6 @@ export class PlaneChild implements ClientTaker, Replaceable {
   }
 
   #onMessage(from: PlaneProcess, message: PlaneMessage, fds: readonly OwnedFd[]): void {
-    const { clients, servers, index } = this.#options
     if (message.op !== 'standby' && from !== this.#serving)
       throw new Error(`${message.op} from a process that does not serve`)
     switch (message.op) {
@@ -270,22 +270,10 @@ export class PlaneChild implements ClientTaker, Replaceable {
         this.#active.released()
         return
       case 'have':
-        for (const [at, client] of message.clients.entries()) {
-          const fd = fds[at]
-          if (fd !== undefined) clients.adopt(client, fd, index)
-        }
-        return
       case 'gone':
-        for (const client of message.clients) clients.release(client, index)
-        return
       case 'put':
-        for (const [at, server] of message.servers.entries()) {
-          const fd = fds[at]
-          if (fd !== undefined) servers.put(server, fd, index)
-        }
-        return
       case 'drop':
-        for (const server of message.servers) servers.drop(server, index)
+        noteHoldings(this.#options, message, fds)
         return
       case 'adopt':
       case 'listener':
