@@ -9,7 +9,7 @@ import { closeNamed, describeNamed } from './named-statements.ts'
 import { attach, staysOnReplica } from './read-passage.ts'
 import { isTooShort, type RequestHandler, type RequestPassage, SEEN_BYTES } from './request-passage.ts'
 import { routerAnswer } from './router-answers.ts'
-import { admitListening } from './session-effects.ts'
+import { admitListening, noteUnseen } from './session-effects.ts'
 import type { StatementRelay } from './statement-relay.ts'
 import { noteComment } from './tier-questions.ts'
 import { isTargetUncertain, isUncertain } from './uncertain-statements.ts'
@@ -105,6 +105,10 @@ export const bindRequest: RequestHandler = (relay, source, at, stop, end) => {
   if (relay.skipped()) return stop
   if (effects !== null && session.settings.mustWait(effects, session.server)) return relay.hold()
   statements.noteBind(effects)
+  if (relay.host.catalogues.isWatching) {
+    const text = statements.boundText
+    noteUnseen(session, text, 0, text === null ? 0 : text.indexOf(0))
+  }
   relay.bodyGoesOn = true
   statements.bind(source, at, stop, end)
   return stop

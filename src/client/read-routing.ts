@@ -137,13 +137,15 @@ export class ReadRouting {
     if (nameEnd === portalEnd + 1) return isParsed
     const statement = by.book?.get(bytes.toString('utf8', portalEnd + 1, nameEnd))
     if (statement === undefined || statement.isLong || statement.reads === false) return false
-    if (statement.reads === true) {
+    // What is called unseen may change as well.
+    const { isWatching } = this.#host.catalogues
+    if (statement.reads === true && !isWatching) {
       this.isQuery = true
       return true
     }
     const reads = this.#isReadText(statement.tail, 0, statement.tail.indexOf(0), by)
     // What functions do may change, and what READ ONLY allows depends on the transaction.
-    if (!this.#dependsOnFunctions && !by.isReadOnly) statement.reads = reads
+    if (!this.#dependsOnFunctions && !by.isReadOnly && !isWatching) statement.reads = reads
     return reads
   }
 
@@ -156,6 +158,7 @@ export class ReadRouting {
     const { facts, catalogues, now } = this.#host
     facts.read(bytes, start, end)
     if ((facts.flags & ~(isReadOnly ? IN_READ_ONLY : FACT.several)) !== 0) return false
+    if (catalogues.isWatching && target !== null && catalogues.mayLeave(target, now, bytes, start, end)) return false
     if (facts.pins === 0) return true
     this.#dependsOnFunctions = facts.calls !== null
     return facts.calls !== null && target !== null && catalogues.onlyRead(facts.calls, target, now)

@@ -26,7 +26,7 @@ export function noteEffects({ host, settings, listening, server }: RequestSessio
   if (server !== null) {
     const { catalogues, now } = host
     const { calls, flags } = effects
-    if ((flags & FACT.defines) !== 0) catalogues.define(server)
+    if ((flags & FACT.defines) !== 0) catalogues.define(server, now)
     // The functions that are called are known to leave nothing behind.
     if (calls !== null && catalogues.areHarmless(calls, server, now)) pins &= ~PIN.unknownFunction
   }
@@ -35,7 +35,21 @@ export function noteEffects({ host, settings, listening, server }: RequestSessio
 
 /** A query with these effects has been sent, before the server can have answered it. */
 export function noteSentEffects({ host, settings, listening, server }: RequestSession, effects: Effects): void {
-  if (server !== null && (effects.flags & FACT.defines) !== 0) host.catalogues.define(server)
+  if (server !== null && (effects.flags & FACT.defines) !== 0) host.catalogues.define(server, host.now)
   settings.note(effects, server, true)
   if (server !== null && concernsListening(effects)) listening?.touch(server)
+}
+
+/**
+ * `bytes[start, end)`, the whole text, null: it is too long, is sent and will be executed: what it uses may call functions that
+ * leave something behind. To be called when `catalogues.isWatching`.
+ */
+export function noteUnseen(
+  { host, settings, server }: RequestSession,
+  bytes: Uint8Array | null,
+  start: number,
+  end: number,
+): void {
+  if (server === null || (settings.pins & PIN.unknownFunction) !== 0) return
+  if (host.catalogues.mayLeave(server.target, host.now, bytes, start, end)) settings.pin(PIN.unknownFunction)
 }

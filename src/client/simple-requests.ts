@@ -11,7 +11,7 @@ import { answersHere } from './deferred-begin.ts'
 import { attach, staysOnReplica } from './read-passage.ts'
 import { isTooShort, type RequestHandler, type RequestPassage } from './request-passage.ts'
 import { routerAnswer } from './router-answers.ts'
-import { admitListening, noteEffects } from './session-effects.ts'
+import { admitListening, noteEffects, noteUnseen } from './session-effects.ts'
 import { noteComment } from './tier-questions.ts'
 import { isQueryUncertain } from './uncertain-statements.ts'
 
@@ -40,6 +40,9 @@ export const queryRequest: RequestHandler = (relay, source, at, stop, end) => {
   if ((facts.flags & FACT.executes) !== 0) noteExecuted(relay, source, facts)
   relay.session.seat.foresee(effects)
   noteEffects(relay.session, effects)
+  if (relay.host.catalogues.isWatching) {
+    noteUnseen(relay.session, relay.isPassing ? null : source.bytes, at + HEADER_BYTES, sqlEnd)
+  }
   const renamed = noteQuery(relay, source, at, stop, end, facts)
   relay.push(REPLY.query)
   relay.session.noteRequest()

@@ -6,6 +6,8 @@ import { Fifo } from '../util/fifo.ts'
 import type { Plane } from './plane.ts'
 import type { PlaneConfiguration } from './plane-configuration.ts'
 
+const UNSEEN = 'what its database calls unseen may have left something behind'
+
 /** What a plane does when it is told another configuration, or another topology. */
 export class PlaneChanges {
   readonly #plane: Plane
@@ -49,6 +51,14 @@ export class PlaneChanges {
     this.#configuration.replaceTopology(topology)
     plane.record.note('topologyVersion', topology.version)
     this.#changed()
+  }
+
+  /** Server connections of this database may have something of a session that nobody has seen. */
+  renewServers(group: string, database: string): void {
+    for (const pool of this.#plane.poolSet.all) {
+      const { target } = pool
+      if (target.database === database && target.shard.group === group) pool.retire(UNSEEN)
+    }
   }
 
   /** Whoever waits may have another place to go. */

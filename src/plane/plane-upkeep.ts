@@ -2,6 +2,9 @@ import type { ParameterSet } from '../session/parameters.ts'
 import { PinnedMover } from './pinned-mover.ts'
 import type { Plane } from './plane.ts'
 
+/** Databases that control is asked about in one second at most, because they are in use. */
+const MOST_QUESTIONS = 4
+
 /** What a plane does once a second, beside whatever its connections want. */
 export class PlaneUpkeep {
   readonly #plane: Plane
@@ -18,10 +21,20 @@ export class PlaneUpkeep {
     listeners.maintain(now)
     analyzer.tick(now)
     this.#mover.look()
+    this.#attend()
     record.set('buffersInUse', arena.buffersInUse)
     record.set('bufferBytesInUse', arena.bytesInUse)
     record.set('valueBytesInUse', store.bytesInUse)
     if (parameters.crowded) parameters.sweep(this.#usedParameters())
+  }
+
+  /** What databases call unseen has to be known as long as they are used. */
+  #attend(): void {
+    const { poolSet, catalogues, now } = this.#plane
+    let asked = 0
+    for (const { size, target } of poolSet.all) {
+      if (size > 0 && catalogues.attend(target, now) && ++asked === MOST_QUESTIONS) return
+    }
   }
 
   /** The settings that somebody has, or may get without asking for them. */

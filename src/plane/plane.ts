@@ -116,7 +116,10 @@ export class Plane implements ClientHost {
   constructor(parts: PlaneParts) {
     this.#parts = parts
     this.accounts = new Accounts((event) => parts.tell(event))
-    this.catalogues = new FunctionCatalogues((question) => parts.tell(question))
+    this.catalogues = new FunctionCatalogues((question) => parts.tell(question), {
+      opinion: parts.opinion,
+      onFound: (group, database) => this.#changes.renewServers(group, database),
+    })
     this.planeIndex = parts.planeIndex
     this.opinion = parts.opinion
     this.facts = new StatementFacts(parts.opinion)

@@ -1,6 +1,6 @@
 /**
- * Which functions of a database leave nothing behind in the session that calls them: what control found out for the planes.
- * Only functions that are not PostgreSQL's own.
+ * Which functions of a database leave nothing behind in the session that calls them, and which of its relations lead to some
+ * that may: what control found out for the planes. Only functions that are not PostgreSQL's own.
  */
 export interface DatabaseFunctions {
   /** Of what was looked at: the same again means that nothing has changed. */
@@ -11,4 +11,23 @@ export interface DatabaseFunctions {
   readonly reading: readonly string[]
   /** `[schema, name]`, of names that are harmless in this schema only. */
   readonly qualified: readonly (readonly [string, string])[]
+  readonly relations: DatabaseRelations
 }
+
+/** Schema and name of a table or view. */
+export type RelationName = readonly [schema: string, name: string]
+
+/** What of a database calls, without being asked by name, functions that may do anything to the session. Mostly nothing. */
+export interface DatabaseRelations {
+  /** Whatever a statement uses may: an operator, a cast or a type does. */
+  readonly everything: boolean
+  /** Whatever defines, changes or drops an object: event triggers do. */
+  readonly definitions: boolean
+  /** Whoever reads or writes one of these. */
+  readonly read: readonly RelationName[]
+  /** Whoever writes one of these; reading them is harmless. */
+  readonly written: readonly RelationName[]
+}
+
+/** Nothing does. */
+export const NO_RELATIONS: DatabaseRelations = { everything: false, definitions: false, read: [], written: [] }

@@ -13,7 +13,7 @@ import {
   KEYWORD_OR_CALL,
   meaningOf,
   NAMES,
-  NAMES_FUNCTION_IN_DDL,
+  NAMES_DEFINED_IN_DDL,
   NAMES_IN_DDL,
   W,
   WRITES,
@@ -33,6 +33,8 @@ const PLAIN = 2
 const AFTER_DOT = 3
 const AFTER_CATALOG_DOT = 4
 
+/** What of a function of PostgreSQL's own stays behind in the session. */
+const LEAVES = PIN.setting | PIN.advisoryLock | PIN.randomSeed
 const NONE: readonly string[] = []
 /** More calls of set_config in one text are not looked at. */
 const MOST_SETTINGS = 16
@@ -55,7 +57,7 @@ export class ExpressionScan {
   readsSequence = false
   /** Session-level locks are given up. */
   frees = false
-  /** Functions may be created, changed or dropped. */
+  /** Functions may be created, changed or dropped, or what calls them unseen. */
   defines = false
   /** It may write, lock rows, or be about this server. */
   writes = false
@@ -194,8 +196,8 @@ export class ExpressionScan {
 
   #namesInDdl(meaning: number): boolean {
     // With a schema, its functions.
-    if (meaning === NAMES_FUNCTION_IN_DDL || meaning === W.defined || meaning === W.schema) this.defines = true
-    return meaning === NAMES_IN_DDL || meaning === NAMES_FUNCTION_IN_DDL || meaning === KEYWORD_NAMES_IN_DDL
+    if (meaning === NAMES_DEFINED_IN_DDL || meaning === W.defined || meaning === W.schema) this.defines = true
+    return meaning === NAMES_IN_DDL || meaning === NAMES_DEFINED_IN_DDL || meaning === KEYWORD_NAMES_IN_DDL
   }
 
   /** After x OPERATOR(s.+) comes another value, not a name for x. */
@@ -237,7 +239,7 @@ export class ExpressionScan {
       case W.recursive:
         return this.#isProbably(null)
       case NAMES_IN_DDL:
-      case NAMES_FUNCTION_IN_DDL:
+      case NAMES_DEFINED_IN_DDL:
       case KEYWORD_IN_DDL:
       case W.update:
       case W.reset:
@@ -258,6 +260,9 @@ export class ExpressionScan {
   }
 
   #call(meaning: number, place: number): void {
+    // A default, a constraint or an index, that calls it unseen.
+    if (this.#isDdl && ((meaning & FUNCTION) === 0 || place === AFTER_DOT || (meaning & LEAVES) !== 0))
+      this.defines = true
     if ((meaning & FUNCTION) === 0 || place === AFTER_DOT) {
       this.pins |= PIN.unknownFunction
       this.writes = true

@@ -32,7 +32,7 @@ export const FACT = {
   frees: 1 << 13,
   /** DISCARD SEQUENCES. */
   discardsSequences: 1 << 14,
-  /** Functions may be created, changed or dropped. */
+  /** Functions may be created, changed or dropped, or what calls them unseen: triggers, views, defaults … */
   defines: 1 << 22,
   /** LISTEN, to the channels in `channels` as far as their names are certain. */
   listens: 1 << 20,

@@ -21,8 +21,8 @@ export const NAMES_IN_DDL = 3
 export const KEYWORD_IN_DDL = 4
 /** A keyword everywhere, and in DDL one with a name after it. */
 export const KEYWORD_NAMES_IN_DDL = 5
-/** As NAMES_IN_DDL, and functions are what is created, changed or dropped. */
-export const NAMES_FUNCTION_IN_DDL = 7
+/** As NAMES_IN_DDL, and what is created, changed or dropped is a function, or may call some unseen. */
+export const NAMES_DEFINED_IN_DDL = 7
 /** A keyword, or a function of one's own that has its name: only grammar tells. */
 export const KEYWORD_OR_CALL = 6
 /** Words that begin statements or change their meaning. */
@@ -79,7 +79,7 @@ export const W = {
   join: FIRST_WORD + 62,
   conflict: FIRST_WORD + 63,
   recursive: FIRST_WORD + 64,
-  /** In DDL: functions come or go with it. */
+  /** In DDL: functions come or go with it, or something may come to call them unseen. */
   defined: FIRST_WORD + 65,
   values: FIRST_WORD + 66,
   show: FIRST_WORD + 67,
@@ -131,9 +131,13 @@ const WORDS: WordTable = new WordTable([
   ['show', W.show],
   ['delete', W.delete],
   ...keywords('savepoint release', W.savepoint),
-  ...keywords('table index view trigger type domain statistics', NAMES_IN_DDL),
-  ...keywords('function procedure routine aggregate', NAMES_FUNCTION_IN_DDL),
-  ...keywords('extension language owned import', W.defined),
+  ...keywords('table index statistics', NAMES_IN_DDL),
+  ...keywords('view trigger type domain', NAMES_DEFINED_IN_DDL),
+  ...keywords('function procedure routine aggregate', NAMES_DEFINED_IN_DDL),
+  ...keywords(
+    'extension language owned import rule policy event rename attach inherit partition including cascade',
+    W.defined,
+  ),
   ...keywords(
     'key unique check list hash range generated include storage exclude options attribute inherits btree gin gist ' +
       'spgist brin',

@@ -17,12 +17,20 @@ export interface TreeFacts {
   readonly intent: Intent
   /** Objects are created, changed or dropped, maybe functions. */
   readonly defines: boolean
+  /** Something in it reads or writes rows; false: it defines objects, or is about its session. */
+  readonly runs: boolean
   /** It is nothing but SELECT, INSERT, UPDATE, DELETE, MERGE and VALUES. */
   readonly isPlain: boolean
   /** It is one CREATE FUNCTION or PROCEDURE. */
   readonly isFunction: boolean
-  /** Tables or views are named, or what may be one. */
-  readonly usesRelations: boolean
+  /** Tables or views that are named, or what may be one, such as a query of WITH; each once. */
+  readonly relations: readonly NamedRelation[]
+}
+
+/** A table or view as a text names it. `schema` null: any that search_path finds first. */
+export interface NamedRelation {
+  readonly schema: string | null
+  readonly name: string
 }
 
 type Node = Readonly<Record<string, unknown>>
@@ -49,6 +57,7 @@ export function treeFacts(tree: ParseTree): TreeFacts {
   const walk = new TreeWalk()
   let intent: Intent = INTENT.none
   let defines = false
+  let runs = false
   let isPlain = true
   let isFunction = Array.isArray(tree.stmts) && tree.stmts.length === 1
   const statements = tree.stmts
@@ -57,17 +66,30 @@ export function treeFacts(tree: ParseTree): TreeFacts {
     const [kind] = Object.keys(statement)
     if (kind === undefined) continue
     const wrote = walk.statement(statement)
-    intent = Math.max(intent, wrote ? INTENT.write : intentOfStatement(kind, statement[kind] as Node)) as Intent
+    const needs = wrote ? INTENT.write : intentOfStatement(kind, statement[kind] as Node)
+    intent = Math.max(intent, needs) as Intent
     defines ||= DEFINING.test(kind)
+    runs ||= needs !== INTENT.none && (kind === 'CreateTableAsStmt' || !DEFINING.test(kind))
     // EXPLAIN DECLARE … makes no cursor.
     if (kind === 'DeclareCursorStmt') walk.cursor(statement[kind] as Node)
     isPlain &&= PLAIN.has(kind)
     isFunction &&= kind === 'CreateFunctionStmt'
   }
-  const { pins, calls, usesRelations, makesTable } = walk
+  const { pins, calls, makesTable } = walk
   const { flags, settingCalls, unknown } = calls
   isPlain &&= !makesTable
-  return { pins, flags, settingCalls, calls: unknown, intent, defines, isPlain, isFunction, usesRelations }
+  return {
+    pins,
+    flags,
+    settingCalls,
+    calls: unknown,
+    intent,
+    defines,
+    runs,
+    isPlain,
+    isFunction,
+    relations: walk.relations,
+  }
 }
 
 class TreeWalk {
@@ -75,8 +97,12 @@ class TreeWalk {
   pins = 0
   /** SELECT … INTO is among the statements. */
   makesTable = false
-  usesRelations = false
+  readonly #relations = new Map<string, NamedRelation>()
   #writes = false
+
+  get relations(): readonly NamedRelation[] {
+    return [...this.#relations.values()]
+  }
 
   /** Every node below; returns whether one of them writes, locks rows, or belongs on the primary. */
   statement(root: Node): boolean {
@@ -109,6 +135,11 @@ class TreeWalk {
   #call(node: Node): void {
     const pins = this.calls.add(namesOf(node.funcname), node.funcformat === 'COERCE_SQL_SYNTAX')
     this.pins |= isLocal(node) ? pins & ~PIN.setting : pins
+  }
+
+  #relation(schemaname: unknown, name: string): void {
+    const relation = { schema: typeof schemaname === 'string' ? schemaname : null, name }
+    this.#relations.set(JSON.stringify(relation), relation)
   }
 
   cursor(node: Node): void {
@@ -144,7 +175,7 @@ class TreeWalk {
         this.makesTable = true
         break
     }
-    if (node.relname !== undefined) this.usesRelations = true
+    if (typeof node.relname === 'string') this.#relation(node.schemaname, node.relname)
     if (node.relpersistence === 't' || node.schemaname === TEMP_SCHEMA) {
       this.pins |= PIN.temporaryObject
     }

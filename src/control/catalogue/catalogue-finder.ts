@@ -2,6 +2,7 @@ import type pg from 'pg'
 import type { Config } from '../../config/schema.ts'
 import type { Logger } from '../../log.ts'
 import type { PlaneCommand, PlaneEvent } from '../../memory/control-protocol.ts'
+import type { DatabaseRelations } from '../../shard/database-functions.ts'
 import type { Shard, Topology } from '../../shard/topology.ts'
 import { PostgresParser } from '../../sql/postgres-parser.ts'
 import { serverTlsValue, shardTls } from '../shard-tls.ts'
@@ -64,15 +65,12 @@ export class CatalogueFinder {
   }
 
   #report(group: string, database: string, { functions, hidden }: ReadCatalogue): void {
-    const { names } = functions
+    const { names, relations } = functions
     this.#options.log.debug({ group, database, harmless: names.length }, `functions of ${database} were looked at`)
     if (hidden.length === 0) return
-    const some = hidden.slice(0, 5).join(', ')
-    this.#say(
-      group,
-      database,
-      `what may change a session is called unseen, by triggers, views or the like, or by the name of a built-in function: ${some}`,
-    )
+    const pins = pinning(relations)
+    const called = `${some(hidden)} ${hidden.length === 1 ? 'is' : 'are'} called by triggers, views or the like, or by the name of a built-in function`
+    this.#say(group, database, `what may change a session is called unseen, so ${pins} pin: ${called}`)
   }
 
   #say(group: string, database: string, reason: string): void {
@@ -105,6 +103,22 @@ export class CatalogueFinder {
     const primary = shards.find((shard) => shard.group === group && shard.role === 'primary' && shard.up)
     return primary === undefined || primary.address === null ? null : { ...primary, address: primary.address }
   }
+}
+
+/** The first few. */
+function some(all: readonly string[]): string {
+  return all.length > 5 ? `${all.slice(0, 5).join(', ')} and ${all.length - 5} more` : all.join(', ')
+}
+
+/** Which statements pin. */
+function pinning({ everything, definitions, read, written }: DatabaseRelations): string {
+  if (everything) return 'all statements'
+  const kinds = [
+    ...(read.length > 0 ? [`statements on ${some(read.map((name) => name.join('.')))}`] : []),
+    ...(written.length > 0 ? [`writes to ${some(written.map((name) => name.join('.')))}`] : []),
+    ...(definitions ? ['definitions'] : []),
+  ]
+  return kinds.length === 0 ? 'all functions' : kinds.join(', ')
 }
 
 const messageOf = (error: unknown): string => (error instanceof Error ? error.message : String(error))

@@ -4,11 +4,6 @@ import { LONGEST_PARSED } from '../../sql/postgres-parser.ts'
 const OWN = `pronamespace OPERATOR(pg_catalog.<>) ALL (SELECT oid FROM pg_catalog.pg_namespace
   WHERE nspname IN ('pg_catalog', 'information_schema') OR nspname LIKE 'pg\\_t%')`
 
-/** Functions of PostgreSQL that leave something behind, or run SQL from a string. */
-const LEAVING = `'set_config', 'pg_advisory_lock', 'pg_advisory_lock_shared', 'pg_try_advisory_lock',
-  'pg_try_advisory_lock_shared', 'setseed', 'query_to_xml', 'query_to_xmlschema', 'query_to_xml_and_xmlschema', 'ts_stat',
-  'ts_rewrite'`
-
 /**
  * One row, one column: changes whenever a function, or what may call one unseen, does. Rows are told apart by where they are and
  * who wrote them, which every change alters.
@@ -26,7 +21,7 @@ export const VERSION_SQL = `SELECT pg_catalog.concat_ws('/', ${[
     'pg_type',
     'pg_index',
   ],
-  ...['pg_extension', 'pg_namespace', 'pg_aggregate', 'pg_opclass', 'pg_event_trigger'],
+  ...['pg_extension', 'pg_namespace', 'pg_aggregate', 'pg_opclass', 'pg_event_trigger', 'pg_inherits'],
 ]
   .map(
     (from) =>
@@ -53,21 +48,3 @@ JOIN pg_catalog.pg_language l ON l.oid = p.prolang
 LEFT JOIN pg_catalog.pg_depend d ON d.classid = 'pg_catalog.pg_proc'::pg_catalog.regclass AND d.objid = p.oid AND d.deptype = 'e'
 LEFT JOIN pg_catalog.pg_extension e ON e.oid = d.refobjid AND d.refclassid = 'pg_catalog.pg_extension'::pg_catalog.regclass
 WHERE p.${OWN} LIMIT $1`
-
-/** Oids of functions that something other than functions depends on: triggers, views, defaults, operators, casts, types … */
-export const UNSEEN_SQL = `SELECT DISTINCT refobjid::text AS oid FROM pg_catalog.pg_depend
-WHERE refclassid = 'pg_catalog.pg_proc'::pg_catalog.regclass AND classid <> 'pg_catalog.pg_proc'::pg_catalog.regclass
-  AND refobjid >= 16384`
-
-/** One row, one column: whether such an object calls a function of PostgreSQL's own that leaves something behind. */
-export const LOUD_SQL = `WITH leaving AS (SELECT ':(funcid|opfuncid) (' || pg_catalog.string_agg(oid::text, '|') || ') ' AS pattern
-  FROM pg_catalog.pg_proc WHERE pronamespace = 11 AND proname IN (${LEAVING}))
-SELECT EXISTS (SELECT FROM leaving, LATERAL (
-  SELECT ev_action::text AS tree FROM pg_catalog.pg_rewrite WHERE oid >= 16384
-  UNION ALL SELECT adbin::text FROM pg_catalog.pg_attrdef
-  UNION ALL SELECT conbin::text FROM pg_catalog.pg_constraint WHERE conbin IS NOT NULL
-  UNION ALL SELECT tgqual::text FROM pg_catalog.pg_trigger WHERE tgqual IS NOT NULL
-  UNION ALL SELECT pg_catalog.concat(polqual, polwithcheck) FROM pg_catalog.pg_policy
-  UNION ALL SELECT pg_catalog.concat(indexprs, indpred) FROM pg_catalog.pg_index WHERE indexprs IS NOT NULL OR indpred IS NOT NULL
-  UNION ALL SELECT typdefaultbin::text FROM pg_catalog.pg_type WHERE typdefaultbin IS NOT NULL
-) AS trees WHERE tree ~ pattern) AS loud`

@@ -30,10 +30,11 @@ const callsOf = (body: FunctionBody | null): string =>
   body === null ? 'anything' : body.calls.map(({ schema, name }) => (schema ? `${schema}.${name}` : name)).join(' ')
 
 test('a body in SQL does what its statements do', () => {
-  assert.deepEqual(bodyOf({ source: 'SELECT lower($1) || upper($2)' }), { calls: [], usesRelations: false })
+  assert.deepEqual(bodyOf({ source: 'SELECT lower($1) || upper($2)' }), { calls: [], relations: [], writes: false })
   assert.deepEqual(bodyOf({ source: 'INSERT INTO t VALUES (g(1)); SELECT 1' }), {
     calls: [{ schema: null, name: 'g' }],
-    usesRelations: true,
+    relations: [{ schema: null, name: 't' }],
+    writes: true,
   })
   const atomic = 'CREATE FUNCTION f() RETURNS int LANGUAGE sql BEGIN ATOMIC SELECT g(1); SELECT s.h(2); END'
   assert.equal(callsOf(bodyOf({ source: atomic })), 's.h g')
@@ -70,8 +71,13 @@ test('a body in PL/pgSQL does what all of its expressions and statements do', ()
   assert.equal(callsOf(plpgsql('RETURN QUERY SELECT g(1);', 'y int := h(2); c CURSOR FOR SELECT k(3);')), 'g k h')
   assert.equal(callsOf(plpgsql('OPEN c; FETCH c INTO x; CLOSE c;', 'c CURSOR FOR SELECT 1;')), '')
   assert.equal(callsOf(plpgsql('a[g(1)] := 2;', 'a int[];')), 'g')
-  assert.equal(plpgsql('SELECT count(*) INTO x FROM t;')?.usesRelations, true)
-  assert.equal(plpgsql('x := 1;')?.usesRelations, false)
+  assert.deepEqual(plpgsql('SELECT count(*) INTO x FROM s.t;'), {
+    calls: [],
+    relations: [{ schema: 's', name: 't' }],
+    writes: false,
+  })
+  assert.equal(plpgsql('DELETE FROM t;')?.writes, true)
+  assert.deepEqual(plpgsql('x := 1;')?.relations, [])
 })
 
 test('a body in PL/pgSQL that runs a text it makes, or what only it can, may do anything', () => {

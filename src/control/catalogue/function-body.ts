@@ -1,6 +1,7 @@
 import { type CalledFunction, FunctionCalls } from '../../sql/function-calls.ts'
 import type { ParseTree, PostgresParser } from '../../sql/postgres-parser.ts'
-import { treeFacts } from '../../sql/tree-facts.ts'
+import { INTENT } from '../../sql/statement-intent.ts'
+import { type NamedRelation, treeFacts } from '../../sql/tree-facts.ts'
 
 /** A function of a database, as `pg_proc` has it. */
 export interface FunctionRow {
@@ -26,8 +27,10 @@ export interface FunctionRow {
 export interface FunctionBody {
   /** What it calls besides harmless functions of PostgreSQL's own. */
   readonly calls: readonly CalledFunction[]
-  /** It reads or writes tables or views, whose triggers and definitions may call anything. */
-  readonly usesRelations: boolean
+  /** Tables and views that it reads or writes, whose triggers and definitions may call anything. */
+  readonly relations: readonly NamedRelation[]
+  /** One of its statements may write. */
+  readonly writes: boolean
 }
 
 const CATALOG = 'pg_catalog'
@@ -38,6 +41,9 @@ const TRUSTED_EXTENSIONS: ReadonlyMap<string, readonly string[]> = new Map([
     .map((name): [string, readonly string[]] => [name, []]),
   ['pg_trgm', ['set_limit']],
   ['uuid-ossp', []],
+  ['moddatetime', []],
+  ['insert_username', []],
+  ['pg_stat_statements', []],
   ['isn', ['isn_weak']],
 ])
 
@@ -62,7 +68,7 @@ function bodyOf(row: FunctionRow, parser: PostgresParser): FunctionBody | null {
   if (row.kind === 'a') return aggregateBody(row)
   const exceptions = row.extension === null ? undefined : TRUSTED_EXTENSIONS.get(row.extension)
   if (row.language === 'c' && exceptions !== undefined) {
-    return exceptions.includes(row.name) ? null : { calls: [], usesRelations: false }
+    return exceptions.includes(row.name) ? null : { calls: [], relations: [], writes: false }
   }
   if (row.source === null) return null
   if (row.language === 'sql') return sqlBody(row.source, parser)
@@ -74,15 +80,15 @@ function aggregateBody({ parts }: FunctionRow): FunctionBody | null {
   const own = new FunctionCalls()
   for (const part of parts) if (part[0] === CATALOG && own.add(part, false) !== 0) return null
   const calls = parts.filter(([schema]) => schema !== CATALOG).map(([schema, name]) => ({ schema, name }))
-  return { calls, usesRelations: false }
+  return { calls, relations: [], writes: false }
 }
 
 /** Statements, or a whole CREATE FUNCTION whose body was parsed when it was made. */
 function sqlBody(source: string, parser: PostgresParser): FunctionBody | null {
   const parsed = parser.parse(source)
   if (parsed.kind !== 'parsed') return null
-  const { pins, isPlain, isFunction, calls, usesRelations } = treeFacts(parsed.tree)
-  return pins === 0 && (isPlain || isFunction) ? { calls, usesRelations } : null
+  const { pins, isPlain, isFunction, calls, relations, intent } = treeFacts(parsed.tree)
+  return pins === 0 && (isPlain || isFunction) ? { calls, relations, writes: intent === INTENT.write } : null
 }
 
 function plpgsqlBody(definition: string, parser: PostgresParser): FunctionBody | null {
@@ -93,7 +99,11 @@ function plpgsqlBody(definition: string, parser: PostgresParser): FunctionBody |
   const bodies = texts.map((text) => sqlBody(text, parser))
   if (bodies.includes(null)) return null
   const known = bodies as FunctionBody[]
-  return { calls: known.flatMap(({ calls }) => calls), usesRelations: known.some((body) => body.usesRelations) }
+  return {
+    calls: known.flatMap(({ calls }) => calls),
+    relations: known.flatMap(({ relations }) => relations),
+    writes: known.some(({ writes }) => writes),
+  }
 }
 
 /** Everything in SQL that it executes; null when it executes texts that it makes, or does what only it can do. */
