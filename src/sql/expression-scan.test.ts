@@ -115,3 +115,34 @@ test('a function body does not hide the statements behind it', () => {
   assert.equal(pinsOf('create table t (begin atomic); listen x'), 'undecidedStatement')
   assert.equal(pinsOf('drop table t; listen x'), 'listen', 'another text has another body')
 })
+
+test('what may come to call functions unseen defines something', () => {
+  for (const sql of [
+    'create trigger a before insert on t for each row execute function f()',
+    'alter table t enable trigger a',
+    'create view v as select 1',
+    'create or replace rule r as on insert to t do also select 1',
+    'alter policy p on t using (true)',
+    'create domain d as int check (value > 0)',
+    'create event trigger e on ddl_command_start execute function f()',
+    'alter table t rename to u',
+    'alter table t attach partition u for values in (1)',
+    'create table t (like u including defaults)',
+    'create table t (a int references u on delete cascade)',
+    'create table t (a int default f())',
+    "create table t (a text default set_config('a.b', 'c', false))",
+    'create index i on t (f(a))',
+  ]) {
+    assert.match(flagsOf(sql), /\bdefines\b/, sql)
+  }
+  for (const sql of [
+    'create table t (a int primary key, b timestamptz default now())',
+    'create index i on t (lower(a))',
+    'alter table t add column a int',
+    'create temp table t as select f()',
+    'drop table t',
+    'insert into view values (1)',
+  ]) {
+    assert.doesNotMatch(flagsOf(sql), /\bdefines\b/, sql)
+  }
+})

@@ -39,7 +39,7 @@ const IN_WORDS = 2
  *
  * A text that is never seen whole is read with `begin` and `goOn`.
  *
- * Not seen: what triggers, views, operators and casts call, and user functions that hide a built-in one by name.
+ * Not seen: what triggers, views, operators and casts call (`WatchedRelations`), and user functions that hide a built-in one by name.
  */
 export class StatementFacts implements Effects {
   readonly #opinion: SecondOpinion | null

@@ -144,3 +144,20 @@ test('definitions are told from everything else, and plain statements from utili
 test('a tree is walked however deep it is', () => {
   assert.equal(callsOf(`select ${'f('.repeat(2000)}${')'.repeat(2000)}`), 'f')
 })
+
+test('relations are named wherever they stand, and definitions run nothing', () => {
+  const relations = (sql: string): string =>
+    factsOf(sql)
+      .relations.map(({ schema, name }) => (schema === null ? name : `${schema}.${name}`))
+      .sort()
+      .join(' ')
+  assert.equal(relations('with a as (delete from s.t) select * from "U", (select 1 from v) x, v'), 'U s.t v')
+  assert.equal(relations('copy t from stdin; truncate u, v'), 't u v')
+  assert.equal(relations("select 't', t from f()"), '')
+  for (const sql of ['select 1', 'vacuum t', 'create view v as select 1; table v', 'create table t as select 1']) {
+    assert.equal(factsOf(sql).runs, true, sql)
+  }
+  for (const sql of ['create view v as select 1', 'begin; alter table t rename to u; commit', 'set x to 1']) {
+    assert.equal(factsOf(sql).runs, false, sql)
+  }
+})
