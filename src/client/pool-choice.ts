@@ -141,7 +141,6 @@ export class PoolChoice implements Reader {
       credential: entry.serverUser === null ? credential : forcedCredential(entry.serverPassword),
       startup: [],
     }
-    this.#host.catalogues.attend(target, this.#host.now)
     return this.#host.poolSet.get(
       { database, user, target, mode: this.mode },
       poolSettings(this.#host, entry, userValue),

@@ -93,6 +93,8 @@ export class Welcome implements PoolWaiter {
       beginSession(session, null, server.baseline)
       return
     }
+    // What is called unseen there has to be known, at best before the first statement.
+    this.#host.catalogues.attend(server.target, this.#host.now)
     const welcome = { reported: server.identity.reported, baseline: server.baseline }
     if (this.#request.settings.size === 0) {
       this.#done(welcome, server.baseline)

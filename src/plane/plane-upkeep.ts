@@ -32,8 +32,8 @@ export class PlaneUpkeep {
   #attend(): void {
     const { poolSet, catalogues, now } = this.#plane
     let asked = 0
-    for (const { size, target } of poolSet.all) {
-      if (size > 0 && catalogues.attend(target, now) && ++asked === MOST_QUESTIONS) return
+    for (const { size, target, welcome } of poolSet.all) {
+      if (size > 0 && welcome !== null && catalogues.attend(target, now) && ++asked === MOST_QUESTIONS) return
     }
   }
 
