@@ -28,8 +28,20 @@ export function mayRunOnReplica(
   if (text === null || (flags & CONCERNS_CHANNELS) !== 0) return false
   // What comes behind the end would run on the replica too.
   if (endsTransaction(effects) && (flags & FACT.several) !== 0) return false
+  if (catalogues.isWatching && leavesUnseen(text, server, catalogues, now)) return false
   if (pins !== 0 && (calls === null || !catalogues.onlyRead(calls, server.target, now))) return false
   return !ADVISORY.test(text.toString('latin1'))
+}
+
+/** What the text uses may leave something behind, without a call of it. */
+function leavesUnseen(
+  text: Buffer,
+  { target }: ServerConnection,
+  catalogues: FunctionCatalogues,
+  now: number,
+): boolean {
+  const end = text.indexOf(0)
+  return catalogues.mayLeave(target, now, text, 0, end < 0 ? text.length : end)
 }
 
 /** The session whose transaction runs on a replica. */

@@ -2,7 +2,7 @@ import pg from 'pg'
 import type { TestCluster } from '../support/postgres-cluster.ts'
 import { openConsole } from '../support/testbed.ts'
 import { waitUntil } from '../support/wait-until.ts'
-import type { LoginOptions, WireAddress } from '../support/wire-client.ts'
+import { type LoginOptions, type WireAddress, WireClient } from '../support/wire-client.ts'
 import { LEFTOVERS } from './leak-probe.ts'
 import { PLAYGROUND } from './playground.ts'
 import type { RoleName, Startup } from './program.ts'
@@ -72,7 +72,22 @@ export class Lane {
       await admin.query(defaultsOf(admin.database!, host.roles.tenant))
       await admin.query(PLAYGROUND)
     }
-    return new Lane(host, await openConsole(host.router), ...admins)
+    const lane = new Lane(host, await openConsole(host.router), ...admins)
+    await lane.#known()
+    return lane
+  }
+
+  /** Resolves when the router knows what triggers and views of its database do: until it has looked, it does not see that. */
+  async #known(): Promise<void> {
+    const login = this.login({ role: 'plain', parameters: {} }, this.router)
+    const client = await WireClient.open(this.router.address, login)
+    await waitUntil('the router to know its database', async () => {
+      await client.query('BEGIN; INSERT INTO marked VALUES (0)')
+      const [row] = await this.#show('CLIENTS')
+      await client.query('ROLLBACK')
+      return String(row?.pinned).includes('unknownFunction')
+    })
+    await client.goodbye()
   }
 
   /** What a client sends to log in to `target`. */

@@ -25,6 +25,11 @@ export const PLAYGROUND: string = `
   CREATE SEQUENCE counter;
   CREATE FUNCTION remember(name text, value text) RETURNS text LANGUAGE plpgsql AS
     $$ BEGIN RETURN set_config(name, value, false); END $$;
+  CREATE TABLE marked (owner int);
+  CREATE FUNCTION mark() RETURNS trigger LANGUAGE plpgsql AS
+    $$ BEGIN PERFORM set_config('app.tenant', 'from a trigger', false); RETURN NEW; END $$;
+  CREATE TRIGGER mark BEFORE INSERT ON marked FOR EACH ROW EXECUTE FUNCTION mark();
+  CREATE VIEW glance AS SELECT remember('work_mem', '7MB') AS seen;
   CREATE FUNCTION shout(words text) RETURNS int LANGUAGE plpgsql AS
     $$ BEGIN RAISE NOTICE '%', upper(words) USING DETAIL = words; RETURN length(words); END $$;
   CREATE FUNCTION complain(hint text, detail text) RETURNS void LANGUAGE plpgsql AS
@@ -39,6 +44,7 @@ export const PLAYGROUND: string = `
 /** What a program did to the playground, undone. */
 export const TIDY = `
   DELETE FROM item;
+  DELETE FROM marked;
   SELECT setval('item_id_seq', 1, false), setval('counter', 1, false);
   INSERT INTO item (owner, note) VALUES (0, 'old'), (1, 'old'), (2, 'old');
 `

@@ -105,6 +105,21 @@ test('requests that only read, in both protocols, and no others', async () => {
   for (const [what, other] of others) assert.equal(await countOnReplica(other), 0, what)
 })
 
+test('a view that calls what may change a session is read from the primary', async () => {
+  await settled()
+  await (await bed.open()).query(`CREATE VIEW glance AS SELECT set_config('work_mem', '6MB', false)`)
+  const read = async (): Promise<number> => {
+    const client = await bed.open()
+    return await countOnReplica(() => client.query('SELECT * FROM glance'))
+  }
+  await waitUntil('the router to know the view', async () => (await read()) === 0)
+  const client = await bed.open()
+  assert.equal(await countOnReplica(() => client.query('SELECT 1')), 1, 'others are')
+  await client.exchange(Buffer.concat([wire.parse('glance', 'SELECT * FROM glance'), wire.sync()]))
+  const executed = Buffer.concat([wire.bind('', 'glance'), wire.execute(''), wire.sync()])
+  assert.equal(await countOnReplica(() => client.exchange(executed)), 0)
+})
+
 test('a statement that is prepared by name is read from the replica once it is there, with the session’s settings', async () => {
   await settled()
   const client = await bed.open()

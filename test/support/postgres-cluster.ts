@@ -111,7 +111,8 @@ export class TestCluster {
   async backends(database: string): Promise<Record<string, unknown>[]> {
     return await this.sql(
       `SELECT pid, usename, application_name, state, query FROM pg_stat_activity
-       WHERE datname = $1 AND backend_type IN ('client backend', 'walsender') AND pid <> pg_backend_pid()`,
+       WHERE datname = $1 AND backend_type IN ('client backend', 'walsender') AND pid <> pg_backend_pid()
+         AND application_name <> 'switchyard catalogue'`,
       [database],
     )
   }
