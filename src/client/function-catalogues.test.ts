@@ -12,6 +12,7 @@ type Question = Extract<PlaneEvent, { op: 'functions' }>
 
 const KNOWN: DatabaseFunctions = {
   version: '1',
+  hasNames: true,
   names: ['f', 'g'],
   reading: ['g'],
   qualified: [['s', 'h']],
@@ -53,7 +54,9 @@ test('control is asked once, and what it answers counts', () => {
   const server = on('shop')
   assert.equal(catalogues.areHarmless(calls('f'), server, 0), false)
   assert.equal(catalogues.areHarmless(calls('f'), server, 10), false)
-  assert.deepEqual(asked, [{ op: 'functions', group: 'main', database: 'shop', token: 1, known: null }])
+  assert.deepEqual(asked, [
+    { op: 'functions', group: 'main', database: 'shop', token: 1, known: null, withNames: true },
+  ])
   answer(KNOWN)
   assert.equal(catalogues.areHarmless(calls('f', 's.g', 's.h'), server, 20), true)
   for (const name of ['h', 't.h', 'unknown']) assert.equal(catalogues.areHarmless(calls('f', name), server, 20), false)
@@ -137,6 +140,18 @@ test('a database in use is asked about at once, and again from time to time, alt
   assert.equal(catalogues.attend(target, 60_000), true)
   assert.equal(catalogues.attend(on('other').target, 60_001), true)
   assert.equal(asked.length, 3)
+})
+
+test('names of functions are asked for when somebody calls one, also where relations are known', () => {
+  const { asked, catalogues, on, answer } = harness()
+  const server = on('shop')
+  catalogues.attend(server.target, 0)
+  assert.equal(asked.at(-1)?.withNames, false)
+  answer({ ...KNOWN, names: [], hasNames: false })
+  assert.equal(catalogues.areHarmless(calls('f'), server, 1), false)
+  assert.deepEqual(asked.at(-1), { ...asked[0], token: 2, known: null, withNames: true })
+  answer(KNOWN)
+  assert.equal(catalogues.areHarmless(calls('f'), server, 2), true)
 })
 
 test('statements on relations that lead to others may leave something, as long as they do', () => {

@@ -39,6 +39,8 @@ interface Catalogue {
   /** When the question was put that `names` answers. */
   knownAt: number
   version: string | null
+  /** Somebody calls functions. */
+  withNames: boolean
   names: ReadonlySet<string>
   reading: ReadonlySet<string>
   qualified: ReadonlySet<string>
@@ -117,7 +119,7 @@ export class FunctionCatalogues {
 
   /** Whether these functions, called on `server`, leave nothing behind. False: not as far as anybody knows. */
   areHarmless(calls: readonly CalledFunction[], server: ServerConnection, now: number): boolean {
-    const catalogue = this.#known(this.#of(server.target), now)
+    const catalogue = this.#named(this.#of(server.target), now)
     if (catalogue === null) return false
     return calls.every(
       (called) =>
@@ -128,8 +130,19 @@ export class FunctionCatalogues {
 
   /** Whether these functions, in the database of `target`, do nothing but read. False: not as far as anybody knows. */
   onlyRead(calls: readonly CalledFunction[], target: ServerTarget, now: number): boolean {
-    const catalogue = this.#known(this.#of(target), now)
+    const catalogue = this.#named(this.#of(target), now)
     return catalogue !== null && calls.every(({ name }) => catalogue.reading.has(name))
+  }
+
+  /** The same, as somebody calls functions: from the first call on, their names are asked for as well. */
+  #named(catalogue: Catalogue | null, now: number): Catalogue | null {
+    if (catalogue !== null && !catalogue.withNames) {
+      catalogue.withNames = true
+      catalogue.version = null
+      catalogue.putAt = NEVER
+      forget(catalogue)
+    }
+    return this.#known(catalogue, now)
   }
 
   /** The catalogue if it can be believed; asks for it when that is due. */
@@ -189,11 +202,11 @@ export class FunctionCatalogues {
   #question(catalogue: Catalogue, now: number): boolean {
     if (now - catalogue.putAt < GAP_MS) return false
     catalogue.putAt = now
-    const { group, database, version: known } = catalogue
+    const { group, database, version: known, withNames } = catalogue
     catalogue.token = ++this.#lastToken
     catalogue.askedAt = now
     catalogue.isAnswered = false
-    this.#ask({ op: 'functions', group, database, token: catalogue.token, known })
+    this.#ask({ op: 'functions', group, database, token: catalogue.token, known, withNames })
     return true
   }
 
@@ -230,6 +243,7 @@ export class FunctionCatalogues {
       isAnswered: false,
       knownAt: NEVER,
       version: null,
+      withNames: false,
       names: NOTHING,
       reading: NOTHING,
       qualified: NOTHING,

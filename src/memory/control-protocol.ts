@@ -98,13 +98,17 @@ export type PlaneEvent =
     }
   /** Look this user up (auth_query) and answer with `account`. */
   | { readonly op: 'account'; readonly user: string; readonly database: string }
-  /** Which functions of the database on the shards of the group are harmless? `known`: the version that the plane has. */
+  /**
+   * Which relations of the database on the shards of the group lead to functions that may do anything, and, `withNames`, which
+   * functions are harmless? `known`: the version that the plane has.
+   */
   | {
       readonly op: 'functions'
       readonly group: string
       readonly database: string
       readonly token: number
       readonly known: string | null
+      readonly withNames: boolean
     }
   /** What was found of this user did not let it in: forget it, and look anew. */
   | { readonly op: 'account-refused'; readonly user: string; readonly database: string }

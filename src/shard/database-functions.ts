@@ -5,6 +5,8 @@
 export interface DatabaseFunctions {
   /** Of what was looked at: the same again means that nothing has changed. */
   readonly version: string
+  /** Whether the names of functions were asked for; if not, the lists of them are empty. */
+  readonly hasNames: boolean
   /** Names under which every function, whatever its schema and arguments, is harmless. */
   readonly names: readonly string[]
   /** Of these, the names under which none is volatile: what calls nothing else may read on any copy of the data. */

@@ -45,14 +45,18 @@ export class CatalogueFinder {
   }
 
   /** `known`: the version that the plane has. Failures are answered with null, and logged. */
-  async find({ group, database, token, known }: Question): Promise<Answer> {
+  async find({ group, database, token, known, withNames }: Question): Promise<Answer> {
     const answer = { op: 'functions', group, database, token } as const
     const shard = this.#primaryOf(group)
     if (this.#config === null || shard === null || this.#underWay >= MOST_AT_ONCE) return { ...answer, functions: null }
     this.#underWay++
     try {
       this.#parser ??= await PostgresParser.load()
-      const read = await readCatalogue(this.#clientConfig(this.#config, shard, database), known, this.#parser)
+      const read = await readCatalogue(
+        this.#clientConfig(this.#config, shard, database),
+        { known, withNames },
+        this.#parser,
+      )
       if (read === null) return { ...answer, functions: 'unchanged' }
       this.#report(group, database, read)
       return { ...answer, functions: read.functions }
@@ -65,8 +69,9 @@ export class CatalogueFinder {
   }
 
   #report(group: string, database: string, { functions, hidden }: ReadCatalogue): void {
-    const { names, relations } = functions
-    this.#options.log.debug({ group, database, harmless: names.length }, `functions of ${database} were looked at`)
+    const { names, hasNames, relations } = functions
+    const harmless = hasNames ? names.length : undefined
+    this.#options.log.debug({ group, database, harmless }, `functions of ${database} were looked at`)
     if (hidden.length === 0) return
     const pins = pinning(relations)
     const called = `${some(hidden)} ${hidden.length === 1 ? 'is' : 'are'} called by triggers, views or the like, or by the name of a built-in function`

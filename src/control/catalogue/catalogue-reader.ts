@@ -1,6 +1,6 @@
 import { setImmediate as nextTurn } from 'node:timers/promises'
 import pg from 'pg'
-import type { DatabaseFunctions } from '../../shard/database-functions.ts'
+import { type DatabaseFunctions, NO_RELATIONS } from '../../shard/database-functions.ts'
 import type { PostgresParser } from '../../sql/postgres-parser.ts'
 import { FUNCTIONS_SQL, VERSION_SQL } from './catalogue-sql.ts'
 import { type FunctionRow, functionBody } from './function-body.ts'
@@ -21,13 +21,22 @@ export interface ReadCatalogue {
   readonly hidden: readonly string[]
 }
 
+/** What is asked for. `known`: the version that need not be read again. `withNames`: of harmless functions, too. */
+export interface CatalogueQuestion {
+  readonly known: string | null
+  readonly withNames: boolean
+}
+
+const NOTHING: HarmlessFunctions = { names: [], reading: [], qualified: [], relations: NO_RELATIONS, hidden: [] }
+
 /**
- * Which functions of a database are harmless, and which relations lead to others; null: its version is still `known`. One connection for one reading.
+ * Which functions of a database are harmless, and which relations lead to others; null: its version is still `known`. One
+ * connection for one reading.
  * @throws whatever connecting and asking throw, and an Error when there is too much of them
  */
 export async function readCatalogue(
   config: pg.ClientConfig,
-  known: string | null,
+  { known, withNames }: CatalogueQuestion,
   parser: PostgresParser,
 ): Promise<ReadCatalogue | null> {
   const client = new pg.Client(config)
@@ -39,11 +48,12 @@ export async function readCatalogue(
     await client.query('BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY')
     const version = String((await client.query<{ version: string }>(VERSION_SQL)).rows[0]?.version)
     if (version === known) return null
-    const rows = (await client.query<FunctionRow>(FUNCTIONS_SQL, [MOST_FUNCTIONS + 1])).rows
-    if (rows.length > MOST_FUNCTIONS) throw new Error(`there are more than ${MOST_FUNCTIONS} functions`)
-    const examined = await examine(rows, parser)
-    const { hidden, ...found } = await judge(examined, (sql) => rowsOf(client, sql))
-    return { functions: { version, ...found }, hidden }
+    const calls = await rowsOf(client, CALLS_SQL)
+    const isNeeded = withNames || calls.length > 0
+    const { hidden, ...found } = isNeeded ? await judge(client, calls, parser) : NOTHING
+    const { names, reading, qualified } = withNames ? found : NOTHING
+    const { relations } = found
+    return { functions: { version, hasNames: withNames, names, reading, qualified, relations }, hidden }
   } finally {
     await client.end().catch(() => {})
   }
@@ -58,15 +68,18 @@ async function examine(rows: readonly FunctionRow[], parser: PostgresParser): Pr
   return examined
 }
 
-/** What leads to relations need not be known where nothing harmful is called by any, which is the rule. */
+/** Bodies are read where something calls functions. What leads to relations, where something harmful is called. */
 async function judge(
-  functions: readonly ExaminedFunction[],
-  read: (sql: string) => Promise<readonly RelationRow[]>,
+  client: pg.Client,
+  calls: readonly RelationRow[],
+  parser: PostgresParser,
 ): Promise<HarmlessFunctions> {
-  const calls = await read(CALLS_SQL)
+  const { rows } = await client.query<FunctionRow>(FUNCTIONS_SQL, [MOST_FUNCTIONS + 1])
+  if (rows.length > MOST_FUNCTIONS) throw new Error(`there are more than ${MOST_FUNCTIONS} functions`)
+  const functions = await examine(rows, parser)
   const found = harmlessFunctions(functions, calls)
   if (found.relations.read.length + found.relations.written.length === 0) return found
-  return harmlessFunctions(functions, [...calls, ...(await read(LINKS_SQL))])
+  return harmlessFunctions(functions, [...calls, ...(await rowsOf(client, LINKS_SQL))])
 }
 
 async function rowsOf(client: pg.Client, sql: string): Promise<readonly RelationRow[]> {

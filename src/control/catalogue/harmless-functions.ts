@@ -13,7 +13,7 @@ export interface ExaminedFunction {
 }
 
 /** The functions of a database that leave nothing behind in a session, and the relations that lead to others. */
-export interface HarmlessFunctions extends Omit<DatabaseFunctions, 'version'> {
+export interface HarmlessFunctions extends Omit<DatabaseFunctions, 'version' | 'hasNames'> {
   /** Functions that may do anything and are called unseen, by triggers, views or the like, or by the name of a built-in one: `schema.name`. */
   readonly hidden: readonly string[]
 }
