@@ -134,12 +134,14 @@ test('a database in use is asked about at once, and again from time to time, alt
   const { asked, catalogues, on, answer } = harness()
   const { target } = on('shop')
   assert.equal(catalogues.attend(target, 0), true)
-  assert.equal(catalogues.attend(target, 59_999), false)
+  assert.equal(catalogues.attend(target, 14_999), false)
+  assert.equal(catalogues.attend(target, 15_000), true, 'nobody has answered')
   answer(KNOWN)
   assert.equal(catalogues.isWatching, false, 'no relation leads anywhere')
-  assert.equal(catalogues.attend(target, 60_000), true)
-  assert.equal(catalogues.attend(on('other').target, 60_001), true)
-  assert.equal(asked.length, 3)
+  assert.equal(catalogues.attend(target, 74_999), false)
+  assert.equal(catalogues.attend(target, 75_000), true)
+  assert.equal(catalogues.attend(on('other').target, 75_001), true)
+  assert.equal(asked.length, 4)
 })
 
 test('names of functions are asked for when somebody calls one, also where relations are known', () => {

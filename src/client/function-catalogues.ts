@@ -19,6 +19,8 @@ const TRUST_MS = 30_000
 const RETRY_MS = 5_000
 /** Databases in use are asked about after this time although nobody calls functions: for what is called unseen. */
 const ATTEND_MS = 60_000
+/** The same where nobody has answered; control gives up before. */
+const ATTEND_RETRY_MS = 15_000
 /** Where definition follows definition, it is not asked after each of them. */
 const GAP_MS = 100
 /** More databases than this are not kept in mind; their functions pin, and what they call unseen is not seen. */
@@ -90,7 +92,8 @@ export class FunctionCatalogues {
     const catalogue = this.#of(target)
     if (catalogue === null) return false
     this.#forgetSettled(catalogue, now)
-    if (catalogue.defining.size > 0 || now - catalogue.askedAt < ATTEND_MS) return false
+    const wait = catalogue.isAnswered ? ATTEND_MS : ATTEND_RETRY_MS
+    if (catalogue.defining.size > 0 || now - catalogue.askedAt < wait) return false
     return this.#question(catalogue, now)
   }
 
