@@ -73,7 +73,7 @@ test('a log that cannot grow: the server crashes again and again, no replica is 
     assert.deepEqual([sqlstatesOf(told), told.at(-1)?.body.toString()], [['08007'], 'I'], told.join(' '))
     transacting.send(wire.query('COMMIT'))
     reader.send(wire.query('SELECT 7 FROM audit'))
-    await waitUntil('it to crash again and again', () => restarts() >= crashes + 3)
+    await waitUntil('it to crash again and again', () => restarts() >= crashes + 3, { timeoutMs: 30_000 })
   } finally {
     makeRoom()
   }
