@@ -126,6 +126,16 @@ test('what leads to code that may do anything pins like a call of it', async () 
   client.close()
 })
 
+test('server connections from before it was known are replaced, and the log says what was found', async () => {
+  const client = await bed.open()
+  await known(client)
+  await waitUntil('them to be closed', () =>
+    bed.router.log.some((line) => /calls unseen may have left something behind/.test(line)),
+  )
+  assert.ok(bed.router.log.some((line) => /is called unseen, so statements on .*public\.seen.* pin/.test(line)))
+  client.close()
+})
+
 test('what leads nowhere does not', async () => {
   const client = await bed.open()
   await known(client)
