@@ -21,6 +21,26 @@ const KNOWS_SLOW = oneQuestionModel('duration', 4, [4, 0, 0, 0], [0, 0, 0, 4], v
   reach: 1,
 })
 
+describe('settings of a session', () => {
+  it('count from login on, and as they change', () => {
+    const test = new TestAnalyzer()
+    const said = (): string[] =>
+      profileLines(test.analyzer, 3, test.now).flatMap(([name, text]) =>
+        name === 'statementTimeout' || name === 'readOnly' ? [text] : [],
+      )
+    test.connect(3, { settings: { statement_timeout: '4s' } })
+    test.request(3)
+    const before = said()
+    test.analyzer.settingsChanged(3, new Map([['default_transaction_read_only', 'on']]))
+    test.request(3)
+    assert.deepEqual(before, ['it asked for a statement_timeout of 4 s', 'it did not ask for read-only transactions'])
+    assert.deepEqual(said(), ['it asked for read-only transactions'])
+    // Nobody has this slot.
+    test.analyzer.settingsChanged(4, new Map())
+    assert.equal(profileLines(test.analyzer, 4, test.now).length, 1)
+  })
+})
+
 describe('a connection with an identity of the training', () => {
   it('has the tier that the model gives it from the start', () => {
     const test = new TestAnalyzer()

@@ -6,7 +6,7 @@ import { PROFILE, PROFILE_F64 } from '../memory/profile-records.ts'
 import type { AnalyzerValues } from '../shard/plane-values.ts'
 import type { TierRule } from '../shard/policy.ts'
 import { DEFAULT_TIER } from '../shard/tier.ts'
-import { factsOf, identityIn, type NewConnection } from './connection-facts.ts'
+import { factsOf, identityIn, type NewConnection, settingFacts } from './connection-facts.ts'
 import { ConnectionProfiles } from './connection-profiles.ts'
 import { isEvaluationPoint, isSnapshotPoint } from './evaluation-points.ts'
 import { IdentityIds } from './identity-ids.ts'
@@ -159,6 +159,11 @@ export class Analyzer {
     if (!this.#values.hints || !this.#isProfiled(slot)) return
     const hint = value === undefined ? this.#get(slot, PROFILE.startupHint) : hintedTier(value) + 1
     this.#tiers.changeHint(slot, PROFILE.hintTier, hint, now)
+  }
+
+  /** The client's session has these settings from now on; names in lower case. */
+  settingsChanged(slot: number, settings: ReadonlyMap<string, string>): void {
+    if (this.#isProfiled(slot)) this.profiles.settingsChanged(slot, settingFacts(settings))
   }
 
   /** A transaction begins with a text in which this tier is asked for: a code, or `NO_TIER`. It counts until its end. */

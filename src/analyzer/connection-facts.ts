@@ -2,7 +2,7 @@ import { CLIENT, CLIENT_FLAG, CLIENT_TEXT } from '../memory/client-slots.ts'
 import type { IdentityNames } from '../memory/identity-records.ts'
 import { PROFILE_FLAG } from '../memory/profile-records.ts'
 import type { Region } from '../memory/region.ts'
-import type { ConnectionFacts } from './connection-profiles.ts'
+import type { ConnectionFacts, SettingFacts } from './connection-profiles.ts'
 import { normaliseApplication, subnetOf } from './identity.ts'
 
 /** What a client logged in with; who it is says its slot. */
@@ -33,7 +33,7 @@ export function factsOf(
   raisingUsers: readonly string[],
 ): ConnectionFacts {
   const flags = flagsIn(clients, slot)
-  const isReadOnly = /^(on|true|yes|1)$/i.test(settings.get('default_transaction_read_only') ?? '')
+  const { isReadOnly, statementTimeoutMs } = settingFacts(settings)
   const mayRaise = raisingUsers.includes(clients.readText(slot, CLIENT_TEXT.user.offset))
   return {
     generation: clients.i32[slot * (clients.recordBytes >> 2) + CLIENT.generation] as number,
@@ -43,8 +43,16 @@ export function factsOf(
       (flags & CLIENT_FLAG.unix ? PROFILE_FLAG.local : 0) |
       (isReadOnly ? PROFILE_FLAG.readOnly : 0) |
       (mayRaise ? PROFILE_FLAG.mayRaise : 0),
-    statementTimeoutMs: millisecondsOf(settings.get('statement_timeout')),
+    statementTimeoutMs,
     startupSettings: settings.size,
+  }
+}
+
+/** What the settings of a session, with names in lower case, say of it. */
+export function settingFacts(settings: ReadonlyMap<string, string>): SettingFacts {
+  return {
+    isReadOnly: /^(on|true|yes|1)$/i.test(settings.get('default_transaction_read_only') ?? ''),
+    statementTimeoutMs: millisecondsOf(settings.get('statement_timeout')),
   }
 }
 

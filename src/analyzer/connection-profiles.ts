@@ -3,6 +3,7 @@ import {
   PROFILE_F32,
   PROFILE_F64,
   PROFILE_FAST,
+  PROFILE_FLAG,
   PROFILE_SUM,
   PROFILE_SUMS,
 } from '../memory/profile-records.ts'
@@ -15,6 +16,14 @@ export const TAU_FAST_MS = 10_000
 const IDLE = 0x49
 /** Sums are brought up to date in steps of this, of which the shortest τ does not notice one. */
 const DECAY_MS = 100
+
+/** What a session's settings say of it. */
+export interface SettingFacts {
+  /** Of its transactions, by default. */
+  readonly isReadOnly: boolean
+  /** Milliseconds; 0: none. */
+  readonly statementTimeoutMs: number
+}
 
 /** What is known of a connection when it has logged in. */
 export interface ConnectionFacts {
@@ -59,11 +68,22 @@ export class ConnectionProfiles {
     this.#i32[i + PROFILE.status] = IDLE
     this.#f64[f + PROFILE_F64.connectedAt] = now
     this.#f64[f + PROFILE_F64.updatedAt] = now
-    const timeout = facts.statementTimeoutMs
-    this.#f32[i + PROFILE_F32.statementTimeout] = timeout > 0 ? Math.log2(timeout) : Number.NaN
+    this.#setTimeout(i, facts.statementTimeoutMs)
     for (let index = PROFILE_F32.backendCpu; index <= PROFILE_F32.backendWrite; index++) {
       this.#f32[i + index] = Number.NaN
     }
+  }
+
+  /** The session has other settings now. */
+  settingsChanged(slot: number, { isReadOnly, statementTimeoutMs }: SettingFacts): void {
+    const i = slot * this.#words
+    const flags = this.#i32[i + PROFILE.flags] as number
+    this.#i32[i + PROFILE.flags] = isReadOnly ? flags | PROFILE_FLAG.readOnly : flags & ~PROFILE_FLAG.readOnly
+    this.#setTimeout(i, statementTimeoutMs)
+  }
+
+  #setTimeout(i: number, milliseconds: number): void {
+    this.#f32[i + PROFILE_F32.statementTimeout] = milliseconds > 0 ? Math.log2(milliseconds) : Number.NaN
   }
 
   /** A statement is done; its command tag is `bytes[at, stop)`. */

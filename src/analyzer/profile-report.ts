@@ -126,7 +126,16 @@ export interface ReportingAnalyzer {
 }
 
 /** Shown when they are known. */
-const SHOWN = ['superuser', 'memberships', 'backendCpu', 'backendMemory', 'backendRead', 'backendWrite'] as const
+const SHOWN = [
+  'superuser',
+  'memberships',
+  'statementTimeout',
+  'readOnly',
+  'backendCpu',
+  'backendMemory',
+  'backendRead',
+  'backendWrite',
+] as const
 
 /** What `SHOW switchyard.profile` prints; the first line is the tier. */
 export function profileLines(

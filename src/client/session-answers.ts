@@ -69,7 +69,7 @@ const NEVER_ON_REPLICAS = new Set(['25006', '0A000', '55000'])
 export class SessionAnswers implements ReplySink {
   readonly #session: LosingSession
   /** In which the hint has been looked for. */
-  #hinted: ParameterSet | null = null
+  #noted: ParameterSet | null = null
 
   constructor(session: LosingSession) {
     this.#session = session
@@ -262,18 +262,19 @@ export class SessionAnswers implements ReplySink {
     statements?.settle()
     const restored = settings.settle(server, isIdle)
     if (statements !== null) memory.prepared(statements.book.count)
-    this.#noteHint()
+    this.#noteSettings()
     this.#tell(restored, server)
   }
 
-  /** What the session's settings say of its tier, when they have changed. */
-  #noteHint(): void {
+  /** What the session's settings say of it and of its tier, when they have changed. */
+  #noteSettings(): void {
     const { host, slot, settings } = this.#session
     const { parameters } = settings
-    if (parameters === this.#hinted || parameters === null) return
+    if (parameters === this.#noted || parameters === null) return
     const value = parameters.values.get(TIER_SETTING)
-    const before = this.#hinted?.values.get(TIER_SETTING)
-    this.#hinted = parameters
+    const before = this.#noted?.values.get(TIER_SETTING)
+    this.#noted = parameters
+    host.analyzer.settingsChanged(slot, parameters.values)
     if (value !== before) host.analyzer.hinted(slot, value, host.now)
   }
 

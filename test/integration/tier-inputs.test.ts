@@ -28,6 +28,16 @@ describe('privileges of a client’s user', () => {
   })
 })
 
+test('settings of a session are known as it changes them', async () => {
+  const client = await bed.open({ parameters: { application_name: 'changeable' } })
+  const said = async (): Promise<string> => (await client.query('SHOW switchyard.profile')).join(' ')
+  assert.doesNotMatch(await said(), /a statement_timeout of/)
+  await client.query("SET statement_timeout = '7s'; SET default_transaction_read_only = on")
+  assert.match(await said(), /a statement_timeout of 7 s.*asked for read-only transactions/)
+  await client.query('RESET ALL')
+  assert.doesNotMatch(await said(), /a statement_timeout of/)
+})
+
 describe('what a server process uses', () => {
   test('shows in the profile of the client whose query it runs', async () => {
     const client = await bed.open({ parameters: { application_name: 'burner' } })
