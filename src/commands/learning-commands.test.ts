@@ -53,6 +53,7 @@ describe('from history to a model in use', () => {
   it('connections are labelled by the rules that were in force', async () => {
     assert.equal(await label({ data, truth: null, corrections: null, outcomes: false }, write), 0)
     assert.ok(said.join('').includes('600 of 600 connections'))
+    assert.match(said.join(''), /1 of 1 files of the history read/)
     assert.ok(said.join('').includes('by rule: 300 high, 0 medium, 0 low, 300 background'))
   })
 

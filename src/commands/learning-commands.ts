@@ -3,7 +3,7 @@ import { join } from 'node:path'
 import { BadModel, TierModel } from '../analyzer/tier-model.ts'
 import { type Example, makeExamples, splitByTime } from '../control/learning/dataset.ts'
 import { evaluateLearning } from '../control/learning/evaluate-model.ts'
-import { readHistory, writeTable } from '../control/learning/history-files.ts'
+import { type OnFile, readHistory, writeTable } from '../control/learning/history-files.ts'
 import { importLog } from '../control/learning/import-log.ts'
 import { type Correction, type LabTruth, labelConnections, parseLabels } from '../control/learning/labels.ts'
 import { ModelStore, readModel, writeModel } from '../control/learning/model-store.ts'
@@ -14,6 +14,7 @@ import { TrainingCheckpoint } from '../control/learning/training-checkpoint.ts'
 import { importXgboost } from '../control/learning/xgboost-import.ts'
 import { ConfigError } from '../errors.ts'
 import { TIERS } from '../shard/tier.ts'
+import { NO_BAR, progressBar } from '../util/progress-bar.ts'
 
 type Write = (text: string) => void
 
@@ -50,7 +51,8 @@ export interface LabelOptions {
 export async function label(options: LabelOptions, write: Write): Promise<number> {
   return await saying(write, async () => {
     const { history, labels: file } = placesOf(options.data)
-    const rows = await readHistory(history)
+    const rows = await readHistory(history, reading(write))
+    write(NO_BAR)
     const labels = labelConnections(rows, {
       truths: options.truth === null ? [] : readLines<LabTruth>(options.truth),
       corrections: options.corrections === null ? [] : readCorrections(options.corrections),
@@ -78,7 +80,7 @@ export interface TrainCommandOptions {
 /** `switchyard train`: makes a candidate of the labelled history. */
 export async function train(options: TrainCommandOptions, write: Write): Promise<number> {
   return await saying(write, async () => {
-    const examples = await readExamples(options.data)
+    const examples = await readExamples(options.data, write)
     const { training, validation, test } = splitByTime(examples, [0.8, 0.2])
     const began = performance.now()
     const out = options.out ?? placesOf(options.data).candidate
@@ -116,13 +118,13 @@ export interface EvaluateCommandOptions {
 /** `switchyard evaluate`: how well learning from this history works, beside what would do without learning. */
 export async function evaluate(options: EvaluateCommandOptions, write: Write): Promise<number> {
   return await saying(write, async () => {
-    const examples = await readExamples(options.data)
+    const examples = await readExamples(options.data, write)
     const report = evaluateLearning(examples, {
       seed: options.seed,
       mostIdentities: 12,
-      onProgress: (step) => write(`\r${step.padEnd(72).slice(0, 72)}`),
+      onProgress: (step, done, steps) => write(progressBar(done, steps, step)),
     })
-    write(`\r${' '.repeat(72)}\r`)
+    write(NO_BAR)
     const { overall, ambiguous, knownAtConnect, heldOutFamilies } = report
     const line = (what: string, metrics: { macroF1: number; accuracy: number }): string =>
       `  ${what.padEnd(14)} accuracy ${metrics.accuracy.toFixed(3)}  macro-F1 ${metrics.macroF1.toFixed(3)}\n`
@@ -156,7 +158,7 @@ export async function promote(data: string, file: string | null, force: boolean,
     if (candidate === null) throw new ConfigError(`${path} does not exist; write one with "switchyard train".`)
     const store = new ModelStore(data)
     if (!force) {
-      const verdict = comparePromotion(candidate, store.current()?.file ?? null, await readExamples(data))
+      const verdict = comparePromotion(candidate, store.current()?.file ?? null, await readExamples(data, write))
       write(`${verdict.promoted ? 'promoted' : 'not promoted'}: ${verdict.reason}\n`)
       if (!verdict.promoted) return 1
     }
@@ -211,9 +213,14 @@ function percent(part: number, whole: number): string {
   return `${((100 * part) / Math.max(1, whole)).toFixed(0)} %`
 }
 
-async function readExamples(data: string): Promise<readonly Example[]> {
+function reading(write: Write): OnFile {
+  return (read, files) => write(progressBar(read, files, 'files of the history read'))
+}
+
+async function readExamples(data: string, write: Write): Promise<readonly Example[]> {
   const { history, labels } = placesOf(data)
-  const examples = makeExamples(await readHistory(history), parseLabels(readFileSync(labels, 'utf8')))
+  const examples = makeExamples(await readHistory(history, reading(write)), parseLabels(readFileSync(labels, 'utf8')))
+  write(NO_BAR)
   if (examples.length < 100) {
     throw new ConfigError(`There are ${examples.length} labelled snapshots; at least 100 are needed to learn anything.`)
   }

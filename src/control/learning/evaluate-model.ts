@@ -54,7 +54,8 @@ export interface HeldOut {
 /** How a model is evaluated; the same seed gives the same report. */
 export interface EvaluateOptions {
   readonly seed: number
-  readonly onProgress: (step: string) => void
+  /** What is done now, of how many steps of its kind that many are done. */
+  readonly onProgress: (step: string, done: number, steps: number) => void
   /** How many identities are held out in turn. */
   readonly mostIdentities: number
 }
@@ -63,9 +64,9 @@ export interface EvaluateOptions {
 export function evaluateLearning(examples: readonly Example[], options: EvaluateOptions): EvaluationReport {
   const { onProgress, seed } = options
   const split = splitByTime(examples)
-  onProgress('training')
+  onProgress('training', 0, 2)
   const file = trainModel(split.training, split.validation, { seed, portable: false, about: {} })
-  onProgress('baselines')
+  onProgress('baselines', 1, 2)
   const compare = comparer(file, [...split.training, ...split.validation])
   const at = (rows: readonly Example[], queries: number): Example[] => rows.filter(({ row }) => row.queries === queries)
   const ambiguous = ambiguousPairs(examples)
@@ -152,8 +153,8 @@ function holdOut(
   const each: Record<string, Metrics> = {}
   let connects = 0
   let silent = 0
-  for (const [name, own] of groups) {
-    onProgress(`without ${String(name).replaceAll('\0', ' ')}`)
+  for (const [at, [name, own]] of groups.entries()) {
+    onProgress(`without ${String(name).replaceAll('\0', ' ')}`, at, groups.length)
     // Whoever shares an identity with the group would give it away.
     const strangers = new Set(own.map(pairOf))
     const others = examples.filter((example) => groupOf(example) !== name && !strangers.has(pairOf(example)))

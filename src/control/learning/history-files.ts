@@ -46,10 +46,17 @@ export function historyFiles(directory: string): readonly string[] {
     .map((name) => join(directory, name))
 }
 
+/** How many of so many files have been read. */
+export type OnFile = (read: number, files: number) => void
+
 /** All rows of all files, in the order of time. */
-export async function readHistory(directory: string): Promise<readonly HistoryRow[]> {
+export async function readHistory(directory: string, onFile: OnFile = () => {}): Promise<readonly HistoryRow[]> {
   const all: HistoryRow[] = []
-  for (const path of historyFiles(directory)) for (const row of await readHistoryFile(path)) all.push(row)
+  const files = historyFiles(directory)
+  for (const [at, path] of files.entries()) {
+    for (const row of await readHistoryFile(path)) all.push(row)
+    onFile(at + 1, files.length)
+  }
   return all.sort((a, b) => a.time - b.time)
 }
 
