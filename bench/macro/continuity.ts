@@ -17,6 +17,8 @@ export interface ContinuityOptions {
 /** What clients noticed of one event. */
 interface Outcome {
   readonly errors: number
+  /** The same by what was asked and SQLSTATE: `implicit 08007`. */
+  readonly errors_by_kind: Readonly<Record<string, number>>
   readonly dropped: number
   readonly lost_commits: number
   readonly double_commits: number
@@ -96,6 +98,7 @@ async function measured(
   const stalls = Float64Array.from(stallsMs).sort()
   return {
     errors: errors.length,
+    errors_by_kind: countBy(errors.map(({ kind, sqlstate }) => `${kind} ${sqlstate}`)),
     dropped: dropped.length,
     lost_commits: lost,
     double_commits: doubled,
@@ -127,4 +130,10 @@ function print(switchyard: Results, pgbouncer: Results | null): void {
   )
   const head = ['peer', 'event', 'errors', 'dropped', 'lost', 'double', 'stall p50 ms', 'stall max ms']
   console.log(formatTable(head, rows, { leftColumns: 2 }))
+}
+
+function countBy(names: readonly string[]): Record<string, number> {
+  const counts: Record<string, number> = {}
+  for (const name of names) counts[name] = (counts[name] ?? 0) + 1
+  return counts
 }
