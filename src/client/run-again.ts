@@ -4,6 +4,7 @@ import {
   type LostTransaction,
   mayRunAgain,
   retryVerdict,
+  sqlstateOfBackend,
 } from '../continuity/retry-rules.ts'
 import { STATUS } from '../protocol/message-type.ts'
 import type { ClientDelivery, Echo } from '../server/client-delivery.ts'
@@ -30,7 +31,7 @@ export function runAgain(session: LosingSession, server: ServerConnection, loss:
   const { whole } = server.work.sent
   const { sum } = server.relay.delivery
   const work = {
-    sqlstate: loss.fields?.sqlstate ?? null,
+    sqlstate: sqlstateOfBackend(loss.fields),
     isTied:
       session.greeting !== null ||
       session.listening !== null ||

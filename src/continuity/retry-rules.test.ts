@@ -1,6 +1,13 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { type LostStatements, type LostTransaction, type LostWork, RunCount, retryVerdict } from './retry-rules.ts'
+import {
+  type LostStatements,
+  type LostTransaction,
+  type LostWork,
+  RunCount,
+  retryVerdict,
+  sqlstateOfBackend,
+} from './retry-rules.ts'
 
 const work: LostWork = {
   sqlstate: null,
@@ -90,4 +97,13 @@ test('what dies with its server on several connections that were there already h
   count.count({ shard: 1, createdAt: 100, sqlstate: null }, 200)
   assert.equal(count.times, 2, 'a connection to the server as it runs again')
   assert.equal(new RunCount().before(old), 0)
+})
+
+test('a backend that finds its postmaster gone was not told to end, though it says the same', () => {
+  const words = { severity: 'FATAL', sqlstate: '57P01', message: 'terminating connection' } as const
+  assert.equal(sqlstateOfBackend({ ...words, routine: 'ProcessInterrupts' }), '57P01')
+  assert.equal(sqlstateOfBackend(words), '57P01')
+  assert.equal(sqlstateOfBackend({ ...words, routine: 'secure_read' }), null)
+  assert.equal(sqlstateOfBackend({ ...words, sqlstate: '25P03', routine: 'secure_read' }), '25P03')
+  assert.equal(sqlstateOfBackend(null), null)
 })

@@ -1,6 +1,8 @@
+import type { ErrorFields } from '../protocol/messages.ts'
+
 /** What a client had asked of a server connection that died, and what came of it. */
 export interface LostWork {
-  /** SQLSTATE of the server's last words; null: it said none. */
+  /** `sqlstateOfBackend` of the last words. */
   readonly sqlstate: string | null
   /** The session is still being logged in, or its state was on that server connection. */
   readonly isTied: boolean
@@ -56,6 +58,16 @@ const ENDED_ON_PURPOSE: ReadonlyMap<string, string> = new Map([
   ['25P04', 'its transaction took too long'],
   ['57P05', 'its session was idle for too long'],
 ])
+/** PostgreSQL's function that says 57P01 for whoever ended a backend; one that finds its postmaster gone says it elsewhere. */
+const TOLD_TO_END = 'ProcessInterrupts'
+
+/** The SQLSTATE of a backend's last words, if they are about that backend and not about the end of its whole server; else null. */
+export function sqlstateOfBackend(words: ErrorFields | null): string | null {
+  if (words === null) return null
+  const { sqlstate, routine = TOLD_TO_END } = words
+  return sqlstate === '57P01' && routine !== TOLD_TO_END ? null : sqlstate
+}
+
 /**
  * One that takes its server down takes the next one down as well. Of a transaction, less is certain: it may have been
  * another's that did.

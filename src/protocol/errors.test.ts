@@ -52,6 +52,7 @@ test('a fatal error of a real server is read', () => {
     message: 'database "nope" does not exist',
     detail: undefined,
     hint: undefined,
+    routine: 'InitPostgres',
   })
 })
 

@@ -18,12 +18,14 @@ export function readErrorFields(bytes: Buffer, start: number, end: number): Erro
     fields.set(String.fromCharCode(code), reader.text())
   }
   // V is never translated, S may be.
-  const severity = fields.get('V') ?? fields.get('S') ?? ''
+  const severity = SEVERITIES.get(fields.get('V') ?? fields.get('S') ?? '') ?? 'ERROR'
+  const routine = severity === 'FATAL' ? fields.get('R') : undefined
   return {
-    severity: SEVERITIES.get(severity) ?? 'ERROR',
+    severity,
     sqlstate: fields.get('C') ?? 'XX000',
     message: fields.get('M') ?? '',
     detail: fields.get('D'),
     hint: fields.get('H'),
+    ...(routine === undefined ? {} : { routine }),
   }
 }

@@ -8,6 +8,8 @@ export interface ErrorFields {
   readonly message: string
   readonly detail?: string | undefined
   readonly hint?: string | undefined
+  /** Of a FATAL that was read: the function of the server that says so. Never written. */
+  readonly routine?: string
 }
 
 /** https://www.postgresql.org/docs/current/protocol-error-fields.html */

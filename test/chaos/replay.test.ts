@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict'
 import { readFileSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
 import { test } from 'node:test'
 import pg from 'pg'
 import { ContinuityBed } from '../support/continuity-bed.ts'
@@ -86,6 +87,23 @@ test('a transaction whose server dies while its client thinks goes on, and the c
   const commit = await client.query('COMMIT')
   assert.deepEqual([shapeOf(commit), commit[0]?.strings[0]], ['CZ', 'COMMIT'])
   assert.deepEqual([await found('idle'), await found('idle too')], [1, 1])
+  client.close()
+})
+
+test('the same when its postmaster is killed, which makes backends end as if they had been told to', async () => {
+  const client = await bed.open()
+  assertFine(await client.query('BEGIN'))
+  assertFine(await client.query("INSERT INTO kept VALUES ('orphan')"))
+  const { dataDirectory } = bed.shards[0]!
+  const [postmaster] = readFileSync(join(String(dataDirectory), 'postmaster.pid'), 'utf8').split('\n')
+  process.kill(Number(postmaster), 'SIGKILL')
+  client.send(wire.query("INSERT INTO kept VALUES ('orphan too')"))
+  await bed.driver.fence('shard-1')
+  await bed.driver.start('shard-1')
+  const answer = await client.until('Z')
+  assert.deepEqual([shapeOf(answer), answer.at(-1)?.body.toString()], ['CZ', 'T'], answer.join(' '))
+  assertFine(await client.query('COMMIT'))
+  assert.deepEqual([await found('orphan'), await found('orphan too')], [1, 1])
   client.close()
 })
 
