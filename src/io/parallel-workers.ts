@@ -19,18 +19,27 @@ export class ParallelWorkers {
     const others = new Set<number>()
     const workers: number[] = []
     for (const child of children) {
-      const leader = known?.has(child) === true ? 0 : leaderOf(child)
-      if (leader === 0) others.add(child)
-      else if (leader === pid) workers.push(child)
+      const title = known?.has(child) === true ? null : titleOf(child)
+      if (title === null || isOther(title)) others.add(child)
+      else if (leaderOf(title) === pid) workers.push(child)
     }
     this.#others.set(server, others)
     return workers
   }
 }
 
+function titleOf(pid: number): string {
+  return textOf(`/proc/${pid}/cmdline`)
+}
+
+/** One that has just begun has its parent's title, and may become anything. */
+function isOther(title: string): boolean {
+  return title.startsWith('postgres: ') && leaderOf(title) === 0
+}
+
 /** 0: it is no parallel worker. */
-function leaderOf(pid: number): number {
-  return Number(TITLE.exec(textOf(`/proc/${pid}/cmdline`))?.[1] ?? 0)
+function leaderOf(title: string): number {
+  return Number(TITLE.exec(title)?.[1] ?? 0)
 }
 
 function parentOf(pid: number): number {

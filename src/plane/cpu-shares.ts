@@ -28,10 +28,12 @@ export interface CpuKernel {
 const LOOK_MS = 16
 /** How often while they do something else, or nothing. */
 const IDLE_LOOK_MS = 48
-/** How long a read has to run before it has less; where the kernel rations changes; and until when it may still get parallel workers. */
+/** How long a read has to run before it has less; where the kernel rations changes. */
 const LONG_MS = 10
 const RATIONED_LONG_MS = 50
+/** Until then it gets most of its parallel workers; later ones, of another part of its plan say, are looked for so often. */
 const WORKERS_MS = 100
+const LATE_WORKERS_MS = 250
 /** It may have less, from another process that is gone. */
 const UNKNOWN = -1
 
@@ -47,6 +49,8 @@ interface Share {
   nice: number
   /** Process ids of its parallel workers that have less as well; null: none yet. */
   workers: Set<number> | null
+  /** When they were looked for, monotonic milliseconds. */
+  workersAt: number
 }
 
 /**
@@ -72,7 +76,7 @@ export class CpuShares implements CpuWatch {
 
   given(server: ServerConnection, tier: number, isAdopted: boolean): void {
     if (this.#host.niceOf(tier) === 0) return
-    this.#working.set(server, { nice: isAdopted ? UNKNOWN : 0, workers: null })
+    this.#working.set(server, { nice: isAdopted ? UNKNOWN : 0, workers: null, workersAt: 0 })
     this.#arm(LOOK_MS)
   }
 
@@ -100,7 +104,8 @@ export class CpuShares implements CpuWatch {
         share.nice = wanted
         share.workers = null
       }
-      if (share.nice > 0 && (isNew || ms < WORKERS_MS)) this.#setWorkers(server, share)
+      const isLate = this.#host.now - share.workersAt >= LATE_WORKERS_MS
+      if (share.nice > 0 && (isNew || ms < WORKERS_MS || isLate)) this.#setWorkers(server, share)
     }
     if (isReading) this.#arm(LOOK_MS)
     else if (this.#working.size > 0 || this.#owed.size > 0) this.#arm(IDLE_LOOK_MS)
@@ -134,6 +139,7 @@ export class CpuShares implements CpuWatch {
   #setWorkers(server: ServerConnection, share: Share): void {
     const means = this.#means.get(server.target.shard.id)
     if (means === undefined) return
+    share.workersAt = this.#host.now
     for (const worker of this.#kernel.workersOf(server.identity.backendPid)) {
       if (share.workers?.has(worker) === true || this.#kernel.setNice(means, worker, share.nice) !== 'done') continue
       share.workers ??= new Set()
