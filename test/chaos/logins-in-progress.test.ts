@@ -120,7 +120,7 @@ for (const [at, every] of [29, 9, 7, 11, 9].entries()) {
         client.close()
       }
     })
-    await untilCrashed(router, repeats(4))
+    await untilCrashed(router, repeats(3))
     isOver = true
     await Promise.all(lanes)
   })
@@ -130,7 +130,7 @@ test('one cancel request is enough, wherever the plane dies', async () => {
   const router = await bed.startRouter(hba('trust'), { env: { SWITCHYARD_CRASH: 'committed:7' } })
   const client = await connect(router, false)
   await client.login(bed.login)
-  for (let round = 0; round < repeats(4); round += 1) {
+  for (let round = 0; round < repeats(3); round += 1) {
     client.send(wire.query('SELECT count(*) FROM pg_sleep(60)'))
     await waitUntil('the query to run', async () =>
       (await bed.cluster.backends(bed.database)).some(({ state }) => state === 'active'),
