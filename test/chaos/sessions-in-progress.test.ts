@@ -84,7 +84,7 @@ for (const mode of QUERY_MODES) {
   test(`${mode}: money moves through crashes of the plane`, async () => {
     const router = await bed.startRouter(SETTINGS)
     const committed = await runLedger(bed, router, { mode, clients: 12, tls: null }, async (clients) => {
-      for (let round = 0; round < repeats(3); round += 1) {
+      for (let round = 0; round < repeats(4); round += 1) {
         const before = committedBy(clients)
         await waitUntil('transactions', () => committedBy(clients) > before + 40)
         await killPlane(router)

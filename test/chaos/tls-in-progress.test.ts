@@ -66,7 +66,7 @@ for (const version of VERSIONS) {
   test(`${version.minVersion}: money moves through crashes of the plane`, async () => {
     const router = await bed.startRouter(SETTINGS)
     const committed = await runLedger(bed, router, { mode: 'extended', clients: 8, tls: version }, async (clients) => {
-      for (let round = 0; round < repeats(3); round += 1) {
+      for (let round = 0; round < repeats(4); round += 1) {
         const before = committedBy(clients)
         await waitUntil('transactions', () => committedBy(clients) > before + 40)
         await killPlane(router)
