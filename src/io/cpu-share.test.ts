@@ -1,23 +1,10 @@
 import assert from 'node:assert/strict'
-import { spawn } from 'node:child_process'
-import { once } from 'node:events'
 import { readFileSync } from 'node:fs'
 import { getPriority, tmpdir } from 'node:os'
-import { type TestContext, test } from 'node:test'
+import { test } from 'node:test'
 import { cpuMeans, HELD_SLICE_US, holdBack, worksIn } from './cpu-share.ts'
+import { sleeper } from './sleeper.fixture.ts'
 import { timeSliceOf } from './time-slice.ts'
-
-/** A process in a session of its own, as a backend is. */
-async function sleeper(t: TestContext): Promise<number> {
-  const child = spawn('sleep', ['60'], { detached: true, cwd: tmpdir(), stdio: 'ignore' })
-  await once(child, 'spawn')
-  t.after(async () => {
-    const ended = once(child, 'exit')
-    child.kill('SIGKILL')
-    await ended
-  })
-  return child.pid as number
-}
 
 test('a process gets a smaller share, and its own again', async (t) => {
   const pid = await sleeper(t)

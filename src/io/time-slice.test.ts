@@ -1,20 +1,8 @@
 import assert from 'node:assert/strict'
-import { spawn } from 'node:child_process'
-import { once } from 'node:events'
 import { getPriority, setPriority } from 'node:os'
-import { type TestContext, test } from 'node:test'
+import { test } from 'node:test'
+import { sleeper } from './sleeper.fixture.ts'
 import { SHORTEST_SLICE_US, setTimeSlice, timeSliceOf } from './time-slice.ts'
-
-async function sleeper(t: TestContext): Promise<number> {
-  const child = spawn('sleep', ['60'], { stdio: 'ignore' })
-  await once(child, 'spawn')
-  t.after(async () => {
-    const ended = once(child, 'exit')
-    child.kill('SIGKILL')
-    await ended
-  })
-  return child.pid as number
-}
 
 test('slices become short, long, and as usual again; the niceness stays', async (t) => {
   const pid = await sleeper(t)

@@ -22,6 +22,14 @@ function open(): PlaneConfiguration {
   return configuration
 }
 
+test('where no rule holds, or there is none any more at its place, there is none', () => {
+  const configuration = new PlaneConfiguration()
+  assert.deepEqual(
+    [-1, 0, 7].map((place) => configuration.ruleAt(place)),
+    [null, null, null],
+  )
+})
+
 test('before its first values there is no database, no rule and no TLS', () => {
   const configuration = new PlaneConfiguration()
   assert.deepEqual(

@@ -1,6 +1,7 @@
 import { type CompiledHba, compileHba } from '../auth/hba.ts'
 import { type Route, routeToPrimary, usableReplicas } from '../router/route.ts'
 import type { DatabaseValue, PlaneValues } from '../shard/plane-values.ts'
+import type { TierRule } from '../shard/policy.ts'
 import type { Shard, Topology } from '../shard/topology.ts'
 import { NO_VALUES } from './no-values.ts'
 import { freeTls, NO_TLS, openTls, type PlaneTls } from './plane-tls.ts'
@@ -49,6 +50,11 @@ export class PlaneConfiguration {
   /** The entry of its own, else `*`. */
   database(name: string): DatabaseValue | null {
     return this.#databases.get(name) ?? this.#databases.get('*') ?? null
+  }
+
+  /** The operator's rule at this place; −1: none, which is answered apart, as V8 looks an index below 0 up as a name, through its runtime. */
+  ruleAt(place: number): TierRule | null {
+    return place < 0 ? null : (this.#values.policy.rules[place] ?? null)
   }
 
   route(group: string): Route {

@@ -257,9 +257,7 @@ export class Plane implements ClientHost {
   }
 
   ruleOf(slot: number): TierRule | null {
-    const place = this.analyzer.ruleOf(slot)
-    // V8 looks an index below 0 up as a name, through its runtime.
-    return place < 0 ? null : (this.values.policy.rules[place] ?? null)
+    return this.#configuration.ruleAt(this.analyzer.ruleOf(slot))
   }
 
   route(group: string): Route {
