@@ -1,11 +1,14 @@
 import { TIER_SETTING } from '../analyzer/tier-hint.ts'
 import { parseStartupOptions, type StartupPacket } from '../protocol/startup.ts'
-import { STARTUP_KEYWORDS } from '../session/parameters.ts'
+import { isSettable, STARTUP_KEYWORDS } from '../session/parameters.ts'
 
 /** The newest minor version of protocol 3 that we speak. */
 export const PROTOCOL_MINOR = 2
 /** NAMEDATALEN − 1: PostgreSQL cuts longer names. */
 const NAME_BYTES = 63
+
+/** Of the first transaction, which is over when the login is: each transaction begins with those of `default_transaction_…`. */
+const OF_TRANSACTION = new Set(['transaction_isolation', 'transaction_read_only', 'transaction_deferrable'])
 
 /** What a client asked for in its startup packet. */
 export interface StartupRequest {
@@ -45,8 +48,9 @@ export function interpretStartup(packet: StartupPacket & { kind: 'startup' }): S
   for (const [name, value] of options) settings.set(name.toLowerCase(), value)
   const hint = settings.get(TIER_SETTING) ?? null
   for (const name of settings.keys()) {
-    // These would reach parts of us that clients must not reach.
-    if (name.startsWith('switchyard.')) settings.delete(name)
+    // The first would reach parts of us that clients must not reach.
+    if (name.startsWith('switchyard.') || OF_TRANSACTION.has(name)) settings.delete(name)
+    else if (!isSettable(name)) return refused('55P02', `parameter "${name}" cannot be changed`)
     else if (!/^[a-z_][a-z0-9_$]*(\.[a-z_][a-z0-9_$]*)*$/.test(name)) {
       return refused('42602', `invalid configuration parameter name "${name}"`)
     }

@@ -104,8 +104,10 @@ export class Welcome implements PoolWaiter {
     const { parameters } = this.#host
     const wanted = parameters.merge(server.baseline, this.#request.settings)
     this.#host.toServer.begin(server.link)
-    const sql = settingsSql(parameters, server, wanted, session.serial)
-    server.relay.questions.prepare(sql || 'SELECT', this.#host.toServer)
+    // On a fresh connection, because a value may build on the one before: DateStyle keeps the order of day and month.
+    const fresh = settingsSql(parameters, server, server.baseline, session.serial)
+    const sql = parameters.difference(server.baseline, wanted, server.identity.dialect)
+    server.relay.questions.prepare([fresh, sql].filter(Boolean).join(';') || 'SELECT', this.#host.toServer)
     // The server reports how it spells what it reports, if that is news; what it does not is taken from the client.
     server.parameters = parameters.change(server.parameters, unreported(server, wanted))
     if (!this.#host.toServer.flush()) server.lose(server.link.failure, null)

@@ -24,6 +24,8 @@ const QUOTED_LISTS = new Set([
 const USER = 'session_authorization'
 const ROLE = 'role'
 const HAS_ITS_PLACE: ReadonlySet<string> = new Set([USER, ROLE, STATEMENT_TIMEOUT])
+/** There is nothing to go back to: RESET fails. */
+const SEED = 'seed'
 
 /**
  * The statements that turn a session with the settings `from` into one with `to`; a setting without a value is at its
@@ -52,7 +54,7 @@ function unhurriedStatements(from: Values, to: Values, dialect: Dialect): string
 function plainStatements(from: Values, to: Values, dialect: Dialect): string[] {
   const statements: string[] = []
   for (const name of from.keys()) {
-    if (!to.has(name) && !HAS_ITS_PLACE.has(name)) statements.push(setOrReset(name, to, dialect))
+    if (!to.has(name) && !HAS_ITS_PLACE.has(name) && name !== SEED) statements.push(setOrReset(name, to, dialect))
   }
   for (const [name, value] of to) {
     if (from.get(name) !== value && !HAS_ITS_PLACE.has(name)) statements.push(setOrReset(name, to, dialect))

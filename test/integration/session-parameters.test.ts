@@ -109,17 +109,46 @@ test('a parameter of an application may be given at startup', async () => {
 })
 
 test('a parameter that is not there, or has a wrong value, fails its client and nobody else', async () => {
-  for (const parameters of [{ there_is_no_such: '1' }, { statement_timeout: 'soon' }, { client_encoding: 'KLINGON' }]) {
+  for (const parameters of [
+    { there_is_no_such: '1' },
+    { statement_timeout: 'soon' },
+    { client_encoding: 'KLINGON' },
+    { is_superuser: 'on' },
+    { server_version: '9.6' },
+  ]) {
     const attempt = async (): Promise<string[]> => {
       const client = await bed.open({ parameters: parameters as unknown as Record<string, string> })
       return sqlstatesOf(await client.query('SELECT 1'))
     }
     const sqlstates = await attempt().catch((error: { sqlstate: string }) => [error.sqlstate])
     assert.equal(sqlstates.length, 1, JSON.stringify(parameters))
-    assert.match(sqlstates[0]!, /^(42704|22023)$/, JSON.stringify(parameters))
+    assert.match(sqlstates[0]!, /^(42704|22023|55P02)$/, JSON.stringify(parameters))
     assert.equal(onlyValue(await (await bed.open()).query('SELECT 1')), '1')
   }
 })
+
+test('a value that builds on the one before builds on that of a fresh connection', async () => {
+  const other = await bed.open()
+  const usual = await show(other, 'DateStyle')
+  assert.equal(usual, 'ISO, MDY')
+  await other.query(`SET DateStyle = 'German, DMY'`)
+  const client = await bed.open({ parameters: { DateStyle: 'ISO' } })
+  assert.equal(client.parameters.get('DateStyle'), usual)
+  assert.equal(onlyValue(await client.query(`SELECT '01/02/2024'::date`)), '2024-01-02')
+})
+
+for (const parameters of [{ seed: '0.5' }, { transaction_read_only: 'on', transaction_isolation: 'serializable' }]) {
+  test(`${Object.keys(parameters)} given at startup concerns nobody else`, async () => {
+    const client = await bed.open({ parameters: parameters as unknown as Record<string, string> })
+    const other = await bed.open()
+    for (let round = 0; round < 2; round += 1) {
+      assert.equal(onlyValue(await client.query('SELECT 1')), '1')
+      assert.equal(await show(other, 'transaction_isolation'), 'read committed')
+      assert.equal(onlyValue(await other.query('CREATE TEMP TABLE t (); SELECT 2')), '2')
+      await other.query('DROP TABLE t')
+    }
+  })
+}
 
 test('a client does not hear of parameters that others changed', { skip: isDirect && 'of the pool' }, async () => {
   const [first, second] = await bed.openMany(2)
