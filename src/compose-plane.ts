@@ -2,22 +2,25 @@ import { randomBytes } from 'node:crypto'
 import { FdChannel } from './io/fd-channel.ts'
 import { SystemError } from './io/native.ts'
 import { OwnedFd } from './io/owned-fd.ts'
-import { HANG_UP, Poller, READABLE } from './io/poller.ts'
+import { Poller, READABLE } from './io/poller.ts'
 import type { Crash } from './io/steps.ts'
-import { encodePlaneMessage, MAX_PACKET_BYTES } from './memory/keeper-protocol.ts'
-import { PLANE } from './memory/plane-records.ts'
+import { LOST_KIND, PLANE } from './memory/plane-records.ts'
 import { planesSocket } from './memory/run-directory.ts'
 import type { SharedState } from './memory/shared-state.ts'
 import { ValueStore } from './memory/value-store.ts'
 import { ActivePlane } from './plane/active-plane.ts'
+import { AheadClients } from './plane/ahead-clients.ts'
 import { ControlLink, type ControlLinkOwner } from './plane/control-link.ts'
 import { type Heap, IdleCollector } from './plane/idle-collector.ts'
 import type { Introduction } from './plane/keeper-link.ts'
 import { KeeperSearch, type KeeperSearchHost } from './plane/keeper-search.ts'
+import { KeptOrders } from './plane/kept-orders.ts'
+import { NO_VALUES } from './plane/no-values.ts'
 import type { Plane } from './plane/plane.ts'
 import { type LockedMemory, mapPlaneMemory, openRing, type PlaneRing } from './plane/plane-resources.ts'
 import { Reactor } from './plane/reactor.ts'
 import { rehearse } from './plane/rehearsal.ts'
+import { awaitTurn } from './plane/standby.ts'
 import { TakeOverRehearsal } from './plane/take-over-rehearsal.ts'
 import {
   type Predecessor,
@@ -33,6 +36,9 @@ import { pseudoRandom } from './util/random.ts'
 const REHEARSAL_MS = 1500
 /** By then V8 has compiled what queries run through. */
 const REHEARSAL_REQUESTS = 10_000
+
+/** What control has to say to a plane that has its predecessor's orders is nothing new; by then those who waited are served. */
+const DIAL_LATER_MS = 50
 
 export interface PlaneOptions {
   readonly planeIndex: number
@@ -57,6 +63,8 @@ export interface PlaneOptions {
   readonly rehearses: boolean
   /** It is not on standby any more. */
   readonly onActive: () => void
+  /** Another process goes on, and this one has let go of everything: it need not hurry to end. */
+  readonly onReplaced: () => void
   /** Held open for as long as a plane lives. */
   readonly lockFd: number
   /** Nobody has started a keeper in place of the one that died. */
@@ -74,14 +82,15 @@ export function runPlane(options: PlaneOptions): number {
   const poller = new Poller(options.architecture)
   const channelFd = new OwnedFd(options.channelFd)
   const channel = new FdChannel(channelFd)
-  const failure = options.rehearses ? prepare(options, poller, channelFd, ring) : null
+  const failure = options.rehearses ? prepare(options, poller, channelFd, ring, memory) : null
   // Whatever is there by now does not have to be looked at when its turn comes.
   const store = new ValueStore(memory.values)
   // Not least, the parser's memory becomes old: as long as it is young, each collection may take four times as long.
   options.heap.collect()
-  if (!awaitTurn(poller, channelFd, channel)) return 0
+  const ahead = new AheadClients(poller, memory.shared.clients)
+  if (!awaitTurn(options.architecture, channelFd, channel, ahead)) return 0
   options.onActive()
-  serve(options, { memory, ring, poller, channelFd, channel, failure, store })
+  serve(options, { memory, ring, poller, channelFd, channel, failure, store, ahead })
   return 0
 }
 
@@ -92,6 +101,7 @@ interface PlaneResources {
   readonly channelFd: OwnedFd
   readonly channel: FdChannel
   readonly store: ValueStore
+  readonly ahead: AheadClients
   /** Of a rehearsal; null: none. */
   readonly failure: string | null
 }
@@ -100,10 +110,17 @@ interface PlaneResources {
  * Rehearses queries, and then what it is on standby for; as long as nobody waits for it, or, when there has been no plane before
  * it, queries to the end. Returns what went wrong, which is not important: it serves without, slower for some seconds.
  */
-function prepare(options: PlaneOptions, poller: Poller, channel: OwnedFd, { queue }: PlaneRing): string | null {
-  const { architecture, clock, runDirectory, pid, generation } = options
+function prepare(
+  options: PlaneOptions,
+  poller: Poller,
+  channel: OwnedFd,
+  { queue }: PlaneRing,
+  { arena, shared }: LockedMemory,
+): string | null {
+  const { architecture, clock, runDirectory, pid, generation, planeIndex } = options
+  const example = new KeptOrders(arena, shared.planes, planeIndex).peek()?.values ?? null
   const key = poller.add(channel, READABLE, { onReady: () => {} })
-  const parts = { architecture, clock, queue, socketPath: `${runDirectory}/warm-${pid}.sock` }
+  const parts = { architecture, clock, queue, example, socketPath: `${runDirectory}/warm-${pid}.sock` }
   const isOver = (): boolean => generation > 1 && poller.wait(0) > 0
   try {
     rehearse({ ...parts, mostMs: REHEARSAL_MS, mostRequests: REHEARSAL_REQUESTS, isOver })
@@ -116,29 +133,12 @@ function prepare(options: PlaneOptions, poller: Poller, channel: OwnedFd, { queu
   }
 }
 
-/**
- * Says that this process is there, and sleeps until the keeper says anything, which is left for `KeeperLink` to read. False
- * when the keeper is gone instead. Nothing is written to the shared memory until then: it is another process's.
- */
-function awaitTurn(poller: Poller, fd: OwnedFd, channel: FdChannel): boolean {
-  const packet = Buffer.alloc(MAX_PACKET_BYTES)
-  channel.send(packet, encodePlaneMessage({ op: 'standby' }, packet), [])
-  let events = 0
-  const key = poller.add(fd, READABLE, {
-    onReady: (told) => {
-      events = told
-    },
-  })
-  while (events === 0) poller.dispatch(poller.wait(-1))
-  poller.remove(key, fd)
-  return (events & HANG_UP) === 0
-}
-
 /** The plane as the active one, to its end. */
 function serve(options: PlaneOptions, resources: PlaneResources): void {
-  const { memory, ring, poller, channelFd, channel, failure, store } = resources
+  const { memory, ring, poller, channelFd, channel, failure, store, ahead } = resources
   const { planeIndex, clock } = options
   const { shared } = memory
+  let isReplaced = false
   const active: ActivePlane = new ActivePlane(
     {
       ...{
@@ -149,6 +149,7 @@ function serve(options: PlaneOptions, resources: PlaneResources): void {
         poller,
         channel,
         channelFd,
+        ahead,
         clock,
         randomBytes,
         crash: options.crash,
@@ -169,8 +170,14 @@ function serve(options: PlaneOptions, resources: PlaneResources): void {
       },
       exit: () => reactor.stop(),
       // Not before: the slots that control's values would fill may be the predecessor's until now.
-      adopted: () => control.dial(),
-      released: () => reactor.stop(),
+      adopted: () => {
+        if (plane.values.version === NO_VALUES.version) control.dial()
+        else control.dialIn(DIAL_LATER_MS)
+      },
+      released: () => {
+        isReplaced = lostKindOf(shared, planeIndex) === LOST_KIND.released
+        reactor.stop()
+      },
       keeperGone: (isWhole) => {
         // Of a hand-over that was not complete nobody knows what it would have brought.
         if (isWhole) search.start()
@@ -188,6 +195,12 @@ function serve(options: PlaneOptions, resources: PlaneResources): void {
   const reactor: Reactor = new Reactor(poller, active.timers, clock, hooks)
   reactor.run()
   keeper.released()
+  if (isReplaced) options.onReplaced()
+}
+
+/** Why the keeper lets the plane go; 0: the router ends. */
+function lostKindOf({ planes }: SharedState, planeIndex: number): number {
+  return planes.i32[planeIndex * (planes.recordBytes >> 2) + PLANE.lostKind] ?? 0
 }
 
 function introductionOf({ planeIndex, generation, pid, memoryFd, lockFd }: PlaneOptions): Introduction {

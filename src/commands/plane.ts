@@ -2,6 +2,7 @@ import { flushCompileCache } from 'node:module'
 import { setFlagsFromString } from 'node:v8'
 import { returnFreeMemory } from '../io/free-memory.ts'
 import { dieWithParent, outliveParent } from '../io/process-limits.ts'
+import { setHelpersNice, setProcessNice } from '../io/process-share.ts'
 import { SHORTEST_SLICE_US, setTimeSlice } from '../io/time-slice.ts'
 import { cheapMonotonicClock } from '../util/monotonic-clock.ts'
 import { nodeHeap } from '../util/node-heap.ts'
@@ -13,11 +14,18 @@ const CHANNEL_FD = 3
 const MEMORY_FD = 4
 const LOCK_FD = 5
 
+const BOW_OUT_MS = 500
+const LEAST_URGENT = 19
+/** A tenth of the share of the thread that serves, where both want the same processor. */
+const HELPERS_NICE = 10
+
 /**
  * A plane does the same few things for as long as it lives, so what is called often is compiled with all optimizations
  * sooner than V8 would by itself: after 8,000 queries, not 40,000. Flags that a version of V8 does not know are ignored.
  */
 const COMPILE_SOON = ['--invocation-count-for-turbofan=600', '--minimum-invocations-after-ic-update=200']
+/** The young generation is so small that the threads that help with it cost more than they do, and are waited for. */
+const COLLECT_ALONE = '--no-parallel-scavenge'
 
 export interface PlaneContext {
   readonly pid: number
@@ -38,7 +46,7 @@ export async function plane(parameters: readonly string[], context: PlaneContext
   const { PostgresParser } = await import('../sql/postgres-parser.ts')
   // V8 takes what it has compiled before from the cache only under the flags under which it was put there.
   flushCompileCache()
-  for (const flag of COMPILE_SOON) setFlagsFromString(flag)
+  for (const flag of [...COMPILE_SOON, COLLECT_ALONE]) setFlagsFromString(flag)
   // Nothing asynchronous happens any more once the plane runs.
   const parser = await PostgresParser.load()
   return runPlane({
@@ -60,7 +68,16 @@ export async function plane(parameters: readonly string[], context: PlaneContext
       outliveParent()
       // It does little for each of many who wait for it; not on standby, where it compiles.
       setTimeSlice(0, SHORTEST_SLICE_US)
+      // A take-over makes V8 compile much anew, with four threads, and everybody waits for the fifth.
+      setHelpersNice(context.pid, HELPERS_NICE)
       context.setTitle(`switchyard: plane ${index}`)
+    },
+    onReplaced: () => {
+      context.setTitle(`switchyard: plane ${index} (replaced)`)
+      // Its end costs tens of milliseconds of a processor, which its successor needs first. The keeper may end it before.
+      const never = new Int32Array(new SharedArrayBuffer(4))
+      Atomics.wait(never, 0, 0, BOW_OUT_MS)
+      setProcessNice(context.pid, LEAST_URGENT)
     },
     lockFd: LOCK_FD,
     restartKeeper: () => void restartKeeper(runDirectory, context.environment),

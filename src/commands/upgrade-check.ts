@@ -21,7 +21,7 @@ export function upgradeCheck(
   environment: Environment,
   write: (text: string) => void,
 ): number {
-  const answer: ProgramAnswer = { switchyard: VERSION, problem: problemOf(configFile, environment) }
+  const answer: ProgramAnswer = { switchyard: VERSION, problem: problemOf(configFile, environment), takesAhead: true }
   write(`${JSON.stringify(answer)}\n`)
   return 0
 }

@@ -17,6 +17,7 @@ import { encodeSocketAddress, parseSocketAddress, SOCKET_ADDRESS_BYTES } from '.
 
 const SOL_SOCKET = 1
 const SCM_RIGHTS = 1
+const MSG_PEEK = 0x2
 const MSG_CTRUNC = 0x8
 const MSG_TRUNC = 0x20
 const MSG_CMSG_CLOEXEC = 0x40000000
@@ -149,6 +150,12 @@ export class FdChannel {
           throw new SystemError('sendmsg')
       }
     }
+  }
+
+  /** The first byte of the next packet, which stays where it is; −1: there is none. */
+  peek(): number {
+    const { bytes, address } = this.#scratch
+    return native.recv(this.#fd.fd, address + BYTES, 1, MSG_PEEK | MSG_DONTWAIT) === 1 ? (bytes[BYTES] as number) : -1
   }
 
   /**

@@ -56,6 +56,11 @@ export class Poller {
     return key
   }
 
+  /** Somebody else is told from now on. */
+  retarget(key: number, target: PollTarget): void {
+    this.#targets[key] = target
+  }
+
   change(key: number, fd: OwnedFd, interest: number): void {
     this.#control(EPOLL_CTL_MOD, fd.fd, key, interest)
   }

@@ -34,6 +34,20 @@ test('who never had less is left alone: not asked, refused, or gone', () => {
   assert.deepEqual(asked, ['7 5', '8 5'])
 })
 
+test('who is not waited for has its share a moment later, unless it has ended', (t) => {
+  t.mock.timers.enable({ apis: ['setTimeout'] })
+  const { share, asked } = shareOf()
+  for (const pid of [7, 8]) {
+    share.yield(pid)
+    share.restoreLater(pid)
+  }
+  t.mock.timers.tick(4_000)
+  share.forget(8)
+  assert.deepEqual(asked, ['7 5', '8 5'])
+  t.mock.timers.tick(2_000)
+  assert.deepEqual(asked, ['7 5', '8 5', '7 0'])
+})
+
 test('what the kernel does not do yet is tried again, until the process is gone', (t) => {
   t.mock.timers.enable({ apis: ['setTimeout'] })
   const { share, asked } = shareOf('done', 'later', 'later', 'done')

@@ -2,6 +2,8 @@ import type { NiceOutcome } from '../io/cpu-share.ts'
 
 /** A third of the share of one that serves, where both want the same processor: much less, and a busy machine would have no standby for long. */
 const BOOT_NICE = 5
+/** In an upgrade planes are replaced meanwhile. */
+const FIRST_WORK_MS = 5_000
 /** The kernel lets who is not root change ten a second. */
 const RETRY_MS = 100
 
@@ -28,6 +30,11 @@ export class BootShare {
     if (this.#setNice(pid, 0) !== 'later') return
     this.#yielding.add(pid)
     setTimeout(() => this.restore(pid), RETRY_MS)
+  }
+
+  /** The same when it has been at work for a moment: nobody waits for it, and its first work is the slowest. */
+  restoreLater(pid: number | undefined): void {
+    setTimeout(() => this.restore(pid), FIRST_WORK_MS).unref()
   }
 
   /** It has ended; its number may be another one's. */

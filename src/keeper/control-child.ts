@@ -165,7 +165,7 @@ export class ControlChild {
     try {
       for (const report of decoder.push(chunk)) {
         if (report.op === 'ready') {
-          this.#options.bootShare.restore(this.#child.pid ?? undefined)
+          this.#options.bootShare.restoreLater(this.#child.pid ?? undefined)
           this.#child.ready()
         }
         this.#options.onReport(report)

@@ -37,6 +37,11 @@ function open(t: TestContext, lost: readonly number[] = []) {
     const messages: KeeperMessage[] = []
     for (let one = plane.receive(); typeof one !== 'string'; one = plane.receive()) {
       const message = decodeKeeperMessage(one.bytes)
+      // They are closed, not sent.
+      if (message.op === 'ended') {
+        messages.push(message)
+        continue
+      }
       const records = 'clients' in message ? message.clients : 'servers' in message ? message.servers : []
       assert.equal(one.fds.length, records.length)
       for (const fd of one.fds) fd.close()
@@ -64,6 +69,44 @@ test('a predecessor’s connections come first, then the word to serve; new clie
   channel.open()
   channel.flush()
   assert.deepEqual(arrived(), [{ op: 'new', clients: [newClient(80), newClient(9)] }])
+})
+
+test('whom the plane was given ahead it is not given again, and it is told who has left or was replaced meanwhile', (t) => {
+  const { channel, arrived } = open(t, [3])
+  assert.equal(channel.waiting, 0)
+  channel.sendAhead(references(70))
+  channel.flush()
+  const sent = references(70).filter(({ slot }) => slot !== 3)
+  assert.deepEqual(arrived(), [
+    { op: 'ahead', clients: sent.slice(0, 63) },
+    { op: 'ahead', clients: sent.slice(63) },
+  ])
+  assert.deepEqual([channel.prepared(), channel.prepared()], [false, true])
+  const another = { slot: 5, generation: 900 }
+  const clients = [...references(70).filter(({ slot }) => ![3, 4, 5].includes(slot)), another, reference(90)]
+  channel.handOver({ servers: references(1), clients, unseen: [] })
+  channel.flush()
+  assert.deepEqual(arrived(), [
+    { op: 'ended', clients: [reference(4), reference(5)] },
+    { op: 'keep-servers', servers: references(1) },
+    { op: 'keep-clients', clients: [another, reference(90)] },
+    { op: 'serve' },
+  ])
+})
+
+test('what was to be sent ahead and had to wait is handed over with the rest', (t) => {
+  const { channel, arrived } = open(t)
+  const clients = references(40_000)
+  channel.sendAhead(clients)
+  assert.equal(channel.flush(), 'full')
+  channel.handOver({ servers: [], clients, unseen: [] })
+  const messages: KeeperMessage[] = []
+  for (let result = channel.flush(); result !== 'sent'; result = channel.flush()) messages.push(...arrived())
+  messages.push(...arrived())
+  const ops = new Set(messages.map(({ op }) => op))
+  assert.deepEqual([...ops], ['ahead', 'keep-clients', 'serve'])
+  const given = messages.flatMap((message) => ('clients' in message ? message.clients : []))
+  assert.deepEqual(given, clients)
 })
 
 test('a plane without a predecessor is only told to serve', (t) => {

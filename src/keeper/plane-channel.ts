@@ -5,6 +5,7 @@ import {
   type KeeperMessage,
   MAX_PACKET_BYTES,
   MAX_PACKET_DESCRIPTORS,
+  MAX_PACKET_REFERENCES,
   type NewClient,
   type SlotReference,
 } from '../memory/keeper-protocol.ts'
@@ -29,6 +30,9 @@ export class PlaneChannel {
   readonly #packet = Buffer.alloc(MAX_PACKET_BYTES)
   #orders: KeeperMessage[] = []
   #newClients: NewClient[] = []
+  /** Generations of the clients whose descriptors the plane has before its turn, by slot. */
+  readonly #ahead = new Map<number, number>()
+  #unprepared = 0
   #isOpen = false
   #isBacklogged = false
 
@@ -47,10 +51,32 @@ export class PlaneChannel {
     return this.#orders.length + this.#newClients.length
   }
 
+  /** The plane gets ready for these, whom its predecessor serves meanwhile. */
+  sendAhead(clients: readonly SlotReference[]): void {
+    const batches = packets(clients, MAX_PACKET_DESCRIPTORS)
+    for (const batch of batches) this.#orders.push({ op: 'ahead', clients: batch })
+    this.#unprepared += batches.length
+  }
+
+  /** The plane is ready for some more of those; false: there are still others. */
+  prepared(): boolean {
+    this.#unprepared--
+    return this.#unprepared <= 0
+  }
+
   /** The plane is the successor of one that left this. */
   handOver({ servers, clients, unseen }: HandOver): void {
-    for (const batch of packets(servers)) this.#orders.push({ op: 'keep-servers', servers: batch })
-    for (const batch of packets(clients)) this.#orders.push({ op: 'keep-clients', clients: batch })
+    // What was to be sent ahead is late.
+    this.#orders = this.#orders.filter(({ op }) => op !== 'ahead')
+    const isAhead = ({ slot, generation }: SlotReference): boolean => this.#ahead.get(slot) === generation
+    const others = clients.filter((client) => !isAhead(client))
+    for (const { slot } of clients.filter(isAhead)) this.#ahead.delete(slot)
+    const ended = Array.from(this.#ahead, ([slot, generation]) => ({ slot, generation }))
+    for (const batch of packets(ended, MAX_PACKET_REFERENCES)) this.#orders.push({ op: 'ended', clients: batch })
+    for (const batch of packets(servers, MAX_PACKET_DESCRIPTORS))
+      this.#orders.push({ op: 'keep-servers', servers: batch })
+    for (const batch of packets(others, MAX_PACKET_DESCRIPTORS))
+      this.#orders.push({ op: 'keep-clients', clients: batch })
     for (const { place } of this.#descriptors.listeners) this.#orders.push({ op: 'listener', place })
     this.#orders.push({ op: 'serve' })
     this.#newClients.unshift(...unseen)
@@ -128,6 +154,13 @@ export class PlaneChannel {
         if (listener !== undefined && !listener.fd.closed) fds.push(listener.fd.fd)
         return this.#sendPacket(message, fds)
       }
+      case 'ahead': {
+        const clients = holders(message.clients, client, fds)
+        const result = this.#sendPacket({ op: 'ahead', clients }, fds)
+        if (result === 'sent') for (const { slot, generation } of clients) this.#ahead.set(slot, generation)
+        return result
+      }
+      case 'ended':
       case 'serve':
       case 'release':
         return this.#sendPacket(message, fds)
@@ -152,10 +185,8 @@ function holders<T extends SlotReference>(
   })
 }
 
-function packets(slots: readonly SlotReference[]): readonly (readonly SlotReference[])[] {
+function packets(slots: readonly SlotReference[], most: number): readonly (readonly SlotReference[])[] {
   const batches: (readonly SlotReference[])[] = []
-  for (let at = 0; at < slots.length; at += MAX_PACKET_DESCRIPTORS) {
-    batches.push(slots.slice(at, at + MAX_PACKET_DESCRIPTORS))
-  }
+  for (let at = 0; at < slots.length; at += most) batches.push(slots.slice(at, at + most))
   return batches
 }

@@ -172,6 +172,11 @@ export class PlaneChild implements ClientTaker, Replaceable {
     this.#successor = new PlaneSuccessor(this.#boot(program).yield(), () => this.#watch.changed())
   }
 
+  sendAhead(): void {
+    const { clients, index } = this.#options
+    this.#successor?.prepare(clients.of(index).filter(({ slot }) => clients.progress(slot) === 'served'))
+  }
+
   discard(): void {
     this.#successor?.abandon()
   }
@@ -213,7 +218,7 @@ export class PlaneChild implements ClientTaker, Replaceable {
   }
 
   #takeSuccessor(): PlaneProcess | null {
-    if (this.#successor?.state !== 'booted') return null
+    if (this.#successor?.isWaiting !== true) return null
     this.#successor.activated()
     return this.#successor.process
   }
@@ -256,12 +261,15 @@ export class PlaneChild implements ClientTaker, Replaceable {
   }
 
   #onMessage(from: PlaneProcess, message: PlaneMessage, fds: readonly OwnedFd[]): void {
-    if (message.op !== 'standby' && from !== this.#serving)
-      throw new Error(`${message.op} from a process that does not serve`)
+    const isEarly = message.op === 'standby' || message.op === 'prepared'
+    if (!isEarly && from !== this.#serving) throw new Error(`${message.op} from a process that does not serve`)
     switch (message.op) {
       case 'standby':
         this.#standby.booted(from)
         if (from === this.#successor?.process) this.#successor.booted()
+        return
+      case 'prepared':
+        if (from === this.#successor?.process) this.#successor.prepared()
         return
       case 'ready':
         this.#onReady(from)

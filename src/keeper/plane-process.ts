@@ -3,7 +3,7 @@ import { FdChannel, type Received } from '../io/fd-channel.ts'
 import type { OwnedFd } from '../io/owned-fd.ts'
 import { type Poller, type PollTarget, READABLE, WRITABLE } from '../io/poller.ts'
 import type { Logger } from '../log.ts'
-import { decodePlaneMessage, type NewClient, type PlaneMessage } from '../memory/keeper-protocol.ts'
+import { decodePlaneMessage, type NewClient, type PlaneMessage, type SlotReference } from '../memory/keeper-protocol.ts'
 import type { BootShare } from './boot-share.ts'
 import type { HandOver } from './hand-over.ts'
 import { type Descriptors, PlaneChannel } from './plane-channel.ts'
@@ -81,6 +81,17 @@ export class PlaneProcess implements PollTarget {
     bootShare.yield(pid)
     this.process.once('exit', () => bootShare.forget(pid))
     return this
+  }
+
+  /** It is to follow a plane that serves these, and gets ready meanwhile. */
+  sendAhead(clients: readonly SlotReference[]): void {
+    this.#channel.sendAhead(clients)
+    this.flush()
+  }
+
+  /** It has got ready for some more of them; false: not for all. */
+  prepared(): boolean {
+    return this.#channel.prepared()
   }
 
   /** It is to serve, beginning with what its predecessor left. */

@@ -4,6 +4,8 @@ import type { ChildState } from './supervised-child.ts'
 
 /** A process boots in a fraction of this; where it does not, nothing has happened yet. */
 const BOOT_MS = 30_000
+/** The process that is to follow is given connections ahead in a fraction of this; what it has not got then follows later. */
+const AHEAD_MS = 5_000
 /** What a plane needs to finish one wake-up. */
 const RELEASE_MS = 2_000
 /** Its successor gets its values from control in a fraction of this; clients wait meanwhile. */
@@ -19,6 +21,8 @@ export interface Replaceable {
   readonly successorState: SuccessorState | null
   /** Boots a process of `program` beside the active one and its standby. */
   prepare(program: Program): void
+  /** Gives the process that `prepare` started the clients of the active one ahead, which serves them meanwhile. */
+  sendAhead(): void
   /** Ends the process that `prepare` started, unless it has the plane. */
   discard(): void
   /** Asks the active process to exit; the successor follows when it has. The standby stays, in case the successor fails. */
@@ -36,11 +40,12 @@ export type Replacement =
   | { readonly replaced: false; readonly reason: string }
 
 /**
- * Gives a plane's work to a process of `program`: it boots beside the active one, which exits only when the new one waits.
+ * Gives a plane's work to a process of `program`: it boots beside the active one, which exits only when the new one waits; one
+ * that `takesAhead` has most clients' descriptors by then.
  * Nothing has happened when the new one does not come up. When it comes up and then does not serve, the standby of the
  * version before takes the plane.
  */
-export async function replacePlane(plane: Replaceable, program: Program): Promise<Replacement> {
+export async function replacePlane(plane: Replaceable, program: Program, takesAhead: boolean): Promise<Replacement> {
   const { name } = plane
   const refused = (reason: string): Replacement => {
     plane.discard()
@@ -55,6 +60,12 @@ export async function replacePlane(plane: Replaceable, program: Program): Promis
   await plane.until(() => successor() !== 'booting' || state() !== 'running', BOOT_MS)
   if (state() !== 'running') return refused('it died meanwhile, and has a successor because of that.')
   if (successor() !== 'booted') return refused('the process that should take over did not come up.')
+  if (takesAhead) {
+    plane.sendAhead()
+    await plane.until(() => successor() !== 'preparing' || state() !== 'running', AHEAD_MS)
+    if (state() !== 'running') return refused('it died meanwhile, and has a successor because of that.')
+    if (successor() === 'gone') return refused('the process that should take over has ended.')
+  }
   plane.release()
   const isReleased = await plane.until(() => state() !== 'releasing', RELEASE_MS)
   if (!isReleased) plane.killActive()

@@ -4,6 +4,8 @@ import { type ChildState, SupervisedChild } from './supervised-child.ts'
 
 /** A plane serves for so long before its standby is started: the first clients have the processors for themselves. */
 const STANDBY_DELAY_MS = 500
+/** One that is out of date ends so much later: its end takes a processor tens of milliseconds, which others need now. */
+const OUTDATED_MS = 1000
 
 /** How standbys are started, and who hears of them. */
 export interface PlaneStandbyOptions {
@@ -21,6 +23,7 @@ export class PlaneStandby {
   readonly #child: SupervisedChild
   #waiting: PlaneProcess | null = null
   #timer: NodeJS.Timeout | null = null
+  #outdated: { readonly process: PlaneProcess; readonly timer: NodeJS.Timeout } | null = null
 
   constructor(options: PlaneStandbyOptions) {
     this.#child = new SupervisedChild({
@@ -73,21 +76,32 @@ export class PlaneStandby {
 
   /** In place of the present one, which may be of another version, there shall be another one in a moment. */
   renew(): void {
-    const outdated = this.take()
-    outdated?.hangUp()
-    outdated?.kill()
+    this.#endOutdated()
+    const process = this.take()
+    if (process !== null) this.#outdated = { process, timer: setTimeout(() => this.#endOutdated(), OUTDATED_MS) }
     if (this.#child.state !== 'ended') this.startSoon()
   }
 
   /** It may end now, and finally. */
   end(): void {
     this.#stopTimer()
+    this.#endOutdated()
     this.#child.stop()
     this.#waiting?.hangUp()
   }
 
   kill(): void {
+    this.#endOutdated()
     this.#child.kill()
+  }
+
+  #endOutdated(): void {
+    if (this.#outdated === null) return
+    const { process, timer } = this.#outdated
+    this.#outdated = null
+    clearTimeout(timer)
+    process.hangUp()
+    process.kill()
   }
 
   #stopTimer(): void {

@@ -1,19 +1,24 @@
+import type { SlotReference } from '../memory/keeper-protocol.ts'
 import type { PlaneProcess } from './plane-process.ts'
 
 /**
  * The process that is to take a plane over in order.
  *
  * - booting: started. Ends with `booted`, or with its death.
- * - booted: it waits for the plane's end. Ends with `activated`, or with its death.
+ * - booted: it waits for the plane's end. Ends with `preparing` or `activated`, or with its death.
+ * - preparing: it is given connections of the plane, which still works. Ends with `prepared`, or as `booted`.
+ * - prepared: it has them, and waits for the plane's end, as `booted`.
  * - activated: the plane is its. Ends with `serves`, or with its death.
  * - serving: it did what it was started for.
  * - gone: it died before that.
  */
-export type SuccessorState = 'booting' | 'booted' | 'activated' | 'serving' | 'gone'
+export type SuccessorState = 'booting' | 'booted' | 'preparing' | 'prepared' | 'activated' | 'serving' | 'gone'
 
 const next: Record<SuccessorState, readonly SuccessorState[]> = {
   booting: ['booted', 'gone'],
-  booted: ['activated', 'gone'],
+  booted: ['preparing', 'activated', 'gone'],
+  preparing: ['prepared', 'activated', 'gone'],
+  prepared: ['activated', 'gone'],
   activated: ['serving', 'gone'],
   serving: [],
   gone: [],
@@ -42,8 +47,25 @@ export class PlaneSuccessor {
     return this.#state
   }
 
+  /** It could have the plane now. */
+  get isWaiting(): boolean {
+    return this.#state === 'booted' || this.#state === 'preparing' || this.#state === 'prepared'
+  }
+
   booted(): void {
     if (this.#state === 'booting') this.#enter('booted')
+  }
+
+  /** The plane has these clients at the moment. */
+  prepare(clients: readonly SlotReference[]): void {
+    if (this.#state !== 'booted' || clients.length === 0) return
+    this.#enter('preparing')
+    this.process.sendAhead(clients)
+  }
+
+  /** It has got ready for some more of them. */
+  prepared(): void {
+    if (this.process.prepared() && this.#state === 'preparing') this.#enter('prepared')
   }
 
   activated(): void {
@@ -56,7 +78,7 @@ export class PlaneSuccessor {
 
   /** It is not wanted any more. */
   abandon(): void {
-    if (this.#state !== 'booting' && this.#state !== 'booted') return
+    if (this.#state !== 'booting' && !this.isWaiting) return
     this.process.hangUp()
     this.process.kill()
   }

@@ -7,7 +7,8 @@ const CHECK_MS = 30_000
 const MOST_CHARACTERS = 400
 
 export type ProgramCheck =
-  | { readonly usable: true; readonly version: string }
+  /** `takesAhead`: its planes are ready for connections before their turn. */
+  | { readonly usable: true; readonly version: string; readonly takesAhead: boolean }
   /** A sentence for the operator. */
   | { readonly usable: false; readonly reason: string }
 
@@ -53,8 +54,8 @@ function verdictOn(output: string, complaint: string): ProgramCheck {
     const heard = complaint === '' ? '' : ` It said: ${complaint}`
     return { usable: false, reason: `The program is no Switchyard that can take over a running one.${heard}` }
   }
-  const { switchyard: version, problem } = answer
-  if (problem === null) return { usable: true, version }
+  const { switchyard: version, problem, takesAhead } = answer
+  if (problem === null) return { usable: true, version, takesAhead }
   return { usable: false, reason: `Switchyard ${version} cannot take over: ${problem}` }
 }
 
@@ -62,7 +63,7 @@ function parseAnswer(output: string): ProgramAnswer | null {
   try {
     const answer = JSON.parse(output) as Partial<ProgramAnswer> | null
     if (typeof answer?.switchyard !== 'string' || answer.problem === undefined) return null
-    return { switchyard: answer.switchyard, problem: answer.problem }
+    return { switchyard: answer.switchyard, problem: answer.problem, takesAhead: answer.takesAhead === true }
   } catch {
     return null
   }

@@ -107,7 +107,7 @@ export class RouterUpgrade {
     const replaced: Replaceable[] = []
     for (const plane of planes) {
       tell(`${plane.name} is replaced (${replaced.length + 1} of ${planes.length})`)
-      const replacement = await replacePlane(plane, program)
+      const replacement = await replacePlane(plane, program, verdict.takesAhead)
       if (!replacement.replaced) {
         await this.#goBack(before, replaced, tell)
         return { outcome: 'failed', text: `${replacement.reason} ${sentenceOf(sumsBefore, preserved())}` }
@@ -122,7 +122,7 @@ export class RouterUpgrade {
     const { control, log } = this.#parts
     for (const plane of [...replaced].reverse()) {
       tell(`${plane.name} goes back`)
-      const back = await replacePlane(plane, before)
+      const back = await replacePlane(plane, before, false)
       if (!back.replaced) log.error(back.reason)
     }
     tell('the control process goes back')

@@ -54,7 +54,7 @@ test('a child that never comes up is given up after five lives', async () => {
   assert.deepEqual(diary.slice(-2), ['gave up: exited with code 1', 'ended'])
 })
 
-test('one that has made room has a successor at once, and is ended', async () => {
+test('one that has made room has a successor at once, and is ended a moment later', async () => {
   const { child, diary, processes, ended } = supervise('exec sleep 60')
   child.start()
   child.ready()
@@ -64,13 +64,31 @@ test('one that has made room has a successor at once, and is ended', async () =>
   child.released()
   assert.deepEqual([processes.length, child.state, diary], [2, 'starting', ['has made room']])
   const [first] = processes
-  if (first?.signalCode === null) await once(first, 'exit')
+  assert.equal(first?.killed, false, 'there is no hurry')
+  await once(first, 'exit')
   assert.equal(first?.signalCode, 'SIGKILL')
   assert.equal(child.state, 'starting')
   child.stop()
   child.kill()
   await ended
   assert.deepEqual(diary, ['has made room', 'was killed by SIGKILL', 'ended'])
+})
+
+test('at the end nobody is left who has made room', async () => {
+  const { child, processes, ended } = supervise('exec sleep 60')
+  child.start()
+  child.ready()
+  for (let times = 0; times < 2; times++) {
+    child.release()
+    child.released()
+    child.ready()
+  }
+  const [first, second] = processes as [ChildProcess, ChildProcess]
+  assert.deepEqual([first.killed, second.killed], [true, false], 'one at a time')
+  child.stop()
+  assert.equal(second.killed, true)
+  child.kill()
+  await ended
 })
 
 test('a wanted end has no successor', async () => {

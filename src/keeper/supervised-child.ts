@@ -59,6 +59,12 @@ export interface ChildOptions {
   readonly now: () => number
 }
 
+/**
+ * Who has made room is ended so much later: to take a process apart costs the kernel some tens of milliseconds of a processor, and
+ * its successor needs them first.
+ */
+const LINGER_MS = 1000
+
 /** Spawns a child, and its successor when it dies, with back-off. Reaps every process it started. */
 export class SupervisedChild {
   readonly #options: ChildOptions
@@ -67,6 +73,8 @@ export class SupervisedChild {
   #process: ProcessHandle | null = null
   #readySince: number | null = null
   #timer: NodeJS.Timeout | null = null
+  /** Has made room, and does nothing any more. */
+  #idle: { readonly child: ProcessHandle; readonly timer: NodeJS.Timeout } | null = null
 
   constructor(options: ChildOptions) {
     this.#options = options
@@ -106,6 +114,7 @@ export class SupervisedChild {
 
   /** Its death is wanted from now on, and final. The caller has asked it to end, or calls `kill`. */
   stop(): void {
+    this.#endIdle()
     if (this.#state === 'idle' || this.#state === 'waiting') {
       if (this.#timer !== null) clearTimeout(this.#timer)
       this.#enter('ended')
@@ -121,14 +130,16 @@ export class SupervisedChild {
   }
 
   /**
-   * It was asked to make room, and says that it touches nothing any more: its life is over, whenever its process has ended. Does
+   * It was asked to make room, and says that it touches nothing any more: its life is over, and its process ended later. Does
    * nothing in any other state.
    */
   released(): void {
     const child = this.#process
     if (this.#state !== 'releasing' || child === null) return
     this.#process = null
-    child.kill('SIGKILL')
+    this.#endIdle()
+    const timer = setTimeout(() => this.#endIdle(), LINGER_MS)
+    this.#idle = { child, timer }
     this.#over({ description: 'has made room', isCrash: false }, child.pid ?? null)
   }
 
@@ -140,8 +151,16 @@ export class SupervisedChild {
     if (this.#state !== 'idle') this.#enter('idle')
   }
 
+  #endIdle(): void {
+    if (this.#idle === null) return
+    clearTimeout(this.#idle.timer)
+    this.#idle.child.kill('SIGKILL')
+    this.#idle = null
+  }
+
   /** Ends this life at once. */
   kill(): void {
+    this.#endIdle()
     this.#process?.kill('SIGKILL')
   }
 

@@ -6,6 +6,7 @@ import {
   decodePlaneMessage,
   encodeKeeperMessage,
   encodePlaneMessage,
+  isAhead,
   MAX_PACKET_BYTES,
   MAX_PACKET_DESCRIPTORS,
   MAX_PACKET_REFERENCES,
@@ -42,11 +43,22 @@ test('what a plane’s successor is given comes with one descriptor each, so no 
   const kept = Array(MAX_PACKET_DESCRIPTORS + 1).fill({ slot: 1, generation: 1 })
   assert.throws(() => encodeKeeperMessage({ op: 'keep-clients', clients: kept }, packet), /65 records/)
   assert.throws(() => encodeKeeperMessage({ op: 'keep-servers', servers: kept }, packet), /65 records/)
-  for (const op of [6, 7]) {
+  assert.throws(() => encodeKeeperMessage({ op: 'ahead', clients: kept }, packet), /65 records/)
+  for (const op of [6, 7, 15]) {
     const length = encodePlaneMessage({ op: 'gone', clients: kept }, packet)
     packet[0] = op
     assert.throws(() => decodeKeeperMessage(packet.subarray(0, length)), /65 records in one packet/)
   }
+})
+
+test('what is given ahead is told from everything else by its first byte', () => {
+  const clients = [{ slot: 1, generation: 2 }]
+  const first = (op: 'ahead' | 'ended' | 'keep-clients'): boolean => {
+    const length = encodeKeeperMessage({ op, clients }, packet)
+    assert.deepEqual(decodeKeeperMessage(packet.subarray(0, length)), { op, clients })
+    return isAhead(packet[0] as number)
+  }
+  assert.deepEqual([first('ahead'), first('ended'), first('keep-clients')], [true, false, false])
 })
 
 test('more records than a packet carries are refused by the sender', () => {
@@ -82,6 +94,7 @@ test('bytes behind the last record, unknown operations and families are errors',
   assert.throws(() => decodePlaneMessage(Buffer.from([10, 0, 0, 0, 0])), /STANDBY with records/)
   assert.throws(() => decodeKeeperMessage(Buffer.from([8, 0, 1, 0])), /SERVE with records/)
   assert.throws(() => decodeKeeperMessage(Buffer.from([9, 0, 0, 0, 0])), /RELEASE with records/)
+  assert.throws(() => decodePlaneMessage(Buffer.from([16, 0, 1, 0])), /PREPARED with records/)
   packet[4 + 12] = 5
   assert.throws(() => decodeKeeperMessage(packet.subarray(0, length)), /address family 5/)
 })

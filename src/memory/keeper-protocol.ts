@@ -7,6 +7,10 @@
  *   KEEP-SERVERS  keeper → plane  slot u32, generation u32: a server connection that the predecessor had
  *   KEEP-CLIENTS  keeper → plane  slot u32, generation u32: a client that the predecessor had
  *                                 both with one descriptor per record, which the plane owns from here on
+ *   AHEAD         keeper → plane  slot u32, generation u32: a client that the predecessor still serves, one descriptor per record,
+ *                                 which the plane owns from here on; only to one that is to follow a plane that works, and knows this
+ *   PREPARED      plane → keeper  no records: it has taken one more AHEAD
+ *   ENDED         keeper → plane  slot u32, generation u32: one of those of AHEAD that the predecessor had no more
  *   SERVE         keeper → plane  no records: that was all of the predecessor, which is gone; serve from now on
  *   READY         plane → keeper  no records: clients may come
  *   NEW           keeper → plane  slot u32, generation u32, remote port u16, local port u16, family u8, length u8,
@@ -22,7 +26,7 @@
  *                                 shared memory and of the lock that tells that planes live: the keeper of before is gone
  *   HAVE          plane → keeper  slot u32, generation u32 of a client that it serves, one descriptor per record to keep
  *
- * A plane's life in this order: STANDBY, any number of KEEP-… and LISTENER, SERVE, READY, then the others as they come, RELEASE,
+ * A plane's life in this order: STANDBY, any number of AHEAD, each answered by PREPARED, of KEEP-…, ENDED and LISTENER, SERVE, READY, then the others as they come, RELEASE,
  * RELEASED. When the channel ends without RELEASE the keeper is dead, and the plane dials the next one: ADOPT, LISTENER, any number of
  * HAVE and PUT, READY, and then again the others. A slot number comes back as soon as it is free; the generation tells one
  * owner of the slot from the next.
@@ -44,9 +48,9 @@ import {
   writeReferences,
 } from './keeper-packets.ts'
 
-/** The most records in one NEW, PUT or KEEP-…, which carry a descriptor each. The kernel allows 253 per message. */
+/** The most records in one NEW, PUT, AHEAD or KEEP-…, which carry a descriptor each. The kernel allows 253 per message. */
 export const MAX_PACKET_DESCRIPTORS = 64
-/** The most records in one GONE or DROP. */
+/** The most records in one GONE, DROP or ENDED. */
 export const MAX_PACKET_REFERENCES = 250
 /** No packet is longer, so this is the size of both sides' buffers. */
 export const MAX_PACKET_BYTES = 4096
@@ -85,6 +89,8 @@ export type KeeperMessage =
   | { readonly op: 'new'; readonly clients: readonly NewClient[] }
   | { readonly op: 'keep-clients'; readonly clients: readonly SlotReference[] }
   | { readonly op: 'keep-servers'; readonly servers: readonly SlotReference[] }
+  | { readonly op: 'ahead'; readonly clients: readonly SlotReference[] }
+  | { readonly op: 'ended'; readonly clients: readonly SlotReference[] }
   | { readonly op: 'serve' }
   | { readonly op: 'release' }
 
@@ -93,6 +99,7 @@ export type PlaneMessage =
   | { readonly op: 'adopt'; readonly adoptee: Adoptee }
   | { readonly op: 'have'; readonly clients: readonly SlotReference[] }
   | { readonly op: 'standby' }
+  | { readonly op: 'prepared' }
   | { readonly op: 'ready' }
   | { readonly op: 'gone'; readonly clients: readonly SlotReference[] }
   | { readonly op: 'put'; readonly servers: readonly SlotReference[] }
@@ -114,6 +121,9 @@ const OP = {
   adopt: 12,
   have: 13,
   released: 14,
+  ahead: 15,
+  prepared: 16,
+  ended: 17,
 } as const
 
 /** Writes the packet at the start of `into` (at least MAX_PACKET_BYTES long); returns its length. */
@@ -125,6 +135,10 @@ export function encodeKeeperMessage(message: KeeperMessage, into: Buffer): numbe
       return writeReferences(into, OP.keepClients, message.clients, MAX_PACKET_DESCRIPTORS)
     case 'keep-servers':
       return writeReferences(into, OP.keepServers, message.servers, MAX_PACKET_DESCRIPTORS)
+    case 'ahead':
+      return writeReferences(into, OP.ahead, message.clients, MAX_PACKET_DESCRIPTORS)
+    case 'ended':
+      return writeReferences(into, OP.ended, message.clients, MAX_PACKET_REFERENCES)
     case 'serve':
       return writeHeader(into, OP.serve, 0, 0)
     case 'release':
@@ -144,6 +158,10 @@ export function decodeKeeperMessage(bytes: Buffer): KeeperMessage {
       return { op: 'keep-clients', clients: readReferences(bytes, count, MAX_PACKET_DESCRIPTORS) }
     case OP.keepServers:
       return { op: 'keep-servers', servers: readReferences(bytes, count, MAX_PACKET_DESCRIPTORS) }
+    case OP.ahead:
+      return { op: 'ahead', clients: readReferences(bytes, count, MAX_PACKET_DESCRIPTORS) }
+    case OP.ended:
+      return { op: 'ended', clients: readReferences(bytes, count, MAX_PACKET_REFERENCES) }
     case OP.serve:
       requireBare('SERVE', bytes, count)
       return { op: 'serve' }
@@ -157,11 +175,18 @@ export function decodeKeeperMessage(bytes: Buffer): KeeperMessage {
   }
 }
 
+/** Whether a packet that begins with this byte is AHEAD. */
+export function isAhead(firstByte: number): boolean {
+  return firstByte === OP.ahead
+}
+
 /** Writes the packet at the start of `into` (at least MAX_PACKET_BYTES long); returns its length. */
 export function encodePlaneMessage(message: PlaneMessage, into: Buffer): number {
   switch (message.op) {
     case 'standby':
       return writeHeader(into, OP.standby, 0, 0)
+    case 'prepared':
+      return writeHeader(into, OP.prepared, 0, 0)
     case 'ready':
       return writeHeader(into, OP.ready, 0, 0)
     case 'released':
@@ -188,6 +213,9 @@ export function decodePlaneMessage(bytes: Buffer): PlaneMessage {
     case OP.standby:
       requireBare('STANDBY', bytes, count)
       return { op: 'standby' }
+    case OP.prepared:
+      requireBare('PREPARED', bytes, count)
+      return { op: 'prepared' }
     case OP.ready:
       requireBare('READY', bytes, count)
       return { op: 'ready' }

@@ -8,6 +8,8 @@ export interface ProgramAnswer {
   readonly switchyard: string
   /** A sentence, or null. */
   readonly problem: string | null
+  /** Its planes know AHEAD; versions of before that do not say. */
+  readonly takesAhead: boolean
 }
 
 /** `switchyard upgrade` → keeper. */

@@ -15,6 +15,7 @@ import { monotonicMs } from '../util/monotonic-clock.ts'
 import { TimerWheel } from '../util/timer-wheel.ts'
 import type { AdoptionReport } from './adopted.ts'
 import { Adoption } from './adoption.ts'
+import type { AheadClients } from './ahead-clients.ts'
 import { PlaneCommands } from './commands.ts'
 import { KeeperLink, type KeeperLinkOwner } from './keeper-link.ts'
 import { KeptOrders } from './kept-orders.ts'
@@ -53,6 +54,8 @@ export interface ActivePlaneParts {
   /** To the keeper, which speaks next. */
   readonly channel: FdChannel
   readonly channelFd: OwnedFd
+  /** Whom the keeper has given this process before its turn. */
+  readonly ahead: AheadClients
   /** Monotonic milliseconds. */
   readonly clock: () => number
   readonly random: () => number
@@ -127,7 +130,7 @@ export class ActivePlane {
     )
     this.plane.now = clock()
     const inProgress = this.plane.progress[0] ?? 0
-    this.keeper = new KeeperLink(poller, parts.channel, parts.channelFd, this.#keeperOwner(hooks))
+    this.keeper = new KeeperLink(poller, parts.channel, parts.channelFd, this.#keeperOwner(parts.ahead, hooks))
     this.#adoption = new Adoption(this.plane, this.keeper, {
       ...{ log, inProgress, reads: memory.reads },
       keptHandle: this.#kept.handle,
@@ -141,12 +144,15 @@ export class ActivePlane {
   }
 
   /** What the keeper's messages are for. */
-  #keeperOwner(hooks: ActivePlaneHooks): KeeperLinkOwner {
+  #keeperOwner(ahead: AheadClients, hooks: ActivePlaneHooks): KeeperLinkOwner {
     return {
       onNewClient: (client, fd) => this.plane.accept(client, fd),
-      onKeptClient: (client, fd) => this.#adoption.addClient(client, fd),
+      onKeptClient: (client, fd) => this.#adoption.addClient(client, fd, -1),
+      onEnded: (client) => ahead.end(client),
       onKeptServer: (server, fd) => this.#adoption.addServer(server, fd),
       onServe: () => {
+        for (const { slot, generation, fd, key } of ahead.takeAll())
+          this.#adoption.addClient({ slot, generation }, fd, key)
         this.#report = this.#adoption.complete()
         this.#hearOrders()
         hooks.adopted()

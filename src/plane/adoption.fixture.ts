@@ -1,9 +1,11 @@
 import assert from 'node:assert/strict'
+import { arch } from 'node:os'
 import type { TestContext } from 'node:test'
 import { SessionRecordReader } from '../client/session-record-reader.ts'
 import { openArena, openTcpPair, RawPeer } from '../io/link-host.fixture.ts'
 import { NativeBuffer } from '../io/native.ts'
 import type { OwnedFd } from '../io/owned-fd.ts'
+import { Poller } from '../io/poller.ts'
 import { READ_HEADROOM } from '../io/read-buffers.ts'
 import {
   CLIENT,
@@ -56,6 +58,7 @@ export class AdoptionBench {
   readonly gone: SlotReference[] = []
   readonly dropped: SlotReference[] = []
   readonly keptSlots: SlotReference[] = []
+  readonly poller = new Poller(arch())
   readonly adoption: Adoption
   readonly #t: TestContext
   readonly #identity: number
@@ -79,6 +82,8 @@ export class AdoptionBench {
     const clientTlsRecords = tlsRecords(clients.count)
     const serverTlsRecords = tlsRecords(servers.count)
     const keepServerSlot = (slot: SlotReference): number => keptSlots.push(slot)
+    const { poller } = this
+    t.after(() => poller.close())
     const reads = [{ bytes: this.read } as NativeBuffer]
     this.adoption = new Adoption(
       {
@@ -91,6 +96,7 @@ export class AdoptionBench {
         recorded,
         outbound,
         keepServerSlot,
+        poller,
       },
       { gone: (slot) => gone.push(slot), drop: (slot) => dropped.push(slot) },
       { log, reads, inProgress: 0, keptHandle: 0 },
@@ -99,7 +105,13 @@ export class AdoptionBench {
   }
 
   /** A client of the plane that died, as it was committed; what it sees, and our end of it. */
-  client(slot: number, state: ClientState, written: Written = {}, flags = 0): { peer: RawPeer; fd: OwnedFd } {
+  client(
+    slot: number,
+    state: ClientState,
+    written: Written = {},
+    flags = 0,
+    watch: (fd: OwnedFd) => number = () => -1,
+  ): { peer: RawPeer; fd: OwnedFd } {
     const { i32 } = this.clients
     i32[slot * WORDS + CLIENT.state] = CLIENT_STATE[state]
     i32[slot * WORDS + CLIENT.plane] = PLANE
@@ -110,7 +122,7 @@ export class AdoptionBench {
     const at = this.#section(this.clients, slot, CLIENT_SECTIONS, CLIENT_STATE[state], written)
     i32[at + CLIENT_SECTION.initialId] = this.#settings
     i32[at + CLIENT_SECTION.parametersId] = this.#settings
-    return this.#connection((fd) => this.adoption.addClient({ slot, generation: 9 }, fd))
+    return this.#connection((fd) => this.adoption.addClient({ slot, generation: 9 }, fd, watch(fd)))
   }
 
   server(slot: number, state: ServerState, written: Written = {}): { peer: RawPeer; fd: OwnedFd } {
@@ -159,7 +171,7 @@ export class AdoptionBench {
     i32[at + SECTION.state] = CLIENT_STATE[state]
     i32[at + SECTION.extraHandle] = 77
     this.clients.f64[at >> 1] = 2
-    return this.#connection((fd) => this.adoption.addClient({ slot, generation: 9 }, fd))
+    return this.#connection((fd) => this.adoption.addClient({ slot, generation: 9 }, fd, -1))
   }
 
   /** Everything so far counts, and this much of the sends. */

@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { RawPeer } from '../io/link-host.fixture.ts'
+import { READABLE } from '../io/poller.ts'
 import { READ_HEADROOM } from '../io/read-buffers.ts'
 import { CLIENT, CLIENT_F64, CLIENT_FLAG, CLIENT_SECTIONS, CLIENT_STATE, CLIENT_STEP } from '../memory/client-slots.ts'
 import { SERVER, SERVER_STATE, SERVER_STEP } from '../memory/server-slots.ts'
@@ -37,7 +38,10 @@ test('one that wants nothing is handed on as it is, with who it is and where tha
   assert.deepEqual(reasons(bench.adoption.complete()), ['kept'])
   const { clients, resting } = bench.adoption.takeAdopted()
   const section = heldSection(bench.clients, 2, CLIENT_SECTIONS, 1)
-  assert.deepEqual([clients, resting], [[], [{ slot: 2, generation: 9, fd, section, user: 'anna', database: 'shop' }]])
+  assert.deepEqual(
+    [clients, resting],
+    [[], [{ slot: 2, generation: 9, fd, key: -1, section, user: 'anna', database: 'shop' }]],
+  )
   const f = (2 * WORDS) / 2
   assert.equal(bench.clients.i32[2 * WORDS + CLIENT.state], CLIENT_STATE.idle)
   assert.deepEqual(
@@ -45,6 +49,24 @@ test('one that wants nothing is handed on as it is, with who it is and where tha
     [7, 8],
   )
   assert.equal(peer.receive()?.length, 0)
+})
+
+test('whom the poller knows already is watched on where it rests, and not where its session has to begin', (t) => {
+  const bench = new AdoptionBench(t)
+  const { poller } = bench
+  const seen: string[] = []
+  const watched = (slot: number, state: 'idle' | 'waiting'): RawPeer =>
+    bench.client(slot, state, {}, 0, (fd) => poller.add(fd, READABLE, { onReady: () => seen.push(state) })).peer
+  const peers = [watched(2, 'idle'), watched(3, 'waiting')]
+  bench.commit()
+  assert.deepEqual(reasons(bench.adoption.complete()), ['kept', 'kept'])
+  assert.deepEqual(
+    bench.adoption.takeAdopted().resting.map(({ slot, key }) => [slot, key]),
+    [[2, 0]],
+  )
+  for (const peer of peers) peer.send('a query')
+  poller.dispatch(poller.wait(1000))
+  assert.deepEqual(seen, ['idle'])
 })
 
 test('what was written for one that wants nothing, and may not have left, is looked for', (t) => {

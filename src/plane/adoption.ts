@@ -4,6 +4,7 @@ import type { ClientOutcome } from '../continuity/report.ts'
 import type { BufferArena } from '../io/buffer-arena.ts'
 import type { NativeBuffer } from '../io/native.ts'
 import type { OwnedFd } from '../io/owned-fd.ts'
+import type { Poller } from '../io/poller.ts'
 import { TlsSession } from '../io/tls-session.ts'
 import { CLIENT, CLIENT_F64, CLIENT_SECTION, CLIENT_SECTIONS, CLIENT_STATE } from '../memory/client-slots.ts'
 import type { SlotReference } from '../memory/keeper-protocol.ts'
@@ -45,6 +46,7 @@ export interface AdoptionHost {
   readonly outbound: NativeBuffer
   /** The slot is taken from now on, by the connection that had it. */
   keepServerSlot(server: SlotReference): void
+  readonly poller: Poller
 }
 
 /** Where the predecessor's last step is written down. */
@@ -71,6 +73,11 @@ interface Kept {
   readonly fd: OwnedFd
 }
 
+interface KeptClient extends Kept {
+  /** Under which the poller has it already; −1: it does not. */
+  readonly key: number
+}
+
 /**
  * What becomes of the connections that this plane's predecessor had. They come one by one; when all are there, `complete`
  * decides. Owns their descriptors until then.
@@ -80,7 +87,7 @@ export class Adoption {
   readonly #keeper: KeeperNews
   readonly #steps: AdoptedSteps
   #adopted: Adopted = NONE
-  #clients: Kept[] = []
+  #clients: KeptClient[] = []
   #servers: Kept[] = []
 
   constructor(host: AdoptionHost, keeper: KeeperNews, steps: AdoptedSteps) {
@@ -96,8 +103,9 @@ export class Adoption {
     return adopted
   }
 
-  addClient(slot: SlotReference, fd: OwnedFd): void {
-    this.#clients.push({ slot, fd })
+  /** `key`: under which the poller has it already; −1: it does not. */
+  addClient(slot: SlotReference, fd: OwnedFd, key: number): void {
+    this.#clients.push({ slot, fd, key })
   }
 
   addServer(slot: SlotReference, fd: OwnedFd): void {
@@ -139,6 +147,8 @@ export class Adoption {
         outcomes.push({ kept: true, ...each.slot })
         continue
       }
+      // Its session will watch it, or nobody.
+      if (each.key >= 0) this.#host.poller.remove(each.key, each.fd)
       undoFirstStep(clients, each.slot, this.#steps.log.committed)
       const tls = this.#isTlsClient(each) ? this.#tls(clientTlsRecords, each) : null
       const client = new KeptConnection(memory, clients, CLIENT_FIELDS, each, 0, tls)
@@ -159,7 +169,7 @@ export class Adoption {
   }
 
   /** Null: it has to be looked at closely. */
-  #restingClient(kept: Kept, atRest: AtRest): RestingClient | null {
+  #restingClient(kept: KeptClient, atRest: AtRest): RestingClient | null {
     const { slot, generation } = kept.slot
     const section = atRest.section(slot)
     if (section < 0) return null
@@ -170,7 +180,7 @@ export class Adoption {
     const identity = this.#host.recorded.foresee(slot, section)
     if (identity === null) return null
     atRest.settle(slot, section)
-    return { slot, generation, fd: kept.fd, section, user: identity.user, database: identity.database }
+    return { slot, generation, fd: kept.fd, key: kept.key, section, user: identity.user, database: identity.database }
   }
 
   #isServerKept(server: KeptConnection, reasons: Record<string, number>): boolean {

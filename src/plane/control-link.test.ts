@@ -121,6 +121,43 @@ test('it says who it is before anything else, and then what happens, in order', 
   assert.deepEqual(accept().events(), [HELLO, done(1), done(2)])
 })
 
+test('where there is no hurry it dials later, with what has happened meanwhile', (t) => {
+  const { host, link, listen, accept } = open(t)
+  listen()
+  link.dialIn(50)
+  link.send(done(1))
+  assert.equal(link.connected, false)
+  host.now += 40
+  host.timers.advance(host.now)
+  assert.equal(link.connected, false)
+  host.now += 30
+  host.timers.advance(host.now)
+  link.send(done(2))
+  assert.deepEqual(accept().events(), [HELLO, done(1), done(2)])
+})
+
+test('whoever has to wait for an answer does not wait for that', (t) => {
+  const { host, link, listen, accept } = open(t)
+  listen()
+  link.dialIn(50)
+  link.send(done(1))
+  const question: PlaneEvent = { op: 'account', user: 'ada', database: 'shop' }
+  link.send(question)
+  assert.equal(link.connected, true)
+  host.now += 100
+  host.timers.advance(host.now)
+  assert.deepEqual(accept().events(), [HELLO, done(1), question])
+})
+
+test('events that are too many to wait are told at once', (t) => {
+  const { link, listen, accept } = open(t)
+  listen()
+  link.dialIn(50)
+  for (let id = 1; id <= 1000; id++) link.send(done(id))
+  assert.equal(link.connected, true)
+  assert.ok((accept().events()?.length ?? 0) > 100)
+})
+
 test('commands arrive whole and in order, however they are cut', (t) => {
   const { host, link, commands, listen, accept } = open(t)
   listen()

@@ -12,6 +12,8 @@ import { Timer, type TimerWheel } from '../util/timer-wheel.ts'
 const REDIAL_MS = 100
 /** Events beyond this are dropped and counted: a control process that does not read costs the plane nothing. */
 const MOST_WAITING_BYTES = 262_144
+/** With so many events to tell there is no use in waiting. */
+const MOST_EARLY = 1000
 
 /** The plane whose line it is. */
 export interface ControlLinkOwner {
@@ -32,6 +34,8 @@ export class ControlLink {
   readonly #redial: Timer
   #link: Link | null = null
   #decoder = new FrameDecoder<PlaneCommand>()
+  /** What happens before it dials for the first time, where that is put off. */
+  #early: PlaneEvent[] | null = null
 
   constructor(host: LinkHost, owner: ControlLinkOwner, path: string) {
     this.#host = host
@@ -44,7 +48,15 @@ export class ControlLink {
     return this.#link !== null
   }
 
+  /** Dials so much later, or as soon as somebody waits for an answer: all who have work now come first. */
+  dialIn(milliseconds: number): void {
+    this.#early = []
+    this.#owner.timers.arm(this.#redial, this.#owner.now + milliseconds)
+  }
+
   dial(): void {
+    const early = this.#early ?? []
+    this.#early = null
     try {
       const fd = startConnect(parseSocketAddress(this.#path, 0))
       this.#decoder = new FrameDecoder()
@@ -55,9 +67,16 @@ export class ControlLink {
       return
     }
     this.send(this.#owner.hello())
+    for (const event of early) this.send(event)
   }
 
   send(event: PlaneEvent): void {
+    if (this.#early !== null) {
+      this.#early.push(event)
+      // A client cannot log in before.
+      if (event.op === 'account' || this.#early.length === MOST_EARLY) this.dial()
+      return
+    }
     const link = this.#link
     if (link === null || link.waitingBytes > MOST_WAITING_BYTES) {
       this.#owner.onEventDropped()

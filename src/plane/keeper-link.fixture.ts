@@ -40,6 +40,7 @@ export function openKeeperLink(t: TestContext): Bench {
     onNewClient: (client, fd) => void clients.push({ client, fd }),
     onKeptClient: (slot, fd) => void kept.push({ kind: 'client', slot, fd }),
     onKeptServer: (slot, fd) => void kept.push({ kind: 'server', slot, fd }),
+    onEnded: ({ slot }) => void story.push(`${slot} has ended`),
     onServe: () => void story.push(`serve, having ${kept.length}`),
     onRelease: () => void story.push('release'),
     onKeeperGone: () => void story.push('keeper gone'),

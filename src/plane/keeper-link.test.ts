@@ -166,6 +166,14 @@ test('what a predecessor had comes with its descriptors, and then the word to se
   for (const one of pairs.flat()) one.close()
 })
 
+test('who has left before this process had its turn is told before the word to serve', (t) => {
+  const { host, story, say } = openKeeperLink(t)
+  say({ op: 'ended', clients: [reference(1), reference(4)] })
+  say({ op: 'serve' })
+  host.turn()
+  assert.deepEqual(story, ['1 has ended', '4 has ended', 'serve, having 0'])
+})
+
 test('a server connection and the news of being ready wait for room in the channel, and a closed one is not sent', (t) => {
   const { link, told } = openKeeperLink(t)
   const [[first, firstPeer], [second, secondPeer]] = [openSocketPair(), openSocketPair()]

@@ -22,6 +22,8 @@ export interface KeeperLinkOwner {
   onKeptClient(client: SlotReference, fd: OwnedFd): void
   /** A server connection that it had. */
   onKeptServer(server: SlotReference, fd: OwnedFd): void
+  /** One of those that this process was given ahead had left before its turn. */
+  onEnded(client: SlotReference): void
   /** That was all of the predecessor; told once. */
   onServe(): void
   /** This process must end after this wake-up. */
@@ -247,11 +249,18 @@ export class KeeperLink implements PollTarget {
           owner.onKeptServer(server, fd)
         }
         return
+      case 'ended':
+        for (const client of message.clients) owner.onEnded(client)
+        return
       case 'serve':
         owner.onServe()
         return
       case 'release':
         owner.onRelease()
+        return
+      case 'ahead':
+        // Those come before, and are taken then.
+        for (const fd of fds) fd.close()
         return
       case 'listener':
         if (fds[0] !== undefined) this.#listeners.push({ place: message.place, fd: fds[0] })

@@ -41,6 +41,16 @@ export class KeptOrders {
     return this.#handle
   }
 
+  /** The same without taking it: of a plane that works, perhaps, so what is read may be changing. */
+  peek(): Orders | null {
+    const json = this.#handle === 0 ? null : this.#json(this.#handle)
+    try {
+      return json === null ? null : (JSON.parse(json.toString('utf8')) as Orders)
+    } catch {
+      return null
+    }
+  }
+
   /** After that, and after the record is renewed: what the predecessor was told. Null: nothing that can be read. */
   take(): Orders | null {
     this.#planes.i32[this.#at] = this.#handle

@@ -3,6 +3,7 @@ import type { PoolWaiter } from '../server/pool-waiter.ts'
 import type { PlaneValues } from '../shard/plane-values.ts'
 import type { Shard, Topology } from '../shard/topology.ts'
 import { Fifo } from '../util/fifo.ts'
+import { isSameJson } from '../util/same-json.ts'
 import type { Plane } from './plane.ts'
 import type { PlaneConfiguration } from './plane-configuration.ts'
 
@@ -25,19 +26,29 @@ export class PlaneChanges {
     this.#held.push(waiter)
   }
 
-  /** New configuration; existing sessions keep what they have, new transactions follow it. */
+  /**
+   * New configuration; existing sessions keep what they have, new transactions follow it. Where it is the one of before, as when there
+   * is another control process, nobody is to wait for that.
+   */
   setValues(values: PlaneValues): void {
     const plane = this.#plane
     const before = plane.values
+    const { topology } = before
+    if (this.#configuration.renumber(values)) {
+      plane.accounts.replace(values.users, values.mockSecret)
+      plane.record.note('valuesVersion', values.version)
+      this.#replaceTopology(topology, values.topology)
+      return
+    }
     // Throws, if it does, before anything is changed.
     this.#configuration.replace(values)
     plane.accounts.replace(values.users, values.mockSecret)
     plane.poolSet.limits = values.pool
-    if (JSON.stringify(before.serverTls) !== JSON.stringify(values.serverTls)) {
+    if (!isSameJson(before.serverTls, values.serverTls)) {
       for (const pool of plane.poolSet.all) pool.retire('server_tls has changed')
       plane.listeners.close('server_tls has changed')
     }
-    plane.analyzer.setValues(values.analyzer, values.policy.rules, plane.now)
+    this.#setRules(before, values)
     plane.record.note('valuesVersion', values.version)
     this.#changed()
     plane.poolSet.resize(({ database, user }) => {
@@ -46,11 +57,22 @@ export class PlaneChanges {
     })
   }
 
+  /** All clients are looked at, which everybody would wait for. */
+  #setRules(before: PlaneValues, { analyzer, policy: { rules } }: PlaneValues): void {
+    if (isSameJson(before.analyzer, analyzer) && isSameJson(before.policy.rules, rules)) return
+    this.#plane.analyzer.setValues(analyzer, rules, this.#plane.now)
+  }
+
   setTopology(topology: Topology): void {
-    const plane = this.#plane
-    this.#configuration.replaceTopology(topology)
-    plane.record.note('topologyVersion', topology.version)
-    this.#changed()
+    this.#replaceTopology(this.#plane.values.topology, topology)
+    this.#plane.record.note('topologyVersion', topology.version)
+  }
+
+  /** Another control process says the same again, with another version. */
+  #replaceTopology(before: Topology, { version, shards }: Topology): void {
+    const isSame = isSameJson(before.shards, shards)
+    this.#configuration.replaceTopology({ version, shards: isSame ? before.shards : shards })
+    if (!isSame) this.#changed()
   }
 
   /** Server connections of this database may have something of a session that nobody has seen. */

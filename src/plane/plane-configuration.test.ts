@@ -61,6 +61,35 @@ test('values that are of no use change nothing', () => {
   )
 })
 
+test('TLS is made anew for other certificates or another mode, and not when everything is repeated', () => {
+  const configuration = open()
+  const prefer = { ...VALUES, serverTls: { ...VALUES.serverTls, mode: 'prefer' } } as const
+  configuration.replace(prefer)
+  const { tls } = configuration
+  configuration.replace({ ...structuredClone(prefer), version: 2, hba: [] })
+  assert.equal(configuration.tls, tls)
+  assert.deepEqual([configuration.values.version, configuration.hba.rules], [2, []])
+  configuration.replace({ ...prefer, serverTls: { ...prefer.serverTls, mode: 'require' } })
+  assert.equal(configuration.tls.server.mode, 'require')
+})
+
+test('values that are repeated are only numbered anew, with the topology that they bring along', () => {
+  const configuration = open()
+  const { values, hba } = configuration
+  const topology = { version: 7, shards: [] }
+  assert.equal(configuration.renumber({ ...structuredClone(VALUES), version: 2, topology }), true)
+  assert.deepEqual(configuration.values, { ...VALUES, version: 2, topology })
+  assert.equal(configuration.values, values, 'in place')
+  assert.equal(configuration.hba, hba)
+  assert.equal(configuration.renumber({ ...VALUES, version: 3, consoleSocket: '/elsewhere' }), false)
+  assert.equal(configuration.values.version, 2)
+  assert.deepEqual(VALUES.topology.shards, [PRIMARY], 'whoever gave them keeps what is his')
+})
+
+test('the first values are none that are repeated', () => {
+  assert.equal(new PlaneConfiguration().renumber({ ...NO_VALUES, version: 1 }), false)
+})
+
 test('a topology replaces the one of the values, and nothing else', () => {
   const configuration = open()
   const shard = { ...PRIMARY, id: 2 }

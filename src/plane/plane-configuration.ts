@@ -3,12 +3,14 @@ import { type Route, routeToPrimary, usableReplicas } from '../router/route.ts'
 import type { DatabaseValue, PlaneValues } from '../shard/plane-values.ts'
 import type { TierRule } from '../shard/policy.ts'
 import type { Shard, Topology } from '../shard/topology.ts'
+import { isSameJson } from '../util/same-json.ts'
 import { NO_VALUES } from './no-values.ts'
 import { freeTls, NO_TLS, openTls, type PlaneTls } from './plane-tls.ts'
 
 /** What control has told the plane last, made ready for use: rules compiled, certificates loaded, databases by name. */
 export class PlaneConfiguration {
-  #values: PlaneValues = NO_VALUES
+  /** A copy of its own. What is replaced in it is so in place: V8 would throw away what it has compiled for another one. */
+  #values: { -readonly [name in keyof PlaneValues]: PlaneValues[name] } = { ...NO_VALUES }
   #hba: CompiledHba = { rules: [] }
   #tls: PlaneTls = NO_TLS
   #databases = new Map<string, DatabaseValue>()
@@ -34,17 +36,32 @@ export class PlaneConfiguration {
   /** @throws ConfigError when rules or certificates are of no use; then nothing is changed. */
   replace(values: PlaneValues): void {
     const hba = compileHba(values.hba)
-    const tls = openTls(values)
-    freeTls(this.#tls)
-    this.#tls = tls
+    const { clientTls, serverTls } = this.#values
+    // To read certificates takes milliseconds.
+    if (!isSameJson([clientTls, serverTls], [values.clientTls, values.serverTls])) {
+      const tls = openTls(values)
+      freeTls(this.#tls)
+      this.#tls = tls
+    }
     this.#hba = hba
-    this.#values = values
+    this.#values = { ...values }
     this.#databases = new Map(values.databases.map((database) => [database.name, database]))
     this.#consoleShard = consoleShard(values)
   }
 
+  /** True: only version and topology are others than before, and are those of `values` now. */
+  renumber(values: PlaneValues): boolean {
+    const { version, topology } = values
+    if (this.#values.version === NO_VALUES.version) return false
+    if (!isSameJson(this.#values, { ...values, version: this.#values.version, topology: this.#values.topology }))
+      return false
+    this.#values.version = version
+    this.#values.topology = topology
+    return true
+  }
+
   replaceTopology(topology: Topology): void {
-    this.#values = { ...this.#values, topology }
+    this.#values.topology = topology
   }
 
   /** The entry of its own, else `*`. */

@@ -20,20 +20,28 @@ export class RehearsalKeeper {
   readonly #servers = new Map<number, Held>()
   readonly #packet = Buffer.alloc(MAX_PACKET_BYTES)
   #channel: FdChannel | null = null
+  #isAhead = false
 
   /** Begins with a plane that has booted; returns its end of the channel. */
   engage(): OwnedFd {
     this.#channel?.close()
     const [ours, theirs] = FdChannel.pair()
     this.#channel = new FdChannel(ours, MAX_PACKET_BYTES)
+    this.#isAhead = false
     return theirs
+  }
+
+  /** The clients, before it is the plane's turn. */
+  sendAhead(): void {
+    this.#isAhead = true
+    this.#sendHeld(this.#clients, (all) => ({ op: 'ahead', clients: all }))
   }
 
   /** Everything there is, and that it may serve. */
   handOver(): void {
     const servers = [...this.#servers.values()]
     this.#sendHeld(servers, (all) => ({ op: 'keep-servers', servers: all }))
-    this.#sendHeld(this.#clients, (all) => ({ op: 'keep-clients', clients: all }))
+    if (!this.#isAhead) this.#sendHeld(this.#clients, (all) => ({ op: 'keep-clients', clients: all }))
     this.#send({ op: 'serve' }, [])
   }
 

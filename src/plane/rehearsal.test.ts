@@ -18,6 +18,7 @@ function optionsOf(t: TestContext, more: Partial<RehearsalOptions>): RehearsalOp
     clock: monotonicMs,
     mostMs: 60_000,
     mostRequests: 500,
+    example: null,
     isOver: () => false,
     ...more,
   }

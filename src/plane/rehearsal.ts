@@ -1,5 +1,4 @@
 import { rmSync } from 'node:fs'
-import { NO_ANALYZER } from '../analyzer/analyzer.ts'
 import { BufferArena } from '../io/buffer-arena.ts'
 import { planeMemory } from '../io/plane-memory.ts'
 import { Poller } from '../io/poller.ts'
@@ -15,14 +14,15 @@ import { ValueStore } from '../memory/value-store.ts'
 import type { PlaneValues } from '../shard/plane-values.ts'
 import type { Shard } from '../shard/topology.ts'
 import { TimerWheel } from '../util/timer-wheel.ts'
-import { NO_VALUES } from './no-values.ts'
 import { Plane } from './plane.ts'
 import { RehearsalClient } from './rehearsal-client.ts'
 import { RehearsalShard } from './rehearsal-shard.ts'
+import { rehearsalValues } from './rehearsal-values.ts'
 
 /** More clients than server connections, so that some wait. */
 const CLIENTS = 16
 const SERVERS = 12
+const SIZE = { clients: CLIENTS, servers: SERVERS, preparedStatements: 10 }
 const GEOMETRY = {
   clientSlots: 2 * CLIENTS,
   ordinaryClientSlots: CLIENTS,
@@ -39,6 +39,8 @@ export interface RehearsalOptions {
   readonly architecture: string
   /** Where its shard may listen: a path that is free, in a directory that is nobody else's. */
   readonly socketPath: string
+  /** What the plane that works has been told; null: not known, or there is none. */
+  readonly example: PlaneValues | null
   /** How sends leave. */
   readonly queue: SendQueue
   /** Monotonic milliseconds. */
@@ -90,7 +92,7 @@ class RehearsalStage {
   readonly #bytes: number
   readonly #afterEvent: () => void
 
-  constructor({ architecture, queue, clock }: RehearsalOptions, shard: Shard) {
+  constructor({ architecture, queue, clock, example }: RehearsalOptions, shard: Shard) {
     const { totalBytes, arenas } = regionsOf(GEOMETRY)
     const file = createMemoryFile('rehearsal', totalBytes)
     const mapping = new SharedMapping(file, totalBytes)
@@ -112,7 +114,7 @@ class RehearsalStage {
       reads: new ReadBuffers(memory.reads, sends, steps),
       gathers: memory,
       store: new ValueStore(memory.values),
-      values: valuesOf(shard),
+      values: rehearsalValues(shard, SIZE, { mode: 'shadow', hints: true }, example),
       random: () => 0.5,
       opinion: null,
       randomBytes: (count) => Buffer.alloc(count),
@@ -154,31 +156,5 @@ class RehearsalStage {
     this.turn()
     this.#poller.close()
     this.#mapping.discard(0, this.#bytes)
-  }
-}
-
-function valuesOf(shard: Shard): PlaneValues {
-  return {
-    ...NO_VALUES,
-    version: 1,
-    limits: { ...NO_VALUES.limits, maxClients: CLIENTS, preparedStatements: 10 },
-    pool: { ...NO_VALUES.pool, size: SERVERS },
-    databases: [
-      {
-        name: '*',
-        group: shard.group,
-        role: 'primary',
-        serverDatabase: null,
-        serverUser: null,
-        serverPassword: null,
-        poolMode: null,
-        poolSize: null,
-        minPoolSize: null,
-        maxClients: null,
-      },
-    ],
-    hba: [{ type: 'local', databases: ['all'], users: ['all'], addresses: [], method: 'trust', line: 1 }],
-    analyzer: { ...NO_ANALYZER, mode: 'shadow', hints: true },
-    topology: { version: 1, shards: [shard] },
   }
 }

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict'
 import { arch } from 'node:os'
 import { type TestContext, test } from 'node:test'
 import type { OwnedFd } from '../io/owned-fd.ts'
-import { Poller } from '../io/poller.ts'
+import { Poller, READABLE } from '../io/poller.ts'
 import { openSocketPair } from '../io/socket.ts'
 import { TimerWheel } from '../util/timer-wheel.ts'
 import { type RestingClient, RestingClients } from './resting-clients.ts'
@@ -31,7 +31,7 @@ function rest(t: TestContext, count: number) {
       const [fd, peer] = openSocketPair()
       fds.push(fd)
       peers.push(peer)
-      return { slot, generation: 1, fd, section: 0, user: 'ada', database: 'shop' }
+      return { slot, generation: 1, fd, key: -1, section: 0, user: 'ada', database: 'shop' }
     }),
   )
   t.after(() => {
@@ -56,6 +56,19 @@ test('a session begins when its client says something, and gets the event', (t) 
   assert.equal(clients.size, 1)
   poller.dispatch(poller.wait(0))
   assert.equal(diary.length, 3, 'it is not watched here any more')
+})
+
+test('one that the poller knows already is watched there on', (t) => {
+  const { clients, poller, diary } = rest(t, 0)
+  const [fd, peer] = openSocketPair()
+  const key = poller.add(fd, READABLE, { onReady: () => diary.push('not told') })
+  clients.add([{ slot: 7, generation: 1, fd, key, section: 0, user: 'ada', database: 'shop' }])
+  diary.length = 0
+  peer.close()
+  poller.dispatch(poller.wait(1000))
+  assert.deepEqual(diary.slice(0, 2), ['count 7 -1', 'begin 7'])
+  assert.equal(poller.wait(0), 0)
+  fd.close()
 })
 
 test('one whom somebody asks for begins at once, and only once', (t) => {

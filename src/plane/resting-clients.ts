@@ -14,6 +14,8 @@ export interface RestingClient {
   readonly slot: number
   readonly generation: number
   readonly fd: OwnedFd
+  /** Under which the poller has it already; −1: it does not. */
+  readonly key: number
   /** First i32 of its section. */
   readonly section: number
   readonly user: string
@@ -55,12 +57,19 @@ export class RestingClients {
   add(clients: readonly RestingClient[]): void {
     for (const client of clients) {
       const resting = new Resting(this, client)
-      resting.key = this.#host.poller.add(client.fd, READABLE, resting)
+      this.#watch(resting)
       this.#bySlot.set(client.slot, resting)
       this.#host.countLogin(client, 1)
     }
     if (this.size === 0) this.#host.noneLeft()
     else this.#host.timers.arm(this.#timer, this.#host.now + FIRST_BATCH_MS)
+  }
+
+  #watch(resting: Resting): void {
+    const { poller } = this.#host
+    const { fd, key } = resting.client
+    if (key >= 0) poller.retarget(key, resting)
+    resting.key = key >= 0 ? key : poller.add(fd, READABLE, resting)
   }
 
   /** Its session begins now, if it rests here. Null: it does not, or cannot begin. */

@@ -3,14 +3,19 @@ import { existsSync } from 'node:fs'
 import { arch, tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { test } from 'node:test'
+import type { PlaneValues } from '../shard/plane-values.ts'
 import { openRing } from './plane-resources.ts'
 import { TakeOverRehearsal, type TakeOverRehearsalResult } from './take-over-rehearsal.ts'
 
 const socketPath = join(tmpdir(), `rehearsal-${process.pid}.sock`)
 
-function rehearse(clock: () => number, isOver: () => boolean): TakeOverRehearsalResult {
+function rehearse(
+  clock: () => number,
+  isOver: () => boolean,
+  example: PlaneValues | null = null,
+): TakeOverRehearsalResult {
   const { queue } = openRing(true)
-  return TakeOverRehearsal.run({ architecture: arch(), queue, clock, socketPath, isOver })
+  return TakeOverRehearsal.run({ architecture: arch(), queue, clock, socketPath, example, isOver })
 }
 
 test('planes follow one another, and every client gets every answer', () => {

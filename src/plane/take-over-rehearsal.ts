@@ -13,14 +13,18 @@ import { formatSharedState } from '../memory/shared-state.ts'
 import { ValueStore } from '../memory/value-store.ts'
 import type { PlaneValues } from '../shard/plane-values.ts'
 import { ActivePlane, type MappedMemory } from './active-plane.ts'
+import { AheadClients } from './ahead-clients.ts'
 import { NO_VALUES } from './no-values.ts'
 import { Reactor } from './reactor.ts'
 import { RehearsalKeeper } from './rehearsal-keeper.ts'
 import { RehearsalShard } from './rehearsal-shard.ts'
+import { rehearsalValues } from './rehearsal-values.ts'
 import { type Line, RehearsedClient } from './rehearsed-client.ts'
+import { takeAhead } from './standby.ts'
 
 const CLIENTS = 40
 const SERVERS = 8
+const SIZE = { clients: CLIENTS, servers: SERVERS, preparedStatements: 100 }
 /** Planes that follow one another. */
 const PLANES = 5
 /** It is no use to anybody for longer than this. */
@@ -42,6 +46,8 @@ export interface TakeOverRehearsalParts {
   readonly clock: () => number
   /** Where a Unix socket may be for as long as it lasts. */
   readonly socketPath: string
+  /** What the plane that works has been told; null: not known. */
+  readonly example: PlaneValues | null
   /** The real thing begins: what is rehearsed does not matter any more. */
   isOver(): boolean
 }
@@ -86,7 +92,7 @@ export class TakeOverRehearsal {
     this.#clients = pairs.map(([ours]) => new RehearsedClient(ours))
     this.#routerEnds = pairs.map(([, theirs]) => theirs)
     this.#shard = new RehearsalShard(parts.socketPath)
-    this.#values = valuesFor(this.#shard)
+    this.#values = rehearsalValues(this.#shard.value, SIZE, {}, parts.example)
   }
 
   /** As far as it gets. Never throws: what goes wrong here was only an exercise. */
@@ -98,7 +104,8 @@ export class TakeOverRehearsal {
     try {
       rmSync(parts.socketPath, { force: true })
       rehearsal = new TakeOverRehearsal(parts)
-      for (; planes < PLANES; planes++) rehearsal.#act(planes === 0)
+      // As after a crash, and as at an upgrade.
+      for (; planes < PLANES; planes++) rehearsal.#act(planes === 0, planes % 2 === 0)
     } catch (error) {
       if (!(error instanceof Interrupted))
         failure = error instanceof Error ? (error.stack ?? error.message) : String(error)
@@ -118,9 +125,9 @@ export class TakeOverRehearsal {
   }
 
   /** The life of one plane. */
-  #act(isFirst: boolean): void {
+  #act(isFirst: boolean, takesAhead: boolean): void {
     const poller = new Poller(this.#parts.architecture)
-    const active = this.#boot(poller)
+    const active = this.#boot(poller, takesAhead)
     for (const client of this.#clients) client.enter(poller)
     try {
       this.#keeper.handOver()
@@ -143,8 +150,14 @@ export class TakeOverRehearsal {
     }
   }
 
-  #boot(poller: Poller): ActivePlane {
+  #boot(poller: Poller, takesAhead: boolean): ActivePlane {
     const channelFd = this.#keeper.engage()
+    const channel = new FdChannel(channelFd, MAX_PACKET_BYTES)
+    const ahead = new AheadClients(poller, this.#memory.shared.clients)
+    if (takesAhead) {
+      this.#keeper.sendAhead()
+      takeAhead(channel, ahead)
+    }
     const { clock, queue } = this.#parts
     const chance = { random: () => 0.5, randomBytes: (count: number) => Buffer.alloc(count, 7) }
     const nobody = { opinion: null, crash: null }
@@ -153,8 +166,7 @@ export class TakeOverRehearsal {
         planeIndex: 0,
         memory: this.#memory,
         store: new ValueStore(this.#memory.values),
-        channel: new FdChannel(channelFd, MAX_PACKET_BYTES),
-        ...{ queue, poller, channelFd, clock, ...chance, ...nobody },
+        ...{ channel, ahead, queue, poller, channelFd, clock, ...chance, ...nobody },
       },
       {
         tell: () => false,
@@ -212,21 +224,5 @@ export class TakeOverRehearsal {
     for (const { fd } of this.#clients) fd.close()
     // Mapped for as long as this process lives; its pages are not.
     this.#mapping.discard(0, regionsOf(GEOMETRY).totalBytes)
-  }
-}
-
-function valuesFor(shard: RehearsalShard): PlaneValues {
-  const limits = { maxClients: CLIENTS, preparedStatements: 100, notificationBytes: 10_000 }
-  const database = { name: '*', group: shard.value.group, serverDatabase: null, serverUser: null, serverPassword: null }
-  const bounds = { poolMode: null, poolSize: null, minPoolSize: null, maxClients: null, role: 'primary' as const }
-  return {
-    ...NO_VALUES,
-    version: 1,
-    limits: { ...NO_VALUES.limits, ...limits },
-    timeouts: { ...NO_VALUES.timeouts, queryWaitMs: 10_000, serverConnectMs: 10_000 },
-    pool: { ...NO_VALUES.pool, size: SERVERS },
-    databases: [{ ...database, ...bounds }],
-    hba: [{ type: 'local', databases: ['all'], users: ['all'], addresses: [], method: 'trust', line: 1 }],
-    topology: { version: 1, shards: [shard.value] },
   }
 }

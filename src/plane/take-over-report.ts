@@ -7,6 +7,7 @@ import { Timer, type TimerWheel } from '../util/timer-wheel.ts'
 
 /** Names of thousands of clients at once would be more than control is sent without reading. */
 const BATCH_EVERY_MS = 5
+const FIRST_MS = 50
 /** Control may be away. */
 const RETRY_MS = 100
 
@@ -59,7 +60,7 @@ export class TakeOverReport {
     this.#timer = new Timer(() => this.#sendNext())
   }
 
-  /** Everybody who was kept can go on from now on. */
+  /** Everybody who was kept can go on from now on. Control hears of it a moment later. */
   send({ event, lostAt }: Predecessor, outcomes: readonly ClientOutcome[]): void {
     const { now, planeIndex } = this.#host
     const summary = summarise({ event, plane: planeIndex, beganAt: lostAt, endedAt: now }, outcomes)
@@ -67,7 +68,8 @@ export class TakeOverReport {
     this.#summary = summary
     this.#beganAt = lostAt
     this.#batches = outcomeBatches(outcomes)
-    this.#sendNext()
+    // Whoever waited for the take-over comes first.
+    this.#host.timers.arm(this.#timer, now + FIRST_MS)
   }
 
   #sendNext(): void {
