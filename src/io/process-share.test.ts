@@ -3,11 +3,12 @@ import { spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { readdirSync } from 'node:fs'
 import { getPriority } from 'node:os'
-import { test } from 'node:test'
+import { type TestContext, test } from 'node:test'
 import { cpuMeans } from './cpu-share.ts'
-import { setProcessNice } from './process-share.ts'
+import { setHelpersNice, setProcessNice } from './process-share.ts'
 
-test('all threads of a process have less, and their own again', async (t) => {
+/** A process with threads beside its first one. */
+async function startThreads(t: TestContext): Promise<number> {
   const program =
     'new (require("node:worker_threads").Worker)("setInterval(() => {}, 1e6)", { eval: true }).on("online", () => console.log("on"))'
   const child = spawn(process.execPath, ['-e', program], { detached: true, stdio: ['ignore', 'pipe', 'inherit'] })
@@ -18,6 +19,11 @@ test('all threads of a process have less, and their own again', async (t) => {
     await ended
   })
   await once(child.stdout, 'data')
+  return pid
+}
+
+test('all threads of a process have less, and their own again', async (t) => {
+  const pid = await startThreads(t)
   const means = cpuMeans(pid)
   if (means.kind === 'none' || means.kind === 'slice') {
     assert.equal(setProcessNice(pid, 10), 'refused')
@@ -34,4 +40,14 @@ test('all threads of a process have less, and their own again', async (t) => {
 
 test('of a process that is gone, that is said', () => {
   assert.notEqual(setProcessNice(4_194_303, 10), 'done')
+})
+
+test('the threads that help the first one have less than that', async (t) => {
+  const pid = await startThreads(t)
+  setHelpersNice(pid, 10)
+  const threads = readdirSync(`/proc/${pid}/task`).map(Number)
+  const nice = threads.map((thread) => [thread === pid, getPriority(thread)])
+  assert.ok(nice.length > 1)
+  for (const [isFirst, priority] of nice) assert.equal(priority, isFirst ? 0 : 10)
+  setHelpersNice(4_194_303, 10)
 })

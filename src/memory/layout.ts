@@ -13,7 +13,8 @@ import { TLS_RECORD_BYTES } from './tls-records.ts'
  *   TLS sessions, one per client slot and one per server slot | buffer arenas, one per plane
  *
  * A change of any offset, and of anything that processes say to each other, is a new LAYOUT_VERSION: after an upgrade a
- * process of the new version goes on with what one of the old version left, and the other way round after a rollback. New
+ * process of the new version goes on with what one of the old version left, and the other way round after a rollback. (What is
+ * said only to those who have said that they know it is none: see `ProgramAnswer`.) New
  * fields go where nothing was, so that 0 means that nobody has written them: then OLDEST_READABLE_LAYOUT stays one
  * behind. Where that is not possible it becomes LAYOUT_VERSION, and an upgrade over this step is refused.
  */

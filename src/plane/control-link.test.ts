@@ -156,6 +156,7 @@ test('events that are too many to wait are told at once', (t) => {
   for (let id = 1; id <= 1000; id++) link.send(done(id))
   assert.equal(link.connected, true)
   assert.ok((accept().events()?.length ?? 0) > 100)
+  link.onLost()
 })
 
 test('commands arrive whole and in order, however they are cut', (t) => {
