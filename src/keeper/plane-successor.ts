@@ -10,7 +10,7 @@ import type { PlaneProcess } from './plane-process.ts'
  * - prepared: it has them, and waits for the plane's end, as `booted`.
  * - activated: the plane is its. Ends with `serves`, or with its death.
  * - serving: it did what it was started for.
- * - gone: it died before that.
+ * - gone: it died before that, or is not wanted any more.
  */
 export type SuccessorState = 'booting' | 'booted' | 'preparing' | 'prepared' | 'activated' | 'serving' | 'gone'
 
@@ -76,9 +76,10 @@ export class PlaneSuccessor {
     if (this.#state === 'activated') this.#enter('serving')
   }
 
-  /** It is not wanted any more. */
+  /** It is not wanted any more, and must not get the plane before it has ended. */
   abandon(): void {
     if (this.#state !== 'booting' && !this.isWaiting) return
+    this.#enter('gone')
     this.process.hangUp()
     this.process.kill()
   }

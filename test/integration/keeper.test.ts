@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict'
-import { openSync } from 'node:fs'
+import { openSync, readFileSync } from 'node:fs'
 import { createConnection, type Socket } from 'node:net'
 import { join } from 'node:path'
 import { type TestContext, test } from 'node:test'
@@ -24,6 +24,7 @@ interface Children {
 }
 
 const ABLE = { switchyard: '9.9.9', problem: null }
+const TAKES_AHEAD = { ...ABLE, takesAhead: true }
 
 /** A keeper with stubs for children, in this process; ended after the test whatever happens. */
 async function startKeeper(t: TestContext, { control, planes, maxClients = 100, answer = ABLE }: Children) {
@@ -263,6 +264,58 @@ test('an upgrade: a new process boots first, then the clients are its', async (t
     false,
     'no failure',
   )
+})
+
+/** Of an upgrade, when it has clients. */
+async function newProcess(): Promise<ProcessIdentity> {
+  const found = await waitUntil('the new process', () => stubs('plane-unhurried')[0])
+  assert.ok(found)
+  await waitUntil('it to have clients', () => readFileSync(`/proc/${found.pid}/comm`, 'utf8').trim() === 'given ahead')
+  return found
+}
+
+test('an upgrade to a program that can: the new process has the clients before the old one lets go', async (t) => {
+  const { keeper, dial } = await startKeeper(t, {
+    control: 'control-obedient',
+    planes: ['plane-pid', 'plane-pid', 'plane-unhurried', 'plane-pid'],
+    answer: TAKES_AHEAD,
+  })
+  const [leaving, staying] = [dial(), dial()]
+  const first = await leaving.planePid()
+  await staying.planePid()
+  await standby(first)
+  const upgraded = keeper.upgrade(null)
+  const { pid } = await newProcess()
+  leaving.socket.end()
+  await waitUntil('the end of a connection that two processes have', () => leaving.isClosed)
+  const late = dial()
+  assert.equal(await late.planePid(), first, 'the old one serves meanwhile')
+  process.kill(pid, 'SIGUSR2')
+  assert.equal((await upgraded).outcome, 'done')
+  assert.equal(await staying.keptBy(first), pid)
+  assert.equal(staying.received, `${first}\ngiven ahead, kept by ${pid}\n`)
+  assert.equal(await late.keptBy(first), pid)
+  assert.equal(late.received, `${first}\nkept by ${pid}\n`)
+})
+
+test('a plane that dies while its new process has clients ahead is followed by its standby', async (t) => {
+  const { keeper, dial } = await startKeeper(t, {
+    control: 'control-obedient',
+    planes: ['plane-pid', 'plane-pid', 'plane-unhurried', 'plane-pid'],
+    answer: TAKES_AHEAD,
+  })
+  const client = dial()
+  const first = await client.planePid()
+  const { pid: waiting } = await standby(first)
+  const upgraded = keeper.upgrade(null)
+  const successor = await newProcess()
+  process.kill(first, 'SIGKILL')
+  assert.equal(await client.keptBy(first), waiting)
+  assert.equal(client.received, `${first}\nkept by ${waiting}\n`)
+  const { outcome, text } = await upgraded
+  assert.deepEqual([outcome, /it died meanwhile/.test(text)], ['failed', true])
+  await waitUntil('the end of the new process', () => !isRunning(successor))
+  assert.equal(await dial().planePid(), waiting)
 })
 
 test('an upgrade that control asks for replaces the plane', async (t) => {

@@ -22,6 +22,9 @@ import type { Region } from '../../src/memory/region.ts'
 import { openSharedState, type SharedState } from '../../src/memory/shared-state.ts'
 import { slotMark } from '../../src/memory/slot-mark.ts'
 
+/** The title of a plane that has clients before its turn. */
+const GIVEN_AHEAD = 'given ahead'
+
 const CHANNEL_FD = 3
 const MEMORY_FD = 4
 
@@ -29,47 +32,12 @@ const behaviours: Readonly<Record<string, () => void>> = {
   /**
    * A plane that answers every client with its own pid, and one that its predecessor had with `kept by` its pid; closes the
    * connection when the client ends. It dies when a client says anything: `crash` is its own doing then, anything else is
-   * somebody else's; before `last words` it tells the keeper that the client is gone.
+   * somebody else's; before `last words` it tells the keeper that the client is gone. Those that it was given ahead it answers
+   * with `given ahead, kept by`.
    */
-  'plane-pid'() {
-    const channel = standbyPlane()
-    const say = (message: PlaneMessage): void => void channel.send(packet, encodePlaneMessage(message, packet), [])
-    const serve = (fd: OwnedFd | undefined, { slot, generation }: SlotReference, greeting: string): void => {
-      if (fd === undefined) return
-      const client = new Socket({ fd: fd.take(), readable: true, writable: true })
-      client.on('error', () => {})
-      client.write(greeting)
-      client.on('data', (text) => {
-        if (String(text) === 'last words') say({ op: 'gone', clients: [{ slot, generation }] })
-        else markSlot(slot)
-        if (String(text) === 'crash') process.exit(3)
-        process.kill(process.pid, 'SIGKILL')
-      })
-      client.once('close', () => say({ op: 'gone', clients: [{ slot, generation }] }))
-    }
-    receiveFor(channel, (message, fds) => {
-      switch (message.op) {
-        case 'keep-clients':
-          for (const [at, client] of message.clients.entries()) serve(fds[at], client, `kept by ${process.pid}\n`)
-          return
-        case 'new':
-          for (const [at, client] of message.clients.entries()) {
-            // So that the keeper sees that it is served.
-            clientSlots().i32[client.slot * (CLIENT_SLOT_BYTES >> 2) + CLIENT.state] = CLIENT_STATE.idle
-            serve(fds[at], client, `${process.pid}\n`)
-          }
-          return
-        case 'keep-servers':
-        case 'listener':
-          return
-        case 'serve':
-          say({ op: 'ready' })
-          return
-        case 'release':
-          process.exit(0)
-      }
-    })
-  },
+  'plane-pid': () => planeOfPids(null),
+  /** The same, and it takes its time with those that it is given ahead, until SIGUSR2. */
+  'plane-unhurried': () => planeOfPids((prepared) => process.once('SIGUSR2', prepared)),
   /** A plane that never reads its channel once it is ready. */
   'plane-deaf'() {
     const channel = standbyPlane()
@@ -134,6 +102,58 @@ const behaviours: Readonly<Record<string, () => void>> = {
 }
 
 const packet = Buffer.alloc(MAX_PACKET_BYTES)
+
+/** `whenAhead` says when to say that clients which were given ahead are there; by default at once. */
+function planeOfPids(whenAhead: ((prepared: () => void) => void) | null): void {
+  const channel = standbyPlane()
+  const say = (message: PlaneMessage): void => void channel.send(packet, encodePlaneMessage(message, packet), [])
+  const serve = (fd: OwnedFd | undefined, { slot, generation }: SlotReference, greeting: string): void => {
+    if (fd === undefined) return
+    const client = new Socket({ fd: fd.take(), readable: true, writable: true })
+    client.on('error', () => {})
+    client.write(greeting)
+    client.on('data', (text) => {
+      if (String(text) === 'last words') say({ op: 'gone', clients: [{ slot, generation }] })
+      else markSlot(slot)
+      if (String(text) === 'crash') process.exit(3)
+      process.kill(process.pid, 'SIGKILL')
+    })
+    client.once('close', () => say({ op: 'gone', clients: [{ slot, generation }] }))
+  }
+  const ahead = new Map<number, { readonly client: SlotReference; readonly fd: OwnedFd | undefined }>()
+  receiveFor(channel, (message, fds) => {
+    switch (message.op) {
+      case 'ahead':
+        for (const [at, client] of message.clients.entries()) ahead.set(client.slot, { client, fd: fds[at] })
+        process.title = GIVEN_AHEAD
+        if (whenAhead === null) say({ op: 'prepared' })
+        else whenAhead(() => say({ op: 'prepared' }))
+        return
+      case 'ended':
+        for (const { slot } of message.clients) ahead.delete(slot)
+        return
+      case 'keep-clients':
+        for (const [at, client] of message.clients.entries()) serve(fds[at], client, `kept by ${process.pid}\n`)
+        return
+      case 'new':
+        for (const [at, client] of message.clients.entries()) {
+          // So that the keeper sees that it is served.
+          clientSlots().i32[client.slot * (CLIENT_SLOT_BYTES >> 2) + CLIENT.state] = CLIENT_STATE.idle
+          serve(fds[at], client, `${process.pid}\n`)
+        }
+        return
+      case 'keep-servers':
+      case 'listener':
+        return
+      case 'serve':
+        for (const { client, fd } of ahead.values()) serve(fd, client, `given ahead, kept by ${process.pid}\n`)
+        say({ op: 'ready' })
+        return
+      case 'release':
+        process.exit(0)
+    }
+  })
+}
 
 function standbyPlane(): FdChannel {
   const channel = new FdChannel(new OwnedFd(CHANNEL_FD), MAX_PACKET_BYTES)
