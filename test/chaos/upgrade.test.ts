@@ -122,13 +122,15 @@ test('what became of each client is in the console, over HTTP and in the metrics
   await kept.query('SELECT 1')
   process.kill(router.pids.keeper, 'SIGUSR2')
   await waitUntil('the upgrade', () => /upgrade done: .* were kept/.test(router.tail(1000)), LONG)
+  const json = async (path: string) =>
+    (await (await fetch(`http://127.0.0.1:${router.httpPort}${path}`)).json()) as Record<string, unknown>[]
+  // The plane has said so when nobody waited for it any more.
+  await waitUntil('the report', async () => (await json('/api/preserved-clients')).length === 2, LONG)
   const [event] = await show(router, 'PRESERVATION')
   assert.equal(event?.event, 'upgrade')
   assert.equal(Number(event.kept), 1)
   assert.equal(Number(event.dropped), 1)
   assert.equal(event.reasons, 'its login was not over: 1')
-  const json = async (path: string) =>
-    (await (await fetch(`http://127.0.0.1:${router.httpPort}${path}`)).json()) as Record<string, unknown>[]
   assert.deepEqual(
     (await json('/api/preservation')).map(({ event_id, dropped }) => [event_id, dropped]),
     [[1, 1]],
