@@ -122,6 +122,17 @@ test('a topology is not sent to planes that have no values yet', async (t) => {
   assert.deepEqual(plane.commands, [])
 })
 
+test('a plane that comes before there are values is not told what was known of shards before they were probed', async (t) => {
+  const { link, dial } = await harness(t)
+  link.publishTopology(topology(1))
+  const plane = dial().hello(4, 7)
+  await until(() => plane.held !== null)
+  link.publishTopology(topology(2))
+  link.publishValues(values(5, 3))
+  assert.equal((await plane.command('values')).values.topology.version, 3)
+  assert.deepEqual(plane.commands, [])
+})
+
 test('a fresh plane gets the model before anything else, a successor after everything else, and one that has it not again', async (t) => {
   const { link, dial } = await harness(t, 3)
   link.publishValues(values(5, 7))

@@ -207,10 +207,10 @@ export class PlaneLink {
     const values = this.#values
     const topology = this.#topology
     this.#tellModel(hello, connection)
-    if (values !== null && topology !== null && hello.valuesVersion !== values.version) {
-      connection.tell({ op: 'values', values: { ...values, topology } })
-    } else if (topology !== null && hello.topologyVersion !== topology.version) {
-      connection.tell({ op: 'topology', topology })
+    // Before there are values, shards have not been probed: a plane that has served for long knows better.
+    if (values !== null && topology !== null) {
+      if (hello.valuesVersion !== values.version) connection.tell({ op: 'values', values: { ...values, topology } })
+      else if (hello.topologyVersion !== topology.version) connection.tell({ op: 'topology', topology })
     }
     connection.tell({ op: 'holds', shards: this.#holds.shards })
     for (const command of this.#holds.commands()) this.#askQuietly(connection, command)
