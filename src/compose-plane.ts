@@ -20,7 +20,7 @@ import type { Plane } from './plane/plane.ts'
 import { type LockedMemory, mapPlaneMemory, openRing, type PlaneRing } from './plane/plane-resources.ts'
 import { Reactor } from './plane/reactor.ts'
 import { rehearse } from './plane/rehearsal.ts'
-import { awaitTurn } from './plane/standby.ts'
+import { awaitInstructions, awaitTurn } from './plane/standby.ts'
 import { TakeOverRehearsal } from './plane/take-over-rehearsal.ts'
 import {
   type Predecessor,
@@ -193,6 +193,7 @@ function serve(options: PlaneOptions, resources: PlaneResources): void {
   const collector = new IdleCollector(options.heap)
   const hooks = active.hooks((turns, closed) => collector.tick(turns, closed))
   const reactor: Reactor = new Reactor(poller, active.timers, clock, hooks)
+  awaitInstructions(options.architecture, channelFd, keeper)
   reactor.run()
   keeper.released()
   if (isReplaced) options.onReplaced()

@@ -12,6 +12,9 @@ import type { Region } from '../memory/region.ts'
 import { identityKey } from './identity.ts'
 import { roughLog2 } from './rough-log.ts'
 
+/** So many in a row were never used, or there are none: one may be empty where a plane died as it was about to write it. */
+const MOST_UNUSED = 64
+
 export const TAU_IDENTITY_MS = 3_600_000
 
 /**
@@ -36,7 +39,8 @@ export class IdentityProfiles {
     this.#first = first
     this.#count = count
     this.#words = region.recordBytes >> 2
-    for (let record = first; record < first + count; record++) {
+    // Records are taken in their order. Memory that nobody has touched is not to be touched, by each plane, while clients wait.
+    for (let record = first; record < first + count && record - first - this.#next < MOST_UNUSED; record++) {
       const names = readIdentityNames(region, record)
       if (names === null) continue
       this.#records.set(identityKey(names), record)

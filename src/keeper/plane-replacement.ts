@@ -6,6 +6,8 @@ import type { ChildState } from './supervised-child.ts'
 const BOOT_MS = 30_000
 /** The process that is to follow is given connections ahead in a fraction of this; what it has not got then follows later. */
 const AHEAD_MS = 5_000
+/** Who has just booted has code in the hands of its compiler's threads, and the processors are better left to whoever serves. */
+const CALM_MS = 300
 /** What a plane needs to finish one wake-up. */
 const RELEASE_MS = 2_000
 /** Its successor gets its values from control in a fraction of this; clients wait meanwhile. */
@@ -63,9 +65,10 @@ export async function replacePlane(plane: Replaceable, program: Program, takesAh
   if (takesAhead) {
     plane.sendAhead()
     await plane.until(() => successor() !== 'preparing' || state() !== 'running', AHEAD_MS)
-    if (state() !== 'running') return refused('it died meanwhile, and has a successor because of that.')
-    if (successor() === 'gone') return refused('the process that should take over has ended.')
   }
+  await plane.until(() => state() !== 'running' || successor() === 'gone', CALM_MS)
+  if (state() !== 'running') return refused('it died meanwhile, and has a successor because of that.')
+  if (successor() === 'gone') return refused('the process that should take over has ended.')
   plane.release()
   const isReleased = await plane.until(() => state() !== 'releasing', RELEASE_MS)
   if (!isReleased) plane.killActive()

@@ -18,6 +18,8 @@ interface Bench {
   readonly host: TestLinkHost
   readonly link: KeeperLink
   readonly keeper: FdChannel
+  /** Of the plane's end. */
+  readonly fd: OwnedFd
   readonly clients: { client: NewClient; fd: OwnedFd }[]
   /** Connections of a predecessor. */
   readonly kept: { kind: string; slot: SlotReference; fd: OwnedFd }[]
@@ -60,6 +62,7 @@ export function openKeeperLink(t: TestContext): Bench {
     host,
     link,
     keeper,
+    fd: mine,
     clients,
     kept,
     story,

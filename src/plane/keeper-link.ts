@@ -75,6 +75,7 @@ export class KeeperLink implements PollTarget {
   /** By slot. */
   readonly #servers = new Map<number, Kept>()
   #attached: Attached | null
+  #isInstructed = false
   #isReady = false
   #isReadyDue = false
   #awaitsRoom = false
@@ -87,6 +88,11 @@ export class KeeperLink implements PollTarget {
     this.#poller = poller
     this.#owner = owner
     this.#attached = { channel, fd, key: poller.add(fd, READABLE, this) }
+  }
+
+  /** It has said that this process is to serve, or to end, or it is gone. */
+  get isInstructed(): boolean {
+    return this.#isInstructed || this.#attached === null
   }
 
   get isAttached(): boolean {
@@ -253,9 +259,11 @@ export class KeeperLink implements PollTarget {
         for (const client of message.clients) owner.onEnded(client)
         return
       case 'serve':
+        this.#isInstructed = true
         owner.onServe()
         return
       case 'release':
+        this.#isInstructed = true
         owner.onRelease()
         return
       case 'ahead':

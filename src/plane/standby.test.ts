@@ -15,8 +15,8 @@ import {
 import { CLIENT_SLOT_BYTES } from '../memory/layout.ts'
 import { Region } from '../memory/region.ts'
 import { AheadClients } from './ahead-clients.ts'
-import { reference } from './keeper-link.fixture.ts'
-import { awaitTurn, takeAhead } from './standby.ts'
+import { openKeeperLink, reference } from './keeper-link.fixture.ts'
+import { awaitInstructions, awaitTurn, takeAhead } from './standby.ts'
 
 /** A process on standby, and its keeper. */
 function open(t: TestContext) {
@@ -94,4 +94,16 @@ test('where descriptors are missing, nothing goes on without them', (t) => {
   const { ends } = clients(1)
   say({ op: 'ahead', clients: [reference(1), reference(2)] }, ends)
   assert.throws(() => takeAhead(channel, ahead), /too few file descriptors/)
+})
+
+test('before anything else the keeper is heard until it has said that the process is to serve, or to end, or is gone', (t) => {
+  for (const op of ['serve', 'release', null] as const) {
+    const { link, keeper, fd, story, say } = openKeeperLink(t)
+    say({ op: 'ended', clients: [reference(4)] })
+    if (op === null) keeper.close()
+    else say({ op })
+    assert.equal(link.isInstructed, false)
+    awaitInstructions(arch(), fd, link)
+    assert.equal(story.length, 2, `${story}`)
+  }
 })

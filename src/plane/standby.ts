@@ -1,6 +1,6 @@
 import type { FdChannel } from '../io/fd-channel.ts'
 import type { OwnedFd } from '../io/owned-fd.ts'
-import { HANG_UP, Poller, READABLE } from '../io/poller.ts'
+import { HANG_UP, Poller, type PollTarget, READABLE } from '../io/poller.ts'
 import { decodeKeeperMessage, encodePlaneMessage, isAhead, MAX_PACKET_BYTES } from '../memory/keeper-protocol.ts'
 import type { AheadClients } from './ahead-clients.ts'
 
@@ -25,6 +25,20 @@ export function awaitTurn(architecture: string, fd: OwnedFd, channel: FdChannel,
   while (!isTurn) poller.dispatch(poller.wait(-1))
   poller.close()
   return !isGone
+}
+
+/** What hears the keeper: `KeeperLink`. */
+export interface KeeperListener extends PollTarget {
+  /** Everything that comes before this process serves has been said, or nothing comes any more. */
+  readonly isInstructed: boolean
+}
+
+/** Lets `keeper` hear everything of the predecessor that it is to serve; until then clients' events are not its business. */
+export function awaitInstructions(architecture: string, fd: OwnedFd, keeper: KeeperListener): void {
+  const poller = new Poller(architecture)
+  poller.add(fd, READABLE, keeper)
+  while (!keeper.isInstructed) poller.dispatch(poller.wait(-1))
+  poller.close()
 }
 
 /** Takes those that the keeper gives ahead, and says so. True: it says something else, which is not read. */
