@@ -34,11 +34,14 @@ import { pseudoRandom } from './util/random.ts'
 
 /** A start takes so much longer at most. */
 const REHEARSAL_MS = 1500
+/** Nobody waits for a standby, which has less of the processors, and is worth little where it has not rehearsed. */
+const STANDBY_REHEARSAL_MS = 5000
 /** By then V8 has compiled what queries run through. */
 const REHEARSAL_REQUESTS = 10_000
 
 /** What control has to say to a plane that has its predecessor's orders is nothing new; by then those who waited are served. */
 const DIAL_LATER_MS = 50
+const FIRST_TICK_MS = 100
 
 export interface PlaneOptions {
   readonly planeIndex: number
@@ -123,7 +126,8 @@ function prepare(
   const parts = { architecture, clock, queue, example, socketPath: `${runDirectory}/warm-${pid}.sock` }
   const isOver = (): boolean => generation > 1 && poller.wait(0) > 0
   try {
-    rehearse({ ...parts, mostMs: REHEARSAL_MS, mostRequests: REHEARSAL_REQUESTS, isOver })
+    const mostMs = generation > 1 ? STANDBY_REHEARSAL_MS : REHEARSAL_MS
+    rehearse({ ...parts, mostMs, mostRequests: REHEARSAL_REQUESTS, isOver })
     return generation > 1 ? TakeOverRehearsal.run({ ...parts, isOver }).failure : null
   } catch (error) {
     if (!(error instanceof Error)) throw error
@@ -194,6 +198,11 @@ function serve(options: PlaneOptions, resources: PlaneResources): void {
   const hooks = active.hooks((turns, closed) => collector.tick(turns, closed))
   const reactor: Reactor = new Reactor(poller, active.timers, clock, hooks)
   awaitInstructions(options.architecture, channelFd, keeper)
+  if (predecessor !== null) {
+    reactor.putTickOff(FIRST_TICK_MS)
+    // That it is ready.
+    hooks.settle()
+  }
   reactor.run()
   keeper.released()
   if (isReplaced) options.onReplaced()

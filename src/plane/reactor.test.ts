@@ -13,7 +13,7 @@ interface Bench {
   readonly timers: TimerWheel
   readonly story: string[]
   /** Runs with a clock that goes on by `step` at each wake-up, until `wakeUps` of them are over. */
-  run(step: number, wakeUps: number): void
+  run(step: number, wakeUps: number, tickAfter?: number): void
   /** Called at each event of a descriptor that is always readable, so that nothing ever sleeps. */
   onEvent: () => void
   stop: () => void
@@ -39,7 +39,7 @@ function open(t: TestContext): Bench {
     onEvent: () => void story.push('event'),
     stop: () => assert.fail('it does not run'),
     afterEvent: () => {},
-    run: (step, wakeUps) => {
+    run: (step, wakeUps, tickAfter) => {
       let now = -step
       let left = wakeUps
       const clock = (): number => {
@@ -57,6 +57,7 @@ function open(t: TestContext): Bench {
         },
       })
       bench.stop = () => reactor.stop()
+      if (tickAfter !== undefined) reactor.putTickOff(tickAfter)
       reactor.run()
     },
   }
@@ -70,6 +71,16 @@ test('a wake-up says the time, serves events, fires timers, and settles, in this
   timers.arm(new Timer(() => story.push('timer')), 50)
   bench.run(100, 1)
   assert.deepEqual(story, ['wake 0', 'wake 100', 'event', 'after', 'timer', 'tick 100', 'after', 'settle'])
+})
+
+test('where others have waited for long, it ticks a moment later for the first time', (t) => {
+  const { story, run } = open(t)
+  run(400, 6, 1000)
+  assert.deepEqual(
+    story.filter((line) => line.startsWith('tick')),
+    ['tick 1200', 'tick 2400'],
+  )
+  assert.equal(story[0], 'wake 0')
 })
 
 test('it ticks at once and then once a second, late ones are not made up for', (t) => {

@@ -40,6 +40,13 @@ export class Reactor {
     this.#stopped = true
   }
 
+  /** The first tick is due so much later, and not at once: others have waited for long. Before the first turn. */
+  putTickOff(milliseconds: number): void {
+    this.#now = this.#clock()
+    this.#tickAt = this.#now + milliseconds
+    this.#hooks.wake(this.#now)
+  }
+
   run(): void {
     while (!this.#stopped) this.turn(Number.POSITIVE_INFINITY)
   }

@@ -22,13 +22,13 @@ import { rehearsalValues } from './rehearsal-values.ts'
 import { type Line, RehearsedClient } from './rehearsed-client.ts'
 import { takeAhead } from './standby.ts'
 
-const CLIENTS = 40
+const CLIENTS = 80
 const SERVERS = 8
 const SIZE = { clients: CLIENTS, servers: SERVERS, preparedStatements: 100 }
 /** Planes that follow one another. */
-const PLANES = 5
+const PLANES = 8
 /** It is no use to anybody for longer than this. */
-const MOST_MS = 400
+const MOST_MS = 2000
 const MOST_TURNS = 200
 const GEOMETRY: Geometry = {
   clientSlots: CLIENTS + 16,
