@@ -56,9 +56,9 @@ export function sendAhead(
   server: ServerConnection | null,
   effects: Effects,
 ): void {
-  const sql = session.settings.ahead(effects)
   if (server === null) return
-  if (sql !== '' && server.queue.length === 0) server.relay.questions.prepare(sql, host.toServer)
+  const sql = session.settings.ahead(effects, server)
+  if (sql !== '') server.relay.questions.prepare(sql, host.toServer)
   if ((effects.flags & FACT.commits) !== 0 && server.work.hasWritten) markTransaction(host, session, server)
 }
 

@@ -278,6 +278,7 @@ export class ServerSeat implements PoolWaiter {
   #have(server: ServerConnection | null): void {
     this.#server = server
     this.#isStale = false
+    server?.work.take(this.session.serial)
     this.session.memory.server(server === null ? null : server.slot)
   }
 

@@ -1,5 +1,6 @@
 import type { Luggage } from '../continuity/safe-point.ts'
 import { CLIENT_STEP, PIN } from '../memory/client-slots.ts'
+import { STATUS } from '../protocol/message-type.ts'
 import type { ErrorFields } from '../protocol/messages.ts'
 import type { Rows } from '../server/captured-rows.ts'
 import type { ServerConnection } from '../server/server-connection.ts'
@@ -7,6 +8,7 @@ import { inquirySql } from '../session/inquiry.ts'
 import type { ParameterRegistry, ParameterSet } from '../session/parameters.ts'
 import { type PinWatcher, SessionPins } from '../session/session-pins.ts'
 import type { SqlStatement } from '../session/sql-statement.ts'
+import { UNSEEN } from '../sql/passing-text.ts'
 import { type Effects, endsTransaction, FACT } from '../sql/statement-effects.ts'
 import { ClientTransaction } from './client-transaction.ts'
 import { FORGET_SEQUENCES, isMeantToFail, preambleSql } from './preamble-sql.ts'
@@ -29,6 +31,8 @@ export class SessionState {
   readonly values: SessionSettings
   /** Since it got its server connection it has sent nothing but BEGIN. */
   #onlyBegun = false
+  /** It has asked for numbers of sequences where there were none of its own. */
+  #missedNumbers = false
   /** The statements that put the server connection into this state are on their way. */
   #isRestoring = false
   /** What it had on a server connection that it has left, and has on no other yet; null: nothing. */
@@ -133,15 +137,16 @@ export class SessionState {
     const hides = server.hidesSettingsOf !== 0 && server.hidesSettingsOf !== serial
     const fits = parameters === null || (parameters === server.parameters && !hides)
     // The first text's own effects are noted next.
-    this.#onlyBegun = effects === null || (effects.flags & FACT.readsSequence) === 0
+    this.#onlyBegun = true
+    const forgetsSequences = this.#missesNumbers(effects, server)
     const losesTransaction = this.transaction.isLost
-    if (fits && this.#onlyBegun && !losesTransaction && channels === '') return ''
+    if (fits && !forgetsSequences && !losesTransaction && channels === '') return ''
     const before = server.parameters
     const difference = fits ? '' : this.values.sqlFor(server, parameters, serial)
     if (!fits) server.parameters = parameters
     const changes = difference === '' || channels === '' ? difference + channels : `${difference};${channels}`
     this.#isRestoring = changes !== ''
-    return preambleSql(before, { changes, forgetsSequences: !this.#onlyBegun, losesTransaction })
+    return preambleSql(before, { changes, forgetsSequences, losesTransaction })
   }
 
   /** A text that may end a transaction has to wait: it could end the one in which a preamble has failed. */
@@ -187,10 +192,19 @@ export class SessionState {
   }
 
   /** SQL that has to go ahead of a text with these effects, mostly none. */
-  ahead(effects: Effects): string {
-    // As long as it has only begun a transaction here, any number it could read is another session's.
-    const readsForeign = this.#onlyBegun && (effects.flags & FACT.readsSequence) !== 0 && this.pins === 0
-    return readsForeign ? FORGET_SEQUENCES : ''
+  ahead(effects: Effects, server: ServerConnection): string {
+    return server.queue.length === 0 && this.#missesNumbers(effects, server) ? FORGET_SEQUENCES : ''
+  }
+
+  /** Numbers of sequences are read, and those that are there another session's: to be forgotten. Its own, which it has by chance, it keeps. */
+  #missesNumbers(effects: Effects | null, { work, status }: ServerConnection): boolean {
+    const reads = effects !== null && (effects.flags & FACT.readsSequence) !== 0 && this.pins === 0
+    const isKnown = reads && effects !== UNSEEN
+    if (isKnown && work.numbers === 'own' && status === STATUS.idle) this.pin(PIN.sequence)
+    const misses = (reads || this.#missedNumbers) && this.#onlyBegun && work.numbers === 'foreign'
+    if (misses) work.numbers = 'none'
+    this.#missedNumbers ||= misses && isKnown
+    return misses
   }
 
   /** A text with these effects is sent now; `isSent`: it is a query that has been sent already. */
@@ -227,6 +241,7 @@ export class SessionState {
   /** Everything sent has been answered. `isIdle`: no transaction is open. Returns what the client has to be told. */
   settle(server: ServerConnection, isIdle: boolean): Restored {
     if (!isIdle) return NOTHING
+    if (this.#missedNumbers && server.work.numbers === 'own') this.pin(PIN.sequence)
     this.#pins?.settle()
     return this.values.isUnsettled ? this.values.settle(server) : NOTHING
   }

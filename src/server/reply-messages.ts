@@ -4,7 +4,12 @@ import { BACKEND, HEADER_BYTES } from '../protocol/message-type.ts'
 import type { ErrorFields } from '../protocol/messages.ts'
 import { MalformedMessage } from '../protocol/reader.ts'
 
+const LETTER_C = 0x43
 const LETTER_D = 0x44
+const LETTER_I = 0x49
+const LETTER_M = 0x4d
+const LETTER_P = 0x50
+const LETTER_U = 0x55
 /** First letters of BEGIN, FETCH and of SELECT, SET, SHOW, SAVEPOINT, START TRANSACTION. */
 const READING_LETTERS: ReadonlySet<number> = new Set([0x42, 0x46, 0x53])
 /** What a statement has thrown away, which no rollback brings back. */
@@ -34,6 +39,17 @@ export function isPlain(type: number): boolean {
  */
 export function mayWrite(letter: number): boolean {
   return !READING_LETTERS.has(letter)
+}
+
+/** By the command tag at `bytes[at]`: rows were written, for which sequences may have given numbers. COMMIT is not meant by COPY. */
+export function writesRows(bytes: Buffer, at: number): boolean {
+  const letter = bytes[at]
+  return (
+    letter === LETTER_I ||
+    letter === LETTER_U ||
+    letter === LETTER_M ||
+    (letter === LETTER_C && bytes[at + 2] === LETTER_P)
+  )
 }
 
 /** By a whole CommandComplete, `bytes[at, stop)`: what the statement has cleared, null: nothing. */

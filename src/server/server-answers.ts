@@ -4,7 +4,7 @@ import { BACKEND, HEADER_BYTES } from '../protocol/message-type.ts'
 import { CLOSE_COMPLETE, type ErrorFields, PARSE_COMPLETE } from '../protocol/messages.ts'
 import { type ClientDelivery, DIVERGED } from './client-delivery.ts'
 import type { OwnQuestions } from './own-questions.ts'
-import { clearedBy, fieldsOf, mayWrite } from './reply-messages.ts'
+import { clearedBy, fieldsOf, mayWrite, writesRows } from './reply-messages.ts'
 import { REPLY, SWALLOW, SYNTHESIZE } from './reply-queue.ts'
 import type { ReplySink } from './reply-sink.ts'
 import type { ServerConnection } from './server-connection.ts'
@@ -160,7 +160,10 @@ export class ServerAnswers {
     if ((queue.head & SWALLOW) !== 0) return
     const cleared = clearedBy(bytes, at, stop)
     if (cleared !== null) client?.onCleared(cleared)
-    if (mayWrite(bytes[at + HEADER_BYTES] as number)) work.hasWritten = true
+    if (mayWrite(bytes[at + HEADER_BYTES] as number)) {
+      work.hasWritten = true
+      if (writesRows(bytes, at + HEADER_BYTES)) work.numbers = 'own'
+    }
     client?.onCommand(bytes, at + HEADER_BYTES, stop, queue.headKind === REPLY.execute)
   }
 

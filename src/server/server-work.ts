@@ -4,6 +4,13 @@ import { SentRecord } from './sent-record.ts'
 import { TransactionMark } from './transaction-mark.ts'
 
 /**
+ * Whose numbers of sequences (`currval`, `lastval`) a server connection has, as far as is known.
+ *
+ * - foreign: those of whoever had it before, if any. none: it was told to forget them. own: what its client wrote came later.
+ */
+export type SequenceNumbers = 'foreign' | 'none' | 'own'
+
+/**
  * What a server connection does for its client, as far as somebody has to know should it be lost: with this the work is run
  * again, asked elsewhere, or looked up.
  */
@@ -20,6 +27,16 @@ export class ServerWork {
   hasWritten = false
   /** Somebody wants no answer to that any more. */
   isCancelled = false
+  numbers: SequenceNumbers = 'foreign'
+  /** Serial number of the session that has it, or had it last. */
+  #holder = 0
+
+  /** The session with this serial number has it from now on: the same one as before finds its numbers again. */
+  take(serial: number): void {
+    if (this.#holder === serial) return
+    this.#holder = serial
+    this.numbers = 'foreign'
+  }
 
   /**
    * The next request begins, where everything before it is answered. `isIdle`: no transaction is open. True: `sent` begins

@@ -83,6 +83,25 @@ for (const [name, pin] of [
   })
 }
 
+test('numbers that a row got are there for its session, and for nobody else', async () => {
+  await bed.sql('CREATE TABLE item (id serial, note text); GRANT ALL ON item, item_id_seq TO PUBLIC')
+  const [client, stranger] = await bed.openMany(2)
+  await client!.query(`INSERT INTO item (note) VALUES ('one')`)
+  assert.deepEqual(sqlstatesOf(await stranger!.query('SELECT lastval()')), ['55000'])
+  assert.deepEqual(sqlstatesOf(await client!.query(`SELECT currval('item_id_seq')`)), ['55000'])
+  assert.equal(await pinsOf(client!), '')
+  // Who has asked once gets its numbers from then on.
+  await client!.query(`INSERT INTO item (note) VALUES ('two')`)
+  assert.equal(await pinsOf(client!), 'sequence')
+  stranger!.send(wire.query(`INSERT INTO item (note) VALUES ('three')`))
+  assert.equal(onlyValue(await client!.query('SELECT lastval()')), '2')
+  client!.close()
+  await stranger!.until('Z')
+  // Nobody had the server connection in between.
+  assert.equal(onlyValue(await stranger!.query(`SELECT currval('item_id_seq')`)), '3')
+  assert.equal(await pinsOf(stranger!), 'sequence')
+})
+
 test('sessions that call functions share a server connection', async () => {
   const clients = await bed.openMany(5)
   for (let round = 0; round < 5; round += 1) {
