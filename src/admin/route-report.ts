@@ -5,12 +5,14 @@ import type { SharedState } from '../memory/shared-state.ts'
 import { Freshness } from '../router/freshness.ts'
 import { type ReadDemand, ReadRouter } from '../router/read-route.ts'
 import { type GroupPlan, RouteTable } from '../router/route-table.ts'
+import type { RoutingPolicy } from '../shard/policy.ts'
 import { TIERS, type Tier, tierCode } from '../shard/tier.ts'
 import { ruleFor } from '../shard/tier-rule.ts'
 import type { Shard } from '../shard/topology.ts'
 import { ReadScan } from '../sql/read-scan.ts'
 import { FACT } from '../sql/statement-effects.ts'
 import { StatementFacts } from '../sql/statement-facts.ts'
+import { readTransactionText } from '../sql/transaction-text.ts'
 import { poolAt } from './observe.ts'
 import type { RouterControl } from './router-control.ts'
 
@@ -29,9 +31,24 @@ export interface Intent {
   readonly reason: string
 }
 
-/** Whether `sql` certainly only reads, as a plane without a parser would see it, and why not. */
-export function intentOf(sql: string): Intent {
+/** What begins a transaction, and nothing else; null: `bytes` are not that. */
+function intentOfTransaction(bytes: Buffer, routing: RoutingPolicy): Intent | null {
+  const text = readTransactionText(bytes, 0, bytes.length)
+  if (text?.kind !== 'begins') return null
+  if (text.access !== 'read only')
+    return { isRead: false, reason: 'a transaction that does not say READ ONLY may write' }
+  if (text.isolation === 'serializable') return { isRead: false, reason: 'no replica has serializable transactions' }
+  if (routing.readOnlyTransactions === 'primary') {
+    return { isRead: false, reason: 'routing.read_only_transactions says so' }
+  }
+  return { isRead: true, reason: 'if its first statement certainly only reads: ' }
+}
+
+/** Whether `sql` certainly only reads, as a plane without a parser would see it, and why not, or on what condition. */
+export function intentOf(sql: string, routing: RoutingPolicy): Intent {
   const bytes = Buffer.from(sql)
+  const transaction = intentOfTransaction(bytes, routing)
+  if (transaction !== null) return transaction
   if (!new ReadScan().isRead(bytes, 0, bytes.length)) {
     return {
       isRead: false,
@@ -42,7 +59,7 @@ export function intentOf(sql: string): Intent {
   facts.read(bytes, 0, bytes.length)
   if (facts.pins !== 0) return { isRead: false, reason: `it may pin the session: ${pinReasons(facts.pins).join(', ')}` }
   if ((facts.flags & ~FACT.several) !== 0) return { isRead: false, reason: 'it depends on, or changes, the session' }
-  return { isRead: true, reason: 'it certainly only reads' }
+  return { isRead: true, reason: '' }
 }
 
 /** Where reads of each tier may run at this moment, for sessions that have written nothing. */

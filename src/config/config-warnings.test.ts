@@ -48,3 +48,15 @@ test('a pool that is larger than its shard allows is warned about', () => {
     /^databases\.\*: its pools may have 20 server connections, but shards\.db1\.max_connections is 10/,
   )
 })
+
+test('reservations that no shard can keep together are warned about', () => {
+  const shards = [
+    { name: 'small', host: 'a', slots: 10, max_connections: 10 },
+    { name: 'large', host: 'b', slots: 40, max_connections: 40 },
+  ]
+  const pool = { size: 10 }
+  const [warning, ...rest] = warnings({ shards, pool, tiers: { high: { reserved: 8 }, medium: { reserved: '30%' } } })
+  assert.match(warning ?? '', /^The tiers reserve 11 slots of each shard together, but shards\.small has 10/)
+  assert.deepEqual(rest, [])
+  assert.deepEqual(warnings({ shards, pool, tiers: { high: { reserved: 7 }, medium: { reserved: '30%' } } }), [])
+})

@@ -13,6 +13,7 @@ export function configWarnings(config: Config, nowMs: number): readonly string[]
     ...unusedTlsWarning(config),
     ...md5Warnings(config),
     ...poolWarnings(config),
+    ...reservationWarnings(config),
   ]
 }
 
@@ -41,6 +42,23 @@ function md5Warnings({ users, hba }: Config): readonly string[] {
         `users.${name}: an md5 verifier cannot be used with scram-sha-256, and no access rule lets this user in with ` +
         'another method; store a SCRAM verifier, or add an [[auth.hba]] rule with method = "md5".',
     )
+}
+
+/** Percentages alone are checked by `checkTiers`. */
+function reservationWarnings(config: Config): readonly string[] {
+  const { tierHigh, tierMedium, tierLow, tierBackground } = config
+  return config.shards.flatMap(({ name, slots, maxConnections }) => {
+    const all = slots ?? maxConnections
+    const reserved = [tierHigh, tierMedium, tierLow, tierBackground]
+      .map((tier) => tier.reserved)
+      .map((share) => (share.endsWith('%') ? Math.floor((Number.parseInt(share, 10) * all) / 100) : Number(share)))
+    const sum = reserved.reduce((total, share) => total + share, 0)
+    if (sum <= all) return []
+    return [
+      `The tiers reserve ${sum} slots of each shard together, but shards.${name} has ${all}, so that not every tier gets ` +
+        'its own; lower the reserved of one of them, or write percentages.',
+    ]
+  })
 }
 
 function poolWarnings({ databases, shards, pool }: Config): readonly string[] {

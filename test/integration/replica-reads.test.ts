@@ -225,6 +225,13 @@ test('why reads run where they do can be asked, by operators and by the client i
       ['background', 'west', true],
     ],
   )
+  const transaction = await explain('BEGIN READ ONLY')
+  assert.deepEqual(
+    transaction.map(({ shard }) => shard),
+    reads.map(({ shard }) => shard),
+  )
+  assert.match(String(transaction[1]?.reason), /^if its first statement certainly only reads: as of/)
+  assert.match(String((await explain('BEGIN'))[0]?.reason), /does not say READ ONLY/)
   const [write] = await explain('UPDATE numbers SET n = 1')
   assert.deepEqual([write?.shard, write?.tier], ['west', 'every'])
   const [own] = (await bed.show('CLIENTS')).filter(({ database }) => database === bed.database)

@@ -12,6 +12,10 @@ test('statements are split at semicolons outside quotes and comments', () => {
     ['pause', 'x;y'],
     ['kill', 'z;'],
   ])
+  assert.deepEqual(values('explain $$a;b$$; show $x$c;$$d$x$'), [
+    ['explain', 'a;b'],
+    ['show', 'c;$$d'],
+  ])
 })
 
 test('words are lower case, quoted names keep their case and their quotes undoubled', () => {

@@ -10,7 +10,7 @@ export interface Token {
 }
 
 const TOKEN =
-  /(?<space>\s+|--[^\n]*)|(?<word>[\p{L}_][\p{L}\p{N}_$]*)|(?<number>\d+)|"(?<quoted>(?:[^"]|"")*)"|'(?<string>(?:[^']|'')*)'|(?<symbol>[^\s"'])/uy
+  /(?<space>\s+|--[^\n]*)|(?<word>[\p{L}_][\p{L}\p{N}_$]*)|(?<number>\d+)|\$(?<tag>(?:[\p{L}_][\p{L}\p{N}_]*)?)\$(?<dollar>[\s\S]*?)\$\k<tag>\$|"(?<quoted>(?:[^"]|"")*)"|'(?<string>(?:[^']|'')*)'|(?<symbol>[^\s"'])/uy
 
 /** Statements of a query string as token lists: split at `;` outside quotes, comments dropped, empty ones left out. */
 export function splitStatements(query: string): readonly (readonly Token[])[] {
@@ -42,11 +42,12 @@ function* tokenize(query: string): Generator<Token> {
   }
 }
 
-function tokenOf({ word, number, quoted, string, symbol }: Record<string, string | undefined>): Token | null {
+function tokenOf({ word, number, quoted, string, dollar, symbol }: Record<string, string | undefined>): Token | null {
   if (word !== undefined) return { kind: 'word', value: word.toLowerCase() }
   if (number !== undefined) return { kind: 'number', value: number }
   if (quoted !== undefined) return { kind: 'quoted', value: quoted.replaceAll('""', '"') }
   if (string !== undefined) return { kind: 'string', value: string.replaceAll("''", "'") }
+  if (dollar !== undefined) return { kind: 'string', value: dollar }
   return symbol === undefined ? null : { kind: 'symbol', value: symbol }
 }
 

@@ -46,8 +46,8 @@ function ofClient({ control }: ReportContext, wanted: number): readonly RouteLin
 }
 
 function ofStatement({ control }: ReportContext, sql: string): readonly RouteLine[] {
-  const { isRead, reason } = intentOf(sql)
-  if (isRead) return routesByTier(control)
+  const { isRead, reason } = intentOf(sql, control.values().policy.routing)
+  if (isRead) return routesByTier(control).map((line) => ({ ...line, reason: reason + line.reason }))
   const primaries = control.topology().shards.filter(({ role }) => role === 'primary')
   return primaries.map(({ name }) => ({
     tier: 'every',
