@@ -209,10 +209,10 @@ export class PlaneChild implements ClientTaker, Replaceable {
     this.#serving = process
     const handOver = takeInventory(index, clients, servers)
     const counts = { clients: handOver.clients.length + handOver.unseen.length, servers: handOver.servers.length }
+    process.activate(handOver)
     if (counts.clients + counts.servers > 0) {
       log.info({ plane: index, ...counts }, `${this.name}: its connections go to process ${process.process.pid}`)
     }
-    process.activate(handOver)
     onRoom()
     return process.process
   }

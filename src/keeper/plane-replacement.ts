@@ -75,6 +75,8 @@ export async function replacePlane(plane: Replaceable, program: Program, takesAh
   await plane.until(() => successor() === 'serving' || successor() === 'gone', SERVE_MS)
   if (successor() === 'serving') {
     plane.adopt(program)
+    // Whoever is told that it is done does something now, on the same processors.
+    await plane.until(() => state() !== 'running', CALM_MS)
     return { replaced: true }
   }
   if (successor() === 'activated') plane.killActive()
