@@ -9,6 +9,7 @@ import { type Effects, FACT } from '../sql/statement-effects.ts'
 import type { StatementFacts } from '../sql/statement-facts.ts'
 import type { ClientHost } from './client-host.ts'
 import type { StatementBook, StatementOwner } from './statement-book.ts'
+import { takeName } from './statement-parse.ts'
 import { closeStray, ensureStatement } from './statement-supply.ts'
 
 const writer = new MessageWriter()
@@ -47,20 +48,21 @@ export class SqlStatements {
 
   /**
    * EXECUTE or DEALLOCATE, in a query of its own, of a statement that was prepared by the protocol: sent with the name that
-   * it has on the server. False when it names none of those.
+   * it has on the server. False when it names none of those, or is a PREPARE, which the server is made to refuse then.
    */
   rename(source: NativeBuffer, at: number, stop: number, end: number, facts: StatementFacts): boolean {
     const server = this.#session.server as ServerConnection
     const { nameStart, nameStop } = facts
     const name = identifier(source.bytes.toString('utf8', nameStart, nameStop))
     const statement = this.#book.get(name)
+    if (statement !== undefined && (facts.flags & FACT.prepares) !== 0) {
+      takeName(this.#book, server, name)
+      endAhead(this.#host, server)
+      return false
+    }
     const isAhead =
       statement === undefined ? closeStray(this.#book, server, name) : ensureStatement(this.#book, server, statement)
-    if (isAhead) {
-      // Should a Parse fail, the query that follows must not be skipped with it.
-      this.#host.toServer.insert(SYNC)
-      server.queue.push(REPLY.sync | SWALLOW)
-    }
+    if (isAhead) endAhead(this.#host, server)
     if (statement === undefined) return false
     if ((facts.flags & FACT.deallocates) !== 0) {
       server.statements.delete(statement)
@@ -91,6 +93,12 @@ export class SqlStatements {
     if (this.#deallocating !== null) this.#session.server?.statements.add(this.#deallocating.statement)
     this.#deallocating = null
   }
+}
+
+/** Should a Parse fail, the query that follows must not be skipped with it. */
+function endAhead({ toServer }: ClientHost, server: ServerConnection): void {
+  toServer.insert(SYNC)
+  server.queue.push(REPLY.sync | SWALLOW)
 }
 
 /** The name that is written like this: unquoted ones are lower case. */

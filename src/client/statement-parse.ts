@@ -1,4 +1,5 @@
 import type { NativeBuffer } from '../io/native.ts'
+import { PIN } from '../memory/client-slots.ts'
 import { HEADER_BYTES, STATUS } from '../protocol/message-type.ts'
 import { writeCloseStatement, writeParse } from '../protocol/messages.ts'
 import { MessageWriter } from '../protocol/writer.ts'
@@ -52,6 +53,10 @@ export function parseStatement(
     return
   }
   book.noteFacts(statement, facts)
+  if ((session.settings.pins & PIN.sqlPrepare) !== 0) {
+    parseOnTrial(relay, name, tail)
+    return
+  }
   const isKnown = server.statements.use(statement)
   if (isKnown && !mayHaveFailed(server)) {
     book.note(REPLY.parse | SYNTHESIZE, { ...NOTHING, name })
@@ -72,6 +77,18 @@ export function parseStatement(
 }
 
 /**
+ * Whether a PREPARE has taken the name, only the server knows: it is given the client's own name, for the moment. Under ours it is
+ * parsed when it is needed.
+ */
+function parseOnTrial({ host, book }: ParsingRelay, name: string, tail: Buffer): void {
+  book.note(REPLY.parse, { ...NOTHING, name })
+  book.note(REPLY.close | SWALLOW, NOTHING)
+  writeParse(writer.reset(), name, tail)
+  writeCloseStatement(writer, name)
+  host.toServer.insert(writer.bytes)
+}
+
+/**
  * A Parse whose name is taken. The server is made to say it: 42P05, at the right place among its other answers, unless the
  * text has an error.
  */
@@ -81,14 +98,20 @@ export function parseDuplicate(
   name: string,
   tail: Buffer,
 ): void {
+  takeName(book, server, name)
+  book.note(REPLY.parse, NOTHING)
+  writeParse(writer.reset(), name, tail)
+  host.toServer.insert(writer.bytes)
+}
+
+/** From now on the server refuses this name, until `closeStray`. Nobody sees the answers. */
+export function takeName(book: StatementBook, server: ServerConnection, name: string): void {
   writeCloseStatement(writer.reset(), name)
   writeParse(writer, name, EMPTY_TAIL)
-  writeParse(writer, name, tail)
   book.note(REPLY.close | SWALLOW, NOTHING)
   book.note(REPLY.parse | SWALLOW, NOTHING)
-  book.note(REPLY.parse, NOTHING)
-  host.toServer.insert(writer.bytes)
-  // The name stays behind in it, where nobody may find it.
+  book.host.toServer.insert(writer.bytes)
+  // It stays behind, where nobody may find it.
   server.strays ??= new Set()
   server.strays.add(name)
   server.retired = "it has a statement under a client's own name"

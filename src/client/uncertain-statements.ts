@@ -7,7 +7,7 @@ import type { StatementBook, StatementOwner } from './statement-book.ts'
 
 const STATEMENT = 0x53
 /** What names one of the client's statements. */
-export const NAMES: number = FACT.executes | FACT.deallocates
+export const NAMES: number = FACT.executes | FACT.deallocates | FACT.prepares
 
 /** Whose statements are named. */
 interface NamingRelay {

@@ -24,7 +24,7 @@ export class CommandScan {
   flags = 0
   /** One of them writes, although its first word says nothing of the kind: it ends a prepared transaction. */
   writes = false
-  /** Where the name in the last EXECUTE or DEALLOCATE is; it may be quoted. */
+  /** Where the name in the last PREPARE, EXECUTE or DEALLOCATE is; it may be quoted. */
   nameStart = 0
   nameStop = 0
   /** Channels that LISTEN names, as the server will know them. */
@@ -75,6 +75,7 @@ export class CommandScan {
       case W.prepare:
         if (this.#preparesTransaction()) break
         this.pins |= PIN.sqlPrepare
+        this.#noteName(FACT.prepares)
         return NAME_FIRST
       case W.ends:
         this.flags |= FACT.frees

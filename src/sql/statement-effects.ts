@@ -30,6 +30,8 @@ export const FACT = {
   preparesTransaction: 1 << 12,
   /** DROP, CLOSE, DISCARD …: what pinned the session may be gone. */
   frees: 1 << 13,
+  /** PREPARE of a statement, whose name is at `nameStart`. */
+  prepares: 1 << 15,
   /** DISCARD SEQUENCES. */
   discardsSequences: 1 << 14,
   /** Functions may be created, changed or dropped, or what calls them unseen: triggers, views, defaults … */

@@ -72,7 +72,7 @@ export class StatementFacts implements Effects {
     this.channels = this.#commandScan.channels
   }
 
-  /** Where the name in EXECUTE or DEALLOCATE is; it may be quoted. */
+  /** Where the name in PREPARE, EXECUTE or DEALLOCATE is; it may be quoted. */
   get nameStart(): number {
     return this.#commandScan.nameStart
   }

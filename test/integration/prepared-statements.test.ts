@@ -46,6 +46,26 @@ test('a name that is taken is refused with 42P05, and the first statement stays'
   assert.equal(onlyValue(await client.exchange(run('taken'))), '1')
 })
 
+test('a name that PREPARE has taken is refused with 42P05 by the protocol, and the other way round', async () => {
+  const client = await bed.open()
+  const parse = (name: string) => client.exchange(Buffer.concat([wire.parse(name, 'SELECT 2'), wire.sync()]))
+  assert.deepEqual(sqlstatesOf(await client.query('PREPARE taken AS SELECT 1')), [])
+  assert.deepEqual(sqlstatesOf(await parse('taken')), ['42P05'])
+  assert.equal(onlyValue(await client.exchange(run('taken'))), '1')
+  for (const name of ['other', 'Third']) assert.deepEqual(sqlstatesOf(await parse(name)), [])
+  for (const name of ['other', '"Third"']) {
+    assert.deepEqual(sqlstatesOf(await client.query(`PREPARE ${name} AS SELECT 3`)), ['42P05'])
+  }
+  for (const name of ['other', 'Third']) assert.equal(onlyValue(await client.exchange(run(name))), '2')
+  assert.deepEqual(sqlstatesOf(await client.query('PREPARE third AS SELECT 4')), [])
+  await client.exchange(Buffer.concat([wire.close('S', 'other'), wire.sync()]))
+  assert.deepEqual(sqlstatesOf(await client.query('PREPARE other AS SELECT 5')), [])
+  assert.equal(onlyValue(await client.query('EXECUTE other')), '5')
+  await client.query('DEALLOCATE ALL')
+  assert.deepEqual(sqlstatesOf(await parse('taken')), [])
+  assert.equal(onlyValue(await client.exchange(run('taken'))), '2')
+})
+
 test('a Parse of a taken name is refused for its text first, as by PostgreSQL', async () => {
   const client = await bed.open()
   await prepare(client, 'taken', 'SELECT 1')
