@@ -9,6 +9,9 @@ import { ConfigError } from './errors.ts'
 
 const STANDARD_ERROR = 2
 
+// Whoever started the program may read only its first lines.
+for (const stream of [process.stdout, process.stderr]) stream.on('error', () => {})
+
 const [command = '', ...parameters] = process.argv.slice(2)
 try {
   process.exitCode = await run(command, parameters)
@@ -54,8 +57,6 @@ async function run(name: string, rest: readonly string[]): Promise<number> {
 function childContext() {
   // Signals are for the keeper: it ends its children in order. A service manager may send them to all processes.
   for (const signal of ['SIGTERM', 'SIGINT', 'SIGHUP', 'SIGUSR2'] as const) process.on(signal, () => {})
-  // Whoever started the router may read only its first lines.
-  for (const stream of [process.stdout, process.stderr]) stream.on('error', () => {})
   return {
     environment: process.env,
     pid: process.pid,

@@ -12,7 +12,7 @@ export const maxSaslMessageBytes = 1024
  * - continue: send `data` in AuthenticationSASLContinue, then wait for its next message.
  * - done: send `data` in AuthenticationSASLFinal. `clientKey`, with the verifier's server key, logs in to a shard that
  *   has the same verifier: keep it as secret as a password.
- * - failed: end the login. `reason` and `sqlstate` are for the log. The client is told `passwordFailure(user)`
+ * - failed: end the login. `reason` and `sqlstate` are for the log. The client is told `loginFailure`
  *   whatever the reason, or the answer says which users exist.
  */
 export type ScramServerVerdict =

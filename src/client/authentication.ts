@@ -61,6 +61,14 @@ export class Authentication {
     })
   }
 
+  get method(): HbaMethod {
+    return this.#context.method
+  }
+
+  get userName(): string {
+    return this.#context.userName
+  }
+
   start(): AuthenticationVerdict {
     const { method, userName, certificateName } = this.#context
     const writer = this.#writer.reset()

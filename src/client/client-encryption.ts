@@ -81,21 +81,38 @@ export class ClientEncryption {
     }
     if (this.#context === null) {
       this.#step = 'refused'
-      if (this.#transcript.mustSay(1)) link.send(Buffer.from('N'))
-      return stop
+      return this.#deny(stop, end, 'SSL request')
     }
-    if (stop < end) {
-      // Somebody on the way may have put these in (CVE-2021-23214).
-      this.#session.close(
-        'unencrypted bytes after the TLS request',
-        FATAL('08P01', 'received unencrypted data after SSL request'),
-      )
-      return end
-    }
+    if (this.#hasMore(stop, end, 'SSL request')) return end
     if (this.#transcript.mustSay(1)) link.send(Buffer.from('S'))
     this.#transcript.granted()
     this.#step = 'granted'
     return end
+  }
+
+  /** Answers a GSSENCRequest, always with no, as `request` does. */
+  requestGss(stop: number, end: number): number {
+    return this.#deny(stop, end, 'GSSAPI encryption request')
+  }
+
+  #deny(stop: number, end: number, request: string): number {
+    // In a login that is gone through once more, bytes from behind our answer follow at once.
+    if (!this.#transcript.mustSay(1)) return stop
+    this.#session.link.send(Buffer.from('N'))
+    return this.#hasMore(stop, end, request) ? end : stop
+  }
+
+  /**
+   * Who asked for encryption waits for the answer. What came behind the request all the same, somebody on the way may have
+   * put in (CVE-2021-23214): it ends the session.
+   */
+  #hasMore(stop: number, end: number, request: string): boolean {
+    if (stop === end) return false
+    this.#session.close(
+      `unencrypted bytes after the ${request}`,
+      FATAL('08P01', `received unencrypted data after ${request}`),
+    )
+    return true
   }
 
   /** True when bytes may have been decrypted already. */

@@ -1,5 +1,5 @@
 import { chooseHbaRule, type HbaConnection, hbaRejection } from '../auth/hba.ts'
-import { passwordFailure } from '../auth/password-failure.ts'
+import { loginFailure } from '../auth/login-failure.ts'
 import type { NativeBuffer } from '../io/native.ts'
 import { FRONTEND, HEADER_BYTES, lengthAt } from '../protocol/message-type.ts'
 import { type ErrorFields, writeAuthenticationOk, writeNegotiateProtocolVersion } from '../protocol/messages.ts'
@@ -101,8 +101,7 @@ export class ClientLogin {
       case 'ssl-request':
         return this.#encryption.request(stop, end)
       case 'gss-request':
-        this.#say(Buffer.from('N'))
-        return stop
+        return this.#encryption.requestGss(stop, end)
       case 'cancel':
         this.#host.signals.cancelByKey(packet.processId, packet.key)
         this.#session.close('cancel request', null)
@@ -231,7 +230,8 @@ export class ClientLogin {
         this.#say(verdict.bytes)
         break
       case 'failed': {
-        const refusal = passwordFailure(this.#startupRequest?.user ?? '')
+        const { method, userName } = this.#authentication as Authentication
+        const refusal = loginFailure(method, userName)
         if (this.#lookedUp && this.#startupRequest)
           this.#host.accounts.refused(this.#startupRequest.user, this.#startupRequest.database)
         this.#refuse(FATAL(refusal.sqlstate, refusal.message), verdict.reason)

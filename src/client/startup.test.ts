@@ -106,6 +106,13 @@ for (const name of ['a b', 'a;b', 'a"b', "a'b", '1a', 'a.', '.a', 'a..b', 'a.1',
   })
 }
 
+for (const name of ['server_version', 'is_superuser', 'In_Hot_Standby']) {
+  test(`${name} is refused in the words of PostgreSQL: nobody can set it`, () => {
+    const message = `parameter "${name.toLowerCase()}" cannot be changed`
+    assert.deepEqual(refusal({ [name]: 'x' }), { sqlstate: '55P02', message })
+  })
+}
+
 const replication: readonly (readonly [string, string | null])[] = [
   ...['false', 'off', 'no', '0', 'FALSE', 'f', 'fa', 'n', 'of'].map((one) => [one, null] as const),
   ...['true', 'on', 'yes', '1', 'database', 'TRUE', 't', 'y'].map((one) => [one, one] as const),

@@ -15,9 +15,11 @@ export interface LocalCluster {
 /** The local cluster's servers are started with max_connections = 200. */
 const SHARD_CONNECTIONS = 180
 const POOL_SIZE = 60
+/** Roles that somebody makes in the cluster log in as they do at the shards. */
+const ACCOUNTS = 'SELECT rolname, rolpassword FROM pg_authid WHERE rolname = $1 AND rolcanlogin'
 
 /**
- * The configuration for a local cluster: one group, every database, the superuser as the only user and console user.
+ * The configuration for a local cluster: one group, every database and role of it, the superuser as the only console user.
  * It is read like a file, so it can say nothing that a file could not.
  */
 export function defaultLocalConfig(cluster: LocalCluster): Config {
@@ -34,11 +36,12 @@ export function defaultLocalConfig(cluster: LocalCluster): Config {
       failover: { mode: 'local' },
       // On somebody's own machine nothing is started unasked.
       scaling: { mode: 'advise' },
-      // There is one user, so the pool may have most of what the shard has.
+      // There is mostly one user, so the pool may have most of what the shard has.
       pool: { size: POOL_SIZE },
       databases: { '*': { group: 'main' } },
       monitor: { user: superuser, password },
       users: [{ name: superuser, password }],
+      auth: { query: ACCOUNTS, query_user: superuser, query_password: password },
       server_tls: { mode: 'disable' },
       data: { directory: resolve(cluster.dataDirectory) },
     },

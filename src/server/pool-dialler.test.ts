@@ -38,7 +38,7 @@ test('each attempt is counted, by what became of it, and the shard is suspected 
   assert.equal(host.suspected.length, 1, 'a shard that knows no such password is well')
 })
 
-for (const sqlstate of ['28P01', '3D000', '42501']) {
+for (const sqlstate of ['28P01', '3D000', '42501', '55000']) {
   test(`${sqlstate} is told to all who wait, for waiting heals nothing`, (t) => {
     const { host, shard, request } = openPool(t, { size: 1 })
     shard.behaviour = { kind: 'hang' }

@@ -11,8 +11,11 @@ import type { ServerTarget } from './server-target.ts'
 const REPEAT_LOG_MS = 30_000
 /** After this time a pool that could open no connection may be tried by those who have another place to go. */
 const FORGIVE_MS = 5000
-/** SQLSTATE classes of a refused login that waiting will not heal: wrong password, no such role or database, no right. */
-const HOPELESS = new Set(['28', '3D', '42'])
+/**
+ * SQLSTATE classes of a refused login that waiting will not heal: wrong password, no such role or database, no right, and a
+ * database that allows no connections.
+ */
+const HOPELESS = new Set(['28', '3D', '42', '55'])
 
 /** The pool that server connections are opened for. */
 interface DialledPool {

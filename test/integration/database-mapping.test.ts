@@ -14,6 +14,7 @@ const bed = await Testbed.open({
         shop: { name: database },
         shared: { name: database, user: service.user, password: service.password },
         broken: { name: 'there_is_no_such_database' },
+        closed: { name: 'template0' },
         refused: { name: database, user: service.user, password: 'not its password' },
       },
       timeouts: { query_wait: '2s' },
@@ -50,6 +51,10 @@ test('a database that is not configured is refused with 3D000, after the passwor
 
 test('a database that the shard does not have: the client is told what the shard says', async () => {
   assert.equal(await failure('broken'), '3D000')
+})
+
+test('a database that takes no connections: the client is told so at once', async () => {
+  assert.equal(await failure('closed'), '55000')
 })
 
 test('a password that the shard does not accept is not shown to the client as its own', async () => {

@@ -253,3 +253,16 @@ test('version, help and mistakes on the command line', async (t) => {
   assert.equal(unknown.code, 1)
   assert.match(unknown.output, /strat/)
 })
+
+test('a reader that has seen enough of an answer is no mistake', async (t) => {
+  const example = join(import.meta.dirname, '../../config/example.toml')
+  const child = spawn(process.execPath, [BIN, 'check-config', example], { stdio: ['ignore', 'pipe', 'pipe'] })
+  t.after(() => child.kill('SIGKILL'))
+  child.stdout.destroy()
+  let complaint = ''
+  child.stderr.setEncoding('utf8').on('data', (text: string) => {
+    complaint += text
+  })
+  const [code] = await within(10_000, 'the command to end', once(child, 'close'))
+  assert.deepEqual([code, complaint], [0, ''])
+})

@@ -49,6 +49,22 @@ for (const [first, second] of [
   )
 }
 
+for (const [what, request] of [
+  ['SSLRequest', wire.SSL_REQUEST],
+  ['GSSENCRequest', wire.GSSENC_REQUEST],
+] as const) {
+  test(`what comes behind an ${what} without waiting for its answer ends the connection`, ofRouter, async () => {
+    const client = await bed.dial()
+    client.send(request, wire.startup({ user: bed.role.user, database: bed.database }))
+    assert.equal((await client.raw(1)).toString(), 'N')
+    const { messages } = await client.untilClosed()
+    assert.deepEqual(
+      messages.map(({ sqlstate }) => sqlstate),
+      ['08P01'],
+    )
+  })
+}
+
 test('a client that asks for TLS a second time is turned away', ofRouter, async () => {
   const client = await bed.dial()
   client.send(wire.SSL_REQUEST)
