@@ -53,7 +53,7 @@ export function interpretStartup(packet: StartupPacket & { kind: 'startup' }): S
     else if (!isSettable(name)) return refused('55P02', `parameter "${name}" cannot be changed`)
     else if (!/^[a-z_][a-z0-9_$]*(\.[a-z_][a-z0-9_$]*)*$/.test(name)) {
       return refused('42602', `invalid configuration parameter name "${name}"`)
-    } else if (!isSettable(name)) return refused('55P02', `parameter "${name}" cannot be changed`)
+    }
   }
   const replication = parameters.get('replication') ?? 'false'
   const replicates = asksForReplication(replication)
