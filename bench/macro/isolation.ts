@@ -1,7 +1,7 @@
 import { writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import type { Bench, BenchOptions } from './bench-environment.ts'
-import type { Peer } from './peer.ts'
+import type { Address, Peer } from './peer.ts'
 import { runPgbench } from './pgbench.ts'
 import { startRouter } from './router-peer.ts'
 import { percentile, significant } from './statistics.ts'
@@ -22,6 +22,7 @@ const HIGH_CLIENTS = 4
 const WARM_UP = { seconds: 5, rate: 2000 }
 /** The load is there for so long before and after the high tier is measured. */
 const MARGIN_SECONDS = 2
+const SHARED = 'switchyard, policy, CPU'
 /** Three slots of low keep two cores busy. */
 const policy = (nice: number): string => `
 [tiers.low]
@@ -53,7 +54,8 @@ interface Outcome {
 
 /**
  * A modest rate of short reads, alone and while reports and writes saturate the server: through PgBouncer, through Switchyard
- * where all are of one tier, and where a policy sets them apart: without a share of the CPU of their own, and with one.
+ * where all are of one tier, and where a policy sets them apart: without a share of the CPU of their own, and with one. Beside that last
+ * load the same reads directly at the server: what they wait for there, no router can take from them.
  */
 export async function isolation(bench: Bench, options: IsolationOptions): Promise<Record<string, unknown>> {
   const script = join(bench.directory, 'low.sql')
@@ -67,10 +69,12 @@ export async function isolation(bench: Bench, options: IsolationOptions): Promis
   for (const [name, sections] of [
     ['switchyard, one tier', ''],
     ['switchyard, policy', policy(0)],
-    ['switchyard, policy, CPU', policy(options.nice)],
+    [SHARED, policy(options.nice)],
   ] as const) {
     const router = await startRouter({ ...common, isManaged: true, sections })
     outcomes.push(await outcomeOf(name, router, bench, script, options))
+    if (name === SHARED && options.peers.includes('direct'))
+      outcomes.push(await outcomeOf('high directly', router, bench, script, options, bench.server.address))
     await router.stop()
   }
   return report(outcomes)
@@ -82,9 +86,11 @@ async function outcomeOf(
   bench: Bench,
   script: string,
   { seconds, rate, clients }: IsolationOptions,
+  highAddress: Address = peer.address('paced'),
 ): Promise<Outcome> {
   const common = { address: peer.address('paced'), directory: bench.directory, signal: bench.signal, rate }
-  const high = { ...common, mode: 'paced', clients: HIGH_CLIENTS, seconds, application: 'high' } as const
+  const clientsOfHigh = { clients: HIGH_CLIENTS, seconds, application: 'high', address: highAddress }
+  const high = { ...common, ...clientsOfHigh, mode: 'paced' } as const
   await runPgbench({ ...high, ...WARM_UP })
   const alone = await runPgbench(high)
   const lowSeconds = seconds + 2 * MARGIN_SECONDS
@@ -123,12 +129,13 @@ function report(outcomes: readonly Outcome[]): Record<string, unknown> {
   )
   const of = (name: string): Outcome | undefined => outcomes.find((each) => each.name === name)
   const [bouncer, flat, policy] = ['pgbouncer', 'switchyard, one tier', 'switchyard, policy'].map(of)
-  const shared = of('switchyard, policy, CPU')
+  const [shared, direct] = [SHARED, 'high directly'].map(of)
   const kept = (each: Outcome | undefined): number | null =>
     each === undefined || flat === undefined ? null : significant(each.lowTps / flat.lowTps)
   return {
     high_p99_ratio: policy === undefined ? null : significant(ratioOf(policy)),
     high_p99_ratio_cpu_shared: shared === undefined ? null : significant(ratioOf(shared)),
+    high_p99_ratio_direct: direct === undefined ? null : significant(ratioOf(direct)),
     high_p99_ratio_one_tier: flat === undefined ? null : significant(ratioOf(flat)),
     high_p99_ratio_pgbouncer: bouncer === undefined ? null : significant(ratioOf(bouncer)),
     low_throughput_kept: kept(policy),
