@@ -2,7 +2,7 @@ import { randomBytes } from 'node:crypto'
 import { FdChannel } from './io/fd-channel.ts'
 import { SystemError } from './io/native.ts'
 import { OwnedFd } from './io/owned-fd.ts'
-import { Poller, READABLE } from './io/poller.ts'
+import { Poller } from './io/poller.ts'
 import type { Crash } from './io/steps.ts'
 import { LOST_KIND, PLANE } from './memory/plane-records.ts'
 import { planesSocket } from './memory/run-directory.ts'
@@ -11,17 +11,15 @@ import { ValueStore } from './memory/value-store.ts'
 import { ActivePlane } from './plane/active-plane.ts'
 import { AheadClients } from './plane/ahead-clients.ts'
 import { ControlLink, type ControlLinkOwner } from './plane/control-link.ts'
-import { type Heap, IdleCollector } from './plane/idle-collector.ts'
+import { IdleCollector } from './plane/idle-collector.ts'
 import type { Introduction } from './plane/keeper-link.ts'
 import { KeeperSearch, type KeeperSearchHost } from './plane/keeper-search.ts'
-import { KeptOrders } from './plane/kept-orders.ts'
 import { NO_VALUES } from './plane/no-values.ts'
 import type { Plane } from './plane/plane.ts'
 import { type LockedMemory, mapPlaneMemory, openRing, type PlaneRing } from './plane/plane-resources.ts'
+import { type PreparationOptions, prepare } from './plane/preparation.ts'
 import { Reactor } from './plane/reactor.ts'
-import { rehearse } from './plane/rehearsal.ts'
 import { awaitInstructions, awaitTurn } from './plane/standby.ts'
-import { TakeOverRehearsal } from './plane/take-over-rehearsal.ts'
 import {
   type Predecessor,
   renewPlaneRecord,
@@ -32,38 +30,21 @@ import type { PostgresParser } from './sql/postgres-parser.ts'
 import { SecondOpinion } from './sql/second-opinion.ts'
 import { pseudoRandom } from './util/random.ts'
 
-/** A start takes so much longer at most. */
-const REHEARSAL_MS = 1500
-/** Nobody waits for a standby, which has less of the processors, and is worth little where it has not rehearsed. */
-const STANDBY_REHEARSAL_MS = 5000
-/** By then V8 has compiled what queries run through. */
-const REHEARSAL_REQUESTS = 10_000
-
 /** What control has to say to a plane that has its predecessor's orders is nothing new; by then those who waited are served. */
 const DIAL_LATER_MS = 50
 const FIRST_TICK_MS = 100
 
-export interface PlaneOptions {
-  readonly planeIndex: number
-  readonly generation: number
+export interface PlaneOptions extends PreparationOptions {
   /** SEQPACKET channel to the keeper. */
   readonly channelFd: number
   /** The shared memory, stamped by the keeper. */
   readonly memoryFd: number
-  readonly runDirectory: string
-  readonly architecture: string
-  readonly pid: number
-  /** Monotonic milliseconds, the same clock in every process of this machine. */
-  readonly clock: () => number
   /** False: no io_uring, even where the kernel has it. */
   readonly useRing: boolean
-  readonly heap: Heap
   /** PostgreSQL's; null: there is none, and statements in doubt pin. */
   readonly parser: PostgresParser | null
   /** In tests. */
   readonly crash: Crash | null
-  /** Whether it rehearses before it serves: see `prepare`. */
-  readonly rehearses: boolean
   /** It is not on standby any more. */
   readonly onActive: () => void
   /** Another process goes on, and this one has let go of everything: it need not hurry to end. */
@@ -85,11 +66,9 @@ export function runPlane(options: PlaneOptions): number {
   const poller = new Poller(options.architecture)
   const channelFd = new OwnedFd(options.channelFd)
   const channel = new FdChannel(channelFd)
-  const failure = options.rehearses ? prepare(options, poller, channelFd, ring, memory) : null
+  const failure = prepare(options, poller, channelFd, ring.queue, memory)
   // Whatever is there by now does not have to be looked at when its turn comes.
   const store = new ValueStore(memory.values)
-  // Not least, the parser's memory becomes old: as long as it is young, each collection may take four times as long.
-  options.heap.collect()
   const ahead = new AheadClients(poller, memory.shared.clients)
   if (!awaitTurn(options.architecture, channelFd, channel, ahead)) return 0
   options.onActive()
@@ -107,34 +86,6 @@ interface PlaneResources {
   readonly ahead: AheadClients
   /** Of a rehearsal; null: none. */
   readonly failure: string | null
-}
-
-/**
- * Rehearses queries, and then what it is on standby for; as long as nobody waits for it, or, when there has been no plane before
- * it, queries to the end. Returns what went wrong, which is not important: it serves without, slower for some seconds.
- */
-function prepare(
-  options: PlaneOptions,
-  poller: Poller,
-  channel: OwnedFd,
-  { queue }: PlaneRing,
-  { arena, shared }: LockedMemory,
-): string | null {
-  const { architecture, clock, runDirectory, pid, generation, planeIndex } = options
-  const example = new KeptOrders(arena, shared.planes, planeIndex).peek()?.values ?? null
-  const key = poller.add(channel, READABLE, { onReady: () => {} })
-  const parts = { architecture, clock, queue, example, socketPath: `${runDirectory}/warm-${pid}.sock` }
-  const isOver = (): boolean => generation > 1 && poller.wait(0) > 0
-  try {
-    const mostMs = generation > 1 ? STANDBY_REHEARSAL_MS : REHEARSAL_MS
-    rehearse({ ...parts, mostMs, mostRequests: REHEARSAL_REQUESTS, isOver })
-    return generation > 1 ? TakeOverRehearsal.run({ ...parts, isOver }).failure : null
-  } catch (error) {
-    if (!(error instanceof Error)) throw error
-    return error.message
-  } finally {
-    poller.remove(key, channel)
-  }
 }
 
 /** The plane as the active one, to its end. */

@@ -27,6 +27,8 @@ import { requireFreeHttpPort } from './http-port.ts'
  * several times what its clients need.
  */
 const PLANE_YOUNG_GENERATION = '--max-semi-space-size=1'
+/** Node's own code on huge pages, where the system allows it: see io/huge-pages.ts. */
+const PLANE_HUGE_PAGES = '--use-largepages=silent'
 
 /** What `start` needs of the process it runs in. */
 export interface StartContext {
@@ -187,7 +189,8 @@ function keeperOptions(
   const { path: dataDirectory, runDirectory } = directory
   // Flags for node in the planes: profilers, mostly.
   const moreFlags = (environment.SWITCHYARD_NODE_OPTIONS ?? '').split(' ').filter((flag) => flag !== '')
-  const planeFlags = [PLANE_YOUNG_GENERATION, ...moreFlags]
+  const hugePages = environment.SWITCHYARD_HUGE_PAGES === 'off' ? [] : [PLANE_HUGE_PAGES]
+  const planeFlags = [PLANE_YOUNG_GENERATION, ...hugePages, ...moreFlags]
   const keeper = String(pid)
   return {
     pid,

@@ -94,6 +94,11 @@ export const native = {
   ) => number,
   munmap: libc.func('int munmap(uintptr_t, size_t)') as (at: number, bytes: number) => number,
   madvise: libc.func('int madvise(uintptr_t, size_t, int)') as (at: number, bytes: number, advice: number) => number,
+  mincore: libc.func('int mincore(uintptr_t, size_t, uintptr_t)') as (
+    at: number,
+    bytes: number,
+    pages: number,
+  ) => number,
   malloc_trim: libc.func('int malloc_trim(size_t)') as (kept: number) => number,
   mlock2: libc.func('int mlock2(uintptr_t, size_t, int)') as (at: number, bytes: number, flags: number) => number,
   /** For calls that the C library has no function for. */

@@ -68,6 +68,7 @@ export class RouterProcess {
         NODE_TEST_CONTEXT: undefined,
         // Where hundreds of routers are started, it is no use to be fast for long.
         SWITCHYARD_REHEARSAL: 'off',
+        SWITCHYARD_HUGE_PAGES: 'off',
         SWITCHYARD_PORT: String(this.port),
         SWITCHYARD_HTTP_PORT: String(this.httpPort),
         SWITCHYARD_DATA: join(directory, 'data'),
