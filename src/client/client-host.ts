@@ -82,6 +82,8 @@ export interface BackendSignals {
   signalClient(slot: number, processId: number, terminates: boolean): boolean
   /** Asks the shard to cancel what this server connection does. */
   cancelServer(server: ServerConnection): void
+  /** The same for what nobody wants any more; the server connection may be closed at once. */
+  cancelAbandoned(server: ServerConnection): void
 }
 
 /** What client sessions need of the plane they live in. */

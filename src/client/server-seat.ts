@@ -268,7 +268,7 @@ export class ServerSeat implements PoolWaiter {
     this.#have(null)
     if (isOwed || isMidway || isDedicated) {
       // Nobody wants the answer any more, and until it is there the shard works for nobody.
-      if (isOwed && (pins & PIN.replication) === 0) this.host.signals.cancelServer(server)
+      if (isOwed && (pins & PIN.replication) === 0) this.host.signals.cancelAbandoned(server)
       server.close('its client is gone')
     } else if (this.session.settings.leavesNothing && isAtRest(server) && server.queue.length === 0) server.detach()
     else server.detachAndReset()

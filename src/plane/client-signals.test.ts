@@ -56,3 +56,16 @@ test('a cancel request with a wrong key is counted, and does nothing', (t) => {
   test.settle()
   assert.deepEqual([test.plane.record.get('cancels'), cancelled(test)], [1, 0])
 })
+
+test('what a client has left behind is cancelled again: its backend may not have begun with it the first time', (t) => {
+  const { test, ada } = open(t)
+  test.shard.onQuery = () => {}
+  ada.query('select pg_sleep(60)')
+  test.plane.sessions.at(0)?.close('killed', null)
+  test.settle()
+  assert.equal(cancelled(test), 1)
+  test.pass(900)
+  assert.equal(cancelled(test), 1)
+  test.pass(200)
+  assert.equal(cancelled(test), 2)
+})

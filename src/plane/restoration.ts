@@ -29,7 +29,7 @@ export function restoreConnections(plane: Plane, { clients, logins, resting, ser
   for (const server of open.values()) {
     if (server.state !== 'active' || server.client !== null) continue
     // Nobody wants the answer any more, and until it is there the shard works for nobody.
-    if (server.queue.owing) plane.signals.cancelServer(server)
+    if (server.queue.owing) plane.signals.cancelAbandoned(server)
     server.close('its client is gone')
   }
   for (const { slot, section } of servers) {
