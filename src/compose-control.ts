@@ -24,6 +24,7 @@ import { WalWatch } from './control/monitor/wal-watch.ts'
 import { RecentLosses } from './control/operations/recent-losses.ts'
 import { PlaneLink } from './control/plane-link/plane-link.ts'
 import { VerifierCache } from './control/policy/verifier-cache.ts'
+import { PreservationFile } from './control/preservation-file.ts'
 import { type KeptClient, PreservationLedger } from './control/preservation-ledger.ts'
 import { knownShards, lastPauses, lastVersions, pausesFile } from './control/recovered-state.ts'
 import { Router } from './control/router.ts'
@@ -83,7 +84,7 @@ export async function composeControl(options: ControlOptions, signal: AbortSigna
   const { log } = logs
   const memory = openMemory(options.memoryFd)
   const last = lastVersions(memory)
-  const seen = openSeen(memory, log)
+  const seen = openSeen(memory, log, order.runDirectory)
   let continuity: Continuity | null = null
   const begin = { firstVersion: last.topology + 1, onTopology: () => continuity?.look() }
   const watch = composeWatch(options, logs, seen, begin)
@@ -139,6 +140,7 @@ export async function composeControl(options: ControlOptions, signal: AbortSigna
       await admin.close()
       learning.stop()
       await source.end(true)
+      seen.reports.flush()
     },
   }
 }
@@ -179,15 +181,18 @@ interface Watch {
 /** What was and is, as far as control knows. */
 interface Seen {
   readonly memory: SharedState
+  /** Where `preservation` is kept. */
+  readonly reports: PreservationFile
   readonly preservation: PreservationLedger
   readonly losses: RecentLosses
   readonly events: EventLog
 }
 
-function openSeen(memory: SharedState, log: Logger): Seen {
-  const preservation = new PreservationLedger((slot, generation) => whoIs(memory, slot, generation))
+function openSeen(memory: SharedState, log: Logger, runDirectory: string): Seen {
+  const reports = new PreservationFile(runDirectory, (reason) => log.warn(reason))
+  const preservation = new PreservationLedger((slot, generation) => whoIs(memory, slot, generation), reports)
   const losses = new RecentLosses(memory, monotonicMs)
-  return { memory, preservation, losses, events: new EventLog(log, () => Date.now()) }
+  return { memory, reports, preservation, losses, events: new EventLog(log, () => Date.now()) }
 }
 
 /** What looks at shards and talks to planes: each of the three needs the others. */

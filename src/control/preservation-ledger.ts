@@ -15,7 +15,7 @@ export type PreservedClient =
 
 /** One event, for people. */
 export interface PreservationEntry extends PreservationSummary {
-  /** Counts events since this control process started. */
+  /** Counts events of this router. */
   readonly id: number
   /** Who it concerned; not all of them when the event is long past. */
   readonly clients: readonly PreservedClient[]
@@ -25,17 +25,27 @@ interface Entry extends PreservationEntry {
   clients: PreservedClient[]
 }
 
+/** Where the reports outlive a control process. */
+export interface PreservationKeeping {
+  read(): readonly PreservationEntry[]
+  keep(entries: readonly PreservationEntry[]): void
+}
+
 type Preserved = Extract<PlaneEvent, { op: 'preserved' | 'preserved-clients' }>
 
 /** The preservation reports of all planes, newest first. */
 export class PreservationLedger {
   readonly #describe: (slot: number, generation: number) => KeptClient | null
-  #entries: Entry[] = []
-  #lastId = 0
+  readonly #keeping: PreservationKeeping
+  #entries: Entry[]
+  #lastId: number
 
   /** `describe`: who has this slot now; null when it is somebody else, or nobody. */
-  constructor(describe: (slot: number, generation: number) => KeptClient | null) {
+  constructor(describe: (slot: number, generation: number) => KeptClient | null, keeping: PreservationKeeping) {
     this.#describe = describe
+    this.#keeping = keeping
+    this.#entries = keeping.read().map((entry) => ({ ...entry, clients: [...entry.clients] }))
+    this.#lastId = Math.max(0, ...this.#entries.map(({ id }) => id))
   }
 
   get entries(): readonly PreservationEntry[] {
@@ -43,6 +53,11 @@ export class PreservationLedger {
   }
 
   add(event: Preserved): void {
+    this.#note(event)
+    this.#keeping.keep(this.#entries)
+  }
+
+  #note(event: Preserved): void {
     if (event.op === 'preserved') {
       this.#lastId++
       this.#entries = [{ ...event.summary, id: this.#lastId, clients: [] }, ...this.#entries].slice(0, EVENTS)

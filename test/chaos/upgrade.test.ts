@@ -100,6 +100,10 @@ test('switchyard upgrade --keeper: the keeper as well, in place, with the same p
   await waitUntil('all processes', () => router.pids.standbys.length > 0, LONG)
   assert.deepEqual([router.pids.keeper, router.pids.planes], [keeper, planes])
   assert.match((await stateOf(router)).upgrade ?? '', /Switchyard 9\.9\.9 serves\. 20 clients were kept/)
+  // By a control process that was there when it happened, and is not any more.
+  const [report] = await show(router, 'PRESERVATION')
+  assert.deepEqual([report?.event, Number(report?.kept), Number(report?.dropped)], ['upgrade', 20, 0])
+  assert.equal((await show(router, 'PRESERVED_CLIENTS')).length, 20)
   process.kill(planes[0]!, 'SIGKILL')
   await waitUntil('the standby to serve', () => router.pids.planes[0] !== planes[0], LONG)
   for (const [at, client] of clients.entries()) {
@@ -135,6 +139,11 @@ test('what became of each client is in the console, over HTTP and in the metrics
     (await json('/api/preservation')).map(({ event_id, dropped }) => [event_id, dropped]),
     [[1, 1]],
   )
+  const { control } = router.pids
+  process.kill(control, 'SIGKILL')
+  await waitUntil('another control', () => ![0, control].includes(router.pids.control))
+  // What the one before was told is what this one tells.
+  assert.deepEqual(await show(router, 'PRESERVATION'), [event])
   const clients = await json('/api/preserved-clients')
   assert.deepEqual(
     clients.map(({ outcome, reason, user }) => [outcome, reason, user]),
