@@ -7,13 +7,14 @@ import type { PoolWelcome } from '../server/pool-key.ts'
 import type { PoolWaiter } from '../server/pool-waiter.ts'
 import type { ServerConnection } from '../server/server-connection.ts'
 import type { ServerPool } from '../server/server-pool.ts'
-import type { ServerCredential, ServerTarget } from '../server/server-target.ts'
+import type { ServerCredential } from '../server/server-target.ts'
 import { isSettable, type ParameterSet } from '../session/parameters.ts'
 import { tierCode } from '../shard/tier.ts'
 import { ruleFor } from '../shard/tier-rule.ts'
 import type { Fifo, FifoNode } from '../util/fifo.ts'
 import { type ClientHost, FATAL } from './client-host.ts'
 import type { ClientSession } from './client-session.ts'
+import { ConsoleEntry } from './console-entry.ts'
 import type { PoolChoice } from './pool-choice.ts'
 import { beginSession, countIn } from './session-start.ts'
 import { settingsSql } from './settings-sql.ts'
@@ -38,7 +39,7 @@ export class Welcome implements PoolWaiter {
   #choice: PoolChoice | null = null
   /** What must be true of settings that a server is asked about. */
   #asked: PoolWelcome | null = null
-  #dedicated: DedicatedServer | null = null
+  #dedicated: ConsoleEntry | DedicatedServer | null = null
   /** The pool it waited in last. */
   #awaited: ServerPool | null = null
   fifo: Fifo<FifoNode> | null = null
@@ -227,7 +228,8 @@ export class Welcome implements PoolWaiter {
       return
     }
     this.#session.settings.pin(PIN.replication)
-    this.#open({ ...pool.target, startup: [['replication', replication], ...this.#request.settings] })
+    const target = { ...pool.target, startup: [['replication', replication], ...this.#request.settings] } as const
+    this.#open(new DedicatedServer(this.#host, target, ...this.#takers()))
   }
 
   #console(): void {
@@ -246,23 +248,19 @@ export class Welcome implements PoolWaiter {
       ['switchyard.client', String(this.#session.slot)],
       ['application_name', settings.get('application_name') ?? ''],
     ]
-    this.#open({
-      shard: this.#host.consoleShard,
-      user,
-      database: this.#request.database,
-      credential: NO_CREDENTIAL,
-      startup,
-    })
+    const { database } = this.#request
+    const target = { shard: this.#host.consoleShard, user, database, credential: NO_CREDENTIAL, startup }
+    this.#open(new ConsoleEntry(this.#host, target, ...this.#takers()))
   }
 
-  #open(target: ServerTarget): void {
-    this.#dedicated = new DedicatedServer(
-      this.#host,
-      target,
-      (server) => this.onServer(server),
-      (fields) => this.onPoolFailed(fields),
-    )
-    this.#dedicated.open()
+  #open(dedicated: ConsoleEntry | DedicatedServer): void {
+    this.#dedicated = dedicated
+    dedicated.open()
+  }
+
+  /** Of a connection of its own, and of the reason that there is none. */
+  #takers(): [(server: ServerConnection) => void, (fields: ErrorFields) => void] {
+    return [(server) => this.onServer(server), (fields) => this.onPoolFailed(fields)]
   }
 
   /** What PostgreSQL says at the end of its startup. */

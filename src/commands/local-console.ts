@@ -1,4 +1,7 @@
+import { existsSync } from 'node:fs'
 import { createConnection, type Socket } from 'node:net'
+import { dirname } from 'node:path'
+import { setTimeout as delay } from 'node:timers/promises'
 import { ConfigError } from '../errors.ts'
 import { readErrorFields } from '../protocol/errors.ts'
 import { BACKEND, HEADER_BYTES } from '../protocol/message-type.ts'
@@ -13,6 +16,15 @@ export interface ConsoleAnswer {
   readonly rows: readonly Readonly<Record<string, string | null>>[]
   /** Null: it succeeded. */
   readonly error: ErrorFields | null
+}
+
+const ATTEMPTS = 50
+const RETRY_MS = 100
+const SHUTTING_DOWN = '57P01'
+const NO_ANSWER: ErrorFields = {
+  severity: 'FATAL',
+  sqlstate: '08006',
+  message: 'The router did not answer, or ended; its log says why.',
 }
 
 const writer = new MessageWriter()
@@ -40,26 +52,41 @@ export class LocalConsole {
     })
   }
 
-  /** `user`: for the log. Throws ConfigError when nobody listens there, or the console refuses. */
+  /**
+   * `user`: for the log. Throws ConfigError when nobody listens there, which is waited for while there is a run directory: a
+   * control process that follows another one takes a moment; or when the console refuses.
+   */
   static async open(path: string, user: string): Promise<LocalConsole> {
-    const console = new LocalConsole(createConnection(path))
+    for (let attempt = 1; ; attempt++) {
+      const console = new LocalConsole(createConnection(path))
+      const refusal = await console.#login(user)
+      if (refusal === null) return console
+      console.close()
+      const isAway = refusal === NO_ANSWER || refusal.sqlstate === SHUTTING_DOWN
+      if (!isAway || !existsSync(dirname(path)) || attempt === ATTEMPTS) throw new ConfigError(refusal.message)
+      await delay(RETRY_MS)
+    }
+  }
+
+  /** Why not; null: it has logged in. */
+  async #login(user: string): Promise<ErrorFields | null> {
     writeStartup(writer.reset(), 0, [
       ['user', user],
       ['database', 'switchyard'],
       ['application_name', 'switchyard'],
       ['switchyard.console', 'admin'],
     ])
-    console.#socket.write(Buffer.from(writer.bytes))
-    const { error } = await console.#answer()
-    if (error !== null) throw new ConfigError(error.message)
-    return console
+    this.#socket.write(Buffer.from(writer.bytes))
+    return (await this.#answer()).error
   }
 
   /** Gives a command; throws ConfigError when the router ends before it has answered. */
   async run(command: string): Promise<ConsoleAnswer> {
     writeQuery(writer.reset(), command)
     this.#socket.write(Buffer.from(writer.bytes))
-    return await this.#answer()
+    const answer = await this.#answer()
+    if (answer.error === NO_ANSWER) throw new ConfigError(NO_ANSWER.message)
+    return answer
   }
 
   close(): void {
@@ -72,7 +99,9 @@ export class LocalConsole {
     let columns: readonly string[] = []
     let error: ErrorFields | null = null
     for (;;) {
-      const { type, body } = await this.#next()
+      const next = await this.#next()
+      if (next === null) return { notices, rows, error: error ?? NO_ANSWER }
+      const { type, body } = next
       if (type === BACKEND.readyForQuery) return { notices, rows, error }
       if (type === BACKEND.noticeResponse) notices.push(readErrorFields(body, 0, body.length).message)
       else if (type === BACKEND.errorResponse) error = readErrorFields(body, 0, body.length)
@@ -83,7 +112,8 @@ export class LocalConsole {
     }
   }
 
-  async #next(): Promise<{ readonly type: number; readonly body: Buffer }> {
+  /** Null: the console is gone. */
+  async #next(): Promise<{ readonly type: number; readonly body: Buffer } | null> {
     for (;;) {
       const length = this.#buffer.length < HEADER_BYTES ? Infinity : 1 + this.#buffer.readUInt32BE(1)
       if (this.#buffer.length >= length) {
@@ -92,7 +122,7 @@ export class LocalConsole {
         this.#buffer = this.#buffer.subarray(length)
         return { type, body }
       }
-      if (this.#isClosed) throw new ConfigError('The router did not answer, or ended; its log says why.')
+      if (this.#isClosed) return null
       await new Promise<void>((resolve) => {
         this.#wake = resolve
       })

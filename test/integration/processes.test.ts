@@ -85,6 +85,10 @@ test('control that is killed has a successor that knows the planes, and clients 
   const { control } = router.pids
   process.kill(control, 'SIGKILL')
   assert.equal(await ask(client), '1')
+  // A login to the console waits for the next one.
+  const early = await openConsole(router)
+  assert.equal((await early.query('SHOW VERSION')).rowCount, 1)
+  await early.end()
   await successor(router, (pids) => pids.control, control)
   await waitUntil('the plane to be linked again', async () => {
     const console = await openConsole(router)
