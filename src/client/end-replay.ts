@@ -32,6 +32,7 @@ export function endReplay(session: LosingSession, server: ServerConnection | nul
     return
   }
   settings.loseServer(echo.of === 'transaction')
+  requests.runs.reset()
   requests.abort(false)
   session.meter.abandoned()
   if (echo.of === 'transaction') requests.rejectTransaction(fields)

@@ -156,6 +156,7 @@ function tell(session: LosingSession, server: ServerConnection, loss: ServerLoss
     return
   }
   settings.loseServer(verdict.transactionLost)
+  requests.runs.reset()
   requests.abort(verdict.unfinished)
   const isTold = verdict.answers > 0 || verdict.unfinished
   if (verdict.transactionLost && !isTold) requests.rejectTransaction({ ...verdict.fields, severity: 'ERROR' })

@@ -200,7 +200,7 @@ export class SessionAnswers implements ReplySink {
     this.#settle(server, isIdle)
     if (isIdle) {
       session.meter.transactionEnds(server.slot)
-      if (this.#session.requests.runs.times > 0) this.#session.requests.runs.times = 0
+      this.#session.requests.runs.reset()
       session.doubt = null
       this.#transactionEnds()
       if (session.listening?.isConcerned) session.listening.end(server)

@@ -84,18 +84,18 @@ test('what dies with its server on several connections that were there already h
   count.count({ shard: 1, createdAt: 50, sqlstate: null }, 101)
   assert.equal(count.times, 1)
   assert.equal(count.before({ shard: 2, createdAt: 50, sqlstate: null }), 1, 'another server has died as well')
-  assert.equal(
-    count.before({ shard: 1, createdAt: 100, sqlstate: null }),
-    1,
-    'one that was made when the first one had died',
-  )
+  assert.equal(count.before({ shard: 1, createdAt: 149, sqlstate: null }), 0, 'no server recovers so soon')
+  assert.equal(count.before({ shard: 1, createdAt: 150, sqlstate: null }), 1, 'one that was made when it may have')
+  assert.equal(count.before({ shard: 1, createdAt: 100, sqlstate: '57P01' }), 1, 'one that was ended for itself')
   const ended = { shard: 1, sqlstate: '57P02' }
   assert.equal(count.before({ ...ended, createdAt: 140 }), 0, 'one that was made while the server ended all of them')
   assert.equal(count.before({ ...ended, createdAt: 1100 }), 1, 'one that another crash has ended')
   count.count({ ...ended, createdAt: 140 }, 150)
   assert.equal(count.times, 1)
-  count.count({ shard: 1, createdAt: 100, sqlstate: null }, 200)
+  count.count({ shard: 1, createdAt: 160, sqlstate: null }, 200)
   assert.equal(count.times, 2, 'a connection to the server as it runs again')
+  count.reset()
+  assert.equal(count.before({ shard: 1, createdAt: 300, sqlstate: null }), 0, 'what comes next has not been run yet')
   assert.equal(new RunCount().before(old), 0)
 })
 

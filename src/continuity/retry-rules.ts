@@ -89,6 +89,8 @@ export interface LostServer {
 const CRASH_OF_ANOTHER = '57P02'
 /** A server in which a backend has crashed takes connections for a moment longer, and ends them with all others. */
 const CRASH_MS = 1000
+/** A backend that is ended while it sends has no last words, and no server has recovered from a crash so soon after it. */
+const WORDLESS_CRASH_MS = 50
 
 /** How often what a client has asked has been run again because server connections died. */
 export class RunCount {
@@ -106,8 +108,13 @@ export class RunCount {
   }
 
   #diedBefore({ shard, createdAt, sqlstate }: LostServer): boolean {
-    const crashMs = sqlstate === CRASH_OF_ANOTHER ? CRASH_MS : 0
+    const crashMs = sqlstate === CRASH_OF_ANOTHER ? CRASH_MS : sqlstate === null ? WORDLESS_CRASH_MS : 0
     return this.times > 0 && shard === this.#shard && createdAt < this.#lostAt + crashMs
+  }
+
+  /** It is answered: by a server, or by us because it was lost for good. What comes next has not been run yet. */
+  reset(): void {
+    this.times = 0
   }
 
   /** It was on `server`, which is lost, and is run again. */

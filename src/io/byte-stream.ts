@@ -62,6 +62,7 @@ export class ByteStream {
   /** What the channel is in shared memory; null: it is OpenSSL's. */
   #session: TlsSession | null = null
   #failure: string | null = null
+  #isBroken = false
 
   constructor(
     fd: OwnedFd,
@@ -98,6 +99,11 @@ export class ByteStream {
   /** Why the last call failed; null while none has. */
   get failure(): string | null {
     return this.#failure
+  }
+
+  /** Its socket takes no more; what the peer said before may still be there to be read. */
+  get isBroken(): boolean {
+    return this.#isBroken
   }
 
   /** From here on everything goes through `channel`, which `close` frees. `early[start, end)` was read and is its. */
@@ -180,13 +186,13 @@ export class ByteStream {
     if (this.#tls !== null) return this.#transmitSecure(this.#tls, source, start, end)
     if (this.#outbox.bytes !== 0) return this.#park(source, start, end)
     const sent = send(this.fd, source, start, end - start)
-    if (sent === FAILED) return this.#fail(describeErrno('send', lastSocketError))
+    if (sent === FAILED) return this.#break(lastSocketError)
     return this.#taken(Math.max(0, sent), source, start, end)
   }
 
   /** Plain `source[start, end)` was sent elsewhere with this result: a count or a negative error number. As `transmit`. */
   settle(result: number, source: NativeBuffer, start: number, end: number): boolean {
-    if (result < 0 && !isTransient(-result)) return this.#fail(describeErrno('send', -result))
+    if (result < 0 && !isTransient(-result)) return this.#break(-result)
     return this.#taken(Math.max(0, result), source, start, end)
   }
 
@@ -201,7 +207,7 @@ export class ByteStream {
     if (waiting === 0) return true
     const sent = send(this.fd, this.#outbox.memory, this.#outbox.offset, waiting)
     if (sent === WOULD_BLOCK) return true
-    if (sent === FAILED) return this.#fail(describeErrno('send', lastSocketError))
+    if (sent === FAILED) return this.#break(lastSocketError)
     this.#f64[this.#written] = (this.#f64[this.#written] as number) + sent
     this.#outbox.consume(sent)
     return true
@@ -276,7 +282,7 @@ export class ByteStream {
       let at = 0
       if (this.#outbox.bytes === 0) {
         const sent = send(this.fd, this.#ciphertext, 0, count)
-        if (sent === FAILED) return this.#fail(describeErrno('send', lastSocketError))
+        if (sent === FAILED) return this.#break(lastSocketError)
         if (sent > 0) {
           this.#f64[this.#written] = (this.#f64[this.#written] as number) + sent
           at = sent
@@ -289,6 +295,11 @@ export class ByteStream {
 
   #park(source: NativeBuffer, start: number, end: number): boolean {
     return this.#outbox.append(source, start, end) || this.#fail('no buffer left for a peer that does not read')
+  }
+
+  #break(errno: number): false {
+    this.#isBroken = true
+    return this.#fail(describeErrno('send', errno))
   }
 
   #fail(failure: string): false {

@@ -73,12 +73,16 @@ test('a half-closed peer is told once to who asked for it, and its bytes and its
   assert.deepEqual(owner.told, ['peer end', 'readable', 'readable'])
 })
 
-test('a write to a peer that is gone fails with the reason', (t) => {
-  const { owner, peer } = openLink(t)
+test('what is written to a peer that is gone is dropped, and its owner told once, after its last words', (t) => {
+  const { host, owner, peer } = openLink(t)
+  peer.send('last words')
   peer.close()
-  assert.equal(owner.link.write(nativeBytes('abc'), 0, 3), false)
+  assert.equal(owner.link.write(nativeBytes('abc'), 0, 3), true)
   assert.equal(owner.link.failure, 'send: EPIPE')
-  assert.equal(owner.link.send(Buffer.from('abc')), false)
+  assert.equal(owner.link.send(Buffer.from('abc')), true)
+  assert.deepEqual([owner.told, owner.link.blocked, owner.bytesWritten], [[], false, 0])
+  host.deferred.run()
+  assert.deepEqual([owner.text, owner.told], ['last words', ['readable', 'lost']])
 })
 
 test('after a hang-up the peer sees the end, and we still read what it sends', (t) => {

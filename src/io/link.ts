@@ -183,12 +183,13 @@ export class Link implements PollTarget, Deferrable, BatchedSender, StepParticip
   }
 
   /**
-   * Sends `source[start, end)`, now or with the others at the end of this wake-up, or lets the rest wait. False when the peer
-   * is gone or the arena is full: close it. When that shows later, `onLost` is called.
+   * Sends `source[start, end)`, now or with the others at the end of this wake-up, or lets the rest wait. False when the arena
+   * is full: close it. That the peer is gone is told by `onLost`, after what it said before has been read.
    */
   write(source: NativeBuffer, start: number, end: number): boolean {
     const { sends } = this.#host
     if (this.#closed) throw new Error(CLOSED)
+    if (this.#isLost) return true
     if (!this.secure && !this.blocked && sends.add(this, source, start, end)) {
       this.hold(end - start)
       return true
@@ -197,7 +198,9 @@ export class Link implements PollTarget, Deferrable, BatchedSender, StepParticip
     this.touch()
     const taken = this.#stream.transmit(source, start, end)
     if (this.blocked) this.watchBytes()
-    return taken
+    if (taken || !this.#stream.isBroken) return taken
+    this.#lose()
+    return true
   }
 
   /** The same for bytes of our own making, which are copied. */
@@ -219,8 +222,7 @@ export class Link implements PollTarget, Deferrable, BatchedSender, StepParticip
       return
     }
     if (!this.#stream.settle(result, source, start, end)) {
-      this.#isLost = true
-      this.#host.deferred.add(this)
+      this.#lose()
     } else if (this.blocked) {
       this.touch()
       this.watchBytes()
@@ -289,6 +291,12 @@ export class Link implements PollTarget, Deferrable, BatchedSender, StepParticip
       this.watchBytes()
       this.#owner.onPeerEnd()
     }
+  }
+
+  /** Its owner is told when nobody uses the buffers that all share. */
+  #lose(): void {
+    this.#isLost = true
+    this.#host.deferred.add(this)
   }
 
   /** What the peer said before is still there to be read, and may say why. */

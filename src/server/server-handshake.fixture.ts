@@ -87,7 +87,9 @@ class Shaken implements HandshakeOwner, LinkOwner {
   onDrained(): void {}
   onHangUp(): void {}
   onPeerEnd(): void {}
-  onLost(): void {}
+  onLost(): void {
+    this.told.push(`lost: ${this.link.failure}`)
+  }
 }
 
 /** A handshake, and the server that it is with. */

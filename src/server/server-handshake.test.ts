@@ -168,9 +168,10 @@ for (const length of [3, READ_HEADROOM]) {
   })
 }
 
-test('a shard that is gone before the first word is a refusal', (t) => {
-  const { owner, shard } = openHandshake(t, 'disable')
+test('a shard that is gone before the first word is lost', (t) => {
+  const { host, owner, shard } = openHandshake(t, 'disable')
   shard.close()
   owner.handshake.start()
-  assert.deepEqual(owner.told, [`refused: ${owner.link.failure}`])
+  host.deferred.run()
+  assert.deepEqual(owner.told, ['lost: send: EPIPE'])
 })
