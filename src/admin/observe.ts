@@ -1,7 +1,7 @@
 import { type ClientView, readClient } from '../memory/client-slots.ts'
 import { HEADER } from '../memory/layout.ts'
 import { type PlaneView, readPlane } from '../memory/plane-records.ts'
-import { type PoolView, readPool } from '../memory/pool-records.ts'
+import { type PoolIdentity, type PoolView, readPool, readPoolIdentity } from '../memory/pool-records.ts'
 import { readServer, type ServerView } from '../memory/server-slots.ts'
 import type { SharedState } from '../memory/shared-state.ts'
 
@@ -38,9 +38,9 @@ export function* planesOf(memory: SharedState): Generator<PlaneView> {
 }
 
 /** The record a slot points to, or null: it may have been freed since the slot was read. */
-export function poolAt(memory: SharedState, record: number | null): PoolView | null {
+export function poolAt(memory: SharedState, record: number | null): PoolIdentity | null {
   if (record === null || record < 0 || record >= memory.geometry.poolRecords) return null
-  return readPool(memory.pools, record)
+  return readPoolIdentity(memory.pools, record)
 }
 
 /** `2026-03-01 12:00:00 UTC`, as PgBouncer writes it; null for a time that has not come (0). */

@@ -78,3 +78,6 @@ export function mockAccount(user: string, secret: Uint8Array, shapes: LoginShape
   const md5: Md5Verifier = { kind: 'md5', hash: `md5${digest.toString('hex', 0, 16)}` }
   return { asksForMd5: shape.asksForMd5, scram, cleartext: shape.checksWithMd5 ? md5 : scram }
 }
+
+/** Where nobody is asked for a secret. */
+export const NO_ACCOUNT: MockAccount = mockAccount('', Buffer.alloc(0), new LoginShapes())

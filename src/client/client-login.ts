@@ -1,5 +1,6 @@
 import { chooseHbaRule, type HbaConnection, hbaRejection } from '../auth/hba.ts'
 import { loginFailure } from '../auth/login-failure.ts'
+import { NO_ACCOUNT } from '../auth/mock-account.ts'
 import type { NativeBuffer } from '../io/native.ts'
 import { FRONTEND, HEADER_BYTES, lengthAt } from '../protocol/message-type.ts'
 import { type ErrorFields, writeAuthenticationOk, writeNegotiateProtocolVersion } from '../protocol/messages.ts'
@@ -168,9 +169,9 @@ export class ClientLogin {
 
   /** A user that is not listed, or listed without a secret, is looked up when there is somebody to ask. */
   #identify(method: Exclude<HbaMethod, 'reject'>, request: StartupRequest, listed: UserValue | null): void {
-    const needsSecret = method !== 'trust' && method !== 'cert'
-    const known = listed !== null && (!needsSecret || listed.verifier !== null || listed.password !== null)
-    if (known || !this.#host.values.authQuery || !needsSecret) {
+    const isAsked = needsSecret(method)
+    const known = listed !== null && (!isAsked || listed.verifier !== null || listed.password !== null)
+    if (known || !this.#host.values.authQuery || !isAsked) {
       this.#begin(method, request, listed)
       return
     }
@@ -198,7 +199,7 @@ export class ClientLogin {
       method,
       userName: request.user,
       user,
-      mock: this.#host.accounts.mock(request.user),
+      mock: needsSecret(method) ? this.#host.accounts.mock(request.user) : NO_ACCOUNT,
       channelBinding,
       certificateName,
       randomBytes: (count) => this.#transcript.random(count, (more) => this.#host.randomBytes(more)),
@@ -262,4 +263,8 @@ export class ClientLogin {
     this.#host.countPlane(fields.sqlstate.startsWith('53') || fields.sqlstate === '57P03' ? 'refused' : 'loginFailures')
     this.#session.close(reason, fields)
   }
+}
+
+function needsSecret(method: HbaMethod): boolean {
+  return method !== 'trust' && method !== 'cert'
 }

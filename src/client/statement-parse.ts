@@ -111,10 +111,8 @@ export function takeName(book: StatementBook, server: ServerConnection, name: st
   book.note(REPLY.close | SWALLOW, NOTHING)
   book.note(REPLY.parse | SWALLOW, NOTHING)
   book.host.toServer.insert(writer.bytes)
-  // It stays behind, where nobody may find it.
   server.strays ??= new Set()
   server.strays.add(name)
-  server.retired = "it has a statement under a client's own name"
 }
 
 /** Its transaction has failed, or may have: in a failed one it refuses a Parse, of a statement that it knows too. */

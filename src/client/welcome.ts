@@ -120,6 +120,8 @@ export class Welcome implements PoolWaiter {
     const welcome = this.#asked
     if (server === null || welcome === null) return
     if (failure !== null) {
+      // The server connection is as good as before: it is the client's settings that are wrong.
+      this.#session.seat.giveUp(false)
       this.#session.close(failure.message, { ...failure, severity: 'FATAL' })
       return
     }

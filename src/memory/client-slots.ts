@@ -197,12 +197,13 @@ export interface ClientView {
 /** The slot as a value, or null when it is free. */
 export function readClient(region: Region, slot: number): ClientView | null {
   const i = slot * (region.recordBytes >> 2)
+  // Before anything else, as most slots are free most of the time.
+  const state = CLIENT_STATE_NAMES[region.i32[i + CLIENT.state] ?? 0]
+  if (state === undefined || state === 'free') return null
   const f = slot * (region.recordBytes >> 3)
   const number = (field: number): number => region.i32[i + field] ?? 0
   const time = (field: number): number => region.f64[f + field] ?? 0
   const text = (field: { offset: number }): string => region.readText(slot, field.offset)
-  const state = CLIENT_STATE_NAMES[number(CLIENT.state)]
-  if (state === undefined || state === 'free') return null
   const status = number(CLIENT.transactionStatus)
   return {
     slot,

@@ -63,8 +63,8 @@ export function histogramBoundSeconds(bucket: number): number {
   return bucket === HISTOGRAM_BUCKETS - 1 ? Number.POSITIVE_INFINITY : (64 * 2 ** bucket) / 1e6
 }
 
-/** A pool's record as a value; histograms count by bucket. */
-export interface PoolView {
+/** Which pool a record is of. */
+export interface PoolIdentity {
   readonly record: number
   readonly plane: number
   readonly shardId: number
@@ -76,22 +76,41 @@ export interface PoolView {
   readonly shard: string
   readonly serverDatabase: string
   readonly serverUser: string
+}
+
+/** A pool's record as a value; histograms count by bucket. */
+export interface PoolView extends PoolIdentity {
   readonly totals: Readonly<Record<keyof typeof POOL_F64, number>>
   readonly histograms: Readonly<Record<keyof typeof POOL_HISTOGRAM, readonly number[]>>
 }
 
 /** The record as a value, or null when it is free. */
 export function readPool(region: Region, record: number): PoolView | null {
-  const i = record * (region.recordBytes >> 2)
+  const identity = readPoolIdentity(region, record)
+  if (identity === null) return null
   const f = record * (region.recordBytes >> 3)
-  if (region.i32[i + POOL.state] !== 1) return null
-  const number = (field: number): number => region.i32[i + field] ?? 0
-  const text = (field: { offset: number }): string => region.readText(record, field.offset)
   const buckets = (start: number): readonly number[] =>
     Array.from(region.f64.subarray(f + start, f + start + HISTOGRAM_BUCKETS))
   const totals = {} as Record<keyof typeof POOL_F64, number>
   for (const [name, field] of Object.entries(POOL_F64))
     totals[name as keyof typeof POOL_F64] = region.f64[f + field] ?? 0
+  return {
+    ...identity,
+    totals,
+    histograms: {
+      wait: buckets(POOL_HISTOGRAM.wait),
+      transaction: buckets(POOL_HISTOGRAM.transaction),
+      query: buckets(POOL_HISTOGRAM.query),
+    },
+  }
+}
+
+/** Without what is counted there, of which there is a lot; null when it is free. */
+export function readPoolIdentity(region: Region, record: number): PoolIdentity | null {
+  const i = record * (region.recordBytes >> 2)
+  if (region.i32[i + POOL.state] !== 1) return null
+  const number = (field: number): number => region.i32[i + field] ?? 0
+  const text = (field: { offset: number }): string => region.readText(record, field.offset)
   return {
     record,
     plane: number(POOL.plane),
@@ -104,11 +123,5 @@ export function readPool(region: Region, record: number): PoolView | null {
     shard: text(POOL_TEXT.shard),
     serverDatabase: text(POOL_TEXT.serverDatabase),
     serverUser: text(POOL_TEXT.serverUser),
-    totals,
-    histograms: {
-      wait: buckets(POOL_HISTOGRAM.wait),
-      transaction: buckets(POOL_HISTOGRAM.transaction),
-      query: buckets(POOL_HISTOGRAM.query),
-    },
   }
 }

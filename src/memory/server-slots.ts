@@ -158,11 +158,12 @@ export interface ServerView {
 /** The slot as a value, or null when it is free. */
 export function readServer(region: Region, slot: number): ServerView | null {
   const i = slot * (region.recordBytes >> 2)
+  // Before anything else, as most slots are free most of the time.
+  const state = SERVER_STATE_NAMES[region.i32[i + SERVER.state] ?? 0]
+  if (state === undefined || state === 'free') return null
   const f = slot * (region.recordBytes >> 3)
   const number = (field: number): number => region.i32[i + field] ?? 0
   const time = (field: number): number => region.f64[f + field] ?? 0
-  const state = SERVER_STATE_NAMES[number(SERVER.state)]
-  if (state === undefined || state === 'free') return null
   const status = number(SERVER.transactionStatus)
   return {
     slot,

@@ -62,7 +62,7 @@ export class ServerConnection implements ReadServer {
   scannedAt = Number.NEGATIVE_INFINITY
   /** Why it shall be closed when its client lets go of it; null: it may live on. */
   retired: string | null = null
-  /** Names under which it has statements that belong to nobody, left by a refused Parse. */
+  /** Names under which it has statements that belong to nobody, left by a refused Parse; nobody else may find them. */
   strays: Set<string> | null = null
   /** Its session may have made it listen to something. */
   listens = false
@@ -185,10 +185,11 @@ export class ServerConnection implements ReadServer {
     this.#memory.attached(clientSlot)
   }
 
-  /** Its client needs it no more and left nothing in it. */
+  /** Its client needs it no more and left nothing in it, but for statements that are nobody's. */
   detach(): void {
     this.#letGo()
     if (this.retired !== null) this.close(this.retired)
+    else if (this.strays !== null && this.strays.size > 0) this.life.reset()
     else if (this.listens) this.life.unlisten()
     else this.life.release()
   }
@@ -278,6 +279,7 @@ export class ServerConnection implements ReadServer {
       this.parameters = this.baseline
       this.hidesSettingsOf = 0
       this.statements.clear()
+      this.strays = null
       this.unnamedOwner = 0
     }
     this.listens = false

@@ -9,6 +9,8 @@ import { prepare, run } from '../support/wire-statements.ts'
 const SERVERS = 3
 const bed = await Testbed.open({ settings: { pool: { size: SERVERS }, limits: { prepared_statements: 50 } } })
 
+const ofRouter = { skip: isDirect && 'about its pool' }
+
 /** Makes every server connection of the pool serve somebody, so that the next query may land on any of them. */
 async function shuffle(clients: readonly WireClient[]): Promise<void> {
   await Promise.all(clients.map((client) => client.query('SELECT pg_sleep(0.01)')))
@@ -44,6 +46,26 @@ test('a name that is taken is refused with 42P05, and the first statement stays'
     '42P05',
   ])
   assert.equal(onlyValue(await client.exchange(run('taken'))), '1')
+})
+
+test('a name that is refused costs no server connection, and nobody else finds it taken', ofRouter, async () => {
+  const clients = await bed.openMany(2 * SERVERS)
+  await shuffle(clients)
+  const processes = async () => (await bed.cluster.backends(bed.database)).map(({ pid }) => pid).sort()
+  const before = await processes()
+  for (const client of clients) {
+    await prepare(client, 'taken', 'SELECT 1')
+    assert.deepEqual(sqlstatesOf(await client.exchange(Buffer.concat([wire.parse('taken', ''), wire.sync()]))), [
+      '42P05',
+    ])
+  }
+  await shuffle(clients)
+  assert.deepEqual(await processes(), before)
+  const strangers = await bed.openMany(2 * SERVERS)
+  for (const sql of ["DO 'BEGIN END'", 'PREPARE taken AS SELECT 2']) {
+    const answers = await Promise.all(strangers.slice(0, SERVERS).map((client) => client.query(sql)))
+    for (const answer of answers) assert.deepEqual(sqlstatesOf(answer), [])
+  }
 })
 
 test('a name that PREPARE has taken is refused with 42P05 by the protocol, and the other way round', async () => {

@@ -46,6 +46,19 @@ test('row level security by a setting of the application, for many clients at th
   assert.deepEqual(rowsOf(await stranger.query('SELECT * FROM orders')), [])
 })
 
+test('settings that the server refuses at login cost no server connection', {
+  skip: isDirect && 'about its pool',
+}, async () => {
+  const client = await bed.open()
+  const pid = onlyValue(await client.query('SELECT pg_backend_pid()'))
+  const usual = await show(client, 'work_mem')
+  for (const parameters of [{ TimeZone: 'Mars/Olympus' }, { work_mem: '9MB', options: '-c nonsense=1' }]) {
+    await assert.rejects(bed.open({ parameters }), /TimeZone|nonsense/)
+    assert.equal(onlyValue(await client.query('SELECT pg_backend_pid()')), pid)
+    assert.equal(await show(client, 'work_mem'), usual)
+  }
+})
+
 /** What texts leave of a setting that was given the value `before`; `usual`: what a session has that set nothing. */
 type Fate = readonly [name: string, texts: readonly string[], left: 'before' | 'usual' | { readonly value: string }]
 

@@ -1,4 +1,4 @@
-import type { PoolView } from '../../../memory/pool-records.ts'
+import type { PoolIdentity } from '../../../memory/pool-records.ts'
 import type { ServerView } from '../../../memory/server-slots.ts'
 import type { SharedState } from '../../../memory/shared-state.ts'
 import { poolAt, serversOf, timestampText } from '../../observe.ts'
@@ -9,7 +9,7 @@ import { type Field, int4, int8, rowsOf, text } from '../table.ts'
 interface Item {
   readonly server: ServerView
   readonly id: number
-  readonly pool: PoolView | null
+  readonly pool: PoolIdentity | null
   readonly memory: SharedState
 }
 

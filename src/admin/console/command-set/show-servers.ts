@@ -1,5 +1,5 @@
 import { type ClientView, readClient } from '../../../memory/client-slots.ts'
-import type { PoolView } from '../../../memory/pool-records.ts'
+import type { PoolIdentity } from '../../../memory/pool-records.ts'
 import type { ServerState, ServerView } from '../../../memory/server-slots.ts'
 import type { SharedState } from '../../../memory/shared-state.ts'
 import { poolAt, serversOf, timestampText } from '../../observe.ts'
@@ -10,7 +10,7 @@ import { type Field, int4, int8, rowsOf, text } from '../table.ts'
 interface Item {
   readonly server: ServerView
   readonly id: number
-  readonly pool: PoolView | null
+  readonly pool: PoolIdentity | null
   readonly client: ClientView | null
   readonly memory: SharedState
 }
