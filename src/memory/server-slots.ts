@@ -53,6 +53,8 @@ export const SERVER = {
   /** Ids in the value store: what it reported at login, and what kind of connection it is. */
   reportedId: 14,
   targetId: 19,
+  /** 1: the slot is free, but tells of a backend that somebody has left at work and that is to be cancelled. */
+  abandoned: 20,
   inboxBytes: 15,
   outboxHandle: 16,
   outboxStart: 17,

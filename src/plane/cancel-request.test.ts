@@ -133,3 +133,40 @@ test('a request leaves no descriptor and no timer behind', (t) => {
   assert.equal(cancels().length, 5)
   assert.deepEqual([host.timers.armed, shard.open.length, host.arena.buffersInUse], [0, 1, 0])
 })
+
+test('TLS is asked for where it is used, and where it may be done without a refusal is no obstacle', (t) => {
+  const { host, server, cancels } = open(t)
+  host.serverTls = { mode: 'prefer', context: null }
+  CancelRequest.send(host, server)
+  host.settle()
+  assert.deepEqual(
+    cancels().map(({ cancelled, refusedTls }) => [cancelled?.pid, refusedTls]),
+    [[1000, true]],
+  )
+  cancels()[0]?.close()
+})
+
+test('where TLS has to be the key is never told in plain text, and the log says so', (t) => {
+  const { host, shard, story, client, server, request, cancels } = open(t)
+  host.serverTls = { mode: 'require', context: null }
+  CancelRequest.send(host, server)
+  host.settle()
+  assert.deepEqual(
+    [shard.backends.at(-1)?.refusedTls, shard.backends.at(-1)?.closed, cancels().length],
+    [true, true, 0],
+  )
+  assert.match(host.logged.join(), /a cancel request could not be sent/)
+  client.giveBack()
+  request('b')
+  assert.deepEqual([story, host.timers.armed], [['a', 'b'], 0])
+})
+
+test('a backend whose connection is closed is cancelled all the same', (t) => {
+  const { host, shard, cancels } = open(t)
+  CancelRequest.sendTo(host, { shard: shard.value(), backendPid: 7, cancelKey: Buffer.from('key 7') })
+  host.settle()
+  assert.deepEqual(cancels()[0]?.cancelled, { pid: 7, key: Buffer.from('key 7') })
+  cancels()[0]?.close()
+  host.settle()
+  assert.equal(host.timers.armed, 0)
+})

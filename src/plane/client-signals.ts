@@ -2,23 +2,20 @@ import { type BackendSignals, FATAL } from '../client/client-host.ts'
 import type { ClientSession } from '../client/client-session.ts'
 import { cancelWaiting } from '../client/request-rejection.ts'
 import type { ServerConnection } from '../server/server-connection.ts'
-import { Timer } from '../util/timer-wheel.ts'
+import { AbandonedWork } from './abandoned-work.ts'
 import { CancelRequest } from './cancel-request.ts'
 import type { Plane } from './plane.ts'
 
-/**
- * A backend that has not begun with a query yet takes no notice of its first cancel request, and with none of the end of its connection
- * until it has something to say.
- */
-const CANCEL_AGAIN_MS = 1000
 const TERMINATED = FATAL('57P01', 'terminating connection due to administrator command')
 
 /** How clients of a plane interrupt what others do, by what those were told at login, and the plane what a shard does. */
 export class ClientSignals implements BackendSignals {
   readonly #plane: Plane
+  readonly #abandoned: AbandonedWork
 
   constructor(plane: Plane) {
     this.#plane = plane
+    this.#abandoned = new AbandonedWork(plane)
   }
 
   cancelByKey(processId: number, key: Buffer): void {
@@ -44,9 +41,12 @@ export class ClientSignals implements BackendSignals {
   }
 
   cancelAbandoned(server: ServerConnection): void {
-    const plane = this.#plane
-    CancelRequest.send(plane, server)
-    plane.timers.arm(new Timer(() => CancelRequest.send(plane, server)), plane.now + CANCEL_AGAIN_MS)
+    this.#abandoned.cancel(server)
+  }
+
+  /** What clients of this process's predecessor have left behind. `open`: its server connections that are there still. */
+  takeOverAbandoned(open: Iterable<ServerConnection>): void {
+    this.#abandoned.takeOver(open)
   }
 
   #cancel(session: ClientSession): void {

@@ -104,9 +104,9 @@ export class Plane implements ClientHost {
   readonly signals: ClientSignals = new ClientSignals(this)
   readonly resting: RestingClients
   readonly record: PlaneRecord
+  readonly serverSlots: ServerSlotList
   readonly #parts: PlaneParts
   readonly #configuration = new PlaneConfiguration()
-  readonly #serverSlots: ServerSlotList
   readonly #changes = new PlaneChanges(this, this.#configuration)
   now = 0
   epoch = 0
@@ -149,7 +149,7 @@ export class Plane implements ClientHost {
     this.analyzer = new Analyzer(parts.shared, parts.planeIndex, (counter) => this.record.add(counter))
     this.resting = new RestingClients(restingHost(this))
     this.sessions = new ClientTable(this.clients, this.resting)
-    this.#serverSlots = new ServerSlotList(this.servers)
+    this.serverSlots = new ServerSlotList(this.servers)
     this.admissions = new ShardAdmissions(this, parts.shared.shards)
     this.routes = new RouteTable(this.admissions)
     this.readRouting = new ReadRouting(this, parts.shared.shards, parts.clock, parts.random, parts.values.policy)
@@ -222,7 +222,7 @@ export class Plane implements ClientHost {
 
   /** The slot is taken from now on, by the connection that had it. */
   keepServerSlot(server: SlotReference): void {
-    this.#serverSlots.keep(server)
+    this.serverSlots.keep(server)
   }
 
   clientGone(session: ClientSession): void {
@@ -240,16 +240,16 @@ export class Plane implements ClientHost {
   }
 
   takeServerSlot(): number {
-    return this.#serverSlots.take()
+    return this.serverSlots.take()
   }
 
   serverOpened(slot: number, fd: OwnedFd): void {
-    this.#parts.keep(this.#serverSlots.opened(slot), fd)
+    this.#parts.keep(this.serverSlots.opened(slot), fd)
   }
 
   freeServerSlot(slot: number): void {
     this.record.add('serversClosed')
-    this.#parts.drop(this.#serverSlots.release(slot))
+    this.#parts.drop(this.serverSlots.release(slot))
   }
 
   database(name: string): DatabaseValue | null {

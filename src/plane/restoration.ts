@@ -26,6 +26,7 @@ export function restoreConnections(plane: Plane, { clients, logins, resting, ser
   }
   adoptResting(plane, resting)
   for (const { client, fd, login } of logins) adoptLogin(plane, client, fd, login)
+  plane.signals.takeOverAbandoned(open.values())
   for (const server of open.values()) {
     if (server.state !== 'active' || server.client !== null) continue
     // Nobody wants the answer any more, and until it is there the shard works for nobody.

@@ -51,7 +51,7 @@ export class ValueSweep {
     }
     for (let slot = 0; slot < servers.count; slot++) {
       const i = slot * (servers.recordBytes >> 2)
-      if (servers.i32[i + SERVER.state] === SERVER_STATE.free) continue
+      if (servers.i32[i + SERVER.state] === SERVER_STATE.free && servers.i32[i + SERVER.abandoned] !== 1) continue
       if (servers.i32[i + SERVER.plane] === this.#planeIndex) addServerReferences(this.#memory, slot, committed, ids)
     }
     ids.delete(0)

@@ -1,16 +1,11 @@
 import type { Link } from '../io/link.ts'
-import { stepHandshake } from '../io/link-tls.ts'
 import { READ_HEADROOM } from '../io/read-buffers.ts'
-import { TlsChannel } from '../io/tls-channel.ts'
 import { HEADER_BYTES, lengthAt } from '../protocol/message-type.ts'
-import { type ErrorFields, writeSslRequest } from '../protocol/messages.ts'
-import { MessageWriter } from '../protocol/writer.ts'
+import type { ErrorFields } from '../protocol/messages.ts'
 import type { ServerHost } from './server-host.ts'
 import { ServerLogin } from './server-login.ts'
 import type { ServerTarget } from './server-target.ts'
-
-const TLS_ACCEPTED = 0x53
-const TLS_REFUSED = 0x4e
+import { type TlsProgress, TlsRequest } from './tls-request.ts'
 
 /** Who is told how a handshake ends. */
 export interface HandshakeOwner {
@@ -22,15 +17,12 @@ export interface HandshakeOwner {
   onRefused(reason: string, fields: ErrorFields | null): void
 }
 
-const writer = new MessageWriter()
-
-type Step = 'asking' | 'securing' | 'login' | 'over'
+type Step = 'securing' | 'login' | 'over'
 
 /**
  * From an open socket to a logged-in server connection.
  *
- * - asking: the answer to our TLS request is due, one byte.
- * - securing: TLS handshake.
+ * - securing: TLS, where it is used: `TlsRequest`.
  * - login: startup message, authentication, what the server reports.
  * - over: one way or the other.
  */
@@ -38,48 +30,36 @@ export class ServerHandshake {
   readonly #host: ServerHost
   readonly #owner: HandshakeOwner
   readonly #target: ServerTarget
-  #step: Step = 'login'
+  readonly #tls: TlsRequest
+  #step: Step = 'securing'
   #login: ServerLogin | null = null
 
   constructor(host: ServerHost, owner: HandshakeOwner, target: ServerTarget) {
     this.#host = host
     this.#owner = owner
     this.#target = target
+    this.#tls = new TlsRequest(host, owner.link, target.shard)
   }
 
   /** Bytes from the socket are TLS's: call `secure`, not `consume`. */
   get securing(): boolean {
-    return this.#step === 'securing'
+    return this.#tls.securing
   }
 
-  /** Says the first word. TLS is not for Unix sockets. */
+  /** Says the first word. */
   start(): void {
-    if (this.#host.serverTls.mode === 'disable' || this.#target.shard.address?.startsWith('/')) {
-      this.#startLogin(null)
-      return
-    }
-    this.#step = 'asking'
-    writeSslRequest(writer.reset())
-    this.#send(writer.bytes)
+    this.#progress(this.#tls.start())
   }
 
   /** Takes the TLS handshake as far as it goes. */
   secure(): void {
-    const { link } = this.#owner
-    const step = stepHandshake(link)
-    if (step === 'failed') this.#refuse(link.failure, null)
-    if (step !== 'done') return
-    const channel = link.stream.channel as TlsChannel
-    // The channel may be of no more use once its records are somebody else's.
-    const channelBinding = channel.peerCertificate()?.hash ?? null
-    this.#owner.onSecured(`${channel.version}/${channel.cipher}`)
-    this.#startLogin(channelBinding)
+    this.#progress(this.#tls.secure())
   }
 
   /** `host.inbound.bytes[start, end)`; whole messages only: returns where the first unused byte is. */
   consume(start: number, end: number): number {
-    if (this.#step === 'asking') {
-      this.#answer(start, end)
+    if (this.#tls.asking) {
+      this.#progress(this.#tls.answer(start, end))
       return end
     }
     const { bytes } = this.#host.inbound
@@ -116,22 +96,14 @@ export class ServerHandshake {
     }
   }
 
-  /** One byte, and nothing may follow it: what did would be taken for TLS (CVE-2021-23222). */
-  #answer(start: number, end: number): void {
-    const answer = end === start + 1 ? this.#host.inbound.bytes[start] : undefined
-    const { mode, context } = this.#host.serverTls
-    if (answer === TLS_ACCEPTED && context !== null) {
-      this.#step = 'securing'
-      this.#owner.link.stream.secureWith(
-        new TlsChannel(context, { serverName: this.#target.shard.host }),
-        this.#host.inbound,
-        end,
-        end,
-      )
-      this.secure()
-    } else if (answer === TLS_REFUSED && mode === 'prefer') this.#startLogin(null)
-    else if (answer === TLS_REFUSED) this.#refuse('the shard does not offer TLS, and server_tls.mode demands it', null)
-    else this.#refuse('unexpected answer to the TLS request', null)
+  #progress(progress: TlsProgress): void {
+    if (progress.kind === 'failed') this.#refuse(progress.reason, null)
+    if (progress.kind !== 'open') return
+    const { channel } = progress
+    // The channel may be of no more use once its records are somebody else's.
+    const channelBinding = channel?.peerCertificate()?.hash ?? null
+    if (channel !== null) this.#owner.onSecured(`${channel.version}/${channel.cipher}`)
+    this.#startLogin(channelBinding)
   }
 
   #startLogin(channelBinding: Buffer | null): void {

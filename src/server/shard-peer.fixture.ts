@@ -56,6 +56,8 @@ export class TestBackend implements PollTarget {
   readonly statements: string[] = []
   /** The key of a cancel request, if that is what came. */
   cancelled: { pid: number; key: Buffer } | null = null
+  /** It was asked for TLS, and has refused. */
+  refusedTls = false
   /** The router said goodbye before it closed. */
   terminated = false
   closed = false
@@ -134,6 +136,11 @@ export class TestBackend implements PollTarget {
     const packet = parseStartup(this.#bytes, 0, this.#bytes.length, { bytes: 10_000, parameters: 100 })
     if (packet.kind === 'incomplete') return false
     this.#bytes = this.#bytes.subarray(packet.total)
+    if (packet.kind === 'ssl-request') {
+      this.refusedTls = true
+      this.send(Buffer.from('N'))
+      return true
+    }
     this.#started = true
     if (packet.kind === 'cancel') {
       this.cancelled = { pid: packet.processId, key: packet.key }

@@ -169,11 +169,11 @@ test('plane killed: its standby serves everybody, but who was in a transaction i
   })
 })
 
-/** Clients of the test, as the console sees them. */
-async function connected(router: RouterProcess): Promise<Record<string, unknown>[]> {
+/** Clients of the test, or their server connections, as the console sees them. */
+async function connected(router: RouterProcess, command = 'CLIENTS'): Promise<Record<string, unknown>[]> {
   const console = await openConsole(router)
   try {
-    const { rows } = await console.query('SHOW CLIENTS')
+    const { rows } = await console.query(`SHOW ${command}`)
     return rows.filter((row) => row.user === bed.role.user)
   } finally {
     await console.end()
@@ -193,6 +193,32 @@ async function restOf(client: WireClient): Promise<Buffer> {
   }
   return Buffer.concat(parts)
 }
+
+/** SIGINT waits to be taken by this process: a cancel request has come. */
+function isToCancel(pid: number): boolean {
+  const pending = /^ShdPnd:\s*([0-9a-f]+)$/m.exec(readFileSync(`/proc/${pid}/status`, 'latin1'))?.[1] ?? '0'
+  return (Number.parseInt(pending.slice(-2), 16) & 0x02) !== 0
+}
+
+test('plane killed between the two cancel requests for what a client has left behind: its successor sends the second', async () => {
+  const router = await bed.startRouter()
+  const client = await open(router)
+  const backend = Number(onlyValue(await client.query('SELECT pg_backend_pid()')))
+  // It takes the first request before it begins with the query, and no notice of it.
+  process.kill(backend, 'SIGSTOP')
+  try {
+    client.send(query('SELECT pg_sleep(60) /* abandoned */'))
+    await waitUntil('the query to be passed on', async () =>
+      (await connected(router, 'SERVERS')).some(({ state }) => state === 'active'),
+    )
+    client.reset()
+    await waitUntil('the first cancel request', () => isToCancel(backend))
+    await killPlane(router)
+  } finally {
+    process.kill(backend, 'SIGCONT')
+  }
+  await waitUntil('its end', async () => (await bed.cluster.backends(bed.database)).every(({ pid }) => pid !== backend))
+})
 
 test('plane killed in the middle of a message: nothing is put into it', async () => {
   const router = await bed.startRouter(NO_SERVER_OUTLIVES)

@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict'
+import { type AddressInfo, connect, createServer } from 'node:net'
 import { test } from 'node:test'
 import { CertificateAuthority, writeCertificate } from '../support/certificates.ts'
 import { FakeServer } from '../support/fake-server.ts'
@@ -6,7 +7,9 @@ import { FaultProxy } from '../support/fault-proxy.ts'
 import type { RouterSettings } from '../support/router-settings.ts'
 import { temporaryDirectory } from '../support/temporary-directory.ts'
 import { Testbed } from '../support/testbed.ts'
-import { WireClient } from '../support/wire-client.ts'
+import { waitUntil } from '../support/wait-until.ts'
+import { sendCancel, WireClient } from '../support/wire-client.ts'
+import { query } from '../support/wire-frames.ts'
 import { onlyValue, rowsOf, sqlstatesOf } from '../support/wire-message.ts'
 
 const files = temporaryDirectory()
@@ -99,6 +102,38 @@ for (const mode of ['prefer', 'require'] as const) {
     if (mode === 'require') assert.equal(shard.peers.length, 0)
   })
 }
+
+/** What is said first on each connection that goes through, up to 16 bytes. */
+async function eavesdrop(): Promise<{ readonly port: number; readonly openings: readonly Buffer[] }> {
+  const openings: Buffer[] = []
+  const server = createServer((near) => {
+    const at = openings.push(Buffer.alloc(0)) - 1
+    near.on('data', (bytes) => {
+      openings[at] = Buffer.concat([openings[at] as Buffer, bytes]).subarray(0, 16)
+    })
+    const far = connect(bed.shard.port, bed.shard.host)
+    for (const socket of [near, far]) socket.on('error', () => {})
+    near.pipe(far).pipe(near)
+  })
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
+  bed.onClose(server, () => server.close())
+  return { port: (server.address() as AddressInfo).port, openings }
+}
+
+test('cancel requests are encrypted as the connections are: nobody on the way learns a key', async () => {
+  const { port, openings } = await eavesdrop()
+  const router = await bed.startRouter({ ...shardAt('localhost', port), server_tls: { mode: 'verify-full', ca } })
+  const client = bed.onClose(await WireClient.open(router, bed.login), (opened) => opened.close())
+  client.send(query('SELECT pg_sleep(60) /* cancelled over TLS */'))
+  const isRunning = `SELECT 1 FROM pg_stat_activity WHERE state = 'active' AND query LIKE '%cancelled over T' || 'LS%'`
+  await waitUntil('it to run', async () => (await bed.sql(isRunning)).length === 1)
+  const before = openings.length
+  await sendCancel(router, client.cancelPid, client.cancelKey)
+  assert.deepEqual(sqlstatesOf(await client.until('Z')), ['57014'])
+  assert.ok(openings.length > before)
+  // TLS request, and behind it nothing but a handshake.
+  for (const opening of openings) assert.match(opening.toString('hex'), /^0000000804d2162f(16|$)/)
+})
 
 test('large results come through TLS from the shard unharmed', async () => {
   const router = await bed.startRouter({ server_tls: { mode: 'require' } })
