@@ -258,9 +258,9 @@ export class ClientSession
     this.resume()
   }
 
-  violate(message: string): void {
+  violate(message: string, fields: ErrorFields = FATAL('08P01', message)): void {
     this.host.countPlane('protocolErrors')
-    this.close(`protocol violation: ${message}`, FATAL('08P01', message))
+    this.close(`protocol violation: ${message}`, fields)
   }
 
   terminate(): void {

@@ -37,6 +37,7 @@ export function closeNamed(relay: StatementRelay, source: NativeBuffer, at: numb
   const name = bytes.toString('utf8', nameAt, stop - 1)
   const statement = isStatement ? book.get(name) : undefined
   if (statement !== undefined) {
+    closeStray(book, relay.session.server as ServerConnection, name)
     book.close(name, statement)
     return true
   }

@@ -8,6 +8,7 @@ import { PassingText, UNSEEN } from '../sql/passing-text.ts'
 import type { Effects } from '../sql/statement-effects.ts'
 import type { StatementFacts } from '../sql/statement-facts.ts'
 import type { ClientHost } from './client-host.ts'
+import { breaksCopy, copyRequest, strayRequest } from './copy-requests.ts'
 import {
   bindRequest,
   executeRequest,
@@ -207,7 +208,9 @@ export class RequestRelay implements RequestPassage {
     if (this.#refusals?.any && type !== FRONTEND.terminate) {
       if (this.#refusals.answer(source.bytes, at, Math.min(stop, end))) return stop
     }
-    if (this.session.server?.queue.full) return this.wait()
+    const { server } = this.session
+    if (server?.queue.full) return this.wait()
+    if (server?.relay.answers.ignoresSync && breaksCopy(type)) return strayRequest(this, source, at, stop, end)
     if (this.session.seat.mustAwait || this.session.listening?.mayGoOn === false) return this.hold()
     switch (type) {
       case FRONTEND.query:
@@ -227,11 +230,8 @@ export class RequestRelay implements RequestPassage {
         return flushRequest(this, source, at, stop, end)
       case FRONTEND.copyDone:
       case FRONTEND.copyFail:
-        this.session.server?.relay.answers.endCopyIn()
-        return this.session.server ? this.forward(source, at, stop, end) : stop
       case FRONTEND.copyData:
-        // Without a server these are the rest of a COPY that has failed; PostgreSQL ignores them too.
-        return this.session.server ? this.forward(source, at, stop, end) : stop
+        return copyRequest(this, source, at, stop, end)
       case FRONTEND.functionCall:
         return functionCallRequest(this, source, at, stop, end)
       case FRONTEND.terminate:

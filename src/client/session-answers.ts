@@ -2,9 +2,8 @@ import { TIER_SETTING } from '../analyzer/tier-hint.ts'
 import type { Link } from '../io/link.ts'
 import type { ClientState } from '../memory/client-slots.ts'
 import { STATUS } from '../protocol/message-type.ts'
-import { type ErrorFields, writeParameterStatus } from '../protocol/messages.ts'
+import type { ErrorFields } from '../protocol/messages.ts'
 import type { NotificationHead } from '../protocol/notification.ts'
-import { MessageWriter } from '../protocol/writer.ts'
 import type { Rows } from '../server/captured-rows.ts'
 import type { Cleared } from '../server/reply-messages.ts'
 import type { ReplySink, ServerLoss, SessionTie } from '../server/reply-sink.ts'
@@ -25,6 +24,7 @@ import type { SessionListening } from './session-listening.ts'
 import type { SessionRelocation } from './session-relocation.ts'
 import type { Restored } from './session-settings.ts'
 import type { SessionState } from './session-state.ts'
+import { statusesOf } from './setting-statuses.ts'
 
 /** The session whose answers come, with the parts of it that they change. */
 export interface AnsweredSession {
@@ -58,9 +58,10 @@ export interface AnsweredSession {
   goOn(): void
   send(bytes: Uint8Array): void
   close(reason: string, fields: ErrorFields | null): void
+  /** The client has broken the protocol: it is closed with these last words. */
+  violate(message: string, fields: ErrorFields): void
 }
 
-const writer = new MessageWriter()
 const CANCELLED = '57014'
 /** SQLSTATEs of what no replica does, today or tomorrow: it writes, needs a higher isolation, or an unlogged table. */
 const NEVER_ON_REPLICAS = new Set(['25006', '0A000', '55000'])
@@ -109,8 +110,7 @@ export class SessionAnswers implements ReplySink {
   }
 
   onPrepared(failure: ErrorFields | null): void {
-    const { greeting } = this.#session
-    const { settings, reader } = this.#session
+    const { greeting, settings, reader } = this.#session
     if (greeting !== null) greeting.onPrepared(failure)
     else if (failure !== null && this.#session.relocation?.failed(failure) === true) return
     else if (!settings.isRestored(failure) && failure !== null) refuseUnprepared(this.#session, failure)
@@ -167,6 +167,10 @@ export class SessionAnswers implements ReplySink {
     this.#session.requests.statements?.failed(sqlstate)
     this.#session.meter.error()
     this.#session.host.analyzer.profiles.error(this.#session.slot)
+  }
+
+  onViolation(fields: ErrorFields): void {
+    this.#session.violate(fields.message, fields)
   }
 
   onAttemptFailed(sqlstate: string): boolean {
@@ -257,8 +261,8 @@ export class SessionAnswers implements ReplySink {
 
   /** What statements have done on the server has happened to the session too. */
   #settle(server: ServerConnection, isIdle: boolean): void {
-    const { memory, settings, requests } = this.#session
-    const { statements } = requests
+    const { memory, settings } = this.#session
+    const { statements } = this.#session.requests
     statements?.settle()
     const restored = settings.settle(server, isIdle)
     if (statements !== null) memory.prepared(statements.book.count)
@@ -284,14 +288,4 @@ export class SessionAnswers implements ReplySink {
     if (settings.parameters !== null && settings.parameters !== server.parameters) seat.renew()
     if (restored.length > 0) this.#session.send(statusesOf(restored, server))
   }
-}
-
-/** ParameterStatus of those that are reported. */
-function statusesOf(restored: Restored, server: ServerConnection): Uint8Array {
-  writer.reset()
-  for (const [name, value] of restored) {
-    const shown = server.identity.reportedName(name)
-    if (shown !== null && value !== null) writeParameterStatus(writer, shown, value)
-  }
-  return writer.bytes
 }

@@ -121,7 +121,7 @@ test('a name that is taken is for the server to refuse, on which nothing of it s
   takeStatements(backend)
   // This shard refuses nothing, so that the last of these is answered.
   assert.equal(say(ada, parse('a', 'select 2'), sync()), '1 Z I')
-  assert.deepEqual(takeStatements(backend), ['-a', '+a ', '+a select 2'])
+  assert.deepEqual(takeStatements(backend), ['+a ', '+a select 2'])
   assert.deepEqual(backend.queries, ['DISCARD ALL'], 'what belongs to nobody is gone before somebody else comes')
   plane.shard.onQuery = (each) => each.ready(STATUS.inTransaction)
   eve.query('begin')
@@ -135,7 +135,7 @@ test('what such a Parse leaves on the server is found by nobody', (t) => {
   takeStatements(backend)
   const pipeline = [parse('a', 'select 2'), closeStatement('a'), bind('a'), bind('a'), sync()]
   assert.equal(say(ada, ...pipeline), '1 3 2 2 Z I')
-  assert.deepEqual(takeStatements(backend), ['-a', '+a ', '+a select 2', '-a'])
+  assert.deepEqual(takeStatements(backend), ['+a ', '+a select 2', '-a'])
 })
 
 test('a statement that somebody else has prepared is prepared again where an error may have come before', (t) => {

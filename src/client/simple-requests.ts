@@ -44,6 +44,7 @@ export const queryRequest: RequestHandler = (relay, source, at, stop, end) => {
     noteUnseen(relay.session, relay.isPassing ? null : source.bytes, at + HEADER_BYTES, sqlEnd)
   }
   const renamed = noteQuery(relay, source, at, stop, end, facts)
+  noteMixture(relay)
   relay.push(REPLY.query)
   relay.session.noteRequest()
   relay.bodyGoesOn = true
@@ -53,6 +54,15 @@ export const queryRequest: RequestHandler = (relay, source, at, stop, end) => {
   writeQuery(writer.reset(), question)
   relay.host.toServer.insert(writer.bytes)
   return stop
+}
+
+/**
+ * A query behind messages without their Sync: when that comes, PostgreSQL 18 may be left in a state in which the next statement on
+ * that connection fails, whoever's it is (XX000, "unexpected state STARTED").
+ */
+function noteMixture({ session }: RequestPassage): void {
+  const { server } = session
+  if (server?.queue.unfinished) server.retired ??= 'it had a query among messages without their Sync'
 }
 
 /** Of what it does with prepared statements. True when it has been sent, with another name in it. */
@@ -90,6 +100,7 @@ export const functionCallRequest: RequestHandler = (relay, source, at, stop, end
   relay.session.seat.prepare(null)
   if (relay.skipped()) return stop
   relay.session.settings.pin(PIN.unknownFunction)
+  noteMixture(relay)
   relay.push(REPLY.functionCall)
   relay.session.noteRequest()
   return relay.forward(source, at, stop, end)

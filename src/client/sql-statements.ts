@@ -56,7 +56,7 @@ export class SqlStatements {
     const name = identifier(source.bytes.toString('utf8', nameStart, nameStop))
     const statement = this.#book.get(name)
     if (statement !== undefined && (facts.flags & FACT.prepares) !== 0) {
-      takeName(this.#book, server, name)
+      this.refuseTaken(name)
       endAhead(this.#host, server)
       return false
     }
@@ -77,6 +77,11 @@ export class SqlStatements {
     this.#host.toServer.insert(writer.raw(Buffer.from(statement.serverName)).bytes)
     this.#host.toServer.forward(source, nameStop, Math.min(stop, end))
     return true
+  }
+
+  /** A PREPARE of `name` is about to be bound: if the protocol has taken that name, the server is made to refuse it (42P05). */
+  refuseTaken(name: string): void {
+    if (this.#book.get(name) !== undefined) takeName(this.#book, this.#session.server as ServerConnection, name)
   }
 
   /** Everything sent has been answered. */

@@ -106,9 +106,13 @@ export function parseDuplicate(
 
 /** From now on the server refuses this name, until `closeStray`. Nobody sees the answers. */
 export function takeName(book: StatementBook, server: ServerConnection, name: string): void {
-  writeCloseStatement(writer.reset(), name)
+  writer.reset()
+  // Another one may have been skipped: only a Close makes sure. It is not sent in vain, for a COPY that takes data names the message in its error.
+  if (server.strays?.has(name) === true) {
+    writeCloseStatement(writer, name)
+    book.note(REPLY.close | SWALLOW, NOTHING)
+  }
   writeParse(writer, name, EMPTY_TAIL)
-  book.note(REPLY.close | SWALLOW, NOTHING)
   book.note(REPLY.parse | SWALLOW, NOTHING)
   book.host.toServer.insert(writer.bytes)
   server.strays ??= new Set()

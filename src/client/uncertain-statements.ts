@@ -26,6 +26,11 @@ export function isUncertain({ session, book }: NamingRelay, source: NativeBuffer
   return book.isUncertain(server, source.bytes.toString('utf8', start, end))
 }
 
+/** The same of what names this one. */
+export function isNameUncertain({ session: { server }, book }: NamingRelay, name: string): boolean {
+  return server !== null && book.isUncertain(server, name)
+}
+
 /** The same of a Describe or Close at `at`. */
 export function isTargetUncertain(
   relay: NamingRelay,

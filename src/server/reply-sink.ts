@@ -46,6 +46,8 @@ export interface ReplySink {
   /** An error skipped a request that will never be answered. */
   onSkipped(entry: number): void
   onError(sqlstate: string): void
+  /** What it sent has broken the protocol, and the server ends the connection with this FATAL error; the client is closed when this returns. */
+  onViolation(fields: ErrorFields): void
   /** What a replica was asked has failed, and nothing of its answer has gone to the client. True: it is asked elsewhere. */
   onAttemptFailed(sqlstate: string): boolean
   /** The server connection is wanted back. False: its client cannot leave it; true: it is about to, or to find out whether it can. */

@@ -6,10 +6,12 @@ import { BACKEND } from '../protocol/message-type.ts'
 import { REPLY } from './reply-queue.ts'
 import type { ServerAnswers } from './server-answers.ts'
 import type { ServerConnection } from './server-connection.ts'
+import type { TestWaiter } from './server-host.fixture.ts'
 import { openPool } from './server-pool.fixture.ts'
 
 interface Bench {
   readonly server: ServerConnection
+  readonly client: TestWaiter
   readonly answers: ServerAnswers
   /** A message of this type comes; `body`: what follows its length. */
   comes(type: number, body?: readonly number[]): boolean
@@ -17,7 +19,8 @@ interface Bench {
 
 /** A server connection that a client has. */
 function open(t: TestContext): Bench {
-  const { server } = openPool(t, { size: 1 }).request('a')
+  const waiter = openPool(t, { size: 1 }).request('a')
+  const { server } = waiter
   assert.ok(server !== null)
   const { answers } = server.relay
   const source = NativeBuffer.allocate(256)
@@ -28,7 +31,7 @@ function open(t: TestContext): Bench {
     answers.begin()
     return answers.take(type, source, 0, 5 + body.length, true)
   }
-  return { server, answers, comes }
+  return { server, client: waiter, answers, comes }
 }
 
 test('while a COPY takes data a Sync is ignored, until the client ends it or the server does', (t) => {
@@ -71,4 +74,15 @@ test('a message of no known type, and a ReadyForQuery that nobody waits for, end
   const other = open(t)
   assert.equal(other.comes(BACKEND.readyForQuery, [0x49]), false)
   assert.equal(other.server.state, 'closing')
+})
+
+test('a FATAL error that says that the client has broken the protocol is its last word; others are kept for later', (t) => {
+  const { server, client, answers, comes } = open(t)
+  server.queue.push(REPLY.query)
+  const says = (sqlstate: string): boolean =>
+    comes(BACKEND.errorResponse, [...Buffer.from(`SFATAL\0C${sqlstate}\0Mover\0\0`)])
+  assert.equal(says('57P01'), true)
+  assert.deepEqual([answers.lastWords?.sqlstate, client.violation], ['57P01', null])
+  assert.equal(says('08P01'), false)
+  assert.deepEqual([answers.lastWords?.sqlstate, client.violation?.sqlstate], ['57P01', '08P01'])
 })

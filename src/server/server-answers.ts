@@ -9,7 +9,10 @@ import { REPLY, SWALLOW, SYNTHESIZE } from './reply-queue.ts'
 import type { ReplySink } from './reply-sink.ts'
 import type { ServerConnection } from './server-connection.ts'
 import type { ServerHost } from './server-host.ts'
-import { isFarewell, takeNotification, takeParameter } from './unsolicited-messages.ts'
+import { isEnd, isFarewell, takeNotification, takeParameter } from './unsolicited-messages.ts'
+
+/** SQLSTATE of a message that may not come where it came. */
+const VIOLATION = '08P01'
 
 /**
  * What the messages of a server mean: keeps the book of what it still owes, tells the client's session, and says what of
@@ -29,6 +32,8 @@ export class ServerAnswers {
   #hasAnswered = false
   /** The client has got something of the answers that it is owed. */
   isDelivered = false
+  /** What went ahead of the query that is to be answered has failed, and the client has been told. */
+  #isTold = false
   /** A FATAL error: the server closes next. */
   lastWords: ErrorFields | null = null
 
@@ -210,6 +215,7 @@ export class ServerAnswers {
       this.#resume()
       return true
     }
+    this.#isTold = false
     if (!client) return true
     if (!this.#deliverReady(client, status, source, at, stop)) return false
     client.onReady(status)
@@ -256,6 +262,10 @@ export class ServerAnswers {
     const { queue, client, work } = this.#server
     this.#noCopyIn()
     const fields = isWhole ? fieldsOf(source, at, stop) : null
+    if (fields?.severity === 'FATAL' && fields.sqlstate === VIOLATION && client !== null) {
+      if (this.#passOn()) client.onViolation(fields)
+      return false
+    }
     if (fields?.severity === 'FATAL') {
       // Told to the client, if it waits for something, as an error of its request when the connection ends.
       this.lastWords = fields
@@ -265,10 +275,11 @@ export class ServerAnswers {
       this.#questions.failed(fields)
     } else if (client) {
       if (work.attempt?.isOpen === true && this.#asksElsewhere(client, fields?.sqlstate ?? '')) return true
-      this.#deliver(source, at, stop)
+      if (!this.#isTold || queue.headKind !== REPLY.query) this.#deliver(source, at, stop)
       client.onError(fields?.sqlstate ?? '')
     }
     queue.fail((entry) => client?.onSkipped(entry))
+    this.#isTold = client !== null && queue.head === (REPLY.sync | SWALLOW)
     client?.onProgress()
     return true
   }
@@ -280,9 +291,4 @@ export class ServerAnswers {
     this.#server.queue.fail(() => {})
     return true
   }
-}
-
-/** 57P01 to 57P03: the server, or this connection to it, is coming to its end. */
-function isEnd(sqlstate: string | undefined): boolean {
-  return sqlstate?.startsWith('57P') === true
 }

@@ -143,6 +143,7 @@ export class TestWaiter implements PoolWaiter, ReplySink {
   server: ServerConnection | null = null
   failed: ErrorFields | null = null
   lost: ServerLoss | null = null
+  violation: ErrorFields | null = null
 
   constructor(host: TestServerHost, name: string, story: string[] = []) {
     this.link = host.client.link
@@ -184,6 +185,10 @@ export class TestWaiter implements PoolWaiter, ReplySink {
 
   onNotification(): boolean {
     return true
+  }
+
+  onViolation(fields: ErrorFields): void {
+    this.violation = fields
   }
 
   beforeReady(): null {

@@ -82,3 +82,8 @@ export function isFarewell({ relay }: ServerConnection, source: NativeBuffer, at
   relay.answers.lastWords = fields
   return true
 }
+
+/** 57P01 to 57P03: the server, or this connection to it, is coming to its end. */
+export function isEnd(sqlstate: string | undefined): boolean {
+  return sqlstate?.startsWith('57P') === true
+}

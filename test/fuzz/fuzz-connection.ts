@@ -57,6 +57,11 @@ export function isQuiet({ last, torn }: Extract<Step, { kind: 'leave' }>): boole
   return last === null && !torn
 }
 
+/** The error of a message that may not come during COPY, behind which the server ends the connection. */
+function breaksCopy(message: WireMessage): boolean {
+  return message.type === 'E' && /\(08P01 .* during COPY/.test(String(message))
+}
+
 /**
  * One client of a program: performs steps, returns the messages that answer them. Notifications are put aside, because
  * when they come is not fixed.
@@ -104,6 +109,8 @@ export class FuzzConnection {
     const messages: WireMessage[] = []
     try {
       await this.#perform(step, messages)
+      // The last words of a connection that is about to be closed.
+      while (messages.some(breaksCopy)) await this.#next(messages)
     } catch (error) {
       this.outcome = error instanceof WireClosed ? 'closed' : 'silent'
     }

@@ -161,6 +161,46 @@ test('CopyData outside of a COPY is ignored, as PostgreSQL does', async () => {
   assert.equal(onlyValue(await client.until('Z')), '1')
 })
 
+test('a message that may not come during COPY in ends the connection, in the words of PostgreSQL', async () => {
+  const table = await newTable()
+  const simple = [wire.query(`COPY ${table} FROM STDIN`)]
+  const extended = [wire.parse('', `COPY ${table} FROM STDIN`), wire.bind('', ''), wire.execute('')]
+  // What a router would put another message before, or answer by itself.
+  const strays = {
+    50: [wire.parse('mine', 'SELECT 2'), wire.sync()],
+    51: [wire.query('PREPARE mine AS SELECT 2')],
+    43: [wire.close('S', 'mine'), wire.sync()],
+    44: [wire.describe('S', 'mine'), wire.sync()],
+    42: [wire.bind('', 'mine'), wire.execute(''), wire.sync()],
+  }
+  for (const copy of [simple, extended]) {
+    for (const [type, stray] of Object.entries(strays)) {
+      const client = await bed.open()
+      await client.exchange(Buffer.concat([wire.parse('mine', 'SELECT 1'), wire.sync()]))
+      client.send(...copy, wire.flush())
+      await client.until('G')
+      client.send(...stray)
+      assert.deepEqual((await client.untilClosed()).messages.map(String), [
+        `E(08P01 unexpected message type 0x${type} during COPY from stdin)`,
+        'E(08P01 terminating connection because protocol synchronization was lost)',
+      ])
+    }
+  }
+  assert.equal(await countOf(table), '0')
+})
+
+test('the same sent ahead of the answer', async () => {
+  const table = await newTable()
+  const copy = [wire.parse('', `COPY ${table} FROM STDIN`), wire.bind('', ''), wire.execute('')]
+  for (const [type, stray] of Object.entries({ 50: wire.parse('mine', 'SELECT 2'), 51: wire.query('SELECT 2') })) {
+    const client = await bed.open()
+    client.send(wire.parse('mine', 'SELECT 1'), ...copy, stray, wire.sync())
+    const { messages } = await client.untilClosed()
+    assert.equal(shapeOf(messages), '112GEE')
+    assert.match(String(messages.at(-2)), new RegExp(`^E\\(08P01 unexpected message type 0x${type} `))
+  }
+})
+
 test('COPY out of many rows to a client that reads slowly is complete', async () => {
   const client = await bed.open()
   client.send(wire.query(`COPY (SELECT i, repeat('x', 1000) FROM generate_series(1, 30000) i) TO STDOUT`))

@@ -4,6 +4,8 @@ import { Testbed } from '../support/testbed.ts'
 import * as wire from '../support/wire-frames.ts'
 import { onlyValue, rowsOf, shapeOf, sqlstatesOf } from '../support/wire-message.ts'
 
+/** Object id of sqrt(double precision). */
+const SQRT = 1344
 const bed = await Testbed.open()
 
 test('parse, bind, describe, execute, sync of the unnamed statement', async () => {
@@ -86,6 +88,17 @@ test('what a client did before its Sync is undone when it leaves, and does not b
     }
   }
   assert.deepEqual(await bed.sql('SELECT * FROM unsynced'), [])
+})
+
+test('a query among messages without their Sync harms nobody but its client', async () => {
+  const insert = [wire.parse('', 'INSERT INTO mixed VALUES (1)'), wire.bind('', ''), wire.execute('')]
+  await bed.sql('CREATE TABLE mixed (x int); GRANT ALL ON mixed TO PUBLIC')
+  for (const query of [wire.query('SELECT 2'), wire.query(''), wire.functionCall(SQRT, ['4'])]) {
+    const client = await bed.open()
+    const answer = await client.exchange(Buffer.concat([...insert, query, wire.sync()]), 2)
+    assert.deepEqual(sqlstatesOf(answer), [])
+    for (const other of await bed.openMany(5)) assert.equal(onlyValue(await other.query('SELECT 3')), '3')
+  }
 })
 
 test('a transaction is kept open across messages until Sync', async () => {

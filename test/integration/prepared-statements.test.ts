@@ -88,6 +88,21 @@ test('a name that PREPARE has taken is refused with 42P05 by the protocol, and t
   assert.equal(onlyValue(await client.exchange(run('taken'))), '2')
 })
 
+test('a name that the protocol has taken is refused with 42P05 by a PREPARE of the protocol too', async () => {
+  const client = await bed.open()
+  await prepare(client, 'mine', 'SELECT 1')
+  await prepare(client, 'another', 'PREPARE mine AS SELECT 2')
+  const attempts = [run('another'), wire.extendedQuery('PREPARE "mine" AS SELECT 3')]
+  for (const attempt of attempts) assert.deepEqual(sqlstatesOf(await client.exchange(attempt)), ['42P05'])
+  assert.equal(onlyValue(await client.exchange(run('mine'))), '1')
+  // In one pipeline with the Parse, and behind a part of one that is not answered yet.
+  const all = [wire.parse('Two', 'SELECT 4'), wire.extendedQuery('PREPARE "Two" AS SELECT 5'), attempts[1]!]
+  assert.deepEqual(sqlstatesOf(await client.exchange(Buffer.concat(all), 2)), ['42P05', '42P05'])
+  const closed = [wire.bind('', 'another'), wire.close('S', 'mine'), wire.execute(''), wire.sync()]
+  assert.deepEqual(sqlstatesOf(await client.exchange(Buffer.concat(closed))), [])
+  assert.equal(onlyValue(await client.query('EXECUTE mine')), '2')
+})
+
 test('a Parse of a taken name is refused for its text first, as by PostgreSQL', async () => {
   const client = await bed.open()
   await prepare(client, 'taken', 'SELECT 1')
@@ -178,6 +193,22 @@ test('EXECUTE in SQL finds a statement of the protocol', async () => {
   await prepare(client, 'by_sql', 'SELECT 7')
   await shuffle(await bed.openMany(SERVERS))
   assert.equal(onlyValue(await client.query('EXECUTE by_sql')), '7')
+})
+
+test('EXECUTE in SQL of what the server connection lacks fails once, as on one that has it', async () => {
+  const client = await bed.open()
+  const other = await bed.open()
+  await other.query('CREATE TABLE soon_gone (x int)')
+  await prepare(client, 'first', 'SELECT 1')
+  await prepare(client, 'second', 'SELECT x FROM soon_gone')
+  await other.query('DROP TABLE soon_gone')
+  if (!isDirect) await bed.console.query(`RECONNECT ${bed.database}`)
+  const gone = await client.query('EXECUTE second')
+  assert.deepEqual([sqlstatesOf(gone), shapeOf(gone)], [['42P01'], 'EZ'])
+  const texts = ['BEGIN', 'SELECT 1/0', 'EXECUTE first', 'DEALLOCATE first', 'ROLLBACK', 'EXECUTE first']
+  const answer = await client.exchange(Buffer.concat(texts.map((text) => wire.query(text))), texts.length)
+  assert.equal(shapeOf(answer), 'CZEZEZEZCZTDCZ')
+  assert.deepEqual(sqlstatesOf(answer), ['22012', '25P02', '25P02'])
 })
 
 test('Describe tells parameters and columns of a statement prepared long ago', async () => {
