@@ -56,6 +56,7 @@ function preparedRouter(): () => unknown {
   const router = new ReadRouter(new Freshness(records), pseudoRandom(7), policy.routing)
   const demand = {
     tier: 1,
+    rule: null,
     consistency: 'session' as const,
     causality: { wroteAt: now - 50, sawAt: now - 1, sawOn: 1 },
   }

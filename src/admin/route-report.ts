@@ -4,7 +4,7 @@ import { readShardLoad } from '../memory/shard-records.ts'
 import type { SharedState } from '../memory/shared-state.ts'
 import { Freshness } from '../router/freshness.ts'
 import { type ReadDemand, ReadRouter } from '../router/read-route.ts'
-import { type GroupPlan, RouteTable } from '../router/route-table.ts'
+import { type GroupPlan, placesOf, RouteTable } from '../router/route-table.ts'
 import type { RoutingPolicy } from '../shard/policy.ts'
 import { TIERS, type Tier, tierCode } from '../shard/tier.ts'
 import { ruleFor } from '../shard/tier-rule.ts'
@@ -69,10 +69,12 @@ export function routesByTier(control: RouterControl): readonly RouteLine[] {
   return [...table.plans].flatMap((plan) =>
     TIERS.flatMap((tier, code) => {
       const consistency = control.values().policy.tiers[code]?.consistency ?? 'strong'
-      return linesOf(control, plan, { tier: code, consistency, causality: nothing }, router, now).map((line) => ({
-        ...line,
-        tier,
-      }))
+      return linesOf(control, plan, { tier: code, rule: null, consistency, causality: nothing }, router, now).map(
+        (line) => ({
+          ...line,
+          tier,
+        }),
+      )
     }),
   )
 }
@@ -99,7 +101,7 @@ export function routeOfClient(control: RouterControl, slot: number): readonly Ro
   const { user, database, applicationName: application } = client
   const rule = ruleFor(policy.rules, { user, database, application })
   const consistency = rule?.consistency ?? policy.tiers[tier]?.consistency ?? 'strong'
-  const lines = linesOf(control, plan, { tier, consistency, causality }, router, now)
+  const lines = linesOf(control, plan, { tier, rule, consistency, causality }, router, now)
   return [
     ...about,
     ...lines.map((line) => ({
@@ -174,8 +176,8 @@ function linesOf(
   now: number,
 ): readonly Omit<RouteLine, 'tier'>[] {
   const { policy } = control.values()
-  const tier = plan.tiers[demand.tier]
-  const names = policy.tiers[demand.tier]?.pools ?? []
+  const tier = placesOf(plan, demand.tier, demand.rule)
+  const names = demand.rule?.pools ?? policy.tiers[demand.tier]?.pools ?? []
   if (tier?.reachesReplicas !== true || demand.consistency === 'strong') {
     const why =
       policy.routing.reads === 'primary'

@@ -1,133 +1,13 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import fc from 'fast-check'
-import { SHARD_RECORD_BYTES } from '../memory/layout.ts'
-import { Region } from '../memory/region.ts'
-import { readShardLoad, SHARD_RECORDS } from '../memory/shard-records.ts'
-import type { PoolWaiter } from '../server/pool-waiter.ts'
-import { type LanePool, ShardLane } from '../server/shard-lane.ts'
-import { WaitingLine } from '../server/waiting-line.ts'
-import { NO_POLICY, type Policy } from '../shard/policy.ts'
-import { ShardAdmission } from './shard-admission.ts'
+import { readShardLoad } from '../memory/shard-records.ts'
+import { NO_POLICY, type Policy, type TierRule } from '../shard/policy.ts'
+import { EMPTY_RULE } from '../shard/tier-rule.fixture.ts'
+import { type Pool, type Waiter, World } from './admission-world.fixture.ts'
 
 const AGE = 1000
 const TIERS = 4
-
-class Waiter implements PoolWaiter {
-  fifoPrevious = null
-  fifoNext = null
-  fifo = null
-  waitsAs = -1
-  waitingSince = 0
-  readonly tier: number
-  readonly number: number
-  pool: Pool | null = null
-  servedAt = -1
-  refused: string | null = null
-
-  constructor(tier: number, number: number) {
-    this.tier = tier
-    this.number = number
-  }
-
-  onServer(): void {}
-  requeue(): void {}
-  onPoolFailed({ message }: { readonly message: string }): void {
-    this.refused = message
-  }
-}
-
-/** A pool without server connections: there are always enough. */
-class Pool implements LanePool {
-  readonly line: WaitingLine
-  readonly #world: World
-  wasHeldBack = false
-
-  constructor(world: World) {
-    this.#world = world
-    this.line = new WaitingLine(world.admission)
-  }
-
-  get canServe(): boolean {
-    return this.line.length > 0
-  }
-
-  get turn(): number {
-    return this.line.turn
-  }
-
-  firstInLine(): PoolWaiter | null {
-    return this.line.first()
-  }
-
-  serveFirst(): boolean {
-    const waiter = this.line.first() as Waiter | null
-    if (waiter === null) return false
-    const tier = waiter.waitsAs
-    this.leave(waiter)
-    this.#world.begin(waiter, tier)
-    return true
-  }
-
-  reconsider(): void {}
-
-  newest(tier: number): PoolWaiter | null {
-    return this.line.newest(tier)
-  }
-
-  leave(waiter: PoolWaiter): void {
-    const before = this.line.length
-    this.line.remove(waiter)
-    this.#world.lane.count(this.line.length - before)
-  }
-}
-
-class World {
-  planeIndex = 0
-  now = 10_000
-  readonly records = new Region(new ArrayBuffer(SHARD_RECORD_BYTES * SHARD_RECORDS * 2), 0, SHARD_RECORD_BYTES, 256)
-  readonly admission = new ShardAdmission(this, { id: 3, name: 'db3' }, this.records)
-  readonly lane = new ShardLane(this.admission)
-  readonly pools: readonly Pool[] = [new Pool(this), new Pool(this)]
-  readonly running: { waiter: Waiter; tier: number }[] = []
-  readonly all: Waiter[] = []
-  readonly served: Waiter[] = []
-
-  constructor(limit: number, policy: Policy) {
-    this.admission.configure(limit, policy)
-    for (const pool of this.pools) this.lane.add(pool)
-  }
-
-  arrive(tier: number, pool: Pool): Waiter {
-    const waiter = new Waiter(tier, this.all.length)
-    this.all.push(waiter)
-    const refusal = this.admission.refusal(tier)
-    if (!pool.line.has(tier) && this.admission.mayTake(tier)) this.begin(waiter, tier)
-    else if (refusal !== null) waiter.onPoolFailed(refusal)
-    else {
-      waiter.waitingSince = this.now
-      waiter.pool = pool
-      pool.line.push(waiter)
-      this.lane.count(1)
-      this.lane.shed()
-    }
-    return waiter
-  }
-
-  begin(waiter: Waiter, tier: number): void {
-    this.admission.take(tier)
-    waiter.servedAt = this.now
-    this.served.push(waiter)
-    this.running.push({ waiter, tier })
-  }
-
-  end(index: number): void {
-    const [ended] = this.running.splice(index % Math.max(1, this.running.length), 1)
-    if (ended === undefined) return
-    this.admission.release(ended.tier)
-    this.lane.serve(this.pools[0] as Pool)
-  }
-}
 
 const share = fc.oneof(
   fc.record({ slots: fc.nat(6), percent: fc.constant(0) }),
@@ -202,6 +82,140 @@ test('bounds hold, nobody waits in vain, and within tier and pool the first come
 })
 
 const number = (waiter: Waiter): number => waiter.number
+
+const some = <T>(value: fc.Arbitrary<T>): fc.Arbitrary<T | null> => fc.option(value, { freq: 1 })
+
+const rules: fc.Arbitrary<readonly TierRule[]> = fc
+  .array(
+    fc.record({
+      user: fc.constantFrom('ann', 'bob', '*'),
+      max: some(fc.record({ slots: fc.integer({ min: 1, max: 5 }), percent: fc.constantFrom(0, 30) })),
+      queue: some(fc.nat(8)),
+      shedOrder: some(fc.nat(5)),
+    }),
+    { maxLength: 3 },
+  )
+  .map((all) => all.map((rule) => ({ ...EMPTY_RULE, ...rule })))
+
+const stepOfSomebody = fc.oneof(
+  {
+    weight: 6,
+    arbitrary: fc.record({
+      kind: fc.constant('arrive' as const),
+      tier: fc.nat(3),
+      pool: fc.nat(1),
+      user: fc.constantFrom('ann', 'bob', 'eve'),
+    }),
+  },
+  { weight: 5, arbitrary: fc.record({ kind: fc.constant('end' as const), index: fc.nat(20) }) },
+  { weight: 1, arbitrary: fc.record({ kind: fc.constant('pass' as const), ms: fc.nat(700) }) },
+  { weight: 1, arbitrary: fc.record({ kind: fc.constant('reload' as const), rules }) },
+)
+
+test('with rules: nobody has more than its rule allows, nobody waits behind who may not go on, everybody goes in turn', () => {
+  fc.assert(
+    fc.property(
+      fc.integer({ min: 1, max: 12 }),
+      policy,
+      rules,
+      fc.array(stepOfSomebody, { maxLength: 200 }),
+      (limit, base, first, steps) => {
+        // `begin` and `serveFirst` of this world check maxima and turns against counts of their own.
+        const world = new World(limit, { ...base, rules: first })
+        for (const each of steps) {
+          if (each.kind === 'arrive')
+            assertBound(world, world.arrive(each.tier, world.pools[each.pool] as Pool, each.user))
+          else if (each.kind === 'end') world.end(each.index)
+          else if (each.kind === 'reload') world.reload(each.rules)
+          else world.now += each.ms
+          for (const { waitsAs } of world.waiting) assert.ok(!world.mayBegin(waitsAs), 'work conserving')
+          for (const place of world.policy.rules.keys()) {
+            if (world.admission.rules.held.length > 0)
+              assert.equal(world.admission.rules.held[place], world.heldBy(place), 'accounts')
+          }
+          const view = readShardLoad(world.records, 0, 3)
+          assert.equal(
+            view?.tiers.reduce((sum, { waiting }) => sum + waiting, 0),
+            world.waiting.length,
+          )
+        }
+        while (world.running.length > 0) world.end(0)
+        assert.deepEqual([world.waiting.length, world.admission.busy], [0, 0])
+        assert.ok([...world.admission.rules.held, ...world.admission.rules.waiting].every((count) => count === 0))
+      },
+    ),
+    { numRuns: 300 },
+  )
+})
+
+/** Of its rule no more wait than may, where it has a queue of its own; those of its tier do not count for that. */
+function assertBound({ policy: { tiers, rules: all }, waiting }: World, { waitsAs, tier, claim }: Waiter): void {
+  if (waitsAs < 0) return
+  const place = (claim >> 2) - 1
+  const most = all[place]?.queue ?? tiers[tier]?.queue ?? 0
+  const others = waiting.filter((each) => each.waitsAs >> 2 === claim >> 2 && (place >= 0 || each.tier === tier))
+  assert.ok(others.length <= most, `${others.length} of ${most} wait`)
+}
+
+test('a rule’s clients at their maximum are in nobody’s way, keep their place, and have a queue of their own', () => {
+  const rule: TierRule = { ...EMPTY_RULE, user: 'ann', max: { slots: 2, percent: 0 }, queue: 3 }
+  const tiers = NO_POLICY.tiers.map((tier) => ({ ...tier, queue: 1 }))
+  const world = new World(4, { ...NO_POLICY, tiers, rules: [rule] })
+  const pool = world.pools[0] as Pool
+  const ann = Array.from({ length: 6 }, () => world.arrive(2, pool, 'ann'))
+  assert.deepEqual(
+    ann.map(({ servedAt, refused }) => (refused === null ? servedAt > 0 : 'refused')),
+    [true, true, false, false, false, 'refused'],
+  )
+  assert.match(ann[5]?.refused ?? '', /too many transactions like this one wait for shard "db3"/)
+  const [bob, eve] = [world.arrive(2, pool, 'bob'), world.arrive(3, pool, 'eve')]
+  assert.ok(bob.servedAt > 0 && eve.servedAt > 0)
+  const [carl, late] = [world.arrive(2, pool, 'carl'), world.arrive(2, pool, 'carl')]
+  assert.deepEqual([carl.refused, late.refused === null], [null, false])
+  // One of bob's: carl, who came later than ann, goes on; ann has two.
+  world.end(2)
+  assert.ok(carl.servedAt > 0 && ann[2]?.servedAt === -1)
+  // One of ann's: the next one of hers, in the order in which they came.
+  world.end(0)
+  assert.ok((ann[2]?.servedAt ?? -1) > 0 && ann[3]?.servedAt === -1)
+})
+
+test('who waits is sorted anew when rules change, and keeps the time that it has waited', () => {
+  const world = new World(2, NO_POLICY)
+  const pool = world.pools[0] as Pool
+  for (let running = 0; running < 2; running++) world.arrive(1, pool, 'ann')
+  const waiters = ['ann', 'bob', 'ann', 'bob'].map((user) => world.arrive(1, pool, user))
+  const since = waiters.map(({ waitingSince }) => waitingSince)
+  world.reload([{ ...EMPTY_RULE, user: 'ann', max: { slots: 1, percent: 0 } }])
+  assert.deepEqual(
+    waiters.map(({ waitingSince }) => waitingSince),
+    since,
+  )
+  const begun = () => waiters.map(({ servedAt }) => servedAt > 0)
+  // Two of ann's run, and now only one may.
+  world.end(0)
+  assert.deepEqual(begun(), [false, true, false, false])
+  world.end(0)
+  assert.deepEqual(begun(), [true, true, false, false])
+  world.reload([])
+  world.end(0)
+  assert.deepEqual(begun(), [true, true, true, false])
+})
+
+test('when too many wait, a rule’s shed order decides for its clients', () => {
+  const tiers = NO_POLICY.tiers.map((tier, code) => ({ ...tier, shedOrder: code + 1 }))
+  const shedding = (user: string, shedOrder: number): TierRule => ({ ...EMPTY_RULE, user, shedOrder })
+  const admission = { ...NO_POLICY.admission, maxWaiting: 3 }
+  const world = new World(1, { ...NO_POLICY, admission, tiers, rules: [shedding('ann', 9), shedding('bob', 0)] })
+  const pool = world.pools[0] as Pool
+  world.arrive(0, pool)
+  const [ann, bob, low] = [world.arrive(0, pool, 'ann'), world.arrive(3, pool, 'bob'), world.arrive(2, pool)]
+  const fourth = world.arrive(0, pool)
+  assert.match(ann.refused ?? '', /too many transactions wait for shard "db3", and this one is among those/)
+  const fifth = world.arrive(0, pool)
+  assert.match(low.refused ?? '', /those of tier "low" are refused first/)
+  assert.deepEqual([bob.refused, fourth.refused, fifth.refused], [null, null, null])
+})
 
 test('under a load of the highest tier that never ends, every other tier is served within a bounded time', () => {
   fc.assert(

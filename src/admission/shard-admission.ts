@@ -3,11 +3,13 @@ import type { Region } from '../memory/region.ts'
 import { loadRecord, SHARD_LOAD, SHARD_LOAD_F64, SHARD_WAITS, waitBucket } from '../memory/shard-records.ts'
 import type { ErrorFields } from '../protocol/messages.ts'
 import type { PoolAdmission } from '../server/pool-admission.ts'
+import { ruleOfClaim, tierOfClaim } from '../shard/claim.ts'
 import type { Policy, TierPolicy } from '../shard/policy.ts'
 import type { ShardAdjustment } from '../shard/shard-adjustment.ts'
 import { TIERS } from '../shard/tier.ts'
 import { AdaptiveLimit } from './adaptive-limit.ts'
 import { PeakLatency } from './peak-latency.ts'
+import { RuleCounts } from './rule-counts.ts'
 import { ShardSlots } from './shard-slots.ts'
 import { NEVER, turn } from './turn.ts'
 
@@ -31,6 +33,9 @@ export class ShardAdmission implements PoolAdmission {
   readonly #limits: Int32Array
   readonly #totals: Float64Array
   readonly slots: ShardSlots
+  readonly rules: RuleCounts = new RuleCounts()
+  /** Those of `#waiting` that are counted apart, by tier. */
+  readonly #apart = new Int32Array(TIERS.length)
   readonly #adaptive: AdaptiveLimit
   readonly #peak = new PeakLatency()
   #tiers: readonly TierPolicy[] = []
@@ -54,9 +59,14 @@ export class ShardAdmission implements PoolAdmission {
     this.#adaptive = new AdaptiveLimit()
   }
 
-  /** `limit`: transactions that the shard may have at once. */
-  configure(limit: number, { admission, tiers }: Policy, adjustment: ShardAdjustment | null = null): void {
+  /**
+   * `limit`: transactions that the shard may have at once. Where the rules are others than before, who has a slot is to be counted
+   * again (`recount`), and who waits has to get in line again.
+   */
+  configure(limit: number, policy: Policy, adjustment: ShardAdjustment | null = null): void {
+    const { admission, tiers } = policy
     this.#tiers = tiers
+    if (this.rules.configure(limit, policy)) this.#apart.fill(0)
     this.#ageMs = admission.ageMs
     this.#maxWaiting = admission.maxWaiting
     this.#limits[0] = limit
@@ -77,84 +87,110 @@ export class ShardAdmission implements PoolAdmission {
     return this.#peak.at(now)
   }
 
-  mayTake(tier: number): boolean {
-    return this.slots.mayTake(tier)
+  mayTake(claim: number): boolean {
+    const rule = ruleOfClaim(claim)
+    if (rule >= 0 && this.rules.room(rule) === 0) return false
+    return this.slots.mayTake(tierOfClaim(claim))
   }
 
-  room(tier: number): number {
-    return this.slots.room(tier)
+  room(claim: number): number {
+    const rule = ruleOfClaim(claim)
+    const room = this.slots.room(tierOfClaim(claim))
+    return rule < 0 ? room : Math.min(room, this.rules.room(rule))
   }
 
-  take(tier: number): void {
+  take(claim: number): void {
+    const tier = tierOfClaim(claim)
     this.slots.take(tier)
+    this.recount(claim)
     this.#add(SHARD_LOAD_F64.admitted + tier, 1)
   }
 
-  release(tier: number): void {
-    this.slots.release(tier)
+  release(claim: number): void {
+    const rule = ruleOfClaim(claim)
+    this.slots.release(tierOfClaim(claim))
+    if (rule >= 0) this.rules.held[rule] = (this.rules.held[rule] ?? 0) - 1
   }
 
-  turn(tier: number, waitingSince: number): number {
-    if (!this.slots.mayTake(tier)) return NEVER
+  recount(claim: number): void {
+    const rule = ruleOfClaim(claim)
+    if (rule >= 0) this.rules.held[rule] = (this.rules.held[rule] ?? 0) + 1
+  }
+
+  turn(claim: number, waitingSince: number): number {
+    if (!this.mayTake(claim)) return NEVER
+    const tier = tierOfClaim(claim)
     return turn(tier, this.#host.now - waitingSince, this.slots.isUnderReserve(tier), this.#ageMs)
   }
 
-  joined(tier: number): void {
-    this.#waiting[tier] = (this.#waiting[tier] ?? 0) + 1
-    this.#allWaiting++
+  joined(claim: number): void {
+    this.#countWaiting(claim, 1)
   }
 
-  left(tier: number): void {
-    this.#waiting[tier] = (this.#waiting[tier] ?? 0) - 1
-    this.#allWaiting--
+  left(claim: number): void {
+    this.#countWaiting(claim, -1)
   }
 
-  refusal(tier: number): ErrorFields | null {
+  #countWaiting(claim: number, change: 1 | -1): void {
+    const tier = tierOfClaim(claim)
+    const rule = ruleOfClaim(claim)
+    this.#waiting[tier] = (this.#waiting[tier] ?? 0) + change
+    this.#allWaiting += change
+    if (rule < 0) return
+    this.#apart[tier] = (this.#apart[tier] ?? 0) + change
+    this.rules.waiting[rule] = (this.rules.waiting[rule] ?? 0) + change
+  }
+
+  refusal(claim: number): ErrorFields | null {
+    const tier = tierOfClaim(claim)
+    const rule = ruleOfClaim(claim)
     const { tier: name, queue } = this.#tiers[tier] as TierPolicy
+    const most = this.rules.queueOf(rule) ?? queue
+    const waiting = rule < 0 ? (this.#waiting[tier] ?? 0) - (this.#apart[tier] ?? 0) : (this.rules.waiting[rule] ?? 0)
     // Whoever does not have to wait for a slot but for a connection to be opened is in nobody's way.
-    if ((this.#waiting[tier] ?? 0) < queue || this.slots.room(tier) > (this.#waiting[tier] ?? 0)) return null
+    if (waiting < most || this.room(claim) > waiting) return null
+    const [whose, keys] = rule < 0 ? [`of tier "${name}"`, `tiers.${name}`] : [`like this one`, `tiers.rules[${rule}]`]
     return {
       severity: 'ERROR',
       sqlstate: '53300',
-      message: `too many transactions of tier "${name}" wait for shard "${this.#shard}"`,
-      hint: `lower the load, or raise tiers.${name}.queue or tiers.${name}.max`,
+      message: `too many transactions ${whose} wait for shard "${this.#shard}"`,
+      hint: `lower the load, or raise ${keys}.queue or ${keys}.max`,
     }
   }
 
-  victim(): number {
-    if (this.#allWaiting <= this.#maxWaiting) return -1
-    let victim = -1
-    let order = 0
-    for (const [code, { shedOrder }] of this.#tiers.entries()) {
-      if (shedOrder <= order || (this.#waiting[code] ?? 0) === 0) continue
-      victim = code
-      order = shedOrder
-    }
-    return victim
+  get isOverfull(): boolean {
+    return this.#allWaiting > this.#maxWaiting
   }
 
-  shedding(tier: number): ErrorFields {
-    const { tier: name } = this.#tiers[tier] as TierPolicy
+  shedOrder(claim: number): number {
+    return this.rules.shedOrderOf(ruleOfClaim(claim)) ?? this.#tiers[tierOfClaim(claim)]?.shedOrder ?? 0
+  }
+
+  shedding(claim: number): ErrorFields {
+    const { tier: name } = this.#tiers[tierOfClaim(claim)] as TierPolicy
+    const isByRule = this.rules.shedOrderOf(ruleOfClaim(claim)) !== null
+    const whose = isByRule ? 'this one is among those that' : `those of tier "${name}"`
     return {
       severity: 'ERROR',
       sqlstate: '53300',
-      message: `too many transactions wait for shard "${this.#shard}", and those of tier "${name}" are refused first`,
+      message: `too many transactions wait for shard "${this.#shard}", and ${whose} are refused first`,
       hint: 'lower the load, or raise tiers.max_waiting',
     }
   }
 
-  waited(tier: number, milliseconds: number): void {
+  waited(claim: number, milliseconds: number): void {
+    const tier = tierOfClaim(claim)
     this.#add(SHARD_LOAD_F64.waits + tier, 1)
     this.#add(SHARD_LOAD_F64.waitMs + tier, milliseconds)
     this.#add(SHARD_WAITS.first + tier * SHARD_WAITS.buckets + waitBucket(milliseconds), 1)
   }
 
-  refused(tier: number): void {
-    this.#add(SHARD_LOAD_F64.refused + tier, 1)
+  refused(claim: number): void {
+    this.#add(SHARD_LOAD_F64.refused + tierOfClaim(claim), 1)
   }
 
-  timedOut(tier: number): void {
-    this.#add(SHARD_LOAD_F64.timedOut + tier, 1)
+  timedOut(claim: number): void {
+    this.#add(SHARD_LOAD_F64.timedOut + tierOfClaim(claim), 1)
   }
 
   /** A query of this tier has been answered after so long. */

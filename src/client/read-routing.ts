@@ -5,7 +5,7 @@ import { FRONTEND, HEADER_BYTES, lengthAt } from '../protocol/message-type.ts'
 import { Freshness } from '../router/freshness.ts'
 import { type ReadDemand, ReadRouter } from '../router/read-route.ts'
 import type { Candidate } from '../router/replica-choice.ts'
-import type { GroupPlan } from '../router/route-table.ts'
+import { type GroupPlan, placesOf, reachesReplicas } from '../router/route-table.ts'
 import { LONGEST_ATTEMPT_BYTES } from '../server/read-attempt.ts'
 import type { ServerTarget } from '../server/server-target.ts'
 import type { Consistency, Policy, TierRule } from '../shard/policy.ts'
@@ -68,7 +68,12 @@ export class ReadRouting {
   readonly #wroteAt: Float64Array
   readonly #sawAt: Float64Array
   #policy: Policy
-  readonly #demand = { tier: 0, consistency: 'session' as Consistency, causality: { wroteAt: 0, sawAt: 0, sawOn: -1 } }
+  readonly #demand = {
+    tier: 0,
+    rule: null as TierRule | null,
+    consistency: 'session' as Consistency,
+    causality: { wroteAt: 0, sawAt: 0, sawOn: -1 },
+  }
 
   /** `records`: of all shards. */
   constructor(host: ReadHost, records: Region, clock: Clock, random: () => number, policy: Policy) {
@@ -200,8 +205,10 @@ export class ReadRouting {
   /** What a read of this session asks for; to be used at once. Without `choice` its identity is not looked at. */
   demandOf(choice: PoolChoice | null, slot: number, tier: number, sawOn: number): ReadDemand {
     const demand = this.#demand
-    const consistency = this.#consistencyOf(slot, tier)
+    const rule = this.#host.ruleOf(slot)
+    const consistency = rule?.consistency ?? this.#policy.tiers[tier]?.consistency ?? 'strong'
     demand.tier = tier
+    demand.rule = rule
     demand.consistency = consistency
     const own = this.#wroteAt[slot] ?? 0
     demand.causality.wroteAt = consistency === 'identity' && choice !== null ? Math.max(own, choice.wroteAt) : own
@@ -210,23 +217,26 @@ export class ReadRouting {
     return demand
   }
 
-  #consistencyOf(slot: number, tier: number): Consistency {
-    return this.#host.ruleOf(slot)?.consistency ?? this.#policy.tiers[tier]?.consistency ?? 'strong'
-  }
-
   /** Reads of the session in `slot` may run elsewhere than on the primary. */
   mayLeave(plan: GroupPlan, slot: number, tier: number): boolean {
+    if (plan.rules.size > 0) return this.#mayLeaveBy(this.#host.ruleOf(slot), plan, tier)
     const { reachesReplicas = false, mayLeave = false } = plan.tiers[tier] ?? {}
     if (!reachesReplicas) return false
     const consistency = this.#host.ruleOf(slot)?.consistency ?? null
     return consistency === null ? mayLeave : consistency !== 'strong'
   }
 
+  /** The same where some rules name pools. */
+  #mayLeaveBy(rule: TierRule | null, plan: GroupPlan, tier: number): boolean {
+    const consistency = rule?.consistency ?? this.#policy.tiers[tier]?.consistency ?? 'strong'
+    return consistency !== 'strong' && placesOf(plan, tier, rule)?.reachesReplicas === true
+  }
+
   /** A transaction of the session in `slot` is over. `replica`: the id of the shard it ran on, −1: it was the primary. */
   transactionEnds(choice: PoolChoice, slot: number, mayHaveWritten: boolean, replica: number): void {
     const plan = choice.plan()
     if (replica >= 0) this.#add(replica, SHARD_LOAD_F64.replicaReads)
-    if (plan === null || !isTracked(plan.tiers)) return
+    if (plan === null || !reachesReplicas(plan)) return
     const at = this.#clock()
     const { planeIndex } = this.#host
     this.#sawAt[slot] = at
@@ -258,11 +268,6 @@ export class ReadRouting {
     const at = record * (this.#records.recordBytes >> 3) + field
     this.#records.f64[at] = (this.#records.f64[at] ?? 0) + 1
   }
-}
-
-function isTracked(tiers: readonly { readonly reachesReplicas: boolean }[]): boolean {
-  for (const tier of tiers) if (tier.reachesReplicas) return true
-  return false
 }
 
 /** FNV-1a, 32 bits. */

@@ -5,7 +5,7 @@ import { TimerWheel } from '../util/timer-wheel.ts'
 import { ReplicaWaits } from './replica-waits.ts'
 
 function waiter(requeue: () => void): PoolWaiter {
-  const node = { fifo: null, fifoNext: null, fifoPrevious: null, tier: 0, waitsAs: -1, waitingSince: 0 }
+  const node = { fifo: null, fifoNext: null, fifoPrevious: null, claim: 0, waitsAs: -1, waitingSince: 0 }
   const never = (): never => assert.fail('it was not for a pool')
   return { ...node, requeue, onServer: never, onPoolFailed: never }
 }

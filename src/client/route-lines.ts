@@ -1,7 +1,7 @@
 import { slotStanding } from '../admission/slot-standing.ts'
 import { CLIENT, readClient } from '../memory/client-slots.ts'
 import { POOL, POOL_TEXT } from '../memory/pool-records.ts'
-import type { GroupPlan } from '../router/route-table.ts'
+import { type GroupPlan, placesOf } from '../router/route-table.ts'
 import { type Tier, tierCode } from '../shard/tier.ts'
 import type { Shard } from '../shard/topology.ts'
 import type { ClientHost } from './client-host.ts'
@@ -36,12 +36,15 @@ function slotAt(host: ClientHost, { id, name }: Shard, tier: Tier): string {
 /** `shard`: the id of the one where it has been last. */
 function readLines(host: ClientHost, slot: number, name: Tier, plan: GroupPlan, shard: number): [string, string][] {
   const { readRouting, now } = host
-  const tier = plan.tiers[tierCode(name)]
+  const rule = host.ruleOf(slot)
+  const tier = placesOf(plan, tierCode(name), rule)
   const { reads, readOnlyTransactions, replicaWaitMs } = readRouting.router.routing
   const demand = readRouting.demandOf(null, slot, tierCode(name), shard)
   if (tier === undefined || !readRouting.mayLeave(plan, slot, tierCode(name))) {
     const isStrong = demand.consistency === 'strong'
-    const why = isStrong ? 'their consistency is strong' : `the pools of tier ${name} have no replica`
+    const why = isStrong
+      ? 'their consistency is strong'
+      : `the pools of ${(rule?.pools ?? null) === null ? `tier ${name}` : 'their rule'} have no replica`
     return [['reads', `run on the primary: ${reads === 'primary' ? 'routing.reads says so' : why}`]]
   }
   const lines: [string, string][] = [['reads see', demand.consistency]]

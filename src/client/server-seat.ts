@@ -46,6 +46,10 @@ export class ServerSeat implements PoolWaiter {
     return this.session.memory.tier
   }
 
+  get claim(): number {
+    return this.host.claimOf(this.session.slot, this.tier)
+  }
+
   get server(): ServerConnection | null {
     return this.#server
   }
@@ -120,7 +124,7 @@ export class ServerSeat implements PoolWaiter {
   #checkout(): ServerConnection | null {
     const pool = this.reads.pool()
     this.#awaited = pool
-    const server = this.reads.isBetterLater(pool) ? null : (pool?.checkout(this.tier) ?? null)
+    const server = this.reads.isBetterLater(pool) ? null : (pool?.checkout(this.claim) ?? null)
     if (pool !== null && server !== null) this.#usePool(pool)
     return server
   }

@@ -55,7 +55,8 @@ export class Welcome implements PoolWaiter {
     this.#credential = credential
   }
 
-  get tier(): number {
+  /** Its rule is looked for when it is through. */
+  get claim(): number {
     return this.#session.memory.tier
   }
 
@@ -189,7 +190,7 @@ export class Welcome implements PoolWaiter {
         return
       }
     }
-    const server = pool.checkout(this.tier)
+    const server = pool.checkout(this.claim)
     if (server === null) this.#await(pool)
     else this.onServer(server)
   }

@@ -18,23 +18,39 @@ export function checkTiers(config: Config, problems: ConfigProblems): void {
   const pools = [...builtIn, ...config.shardPools.map(({ name }) => name)]
   for (const [place, property] of places) {
     const tier = config[property]
-    for (const name of tier.pools.filter((each) => !pools.includes(each))) {
-      problems.add(
-        `${place}.pools`,
-        `${place}.pools names "${name}", but there is no such pool of shards (there are ${enumerate(pools)}); ` +
-          `write [[shard_pools]] with name = "${name}", or for example pools = ["${closest(name, pools) ?? 'all'}"].`,
-      )
-    }
-    if (tier.pools.length === 0) {
-      problems.add(`${place}.pools`, `${place}.pools is empty, but a tier runs somewhere; write pools = ["all"].`)
-    }
-    if (tier.max === '0' || tier.max === '0%') {
-      problems.add(`${place}.max`, `${place}.max is ${tier.max}, so that tier would wait for ever; write at least 1.`)
-    }
+    checkPlaces(place, tier.pools, pools, problems)
+    checkMax(place, tier.max, problems)
     checkOrder(place, 'kept', tier.kept, 'reserved', tier.reserved, problems)
     checkOrder(place, 'reserved', tier.reserved, 'max', tier.max, problems)
   }
   checkReserved(config, problems)
+  for (const [index, rule] of config.tierRules.entries()) {
+    const place = `tiers.rules[${index}]`
+    if (rule.pools !== null) checkPlaces(place, rule.pools, pools, problems)
+    if (rule.max !== null) checkMax(place, rule.max, problems)
+  }
+}
+
+function checkPlaces(
+  place: string,
+  wanted: readonly string[],
+  pools: readonly string[],
+  problems: ConfigProblems,
+): void {
+  for (const name of wanted.filter((each) => !pools.includes(each))) {
+    problems.add(
+      `${place}.pools`,
+      `${place}.pools names "${name}", but there is no such pool of shards (there are ${enumerate(pools)}); ` +
+        `write [[shard_pools]] with name = "${name}", or for example pools = ["${closest(name, pools) ?? 'all'}"].`,
+    )
+  }
+  if (wanted.length > 0) return
+  problems.add(`${place}.pools`, `${place}.pools is empty, but reads run somewhere; write pools = ["all"].`)
+}
+
+function checkMax(place: string, max: string, problems: ConfigProblems): void {
+  if (max !== '0' && max !== '0%') return
+  problems.add(`${place}.max`, `${place}.max is ${max}, so that its clients would wait for ever; write at least 1.`)
 }
 
 /** Only what is written in the same unit can be compared here; the shard's own number of slots decides about the rest. */

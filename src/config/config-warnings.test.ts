@@ -49,6 +49,14 @@ test('a pool that is larger than its shard allows is warned about', () => {
   )
 })
 
+test('a rule that never holds is warned about', () => {
+  const never = (...rules: RawTable[]) => warnings({ tiers: { rules } })
+  const [warning, ...rest] = never({ user: 'a*', tier: 'low' }, { user: 'b' }, { user: 'a*b', application: 'x' })
+  assert.match(warning ?? '', /^tiers\.rules\[2\] never holds, because tiers\.rules\[0\] matches all of its clients/)
+  assert.deepEqual(rest, [])
+  assert.deepEqual(never({ user: 'a', database: 'd' }, { user: 'a' }, { database: 'd' }), [])
+})
+
 test('reservations that no shard can keep together are warned about', () => {
   const shards = [
     { name: 'small', host: 'a', slots: 10, max_connections: 10 },

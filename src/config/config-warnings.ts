@@ -1,4 +1,5 @@
 import { X509Certificate } from 'node:crypto'
+import { rulePlace } from '../shard/tier-rule.ts'
 import type { PemFile } from './referenced-file.ts'
 import { isMd5Verifier } from './schema/names.ts'
 import type { Config } from './schema.ts'
@@ -14,6 +15,7 @@ export function configWarnings(config: Config, nowMs: number): readonly string[]
     ...md5Warnings(config),
     ...poolWarnings(config),
     ...reservationWarnings(config),
+    ...ruleWarnings(config),
   ]
 }
 
@@ -57,6 +59,18 @@ function reservationWarnings(config: Config): readonly string[] {
     return [
       `The tiers reserve ${sum} slots of each shard together, but shards.${name} has ${all}, so that not every tier gets ` +
         'its own; lower the reserved of one of them, or write percentages.',
+    ]
+  })
+}
+
+/** `*` in a pattern is what only a `*` of another one matches, so a pattern that matches it as a text matches all that it does. */
+function ruleWarnings({ tierRules }: Config): readonly string[] {
+  return tierRules.flatMap((rule, index) => {
+    const before = rulePlace(tierRules.slice(0, index), rule)
+    if (before < 0) return []
+    return [
+      `tiers.rules[${index}] never holds, because tiers.rules[${before}] matches all of its clients and the first rule that ` +
+        `matches holds; write it above that one.`,
     ]
   })
 }

@@ -1,5 +1,6 @@
 import type { AnyKey, AnySection, Keys } from './key.ts'
 import { propertyName } from './key.ts'
+import { adviceOnTierKey } from './misplaced-key.ts'
 import type { ConfigProblems } from './problems.ts'
 import { describeFound } from './problems.ts'
 import { passwordOf } from './referenced-file.ts'
@@ -64,7 +65,7 @@ function readNamed(section: AnySection, raw: unknown, reader: SectionReader): re
     if (name === '' || Buffer.byteLength(name) > maxNameBytes) {
       reader.problems.add(place, `${place} is not a name that clients can ask for; write one of 1 to 63 bytes.`)
     }
-    const { values, isComplete } = readTable(section, place, entry, reader)
+    const { values, isComplete } = readTable(section, place, entry, reader, name)
     return isComplete ? [{ entry: name, ...values }] : []
   })
 }
@@ -82,7 +83,13 @@ interface TableReading {
   readonly isComplete: boolean
 }
 
-function readTable(section: AnySection, place: string, raw: unknown, reader: SectionReader): TableReading {
+function readTable(
+  section: AnySection,
+  place: string,
+  raw: unknown,
+  reader: SectionReader,
+  entry: string | null = null,
+): TableReading {
   const values: Record<string, unknown> = {}
   if (!isTable(raw)) {
     reader.problems.add(place, `${place} is ${describeFound(raw, false)}, but ${wantedForm(section)}.`)
@@ -91,7 +98,7 @@ function readTable(section: AnySection, place: string, raw: unknown, reader: Sec
     }
     return { values, isComplete: false }
   }
-  reportUnknownKeys(section, place, raw, reader)
+  reportUnknownKeys(section, place, raw, entry, reader)
   let isComplete = true
   for (const [name, key] of Object.entries(section.keys)) {
     const value = readKey(name, key, place, own(raw, name), reader)
@@ -147,7 +154,13 @@ function readPasswordFiles(
   }
 }
 
-function reportUnknownKeys(section: AnySection, place: string, raw: RawTable, reader: SectionReader): void {
+function reportUnknownKeys(
+  section: AnySection,
+  place: string,
+  raw: RawTable,
+  entry: string | null,
+  reader: SectionReader,
+): void {
   const parts = reader.sections.flatMap(({ path }) =>
     path.startsWith(`${section.path}.`) ? [path.slice(section.path.length + 1)] : [],
   )
@@ -155,7 +168,9 @@ function reportUnknownKeys(section: AnySection, place: string, raw: RawTable, re
   for (const name of Object.keys(raw).filter((each) => !known.includes(each))) {
     const full = keyPath(place, name)
     const suggestion = suggestKey(name, section.path, place, reader.sections)
-    const advice = suggestion === null ? 'remove it' : `did you mean ${suggestion}?`
+    const advice =
+      adviceOnTierKey(section.path, name, raw, entry) ??
+      (suggestion === null ? 'remove it' : `did you mean ${suggestion}?`)
     reader.problems.add(
       full,
       `${full} is not a known key (the keys here are ${known.join(', ')}); ${advice}`.replace(/[^?]$/, '$&.'),

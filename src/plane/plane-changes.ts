@@ -50,7 +50,7 @@ export class PlaneChanges {
     }
     this.#setRules(before, values)
     plane.record.note('valuesVersion', values.version)
-    this.#changed()
+    this.#changed(true)
     plane.poolSet.resize(({ database, user }) => {
       const entry = plane.database(database)
       return entry === null ? null : poolSettings(plane, entry, plane.accounts.get(user))
@@ -72,7 +72,7 @@ export class PlaneChanges {
   #replaceTopology(before: Topology, { version, shards }: Topology): void {
     const isSame = isSameJson(before.shards, shards)
     this.#configuration.replaceTopology({ version, shards: isSame ? before.shards : shards })
-    if (!isSame) this.#changed()
+    if (!isSame) this.#changed(false)
   }
 
   /** Server connections of this database may have something of a session that nobody has seen. */
@@ -84,11 +84,12 @@ export class PlaneChanges {
   }
 
   /** Whoever waits may have another place to go. */
-  #changed(): void {
+  #changed(areRulesNew: boolean): void {
     const plane = this.#plane
     plane.epoch++
     const { policy, topology } = plane.values
     plane.admissions.configure(policy, topology)
+    if (areRulesNew) for (const pool of plane.poolSet.all) pool.recount()
     plane.routes.rebuild(policy, topology, plane.now)
     plane.readRouting.configure(policy)
     const waiting: PoolWaiter[] = []

@@ -1,7 +1,8 @@
 import { type CompiledHba, compileHba } from '../auth/hba.ts'
 import { type Route, routeToPrimary, usableReplicas } from '../router/route.ts'
+import { claimOf } from '../shard/claim.ts'
 import type { DatabaseValue, PlaneValues } from '../shard/plane-values.ts'
-import type { TierRule } from '../shard/policy.ts'
+import { isCountedApart, type TierRule } from '../shard/policy.ts'
 import type { Shard, Topology } from '../shard/topology.ts'
 import { isSameJson } from '../util/same-json.ts'
 import { NO_VALUES } from './no-values.ts'
@@ -15,6 +16,7 @@ export class PlaneConfiguration {
   #tls: PlaneTls = NO_TLS
   #databases = new Map<string, DatabaseValue>()
   #consoleShard: Shard = consoleShard(NO_VALUES)
+  #countsApart = false
 
   get values(): PlaneValues {
     return this.#values
@@ -47,6 +49,7 @@ export class PlaneConfiguration {
     this.#values = { ...values }
     this.#databases = new Map(values.databases.map((database) => [database.name, database]))
     this.#consoleShard = consoleShard(values)
+    this.#countsApart = values.policy.rules.some(isCountedApart)
   }
 
   /** True: only version and topology are others than before, and are those of `values` now. */
@@ -72,6 +75,17 @@ export class PlaneConfiguration {
   /** The operator's rule at this place; −1: none, which is answered apart, as V8 looks an index below 0 up as a name, through its runtime. */
   ruleAt(place: number): TierRule | null {
     return place < 0 ? null : (this.#values.policy.rules[place] ?? null)
+  }
+
+  /** By some rules clients are counted apart from others of their tier. */
+  get countsApart(): boolean {
+    return this.#countsApart
+  }
+
+  /** What a client of this tier wants slots as, for whom the rule at this place holds; −1: none does. */
+  claimUnder(place: number, tier: number): number {
+    const rule = this.ruleAt(place)
+    return rule !== null && isCountedApart(rule) ? claimOf(tier, place) : tier
   }
 
   route(group: string): Route {

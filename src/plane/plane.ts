@@ -105,6 +105,7 @@ export class Plane implements ClientHost {
   readonly resting: RestingClients
   readonly record: PlaneRecord
   readonly serverSlots: ServerSlotList
+  readonly randomBytes: (count: number) => Buffer
   readonly #parts: PlaneParts
   readonly #configuration = new PlaneConfiguration()
   readonly #changes = new PlaneChanges(this, this.#configuration)
@@ -122,6 +123,7 @@ export class Plane implements ClientHost {
     })
     this.planeIndex = parts.planeIndex
     this.opinion = parts.opinion
+    this.randomBytes = parts.randomBytes
     this.facts = new StatementFacts(parts.opinion)
     this.poller = parts.poller
     this.timers = parts.timers
@@ -153,9 +155,7 @@ export class Plane implements ClientHost {
     this.admissions = new ShardAdmissions(this, parts.shared.shards)
     this.routes = new RouteTable(this.admissions)
     this.readRouting = new ReadRouting(this, parts.shared.shards, parts.clock, parts.random, parts.values.policy)
-    this.poolSet = new PoolSet(this, { maxUserConnections: 0, maxDatabaseConnections: 0 }, (shard) =>
-      this.admissions.of(shard),
-    )
+    this.poolSet = new PoolSet(this, parts.values.pool, (shard) => this.admissions.of(shard))
     this.cpuShares = cpuSharesOf(this)
     this.listeners = new ListenerSet(this)
     this.setValues(parts.values)
@@ -231,10 +231,6 @@ export class Plane implements ClientHost {
     this.#parts.gone({ slot: session.slot, generation: session.generation })
   }
 
-  randomBytes(count: number): Buffer {
-    return this.#parts.randomBytes(count)
-  }
-
   poolsChanged(): void {
     this.epoch++
   }
@@ -258,6 +254,10 @@ export class Plane implements ClientHost {
 
   ruleOf(slot: number): TierRule | null {
     return this.#configuration.ruleAt(this.analyzer.ruleOf(slot))
+  }
+
+  claimOf(slot: number, tier: number): number {
+    return this.#configuration.countsApart ? this.#configuration.claimUnder(this.analyzer.ruleOf(slot), tier) : tier
   }
 
   route(group: string): Route {

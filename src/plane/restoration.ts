@@ -67,7 +67,7 @@ function restoreServer(plane: Plane, kept: AdoptedServer): ServerConnection | nu
     if (of.kind !== 'pool' || entry === null) throw new Error('its place is gone')
     const settings = poolSettings(plane, entry, plane.accounts.get(of.user))
     const key = { database: of.database, user: of.user, mode: of.mode, target: serverTarget }
-    return plane.poolSet.get(key, settings).adopt(kept.slot, kept, tierOf(plane, kept.slot))
+    return plane.poolSet.get(key, settings).adopt(kept.slot, kept, claimOf(plane, kept.slot))
   } catch (error) {
     plane.log('warn', 'a server connection could not be taken over', {
       server: kept.slot,
@@ -80,10 +80,11 @@ function restoreServer(plane: Plane, kept: AdoptedServer): ServerConnection | nu
   }
 }
 
-/** The tier of the client that a server connection serves; −1 without one. */
-function tierOf({ servers, clients }: Plane, slot: number): number {
+/** What the client that a server connection serves has its slot as; −1 without one. */
+function claimOf(plane: Plane, slot: number): number {
+  const { servers, clients } = plane
   const client = (servers.i32[slot * (servers.recordBytes >> 2) + SERVER.client] ?? 0) - 1
-  return client < 0 ? -1 : (clients.i32[client * (clients.recordBytes >> 2) + CLIENT.tier] ?? 0)
+  return client < 0 ? -1 : plane.claimOf(client, clients.i32[client * (clients.recordBytes >> 2) + CLIENT.tier] ?? 0)
 }
 
 function targetOf(plane: Plane, slot: number): KnownTarget | null {

@@ -4,10 +4,11 @@ import { Region } from '../memory/region.ts'
 import { SHARD_RECORDS, SHARD_STATE_F64 } from '../memory/shard-records.ts'
 import { NO_POLICY, type Policy } from '../shard/policy.ts'
 import { testShardValue } from '../shard/shard.fixture.ts'
+import { EMPTY_RULE } from '../shard/tier-rule.fixture.ts'
 import type { Shard, Topology } from '../shard/topology.ts'
 import { Freshness, requiredFreshness } from './freshness.ts'
 import { type ReadDemand, ReadRouter } from './read-route.ts'
-import { RouteTable } from './route-table.ts'
+import { placesOf, RouteTable, reachesReplicas } from './route-table.ts'
 
 const NOW = 100_000
 const records = new Region(new ArrayBuffer(1024 * SHARD_RECORDS), 0, 1024, SHARD_RECORDS)
@@ -39,7 +40,10 @@ function open(rules: Policy, topology: Topology, busy: Record<number, number> = 
   const choose = (demand: Partial<ReadDemand> = {}, unreachable = -1): number | null => {
     const causality = { wroteAt: 0, sawAt: 0, sawOn: -1 }
     const reader = { canReach: ({ id }: Shard) => id !== unreachable }
-    return router.choose(plan, { tier: 1, consistency: 'session', causality, ...demand }, NOW, reader)?.shard.id ?? null
+    return (
+      router.choose(plan, { tier: 1, rule: null, consistency: 'session', causality, ...demand }, NOW, reader)?.shard
+        .id ?? null
+    )
   }
   return { table, plan, router, choose }
 }
@@ -54,6 +58,23 @@ test('the first pool that has a usable shard counts', () => {
   assert.equal(open(policy({}, ['own', 'all'], [own]), three).choose(), 2)
   assert.equal(open(policy({}, ['own', 'replicas'], [own]), three).choose({}, 2), 1)
   assert.equal(open(policy({}, ['primary']), three).choose(), 0)
+})
+
+test('the pools of a rule stand for those of its clients’ tier', () => {
+  fresh(1, NOW - 5)
+  fresh(2, NOW - 5)
+  const own = { name: 'own', shards: ['db2'], role: 'any' } as const
+  const [elsewhere, as] = [{ ...EMPTY_RULE, pools: ['own'] }, EMPTY_RULE]
+  const primary = policy({}, ['primary'], [own])
+  const { choose, plan, table } = open({ ...primary, rules: [elsewhere, as] }, three)
+  assert.deepEqual([choose({ rule: elsewhere }), choose({ rule: as }), choose()], [2, 0, 0])
+  assert.deepEqual(
+    [placesOf(plan, 1, elsewhere), placesOf(plan, 1, as)].map((places) => places?.reachesReplicas),
+    [true, false],
+  )
+  assert.deepEqual([reachesReplicas(plan), table.isReadable(three.shards[2] as Shard)], [true, true])
+  const without = open(primary, three)
+  assert.deepEqual([reachesReplicas(without.plan), without.table.isReadable(three.shards[2] as Shard)], [false, false])
 })
 
 test('a shard without room is passed over as long as another pool has some, and is better than none', () => {
@@ -79,7 +100,12 @@ test('a read waits for replicas of its first pool that lack nothing but what its
     const { plan, router } = open(rules, three)
     const causality = { wroteAt: 0, sawAt: 0, sawOn: -1 }
     const reader = { canReach: ({ id }: Shard) => id !== unreachable }
-    return router.isWorthWaiting(plan, { tier: 1, consistency: 'session', causality, ...demand }, NOW, reader)
+    return router.isWorthWaiting(
+      plan,
+      { tier: 1, rule: null, consistency: 'session', causality, ...demand },
+      NOW,
+      reader,
+    )
   }
   fresh(1, NOW - 50)
   fresh(2, NOW - 10)
@@ -149,7 +175,7 @@ test('everything that is chosen or not can be explained', () => {
   const reasons = (demand: ReadDemand) =>
     plan.tiers[0]?.pools[0]?.map((candidate) => router.standing(plan, candidate, demand, NOW).reason)
   fresh(2, NOW - 9000)
-  const demand = { tier: 0, consistency: 'session', ...wrote(NOW - 20) } as const
+  const demand = { tier: 0, rule: null, consistency: 'session', ...wrote(NOW - 20) } as const
   assert.deepEqual(reasons(demand), [
     'primary, always up to date; 0 of 5 slots, 1.00 ms',
     'as of 50 ms ago: 30 ms short of what the session has written or seen',

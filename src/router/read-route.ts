@@ -1,8 +1,8 @@
-import type { Consistency, RoutingPolicy } from '../shard/policy.ts'
+import type { Consistency, RoutingPolicy, TierRule } from '../shard/policy.ts'
 import type { Shard } from '../shard/topology.ts'
 import { type Causality, type Freshness, requiredFreshness } from './freshness.ts'
 import { type Candidate, ReplicaChoice } from './replica-choice.ts'
-import type { GroupPlan } from './route-table.ts'
+import { type GroupPlan, placesOf } from './route-table.ts'
 
 /** Why a shard is, or is not, one where a read may run now. */
 export type Standing =
@@ -12,6 +12,8 @@ export type Standing =
 /** What decides about one read, beside the table. */
 export interface ReadDemand {
   readonly tier: number
+  /** The operator's rule that holds for who asks; null: none does. */
+  readonly rule: TierRule | null
   readonly consistency: Consistency
   readonly causality: Causality
 }
@@ -23,7 +25,7 @@ export interface Reader {
 }
 
 /**
- * Chooses where a read runs. In the pools of its tier, in their order, the first one counts that has a shard with room;
+ * Chooses where a read runs. In the pools of its rule or tier, in their order, the first one counts that has a shard with room;
  * when none has room, the first with any. Of several, `ReplicaChoice` decides. Null: nowhere but on the primary.
  */
 export class ReadRouter {
@@ -42,9 +44,9 @@ export class ReadRouter {
   }
 
   #among(plan: GroupPlan, demand: ReadDemand, now: number, reader: Reader, withRoom: boolean): Candidate | null {
-    const tier = plan.tiers[demand.tier]
-    if (tier === undefined) return null
-    for (const pool of tier.pools) {
+    const places = placesOf(plan, demand.tier, demand.rule)
+    if (places === undefined) return null
+    for (const pool of places.pools) {
       this.#choice.begin()
       for (const candidate of pool) {
         if (withRoom && candidate.load.busy >= candidate.load.limit) continue
@@ -66,7 +68,7 @@ export class ReadRouter {
    * not in that pool itself: in a moment one of them may do.
    */
   isWorthWaiting(plan: GroupPlan, demand: ReadDemand, now: number, reader: Reader): boolean {
-    for (const pool of plan.tiers[demand.tier]?.pools ?? []) {
+    for (const pool of placesOf(plan, demand.tier, demand.rule)?.pools ?? []) {
       let mayCome = false
       for (const candidate of pool) {
         if (candidate.isPrimary) return false

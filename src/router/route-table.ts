@@ -1,4 +1,4 @@
-import type { Policy, RoutingPolicy, ShardPoolPolicy } from '../shard/policy.ts'
+import type { Consistency, Policy, RoutingPolicy, ShardPoolPolicy, TierRule } from '../shard/policy.ts'
 import type { Shard, Topology } from '../shard/topology.ts'
 import { type Candidate, shareOf } from './replica-choice.ts'
 import { isUsableReplica, routeToPrimary } from './route.ts'
@@ -21,10 +21,25 @@ export interface GroupPlan {
   readonly primary: Shard | null
   /** In the order of `TIERS`. */
   readonly tiers: readonly TierPlan[]
+  /** Of rules that name pools: where reads of their clients may run instead. */
+  readonly rules: ReadonlyMap<TierRule, TierPlan>
   /** When anybody wrote last, as far as this plane knows. */
   wroteAt: number
   /** When control was told so last. */
   toldAt: number
+}
+
+/** Where reads of a client of this tier, and with this rule, may run. */
+export function placesOf({ tiers, rules }: GroupPlan, tier: number, rule: TierRule | null): TierPlan | undefined {
+  if (rules.size === 0 || rule === null) return tiers[tier]
+  return rules.get(rule) ?? tiers[tier]
+}
+
+/** Reads of somebody may run on replicas, so what the group has seen matters. */
+export function reachesReplicas({ tiers, rules }: GroupPlan): boolean {
+  for (const tier of tiers) if (tier.reachesReplicas) return true
+  if (rules.size > 0) for (const rule of rules.values()) if (rule.reachesReplicas) return true
+  return false
 }
 
 /** What the table needs to know of shards beside the topology. */
@@ -58,7 +73,8 @@ export class RouteTable {
 
   /** Reads may run on this shard, at this address, whoever the primary is. */
   isReadable({ id, group, address, port }: Shard): boolean {
-    for (const { pools } of this.of(group)?.tiers ?? []) {
+    const plan = this.of(group)
+    for (const { pools } of plan === null ? [] : [...plan.tiers, ...plan.rules.values()]) {
       for (const pool of pools) {
         const found = pool.find(({ shard }) => shard.id === id)
         if (found !== undefined) return found.shard.address === address && found.shard.port === port
@@ -99,7 +115,7 @@ export class RouteTable {
     const primary = route.kind === 'shard' ? route.shard : null
     const members = topology.shards.filter((shard) => shard.group === group && isUsable(shard, primary))
     const candidates = members.map((shard) => this.#candidate(shard, shard === primary, policy.routing.zone))
-    const tiers = policy.tiers.map(({ pools, consistency }) => {
+    const placesIn = (pools: readonly string[], consistency: Consistency): TierPlan => {
       const lists = pools.map((name) => {
         const pool = policy.pools.find((each) => each.name === name)
         return pool === undefined ? [] : candidates.filter((candidate) => isMember(pool, candidate))
@@ -107,8 +123,13 @@ export class RouteTable {
       const isReplicaThere = lists.some((list) => list.some(({ isPrimary }) => !isPrimary))
       const reachesReplicas = policy.routing.reads === 'replicas' && isReplicaThere
       return { pools: lists, reachesReplicas, mayLeave: reachesReplicas && consistency !== 'strong' }
-    })
-    return { group, primary, tiers, wroteAt, toldAt: 0 }
+    }
+    const tiers = policy.tiers.map(({ pools, consistency }) => placesIn(pools, consistency))
+    const rules = new Map<TierRule, TierPlan>()
+    for (const rule of policy.rules) {
+      if ((rule.pools ?? null) !== null) rules.set(rule, placesIn(rule.pools ?? [], rule.consistency ?? 'session'))
+    }
+    return { group, primary, tiers, rules, wroteAt, toldAt: 0 }
   }
 
   #candidate(shard: Shard, isPrimary: boolean, zone: string | null): Candidate {

@@ -1,28 +1,32 @@
 import type { ErrorFields } from '../protocol/messages.ts'
 
-/** Who decides how many transactions a shard has and whose turn it is. Tiers are given as their codes. */
+/** Who decides how many transactions a shard has and whose turn it is. `claim`: see `claimOf`; tiers are given as their codes. */
 export interface PoolAdmission {
-  /** One transaction more of this tier may begin now. */
-  mayTake(tier: number): boolean
+  /** One transaction more of this claim may begin now. */
+  mayTake(claim: number): boolean
   /** How many more may. */
-  room(tier: number): number
-  take(tier: number): void
+  room(claim: number): number
+  take(claim: number): void
   /** It is over. */
-  release(tier: number): void
+  release(claim: number): void
+  /** The operator's rules are others: who has a slot already counts for the rule of this claim from now on. */
+  recount(claim: number): void
   /** When somebody has its turn that waits since then; smaller is sooner, Infinity: not now. */
-  turn(tier: number, waitingSince: number): number
+  turn(claim: number, waitingSince: number): number
   /** One more, or one less, waits. */
-  joined(tier: number): void
-  left(tier: number): void
-  /** Why nobody more of this tier may wait; null: it may. */
-  refusal(tier: number): ErrorFields | null
-  /** So many wait that one has to go: the tier that it is taken from, or −1, and what it is told. */
-  victim(): number
-  shedding(tier: number): ErrorFields
-  /** Somebody of this tier has waited so long and goes on, or was sent away. */
-  waited(tier: number, milliseconds: number): void
-  refused(tier: number): void
-  timedOut(tier: number): void
+  joined(claim: number): void
+  left(claim: number): void
+  /** Why nobody more of this claim may wait; null: it may. */
+  refusal(claim: number): ErrorFields | null
+  /** So many wait that one has to go: the newest of those with the highest shed order; 0: they never go. */
+  readonly isOverfull: boolean
+  shedOrder(claim: number): number
+  /** What it is told. */
+  shedding(claim: number): ErrorFields
+  /** Somebody has waited so long and goes on, or was sent away. */
+  waited(claim: number, milliseconds: number): void
+  refused(claim: number): void
+  timedOut(claim: number): void
   /** A query of this tier was answered after so long. */
   answered(tier: number, milliseconds: number): void
 }
@@ -33,11 +37,13 @@ export const NO_ADMISSION: PoolAdmission = {
   room: () => Number.MAX_SAFE_INTEGER,
   take: () => {},
   release: () => {},
+  recount: () => {},
   turn: () => 0,
   joined: () => {},
   left: () => {},
   refusal: () => null,
-  victim: () => -1,
+  isOverfull: false,
+  shedOrder: () => 0,
   shedding: () => ({ severity: 'ERROR', sqlstate: '53300', message: 'too many transactions wait' }),
   waited: () => {},
   refused: () => {},

@@ -1,4 +1,6 @@
+import { SERVER } from '../memory/server-slots.ts'
 import type { ErrorFields } from '../protocol/messages.ts'
+import { tierOfClaim } from '../shard/claim.ts'
 import { IdleServers } from './idle-servers.ts'
 import type { KeptServer } from './kept-server.ts'
 import type { PoolAdmission } from './pool-admission.ts'
@@ -61,12 +63,12 @@ export class PoolServers implements ServerOwner {
   }
 
   /**
-   * Goes on with a connection of this pool that another process has had. `tier`: its client's, −1 without one. Throws Error
+   * Goes on with a connection of this pool that another process has had. `claim`: its client's, −1 without one. Throws Error
    * when it cannot be read.
    */
-  adopt(slot: number, kept: KeptServer, tier: number): ServerConnection {
+  adopt(slot: number, kept: KeptServer, claim: number): ServerConnection {
     const server = this.#add(slot, kept)
-    if (tier >= 0) this.#give(server, tier, true)
+    if (claim >= 0) this.#give(server, claim, true)
     this.welcome ??= { reported: server.identity.reported, baseline: server.baseline }
     if (server.state === 'idle') this.#idle.add(server)
     return server
@@ -80,23 +82,36 @@ export class PoolServers implements ServerOwner {
     return server
   }
 
-  /** An idle one, which counts as one of the tier's until it comes back; null: none can be used at once. */
-  take(tier: number): ServerConnection | null {
+  /** An idle one, which counts for this claim until it comes back; null: none can be used at once. */
+  take(claim: number): ServerConnection | null {
     const server = this.#idle.take()
-    if (server !== null) this.#give(server, tier, false)
+    if (server !== null) this.#give(server, claim, false)
     return server
   }
 
-  #give(server: ServerConnection, tier: number, isAdopted: boolean): void {
-    this.#admission.take(tier)
+  /** The operator's rules are others: transactions under way count for the present ones, with the tier that they have. */
+  recount(): void {
+    const { i32, recordBytes } = this.#host.servers
+    for (const server of this.#all) {
+      if (server.tier < 0) continue
+      const client = (i32[server.slot * (recordBytes >> 2) + SERVER.client] ?? 0) - 1
+      server.claim = client < 0 ? server.tier : this.#host.claimOf(client, server.tier)
+      this.#admission.recount(server.claim)
+    }
+  }
+
+  #give(server: ServerConnection, claim: number, isAdopted: boolean): void {
+    const tier = tierOfClaim(claim)
+    this.#admission.take(claim)
     server.tier = tier
+    server.claim = claim
     if (server.target.shard.dataDirectory !== null) this.#host.cpuShares.given(server, tier, isAdopted)
   }
 
   #takeBack(server: ServerConnection): void {
     if (server.tier < 0) return
     if (server.target.shard.dataDirectory !== null) this.#host.cpuShares.takenBack(server)
-    this.#admission.release(server.tier)
+    this.#admission.release(server.claim)
     server.tier = -1
   }
 

@@ -4,9 +4,9 @@ import type { ServerConnection } from './server-connection.ts'
 
 /** A client in the queue of a pool, or of those whom no pool can serve at the moment. */
 export interface PoolWaiter extends FifoNode {
-  /** Code of the tier that it has at the moment. */
-  readonly tier: number
-  /** Code of the tier that it waits as; the queue sets it. */
+  /** What it wants a slot as, at the moment: see `claimOf`. */
+  readonly claim: number
+  /** What it waits as; the queue sets it. −1: it does not wait. */
   waitsAs: number
   /** Monotonic milliseconds. */
   waitingSince: number

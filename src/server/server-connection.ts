@@ -70,6 +70,8 @@ export class ServerConnection implements ReadServer {
   admission: PoolAdmission = NO_ADMISSION
   /** Code of the tier whose slot its client has; −1: it counts against none. */
   tier = -1
+  /** What it has that slot as. */
+  claim = -1
   /** Whose unnamed prepared statement it may have: the session's serial number, 0 for none, or UNKNOWN_OWNER. */
   unnamedOwner = 0
 

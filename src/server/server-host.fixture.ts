@@ -119,6 +119,10 @@ export class TestServerHost extends TestLinkHost implements ServerHost {
 
   serverOpened(): void {}
 
+  claimOf(_slot: number, tier: number): number {
+    return tier
+  }
+
   log(_level: LogLevel, message: string, fields: LogFields): void {
     this.logged.push(`${message}: ${fields.reason}`)
   }
@@ -135,7 +139,7 @@ export class TestWaiter implements PoolWaiter, ReplySink {
   fifo: Fifo<FifoNode> | null = null
   waitsAs = -1
   waitingSince = 0
-  tier = 1
+  claim = 1
   readonly name: string
   readonly link: Link
   /** What happened to all waiters of a test, in order. */

@@ -34,6 +34,8 @@ export interface ServerHost extends LinkHost {
   readonly timeouts: TimeoutValues
   readonly limits: LimitValues
   readonly cpuShares: CpuWatch
+  /** What the client in this slot wants slots of shards as, when it is of this tier: see `claimOf` in shard/claim.ts. */
+  claimOf(slot: number, tier: number): number
   readonly serverTls: { readonly mode: ServerTlsMode; readonly context: TlsContext | null }
   /** A pool is gone: whoever remembers its own asks again. */
   poolsChanged(): void

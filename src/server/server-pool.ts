@@ -122,21 +122,22 @@ export class ServerPool implements LanePool {
   }
 
   /**
-   * A free server connection right now for a transaction of this tier, or null: then `wait`. Those of this tier and higher
+   * A free server connection right now for a transaction of this claim, or null: then `wait`. Those of its tier and higher
    * ones who wait already go first.
    */
-  checkout(tier: number): ServerConnection | null {
-    if (this.paused || (this.#waiters.length > 0 && this.#waiters.has(tier))) return null
-    if (!this.#lane.admission.mayTake(tier)) return null
-    return this.#servers.take(tier)
+  checkout(claim: number): ServerConnection | null {
+    if (this.paused || (this.#waiters.length > 0 && this.#waiters.has(claim))) return null
+    if (!this.#lane.admission.mayTake(claim)) return null
+    return this.#servers.take(claim)
   }
 
   /** `onServer` or `onPoolFailed` follows, perhaps before this returns. */
   wait(waiter: PoolWaiter): void {
     const { admission } = this.#lane
-    const refusal = admission.refusal(waiter.tier)
+    const { claim } = waiter
+    const refusal = admission.refusal(claim)
     if (refusal !== null) {
-      admission.refused(waiter.tier)
+      admission.refused(claim)
       waiter.onPoolFailed(refusal)
       return
     }
@@ -153,9 +154,15 @@ export class ServerPool implements LanePool {
     this.#lane.count(this.#waiters.length - before)
   }
 
-  /** Somebody of this tier waited too long here. */
-  noteTimedOut(tier: number): void {
-    if (tier >= 0) this.#lane.admission.timedOut(tier)
+  /** Somebody of this claim waited too long here; −1: elsewhere. */
+  noteTimedOut(claim: number): void {
+    if (claim >= 0) this.#lane.admission.timedOut(claim)
+  }
+
+  /** The operator's rules are others: who has a slot, and who waits, counts for the present ones from now on. */
+  recount(): void {
+    this.#servers.recount()
+    this.#waiters.recount()
   }
 
   /** Whose turn is first of those who wait here, and `turn` is then when. */
@@ -172,21 +179,20 @@ export class ServerPool implements LanePool {
     return this.#waiters.length > 0 && this.#servers.idle > 0 && !this.paused
   }
 
-  /** Who came last of this tier. */
-  newest(tier: number): PoolWaiter | null {
-    return this.#waiters.newest(tier)
+  lastInLine(): PoolWaiter | null {
+    return this.#waiters.last()
   }
 
   /** Gives the first in line a server connection; false: nobody can get one. */
   serveFirst(): boolean {
     const waiter = this.#waiters.first()
     if (waiter === null) return false
-    const tier = waiter.waitsAs
-    const server = this.#servers.take(tier)
+    const claim = waiter.waitsAs
+    const server = this.#servers.take(claim)
     // One that has to be tested first is none, but the next one may do.
     if (server === null) return this.#servers.idle > 0
     this.leave(waiter)
-    this.#lane.admission.waited(tier, this.#host.now - waiter.waitingSince)
+    this.#lane.admission.waited(claim, this.#host.now - waiter.waitingSince)
     waiter.onServer(server)
     return true
   }
@@ -282,10 +288,10 @@ export class ServerPool implements LanePool {
   }
 
   /**
-   * Goes on with a connection of this pool that another process has had. `tier`: its client's, −1 without one. Throws Error
+   * Goes on with a connection of this pool that another process has had. `claim`: its client's, −1 without one. Throws Error
    * when it cannot be read.
    */
-  adopt(slot: number, kept: KeptServer, tier: number): ServerConnection {
-    return this.#servers.adopt(slot, kept, tier)
+  adopt(slot: number, kept: KeptServer, claim: number): ServerConnection {
+    return this.#servers.adopt(slot, kept, claim)
   }
 }

@@ -13,9 +13,15 @@ export interface LanePool {
   /** It opened fewer server connections than clients wait, because the shard had no slots for more. */
   readonly wasHeldBack: boolean
   reconsider(): void
-  /** Who came last of this tier. */
-  newest(tier: number): PoolWaiter | null
+  /** Who goes first of those who wait here when too many do; null: nobody. */
+  lastInLine(): PoolWaiter | null
   leave(waiter: PoolWaiter): void
+}
+
+/** When too many wait `one` is sent away rather than `other`. */
+export function goesBefore(one: PoolWaiter, other: PoolWaiter, admission: PoolAdmission): boolean {
+  const difference = admission.shedOrder(one.waitsAs) - admission.shedOrder(other.waitsAs)
+  return difference > 0 || (difference === 0 && one.waitingSince >= other.waitingSince)
 }
 
 /** The pools of one shard, which share its slots: whose turn it is when a slot or a server connection is free. */
@@ -58,21 +64,23 @@ export class ShardLane {
     for (const pool of this.#pools) if (pool !== of && pool.wasHeldBack) pool.reconsider()
   }
 
-  /** Too many wait: the newest of the tier that goes first is told so. */
+  /** Too many wait: the newest of those that go first is told so. */
   shed(): void {
-    const tier = this.admission.victim()
-    if (tier < 0) return
-    let newest = null
+    const { admission } = this
+    if (!admission.isOverfull) return
+    let from: LanePool | null = null
+    let victim: PoolWaiter | null = null
     for (const pool of this.#pools) {
-      const last = pool.newest(tier)
-      if (last !== null && (newest === null || last.waitingSince >= newest.waiter.waitingSince)) {
-        newest = { pool, waiter: last }
-      }
+      const last = pool.lastInLine()
+      if (last === null || (victim !== null && !goesBefore(last, victim, admission))) continue
+      from = pool
+      victim = last
     }
-    if (newest === null) return
-    newest.pool.leave(newest.waiter)
-    this.admission.refused(tier)
-    newest.waiter.onPoolFailed(this.admission.shedding(tier))
+    if (from === null || victim === null) return
+    const claim = victim.waitsAs
+    from.leave(victim)
+    admission.refused(claim)
+    victim.onPoolFailed(admission.shedding(claim))
   }
 
   #serveOne(): boolean {

@@ -1,12 +1,20 @@
+import { ruleOfClaim, tierOfClaim } from '../shard/claim.ts'
 import { TIERS } from '../shard/tier.ts'
 import { Fifo } from '../util/fifo.ts'
 import type { PoolAdmission } from './pool-admission.ts'
 import type { PoolWaiter } from './pool-waiter.ts'
+import { goesBefore } from './shard-lane.ts'
 
-/** The clients that wait for a server connection of one pool, first come first served within each tier. */
+/**
+ * The clients that wait for a server connection of one pool, first come first served within each tier. Those of whom a rule
+ * wants to be counted apart stand beside the others, so that nobody waits behind somebody who may not go on.
+ */
 export class WaitingLine {
   readonly #admission: PoolAdmission
-  readonly #lines: readonly Fifo<PoolWaiter>[] = TIERS.map(() => new Fifo<PoolWaiter>())
+  /** One for each tier, and behind them one for each other claim that somebody has waited as. */
+  readonly #lines: Fifo<PoolWaiter>[] = TIERS.map(() => new Fifo<PoolWaiter>())
+  /** Where that of a claim other than a tier is among them. */
+  readonly #places = new Map<number, number>()
   #length = 0
   /** When whoever `first` returned has its turn; smaller is sooner. */
   turn = Number.POSITIVE_INFINITY
@@ -20,26 +28,28 @@ export class WaitingLine {
   }
 
   push(waiter: PoolWaiter): void {
-    this.#line(waiter.tier).push(waiter)
-    waiter.waitsAs = waiter.tier
+    const { claim } = waiter
+    this.#line(claim).push(waiter)
+    waiter.waitsAs = claim
     this.#length++
-    this.#admission.joined(waiter.waitsAs)
+    this.#admission.joined(claim)
   }
 
   /** Harmless when it does not wait here. */
   remove(waiter: PoolWaiter): void {
-    const tier = waiter.waitsAs
-    if (tier < 0) return
-    this.#line(tier).remove(waiter)
+    const claim = waiter.waitsAs
+    if (claim < 0) return
+    this.#line(claim).remove(waiter)
     waiter.waitsAs = -1
     this.#length--
-    this.#admission.left(tier)
+    this.#admission.left(claim)
   }
 
-  /** Somebody of this tier or a higher one waits for nothing but a server connection. */
-  has(tier: number): boolean {
-    for (let code = 0; code <= tier; code++) {
-      if ((this.#lines[code]?.length ?? 0) > 0 && this.#admission.mayTake(code)) return true
+  /** Somebody of this claim's tier or a higher one waits for nothing but a server connection. */
+  has(claim: number): boolean {
+    const tier = tierOfClaim(claim)
+    for (const { first } of this.#lines) {
+      if (first !== null && tierOfClaim(first.waitsAs) <= tier && this.#admission.mayTake(first.waitsAs)) return true
     }
     return false
   }
@@ -60,20 +70,30 @@ export class WaitingLine {
     return waiter
   }
 
-  /** Who came last of this tier. */
-  newest(tier: number): PoolWaiter | null {
-    return this.#line(tier).last
+  /** Who is sent away first when too many wait; null: nobody who waits here. */
+  last(): PoolWaiter | null {
+    let victim: PoolWaiter | null = null
+    for (const { last } of this.#lines) {
+      if (last === null || this.#admission.shedOrder(last.waitsAs) === 0) continue
+      if (victim === null || goesBefore(last, victim, this.#admission)) victim = last
+    }
+    return victim
   }
 
   /** How many of those who wait could begin now, if there were server connections. */
   get admissible(): number {
     let count = 0
     let room = 0
-    for (const [tier, line] of this.#lines.entries()) {
-      if (line.length === 0) continue
-      const ofTier = this.#admission.room(tier)
-      room = Math.max(room, ofTier)
-      count += Math.min(line.length, ofTier)
+    for (let tier = 0; tier < TIERS.length; tier++) {
+      let ofTier = 0
+      for (const line of this.#lines) {
+        if (line.first === null || tierOfClaim(line.first.waitsAs) !== tier) continue
+        ofTier += Math.min(line.length, this.#admission.room(line.first.waitsAs))
+      }
+      if (ofTier === 0) continue
+      const ofShard = this.#admission.room(tier)
+      room = Math.max(room, ofShard)
+      count += Math.min(ofTier, ofShard)
     }
     return Math.min(count, room)
   }
@@ -90,7 +110,30 @@ export class WaitingLine {
     return all
   }
 
-  #line(tier: number): Fifo<PoolWaiter> {
-    return this.#lines[tier] as Fifo<PoolWaiter>
+  /** The operator's rules are others: everybody waits as what it is now, and since when it does. */
+  recount(): void {
+    const all: PoolWaiter[] = []
+    for (const line of this.#lines) {
+      for (let waiter = line.shift(); waiter; waiter = line.shift()) all.push(waiter)
+    }
+    this.#lines.length = TIERS.length
+    this.#places.clear()
+    this.#length = 0
+    all.sort((one, other) => one.waitingSince - other.waitingSince)
+    for (const waiter of all) {
+      // Of rules it has been forgotten already.
+      this.#admission.left(tierOfClaim(waiter.waitsAs))
+      this.push(waiter)
+    }
+  }
+
+  #line(claim: number): Fifo<PoolWaiter> {
+    if (ruleOfClaim(claim) < 0) return this.#lines[claim] as Fifo<PoolWaiter>
+    let place = this.#places.get(claim)
+    if (place === undefined) {
+      place = this.#lines.push(new Fifo<PoolWaiter>()) - 1
+      this.#places.set(claim, place)
+    }
+    return this.#lines[place] as Fifo<PoolWaiter>
   }
 }

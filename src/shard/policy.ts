@@ -75,6 +75,18 @@ export interface TierRule {
   readonly queueWaitMs: number | null
   readonly queryMs: number | null
   readonly transactionMs: number | null
+  /** Names of pools of shards, the preferred first. These four are absent from a control process that knows nothing of them. */
+  readonly pools?: readonly string[] | null
+  /** Most slots of each shard that these clients have together. */
+  readonly max?: SlotShare | null
+  /** Most of their transactions that wait for one shard. */
+  readonly queue?: number | null
+  readonly shedOrder?: number | null
+}
+
+/** The rule's clients are counted apart from the others of their tier: they have a maximum, or a queue, of their own. */
+export function isCountedApart({ max, queue, shedOrder }: TierRule): boolean {
+  return (max ?? queue ?? shedOrder ?? null) !== null
 }
 
 /** How many transactions a shard may have at once. */

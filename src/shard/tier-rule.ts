@@ -8,15 +8,18 @@ export interface RuleSubject {
 }
 
 /** The first rule that matches; null: none. */
-export function ruleFor(rules: readonly TierRule[], { user, database, application }: RuleSubject): TierRule | null {
-  for (const rule of rules) {
-    const matches =
+export function ruleFor(rules: readonly TierRule[], subject: RuleSubject): TierRule | null {
+  return rules[rulePlace(rules, subject)] ?? null
+}
+
+/** Its place; −1: none matches. */
+export function rulePlace(rules: readonly RuleSubject[], { user, database, application }: RuleSubject): number {
+  return rules.findIndex(
+    (rule) =>
       matchesPattern(rule.user, user) &&
       matchesPattern(rule.database, database) &&
-      matchesPattern(rule.application, application)
-    if (matches) return rule
-  }
-  return null
+      matchesPattern(rule.application, application),
+  )
 }
 
 /** Whether `text` is `pattern`, in which `*` stands for any characters. */

@@ -6,6 +6,7 @@ import { limitDuration, plainName } from './names.ts'
 
 const consistency = choice('session', 'identity', 'eventual', 'strong')
 const tier = choice('high', 'medium', 'low', 'background')
+const poolNames = list(plainName, { allowed: 'the names of pools of shards, the preferred first', single: true })
 const pattern = text('a name, in which * stands for any characters', /^[^\p{Cc}]{1,128}$/u)
 
 export const tiers = table(
@@ -49,7 +50,7 @@ interface TierDefaults {
 
 function tierSection(name: 'high' | 'medium' | 'low' | 'background', doc: string, by: TierDefaults) {
   return table(`tiers.${name}`, doc, {
-    pools: setting(list(plainName, { allowed: 'the names of pools of shards, the preferred first', single: true }), {
+    pools: setting(poolNames, {
       default: by.pools,
       doc: 'Where reads of this tier may run, the preferred pool first: `all`, `primary`, `replicas`, or one of `[[shard_pools]]`.',
     }),
@@ -153,13 +154,30 @@ export const tierRules = entries(
   'tiers.rules',
   null,
   'Clients for whom other things hold than for their tier, by user, database and application. The first rule that matches holds, with all ' +
-    'that it says. How many transactions a user or a database may have at once on a shard is `pool_size` of `[[users]]` and `[databases]`.',
+    'that it says. Where there is `max`, `queue` or `shed_order`, these clients are counted apart from the others of their tier: who waits for one ' +
+    'of their slots is in nobody’s way, and has a queue of its own.',
   {
     user: setting(pattern, { default: '*', example: 'shop', doc: 'User name.' }),
     database: setting(pattern, { default: '*', doc: 'Database, as the client names it.' }),
     application: setting(pattern, { default: '*', example: 'nightly-*', doc: '`application_name` at login.' }),
     tier: optional(tier, { example: 'high', doc: 'The tier of these clients, whatever they do.' }),
+    pools: optional(poolNames, {
+      example: ['reporting'],
+      doc: 'Where their reads may run, the preferred pool first, instead of the pools of their tier.',
+    }),
     consistency: optional(consistency, { example: 'strong', doc: 'Instead of that of their tier.' }),
+    max: optional(slotShare, {
+      example: '10%',
+      doc: 'Most slots of each shard that these clients have together. What their tier may have holds as well.',
+    }),
+    queue: optional(integer(0, 1_000_000), {
+      example: 200,
+      doc: 'Most of their transactions that wait for one shard, instead of what their tier says. More are refused with SQLSTATE 53300.',
+    }),
+    shed_order: optional(integer(0, 100), {
+      example: 5,
+      doc: 'When too many wait for a shard, instead of that of their tier: the highest number is refused first. 0: never for others.',
+    }),
     queue_wait: optional(limitDuration('`timeouts.query_wait` holds'), {
       example: '10s',
       doc: 'How long their transactions wait for their turn, instead of what their tier says.',

@@ -1,8 +1,9 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { parseConfig } from '../../config/load-config.ts'
-import { slotsOf } from '../../shard/policy.ts'
+import { isCountedApart, slotsOf } from '../../shard/policy.ts'
 import { TIERS } from '../../shard/tier.ts'
+import { EMPTY_RULE } from '../../shard/tier-rule.fixture.ts'
 import { compilePolicy, slotShare } from './compile-policy.ts'
 
 const base = '[[shards]]\nname = "db1"\nhost = "db1"\n[monitor]\nuser = "watch"\n'
@@ -36,6 +37,15 @@ test('what is written for a tier is for that tier only', () => {
       [0, 'session'],
     ],
   )
+})
+
+test('rules are in their order, and say nothing that is not written', () => {
+  const { rules } = compile('[[tiers.rules]]\nuser = "a"\nmax = "10%"\nqueue = 3\n[[tiers.rules]]\ntier = "low"')
+  assert.deepEqual(rules, [
+    { ...EMPTY_RULE, user: 'a', max: { slots: 0, percent: 10 }, queue: 3 },
+    { ...EMPTY_RULE, tier: 'low' },
+  ])
+  assert.deepEqual(rules.map(isCountedApart), [true, false])
 })
 
 test('a pool of shards without shards is every shard', () => {

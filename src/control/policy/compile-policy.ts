@@ -37,7 +37,7 @@ export function compilePolicy(config: Config): Policy {
       ...BUILT_IN_POOLS,
       ...config.shardPools.map(({ name, shards, role }) => ({ name, shards: shards.length > 0 ? shards : null, role })),
     ],
-    rules: config.tierRules,
+    rules: config.tierRules.map((rule) => ({ ...rule, max: rule.max === null ? null : slotShare(rule.max) })),
   }
 }
 

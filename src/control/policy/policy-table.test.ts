@@ -41,10 +41,25 @@ consistency = "strong"
 queue_wait = "10s"
 [[tiers.rules]]
 database = "x"
+[[tiers.rules]]
+user = "report-*"
+max = "15%"
+queue = 50
+shed_order = 5
+pools = ["replicas", "all"]
+[[tiers.rules]]
+user = "shop"
+shed_order = 3
+[[tiers.rules]]
+user = "till"
+shed_order = 0
 `
   assert.deepEqual(tableOf(rules).slice(6), [
     'rule 1, user *, database *, application nightly-*: tier background, query 1h, transaction no limit',
     'rule 2, user audit, database *, application *: reads see everything, wait for 10s',
     'rule 3, user *, database x, application *: as their tier',
+    'rule 4, user report-*, database *, application *: reads run on primary, at most 2 slots together, 50 may wait, refused before tier background',
+    'rule 5, user shop, database *, application *: refused when tier low is',
+    'rule 6, user till, database *, application *: never refused for others',
   ])
 })

@@ -1,6 +1,6 @@
 import { formatDuration } from '../../config/duration.ts'
 import type { Config } from '../../config/schema.ts'
-import { slotsOf, type TierPolicy, type TierRule } from '../../shard/policy.ts'
+import { type Policy, slotsOf, type TierPolicy, type TierRule } from '../../shard/policy.ts'
 import { compilePolicy } from './compile-policy.ts'
 
 const HEADER = [
@@ -23,14 +23,21 @@ const CONSISTENCY = {
   strong: 'everything',
 }
 
+/** What of the shards matters here. */
+interface Shards {
+  readonly slots: number
+  readonly mayLeave: boolean
+}
+
 /** What the policy means, tier by tier, and the rules: lines of a table for people. Shares are told for the shard with the fewest slots. */
 export function policyTable(config: Config): readonly string[] {
   const policy = compilePolicy(config)
   const slots = Math.min(...config.shards.map((shard) => shard.slots ?? shard.maxConnections))
   const hasReplicas = new Set(config.shards.map(({ group }) => group)).size < config.shards.length
+  const mayLeave = hasReplicas && policy.routing.reads === 'replicas'
   const rows = policy.tiers.map((tier) => [
     tier.tier,
-    readsRunOn(tier, hasReplicas && policy.routing.reads === 'replicas'),
+    readsRunOn(tier, mayLeave),
     ...shares(tier, slots),
     String(tier.queue),
     tier.queueWaitMs === 0 ? untilTimeout(config) : formatDuration(tier.queueWaitMs),
@@ -49,7 +56,7 @@ export function policyTable(config: Config): readonly string[] {
         .join('  ')
         .trimEnd(),
     ),
-    ...policy.rules.map(ruleText),
+    ...policy.rules.map((rule, index) => ruleText(rule, index, policy, { slots, mayLeave })),
   ]
 }
 
@@ -68,17 +75,33 @@ function shorter(one: number, other: number): number {
   return one === 0 || other === 0 ? one + other : Math.min(one, other)
 }
 
-/** What holds for some clients instead, as a line. */
-function ruleText({ user, database, application, ...says }: TierRule, index: number): string {
+/** What holds for some clients instead, as a line. `slots`: of the shard with the fewest. */
+function ruleText(rule: TierRule, index: number, policy: Policy, { slots, mayLeave }: Shards): string {
+  const { max = null, queue = null, shedOrder = null, pools = null } = rule
   const parts = [
-    says.tier === null ? [] : [`tier ${says.tier}`],
-    says.consistency === null ? [] : [`reads see ${CONSISTENCY[says.consistency]}`],
-    says.queueWaitMs === null ? [] : [`wait for ${limit(says.queueWaitMs)}`],
-    says.queryMs === null ? [] : [`query ${limit(says.queryMs)}`],
-    says.transactionMs === null ? [] : [`transaction ${limit(says.transactionMs)}`],
+    rule.tier === null ? [] : [`tier ${rule.tier}`],
+    pools === null ? [] : [`reads run on ${mayLeave ? pools.join(', then ') : 'primary'}`],
+    rule.consistency === null ? [] : [`reads see ${CONSISTENCY[rule.consistency]}`],
+    max === null ? [] : [`at most ${Math.max(1, slotsOf(max, slots, Math.ceil))} slots together`],
+    queue === null ? [] : [`${queue} may wait`],
+    shedOrder === null ? [] : [ruleRefusal(shedOrder, policy.tiers)],
+    rule.queueWaitMs === null ? [] : [`wait for ${limit(rule.queueWaitMs)}`],
+    rule.queryMs === null ? [] : [`query ${limit(rule.queryMs)}`],
+    rule.transactionMs === null ? [] : [`transaction ${limit(rule.transactionMs)}`],
   ].flat()
-  const who = `user ${user}, database ${database}, application ${application}`
+  const who = `user ${rule.user}, database ${rule.database}, application ${rule.application}`
   return `rule ${index + 1}, ${who}: ${parts.length === 0 ? 'as their tier' : parts.join(', ')}`
+}
+
+/** The turn of a rule's clients to be refused, beside that of tiers. */
+function ruleRefusal(shedOrder: number, tiers: readonly TierPolicy[]): string {
+  if (shedOrder === 0) return 'never refused for others'
+  const equals = tiers.filter((tier) => tier.shedOrder === shedOrder).map(({ tier }) => tier)
+  if (equals.length > 0) return `refused when tier ${equals.join(' and ')} is`
+  const behind = tiers
+    .filter((tier) => tier.shedOrder < shedOrder)
+    .sort((one, other) => other.shedOrder - one.shedOrder)
+  return behind[0] === undefined ? 'refused last' : `refused before tier ${behind[0].tier}`
 }
 
 function readsRunOn({ pools, consistency }: TierPolicy, mayLeave: boolean): string {

@@ -1,6 +1,6 @@
 import type { Config } from '../../config/schema.ts'
 import { type Tier, tierCode } from '../../shard/tier.ts'
-import { ruleFor } from '../../shard/tier-rule.ts'
+import { rulePlace } from '../../shard/tier-rule.ts'
 import type { Shard, Topology } from '../../shard/topology.ts'
 import { seededRandom } from '../../util/seeded-random.ts'
 import { compilePolicy } from '../policy/compile-policy.ts'
@@ -31,7 +31,7 @@ export function outcomeUnder(recording: Recording, config: Config, { seed, lagMs
 /** The recording as `config` sees it: its rules come before what connections were, and it knows their groups. */
 export function workUnder({ connections, uses, from, to }: Recording, config: Config): Work {
   const seen = connections.map((connection) => ({
-    rule: ruleFor(config.tierRules, connection),
+    rule: rulePlace(config.tierRules, connection),
     group: groupOf(config, connection.database),
   }))
   return {
@@ -42,9 +42,11 @@ export function workUnder({ connections, uses, from, to }: Recording, config: Co
       session: connection,
       serviceMs,
       isRead,
-      tier: tierCode(seen[connection]?.rule?.tier ?? tier ?? (config.analyzer.defaultTier as Tier)),
+      tier: tierCode(
+        config.tierRules[seen[connection]?.rule ?? -1]?.tier ?? tier ?? (config.analyzer.defaultTier as Tier),
+      ),
       group: seen[connection]?.group ?? '',
-      rule: seen[connection]?.rule ?? null,
+      rule: seen[connection]?.rule ?? -1,
     })),
   }
 }

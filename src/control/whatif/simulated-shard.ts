@@ -3,6 +3,7 @@ import type { Region } from '../../memory/region.ts'
 import type { PoolWaiter } from '../../server/pool-waiter.ts'
 import { type LanePool, ShardLane } from '../../server/shard-lane.ts'
 import { WaitingLine } from '../../server/waiting-line.ts'
+import { tierOfClaim } from '../../shard/claim.ts'
 import type { Policy } from '../../shard/policy.ts'
 import type { Shard } from '../../shard/topology.ts'
 
@@ -22,7 +23,7 @@ export class SimulatedShard implements LanePool {
   readonly #lane: ShardLane
   readonly #line: WaitingLine
   readonly #clock: SimulatedClock
-  readonly #begin: (waiter: PoolWaiter, tier: number, on: SimulatedShard) => void
+  readonly #begin: (waiter: PoolWaiter, claim: number, on: SimulatedShard) => void
   readonly wasHeldBack = false
   /** Milliseconds of slots in use, summed over the slots. */
   busyMs = 0
@@ -34,7 +35,7 @@ export class SimulatedShard implements LanePool {
     shard: Shard,
     policy: Policy,
     records: Region,
-    begin: (waiter: PoolWaiter, tier: number, on: SimulatedShard) => void,
+    begin: (waiter: PoolWaiter, claim: number, on: SimulatedShard) => void,
   ) {
     this.#clock = clock
     this.shard = shard
@@ -52,12 +53,12 @@ export class SimulatedShard implements LanePool {
 
   /** Begins at once, waits, or is refused (`onPoolFailed`). */
   arrive(waiter: PoolWaiter): void {
-    const { tier } = waiter
-    if (!this.#line.has(tier) && this.admission.mayTake(tier)) {
-      this.#start(waiter, tier)
+    const { claim } = waiter
+    if (!this.#line.has(claim) && this.admission.mayTake(claim)) {
+      this.#start(waiter, claim)
       return
     }
-    const refusal = this.admission.refusal(tier)
+    const refusal = this.admission.refusal(claim)
     if (refusal !== null) {
       waiter.onPoolFailed(refusal)
       return
@@ -68,19 +69,19 @@ export class SimulatedShard implements LanePool {
     this.#lane.shed()
   }
 
-  /** A transaction of this tier is over after so many milliseconds. */
-  end(tier: number, serviceMs: number): void {
+  /** A transaction of this claim is over after so many milliseconds. */
+  end(claim: number, serviceMs: number): void {
     this.busyMs += serviceMs
-    this.admission.release(tier)
-    this.admission.answered(tier, serviceMs)
+    this.admission.release(claim)
+    this.admission.answered(tierOfClaim(claim), serviceMs)
     this.#lane.serve(this)
   }
 
-  #start(waiter: PoolWaiter, tier: number): void {
-    this.admission.take(tier)
+  #start(waiter: PoolWaiter, claim: number): void {
+    this.admission.take(claim)
     this.transactions++
     this.mostBusy = Math.max(this.mostBusy, this.admission.busy)
-    this.#begin(waiter, tier, this)
+    this.#begin(waiter, claim, this)
   }
 
   get canServe(): boolean {
@@ -98,16 +99,16 @@ export class SimulatedShard implements LanePool {
   serveFirst(): boolean {
     const waiter = this.#line.first()
     if (waiter === null) return false
-    const tier = waiter.waitsAs
+    const claim = waiter.waitsAs
     this.leave(waiter)
-    this.#start(waiter, tier)
+    this.#start(waiter, claim)
     return true
   }
 
   reconsider(): void {}
 
-  newest(tier: number): PoolWaiter | null {
-    return this.#line.newest(tier)
+  lastInLine(): PoolWaiter | null {
+    return this.#line.last()
   }
 
   leave(waiter: PoolWaiter): void {

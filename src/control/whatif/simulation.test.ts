@@ -31,7 +31,7 @@ function work(transactions: readonly Partial<WantedTransaction>[]): Work {
     tier: MEDIUM,
     isRead: false,
     group: 'main',
-    rule: null,
+    rule: -1,
     ...each,
   }))
   return { durationMs: all.at(-1)?.at ?? 0, sessions: all.length, transactions: all }
@@ -93,7 +93,7 @@ test('the first of a tier comes first, and a connection asks one thing at a time
         tier: LOW,
         isRead: false,
         group: 'main',
-        rule: null,
+        rule: -1,
       })),
     },
     topology(shard(0, 8)),
@@ -114,18 +114,37 @@ test('queues are as long as they may be, and nobody waits longer than allowed', 
 
 test('what a rule says counts instead of what the tier says', () => {
   const rule = { ...EMPTY_RULE, queueWaitMs: 450, transactionMs: 0 }
-  const many = work(Array.from({ length: 20 }, () => ({ tier: LOW, serviceMs: 100, rule })))
-  const strict = policy([{}, {}, { queueWaitMs: 10, transactionMs: 50 }])
+  const many = work(Array.from({ length: 20 }, () => ({ tier: LOW, serviceMs: 100, rule: 0 })))
+  const strict = policy([{}, {}, { queueWaitMs: 10, transactionMs: 50 }], { rules: [rule] })
   const outcome = tierOf(run(many, topology(shard(0, 1)), strict), LOW)
   assert.deepEqual([outcome.transactions, outcome.timedOut, outcome.cancelled], [5, 15, 0])
   const reads = work([
-    { isRead: true, rule: { ...EMPTY_RULE, consistency: 'strong' } },
+    { isRead: true, rule: 0 },
     { isRead: true, at: 20 },
   ])
   const onReplicas = policy([{}, { pools: ['replicas'], consistency: 'session' }], {
     routing: { ...NO_POLICY.routing, reads: 'replicas' },
+    rules: [{ ...EMPTY_RULE, consistency: 'strong' }],
   })
   const { shards } = run(reads, topology(shard(0, 4), shard(1, 4, 'replica')), onReplicas)
+  assert.deepEqual(
+    shards.map(({ transactions }) => transactions),
+    [1, 1],
+  )
+})
+
+test('a rule’s clients have no more slots than it allows, and read where it says', () => {
+  const rule = { ...EMPTY_RULE, max: { slots: 1, percent: 0 }, queue: 3, pools: ['replicas'] }
+  const rules = policy([{}, {}, {}], { rules: [rule], routing: { ...NO_POLICY.routing, reads: 'replicas' } })
+  const both = work([
+    ...Array.from({ length: 5 }, () => ({ tier: LOW, serviceMs: 100, rule: 0 })),
+    { tier: LOW, serviceMs: 100 },
+  ])
+  const outcome = run(both, topology(shard(0, 4)), rules)
+  assert.deepEqual([tierOf(outcome, LOW).refused, outcome.durationMs, outcome.shards[0]?.mostBusy], [1, 400, 2])
+  const reads = work([{ isRead: true, rule: 0 }, { isRead: true }])
+  const open = { ...rules, tiers: rules.tiers.map((tier) => ({ ...tier, consistency: 'session' as const })) }
+  const { shards } = run(reads, topology(shard(0, 4), shard(1, 4, 'replica')), open)
   assert.deepEqual(
     shards.map(({ transactions }) => transactions),
     [1, 1],
@@ -150,7 +169,7 @@ test('reads go to replicas when the policy says so, and not before these have wh
       { at: 0, isRead: false },
       { at: 11, isRead: true },
       { at: 90, isRead: true },
-    ].map((each) => ({ ...each, session: 0, serviceMs: 10, tier: MEDIUM, group: 'main', rule: null })),
+    ].map((each) => ({ ...each, session: 0, serviceMs: 10, tier: MEDIUM, group: 'main', rule: -1 })),
   }
   const [wrote, ...read] = counts(run(mixed, shards, onReplicas))
   assert.deepEqual([wrote, read.reduce((a, b) => a + b)], [2, 1])

@@ -4,9 +4,10 @@ import { SHARD_RECORDS, SHARD_STATE_F64, stateRecord } from '../../memory/shard-
 import type { ErrorFields } from '../../protocol/messages.ts'
 import { Freshness } from '../../router/freshness.ts'
 import { ReadRouter } from '../../router/read-route.ts'
-import { type GroupPlan, RouteTable } from '../../router/route-table.ts'
+import { type GroupPlan, placesOf, RouteTable } from '../../router/route-table.ts'
 import type { PoolWaiter } from '../../server/pool-waiter.ts'
-import type { Policy, TierPolicy } from '../../shard/policy.ts'
+import { claimOf, tierOfClaim } from '../../shard/claim.ts'
+import { isCountedApart, type Policy, type TierPolicy, type TierRule } from '../../shard/policy.ts'
 import type { Shard, Topology } from '../../shard/topology.ts'
 import type { Fifo, FifoNode } from '../../util/fifo.ts'
 import { EventHeap } from './event-heap.ts'
@@ -37,7 +38,7 @@ type Event =
       readonly kind: 'end'
       readonly run: Run
       readonly shard: SimulatedShard
-      readonly tier: number
+      readonly claim: number
       readonly ms: number
     }
   | { readonly kind: 'deadline'; readonly run: Run; readonly shard: SimulatedShard }
@@ -72,6 +73,10 @@ class Run implements PoolWaiter {
 
   get tier(): number {
     return this.what.tier
+  }
+
+  get claim(): number {
+    return this.#world.claimOf(this.what)
   }
 
   onServer(): void {
@@ -138,8 +143,8 @@ export class Simulation implements SimulatedClock {
   }
 
   #open(shard: Shard): SimulatedShard {
-    return new SimulatedShard(this, shard, this.#world.policy, this.#records, (run, tier, on) =>
-      this.#begin(run as Run, tier, on),
+    return new SimulatedShard(this, shard, this.#world.policy, this.#records, (run, claim, on) =>
+      this.#begin(run as Run, claim, on),
     )
   }
 
@@ -176,7 +181,7 @@ export class Simulation implements SimulatedClock {
       else this.#want(what, session)
     } else if (event.kind === 'end') {
       this.#end(event.run, event.shard)
-      event.shard.end(event.tier, event.ms)
+      event.shard.end(event.claim, event.ms)
     } else if (event.kind === 'next') {
       const what = event.session.queue.shift()
       if (what !== undefined) this.#want(what, event.session)
@@ -197,21 +202,32 @@ export class Simulation implements SimulatedClock {
       return
     }
     shard.arrive(run)
-    const queueWaitMs = what.rule?.queueWaitMs ?? this.#tier(what.tier).queueWaitMs
+    const queueWaitMs = this.#rule(what.rule)?.queueWaitMs ?? this.#tier(what.tier).queueWaitMs
     const patience = queueWaitMs || this.#world.queryWaitMs
     if (run.waitsAs >= 0 && patience > 0) this.#events.push(this.now + patience, { kind: 'deadline', run, shard })
+  }
+
+  /** What the transaction wants its slot as. */
+  claimOf({ tier, rule }: WantedTransaction): number {
+    const found = this.#rule(rule)
+    return found !== null && isCountedApart(found) ? claimOf(tier, rule) : tier
+  }
+
+  #rule(place: number): TierRule | null {
+    return this.#world.policy.rules[place] ?? null
   }
 
   #tier(code: number): TierPolicy {
     return this.#world.policy.tiers[code] as TierPolicy
   }
 
-  #place({ tier, isRead, rule }: WantedTransaction, session: Session, plan: GroupPlan): SimulatedShard | null {
+  #place({ tier, isRead, rule: place }: WantedTransaction, session: Session, plan: GroupPlan): SimulatedShard | null {
+    const rule = this.#rule(place)
     const primary = plan.primary === null ? null : this.#shard(plan.primary.id)
     const consistency = rule?.consistency ?? this.#tier(tier).consistency
-    if (!isRead || plan.tiers[tier]?.reachesReplicas !== true || consistency === 'strong') return primary
+    if (!isRead || placesOf(plan, tier, rule)?.reachesReplicas !== true || consistency === 'strong') return primary
     this.#keepFresh()
-    const demand = { tier, consistency, causality: session }
+    const demand = { tier, rule, consistency, causality: session }
     const candidate = this.#router.choose(plan, demand, this.now, { canReach: () => true })
     return candidate === null ? primary : this.#shard(candidate.shard.id)
   }
@@ -227,12 +243,13 @@ export class Simulation implements SimulatedClock {
     }
   }
 
-  #begin(run: Run, tier: number, shard: SimulatedShard): void {
-    const transactionMs = run.what.rule?.transactionMs ?? this.#tier(tier).transactionMs
+  #begin(run: Run, claim: number, shard: SimulatedShard): void {
+    const tier = tierOfClaim(claim)
+    const transactionMs = this.#rule(run.what.rule)?.transactionMs ?? this.#tier(tier).transactionMs
     const isCancelled = transactionMs > 0 && run.what.serviceMs > transactionMs
     const ms = isCancelled ? transactionMs : run.what.serviceMs
     this.#tally.began(tier, this.now - run.wantedAt, isCancelled)
-    this.#events.push(this.now + ms, { kind: 'end', run, shard, tier, ms })
+    this.#events.push(this.now + ms, { kind: 'end', run, shard, claim, ms })
   }
 
   #end({ what, session }: Run, { shard }: SimulatedShard): void {

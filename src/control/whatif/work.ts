@@ -1,5 +1,3 @@
-import type { TierRule } from '../../shard/policy.ts'
-
 /** One transaction that a client wanted, and what it takes of a server. */
 export interface WantedTransaction {
   /** Milliseconds since the beginning. */
@@ -13,8 +11,8 @@ export interface WantedTransaction {
   /** It only reads, in one statement or in a transaction that says READ ONLY. */
   readonly isRead: boolean
   readonly group: string
-  /** What holds for its client instead of what its tier says; null: nothing. */
-  readonly rule: TierRule | null
+  /** The place of the operator's rule that holds for its client; −1: none does. */
+  readonly rule: number
 }
 
 /** What is to be simulated, in the order of time. */
