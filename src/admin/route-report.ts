@@ -5,7 +5,8 @@ import type { SharedState } from '../memory/shared-state.ts'
 import { Freshness } from '../router/freshness.ts'
 import { type ReadDemand, ReadRouter } from '../router/read-route.ts'
 import { type GroupPlan, placesOf, RouteTable } from '../router/route-table.ts'
-import type { RoutingPolicy } from '../shard/policy.ts'
+import type { RoutingPolicy, TierRule } from '../shard/policy.ts'
+import { ruleClients, ruleSays } from '../shard/rule-text.ts'
 import { TIERS, type Tier, tierCode } from '../shard/tier.ts'
 import { ruleFor } from '../shard/tier-rule.ts'
 import type { Shard } from '../shard/topology.ts'
@@ -15,6 +16,7 @@ import { StatementFacts } from '../sql/statement-facts.ts'
 import { readTransactionText } from '../sql/transaction-text.ts'
 import { poolAt } from './observe.ts'
 import type { RouterControl } from './router-control.ts'
+import { type RuleLoad, ruleLoads } from './rule-loads.ts'
 
 /** One shard, or one step, of an explanation. */
 export interface RouteLine {
@@ -92,7 +94,6 @@ export function routeOfClient(control: RouterControl, slot: number): readonly Ro
   const head = { tier: client.tier, pool: '', shard: '', usable: false }
   if (plan === null) return [{ ...head, reason: 'its database is in no group of shards' }]
   if (entry?.role === 'replica') return [{ ...head, reason: 'everything runs on replicas: its database says so' }]
-  const about = standingOf(control, client, head)
   const causality = {
     wroteAt: 0,
     sawAt: 0,
@@ -100,6 +101,8 @@ export function routeOfClient(control: RouterControl, slot: number): readonly Ro
   }
   const { user, database, applicationName: application } = client
   const rule = ruleFor(policy.rules, { user, database, application })
+  const about = [...ruleOf(policy.rules, rule, head), ...standingOf(control, client, head)]
+  const loads = ruleLoads(control).filter((load) => load.rule === policy.rules.indexOf(rule as TierRule) + 1)
   const consistency = rule?.consistency ?? policy.tiers[tier]?.consistency ?? 'strong'
   const lines = linesOf(control, plan, { tier, rule, consistency, causality }, router, now)
   return [
@@ -107,9 +110,29 @@ export function routeOfClient(control: RouterControl, slot: number): readonly Ro
     ...lines.map((line) => ({
       ...line,
       tier: client.tier,
-      reason: `${line.reason}; ${slotAt(control, line.shard, client.tier)}`,
+      reason: `${line.reason}; ${slotAt(control, line.shard, client.tier)}${ruleStanding(loads, line.shard)}`,
     })),
   ]
+}
+
+/** The operator's rule that decides about it, and what it says. */
+function ruleOf(
+  rules: readonly TierRule[],
+  rule: TierRule | null,
+  head: Omit<RouteLine, 'reason'>,
+): readonly RouteLine[] {
+  if (rule === null) return []
+  const number = rules.indexOf(rule) + 1
+  return [{ ...head, reason: `rule ${number} of tiers.rules (${ruleClients(rule)}) says ${ruleSays(rule)}` }]
+}
+
+/** What the clients of its rule have of the shard, when they are counted apart. */
+function ruleStanding(loads: readonly RuleLoad[], shard: string): string {
+  const here = loads.filter((load) => load.shard === shard)
+  if (here.length === 0) return ''
+  const total = (of: 'held' | 'allowed' | 'waiting') => here.reduce((sum, load) => sum + load[of], 0)
+  const full = total('held') >= total('allowed') ? ', so that it waits for one of those' : ''
+  return `; clients of its rule have ${total('held')} of ${total('allowed')}, ${total('waiting')} wait${full}`
 }
 
 /** What is so of the client itself, wherever it goes: what keeps it where it is, and whether it waits. */
@@ -183,8 +206,8 @@ function linesOf(
       policy.routing.reads === 'primary'
         ? 'routing.reads says so'
         : demand.consistency === 'strong'
-          ? 'its consistency is strong'
-          : 'its pools have no replica'
+          ? `its consistency is strong${demand.rule?.consistency === 'strong' ? ', as its rule says' : ''}`
+          : `its ${demand.rule?.pools ? 'rule’s ' : ''}pools have no replica`
     return [
       {
         pool: '',

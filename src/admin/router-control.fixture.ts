@@ -6,6 +6,7 @@ import type { ScalingState } from '../control/scaling/scaler.ts'
 import { regionsOf } from '../memory/layout.ts'
 import { formatSharedState, type SharedState } from '../memory/shared-state.ts'
 import type { DatabaseValue, PlaneValues, UserValue } from '../shard/plane-values.ts'
+import { NO_POLICY, type Policy } from '../shard/policy.ts'
 import type { Shard, Topology } from '../shard/topology.ts'
 import type { ReportContext, ShowCommand } from './console/command.ts'
 import type { Value } from './console/table.ts'
@@ -38,6 +39,7 @@ export class TestRouter implements RouterControl {
   shardHealth: ShardHealth[] = [testHealth(0)]
   databases: DatabaseValue[] = [testDatabase('app')]
   users: UserValue[] = [testUser('alice')]
+  policy: Policy = NO_POLICY
   paused: Pauses = { all: false, databases: [] }
   settingRows: Setting[] = [{ key: 'pool.size', value: '30', default: '20', changeable: true }]
   troubleList: string[] = []
@@ -70,7 +72,7 @@ export class TestRouter implements RouterControl {
   }
 
   values(): PlaneValues {
-    return testValues(this.databases, this.users, this.topology())
+    return { ...testValues(this.databases, this.users, this.topology()), policy: this.policy }
   }
 
   topology(): Topology {

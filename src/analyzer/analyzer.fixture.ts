@@ -59,10 +59,10 @@ export class TestAnalyzer {
   }
 
   /** Another process takes the plane's place. */
-  replace(): void {
+  replace(rules: readonly TierRule[] = []): void {
     const { values } = this.analyzer
     this.analyzer = this.#open()
-    this.analyzer.setValues(values, [], this.now)
+    this.analyzer.setValues(values, rules, this.now)
   }
 
   connect(

@@ -262,6 +262,21 @@ it('snapshots of the history are taken at 0, 1, 4, 16, 64 … queries and at the
   assert.deepEqual(seen, ['0 0 web #', '0 1 web #', '0 4 web #', '0 16 web #', '0 64 web #', '1 70 web #'])
 })
 
+it('rules that changed while a client rested hold for it when it goes on', () => {
+  const test = new TestAnalyzer()
+  test.connect(0, { user: 'ann' })
+  test.replace([
+    { ...EMPTY_RULE, user: 'bob' },
+    { ...EMPTY_RULE, user: 'ann', tier: 'low' },
+  ])
+  assert.deepEqual([test.analyzer.ruleOf(0), test.tierOf(0)], [-1, 'medium'])
+  test.analyzer.resumed(0, test.now)
+  assert.deepEqual([test.analyzer.ruleOf(0), test.tierOf(0)], [1, 'low'])
+  test.replace()
+  test.analyzer.resumed(0, test.now)
+  assert.deepEqual([test.analyzer.ruleOf(0), test.tierOf(0)], [-1, 'medium'])
+})
+
 it('a plane that takes over finds profiles and identities as they were', () => {
   const test = new TestAnalyzer()
   test.analyzer.setModel(QUICK_IS_HIGH, test.now)

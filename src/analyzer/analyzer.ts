@@ -136,6 +136,8 @@ export class Analyzer {
     const identity = this.#get(slot, PROFILE.identity) - 1
     if (!this.#isProfiled(slot)) return
     this.#top = Math.max(this.#top, slot + 1)
+    // They may have changed while it rested.
+    this.#tiers.rematch(slot, now)
     if (identity >= 0) this.identities.connected(identity, now, true)
   }
 

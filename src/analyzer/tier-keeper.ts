@@ -60,6 +60,17 @@ export class TierKeeper {
     this.#set(slot, PROFILE.ruleTier, rule < 0 ? 0 : this.#rules.tierAt(rule) + 1)
   }
 
+  /** The same for a client that was somebody else's when rules have changed last. */
+  rematch(slot: number, now: number): void {
+    const before = this.#get(slot, PROFILE.rule)
+    const tierBefore = this.#get(slot, PROFILE.ruleTier)
+    if (before === 0 && this.#rules.isEmpty) return
+    this.matchRules(slot)
+    if (this.#get(slot, PROFILE.ruleTier) === tierBefore) return
+    this.decide(slot, now)
+    this.apply(slot)
+  }
+
   /** `field`: which hint; `hint`: a tier code + 1, 0: none. */
   changeHint(slot: number, field: number, hint: number, now: number): void {
     if (this.#get(slot, field) === hint) return

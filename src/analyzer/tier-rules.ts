@@ -30,6 +30,10 @@ export class TierRules {
     }))
   }
 
+  get isEmpty(): boolean {
+    return this.#rules.length === 0
+  }
+
   /** The place of the rule that matches, −1 if there is none. */
   find({ user, database, application }: RuleSubject): number {
     return this.#rules.findIndex(

@@ -2,6 +2,7 @@ import { slotStanding } from '../admission/slot-standing.ts'
 import { CLIENT, readClient } from '../memory/client-slots.ts'
 import { POOL, POOL_TEXT } from '../memory/pool-records.ts'
 import { type GroupPlan, placesOf } from '../router/route-table.ts'
+import { ruleClients, ruleSays } from '../shard/rule-text.ts'
 import { type Tier, tierCode } from '../shard/tier.ts'
 import type { Shard } from '../shard/topology.ts'
 import type { ClientHost } from './client-host.ts'
@@ -12,6 +13,8 @@ export function routeLines(host: ClientHost, slot: number): [string, string][] {
   if (client === null) return []
   const { pools, routes } = host
   const lines: [string, string][] = [['tier', client.tier]]
+  const rule = host.ruleOf(slot)
+  if (rule !== null) lines.push(['rule', `for ${ruleClients(rule)}: ${ruleSays(rule)}`])
   const record = (host.clients.i32[slot * (host.clients.recordBytes >> 2) + CLIENT.pool] ?? 0) - 1
   const shard = record < 0 ? -1 : (pools.i32[record * (pools.recordBytes >> 2) + POOL.shard] ?? -1)
   if (record >= 0) lines.push(['last shard', pools.readText(record, POOL_TEXT.shard.offset)])

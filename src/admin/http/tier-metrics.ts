@@ -2,6 +2,7 @@ import { Counter, Gauge, type Registry } from 'prom-client'
 import { readShardLoad, SHARD_WAITS, type ShardLoadView, type TierLoadView } from '../../memory/shard-records.ts'
 import { TIERS, type Tier } from '../../shard/tier.ts'
 import type { RouterControl } from '../router-control.ts'
+import { ruleLoads } from '../rule-loads.ts'
 import { type HistogramSeries, MemoryHistogram } from './memory-histogram.ts'
 
 interface TierLoad {
@@ -25,6 +26,12 @@ const GAUGES: readonly (readonly [name: string, of: Count, help: string])[] = [
   ['slots_used', 'held', 'Transactions under way.'],
   ['slots_allowed', 'allowed', 'Most that the tier may have under way now.'],
   ['waiting', 'waiting', 'Transactions that wait for a slot.'],
+]
+
+const RULE_GAUGES: readonly (readonly [name: string, of: 'held' | 'waiting' | 'allowed', help: string])[] = [
+  ['slots_used', 'held', 'Transactions under way of the clients of a rule.'],
+  ['slots_allowed', 'allowed', 'Most that they may have under way together.'],
+  ['waiting', 'waiting', 'Transactions of theirs that wait for a slot.'],
 ]
 
 /** Bucket b counts waits below 2^(b−1) milliseconds. */
@@ -60,6 +67,7 @@ export function registerTierMetrics(registry: Registry, control: RouterControl):
     })
   }
   registerAdjustmentMetrics(registry, control)
+  registerRuleMetrics(registry, control)
   const help = 'Time that transactions waited for a slot, those included that had not to.'
   new MemoryHistogram(registry, SHAPE, 'switchyard_tier_wait_seconds', help, () => [...tierLoads(control)].map(waits))
 }
@@ -88,6 +96,20 @@ function registerAdjustmentMetrics(registry: Registry, control: RouterControl): 
       }
     },
   })
+}
+
+/** Rules are told by their number, those that count their clients apart. */
+function registerRuleMetrics(registry: Registry, control: RouterControl): void {
+  for (const [name, of, help] of RULE_GAUGES) {
+    new Gauge({
+      name: `switchyard_rule_${name}`,
+      ...{ help, labelNames: ['shard', 'rule'], registers: [registry] },
+      collect() {
+        this.reset()
+        for (const load of ruleLoads(control)) this.inc({ shard: load.shard, rule: String(load.rule) }, load[of])
+      },
+    })
+  }
 }
 
 function waits({ shard, tier, loads }: TierLoad): HistogramSeries {
