@@ -181,7 +181,8 @@ export class World {
 
   maxOf(place: number): number {
     const max = this.policy.rules[place]?.max ?? null
-    return max === null ? this.#limit : Math.max(1, slotsOf(max, this.#limit, Math.ceil))
+    const most = max === null ? this.#limit : Math.max(1, slotsOf(max, this.#limit, Math.ceil))
+    return most < this.#limit ? most : Number.POSITIVE_INFINITY
   }
 
   mayBegin(claim: number): boolean {

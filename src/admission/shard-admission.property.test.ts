@@ -2,6 +2,7 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import fc from 'fast-check'
 import { readShardLoad } from '../memory/shard-records.ts'
+import { claimOf, ruleOfClaim, tierOfClaim } from '../shard/claim.ts'
 import { NO_POLICY, type Policy, type TierRule } from '../shard/policy.ts'
 import { EMPTY_RULE } from '../shard/tier-rule.fixture.ts'
 import { type Pool, type Waiter, World } from './admission-world.fixture.ts'
@@ -133,25 +134,36 @@ test('with rules: nobody has more than its rule allows, nobody waits behind who 
             if (world.admission.rules.held.length > 0)
               assert.equal(world.admission.rules.held[place], world.heldBy(place), 'accounts')
           }
-          const view = readShardLoad(world.records, 0, 3)
-          assert.equal(
-            view?.tiers.reduce((sum, { waiting }) => sum + waiting, 0),
-            world.waiting.length,
-          )
+          assertTold(world)
         }
         while (world.running.length > 0) world.end(0)
         assert.deepEqual([world.waiting.length, world.admission.busy], [0, 0])
-        assert.ok([...world.admission.rules.held, ...world.admission.rules.waiting].every((count) => count === 0))
+        assert.ok(world.admission.rules.held.every((count) => count === 0))
+        assertTold(world)
       },
     ),
     { numRuns: 300 },
   )
 })
 
+/** Others are told of those who wait for their tier, not of those whom their rule holds back. */
+function assertTold(world: World): void {
+  const claims = world.waiting.map(({ waitsAs }) => waitsAs)
+  for (const place of world.policy.rules.keys()) {
+    assert.equal(world.admission.waitingOf(place), claims.filter((claim) => ruleOfClaim(claim) === place).length)
+  }
+  const isHeldBack = (place: number) => place >= 0 && world.heldBy(place) >= world.maxOf(place)
+  const waiting = claims.filter((claim) => !isHeldBack(ruleOfClaim(claim))).map(tierOfClaim)
+  assert.deepEqual(
+    readShardLoad(world.records, 0, 3)?.tiers.map((tier) => tier.waiting),
+    [0, 1, 2, 3].map((code) => waiting.filter((tier) => tier === code).length),
+  )
+}
+
 /** Of its rule no more wait than may, where it has a queue of its own; those of its tier do not count for that. */
 function assertBound({ policy: { tiers, rules: all }, waiting }: World, { waitsAs, tier, claim }: Waiter): void {
   if (waitsAs < 0) return
-  const place = (claim >> 2) - 1
+  const place = ruleOfClaim(claim)
   const most = all[place]?.queue ?? tiers[tier]?.queue ?? 0
   const others = waiting.filter((each) => each.waitsAs >> 2 === claim >> 2 && (place >= 0 || each.tier === tier))
   assert.ok(others.length <= most, `${others.length} of ${most} wait`)
@@ -172,12 +184,30 @@ test('a rule’s clients at their maximum are in nobody’s way, keep their plac
   assert.ok(bob.servedAt > 0 && eve.servedAt > 0)
   const [carl, late] = [world.arrive(2, pool, 'carl'), world.arrive(2, pool, 'carl')]
   assert.deepEqual([carl.refused, late.refused === null], [null, false])
+  const low = () => readShardLoad(world.records, 0, 3)?.tiers[2]
+  assert.equal(low()?.waiting, 1, 'carl')
   // One of bob's: carl, who came later than ann, goes on; ann has two.
   world.end(2)
   assert.ok(carl.servedAt > 0 && ann[2]?.servedAt === -1)
   // One of ann's: the next one of hers, in the order in which they came.
   world.end(0)
   assert.ok((ann[2]?.servedAt ?? -1) > 0 && ann[3]?.servedAt === -1)
+})
+
+test('a wait because of a rule is none of its tier, one for a slot of the tier is', () => {
+  const rule: TierRule = { ...EMPTY_RULE, user: 'ann', max: { slots: 1, percent: 0 } }
+  const claim = claimOf(2, 0)
+  /** It waits for 300 ms, and the rule has had all that it may until so long ago. */
+  const waitsCounted = (ago: number): number | undefined => {
+    const world = new World(2, { ...NO_POLICY, rules: [rule] })
+    world.admission.take(claim)
+    world.admission.release(claim)
+    world.now += ago
+    world.admission.take(claim)
+    world.admission.waited(claim, 300)
+    return readShardLoad(world.records, 0, 3)?.tiers[2]?.waits
+  }
+  assert.deepEqual([waitsCounted(0), waitsCounted(299), waitsCounted(301)], [0, 0, 1])
 })
 
 test('who waits is sorted anew when rules change, and keeps the time that it has waited', () => {

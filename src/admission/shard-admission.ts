@@ -3,7 +3,7 @@ import type { Region } from '../memory/region.ts'
 import { loadRecord, SHARD_LOAD, SHARD_LOAD_F64, SHARD_WAITS, waitBucket } from '../memory/shard-records.ts'
 import type { ErrorFields } from '../protocol/messages.ts'
 import type { PoolAdmission } from '../server/pool-admission.ts'
-import { ruleOfClaim, tierOfClaim } from '../shard/claim.ts'
+import { claimOf, ruleOfClaim, tierOfClaim } from '../shard/claim.ts'
 import type { Policy, TierPolicy } from '../shard/policy.ts'
 import type { ShardAdjustment } from '../shard/shard-adjustment.ts'
 import { TIERS } from '../shard/tier.ts'
@@ -34,8 +34,8 @@ export class ShardAdmission implements PoolAdmission {
   readonly #totals: Float64Array
   readonly slots: ShardSlots
   readonly rules: RuleCounts = new RuleCounts()
-  /** Those of `#waiting` that are counted apart, by tier. */
-  readonly #apart = new Int32Array(TIERS.length)
+  /** By claim. `#waiting` has no more than those of a tier whom no rule holds back, who wait for a slot of the tier. */
+  #waitingAs: Int32Array = new Int32Array(TIERS.length)
   readonly #adaptive: AdaptiveLimit
   readonly #peak = new PeakLatency()
   #tiers: readonly TierPolicy[] = []
@@ -66,7 +66,8 @@ export class ShardAdmission implements PoolAdmission {
   configure(limit: number, policy: Policy, adjustment: ShardAdjustment | null = null): void {
     const { admission, tiers } = policy
     this.#tiers = tiers
-    if (this.rules.configure(limit, policy)) this.#apart.fill(0)
+    if (this.rules.configure(limit, policy)) this.#forgetRules()
+    for (let tier = 0; tier < TIERS.length; tier++) this.#waiting[tier] = this.#waitingIn(tier)
     this.#ageMs = admission.ageMs
     this.#maxWaiting = admission.maxWaiting
     this.#limits[0] = limit
@@ -109,12 +110,20 @@ export class ShardAdmission implements PoolAdmission {
   release(claim: number): void {
     const rule = ruleOfClaim(claim)
     this.slots.release(tierOfClaim(claim))
-    if (rule >= 0) this.rules.held[rule] = (this.rules.held[rule] ?? 0) - 1
+    if (rule >= 0) this.#hold(rule, -1)
   }
 
   recount(claim: number): void {
     const rule = ruleOfClaim(claim)
-    if (rule >= 0) this.rules.held[rule] = (this.rules.held[rule] ?? 0) + 1
+    if (rule >= 0) this.#hold(rule, 1)
+  }
+
+  #hold(rule: number, change: 1 | -1): void {
+    if (!this.rules.hold(rule, change, this.#host.now)) return
+    const sign = this.rules.isFull(rule) ? -1 : 1
+    for (let tier = 0; tier < TIERS.length; tier++) {
+      this.#waiting[tier] = (this.#waiting[tier] ?? 0) + sign * this.#countAs(claimOf(tier, rule))
+    }
   }
 
   turn(claim: number, waitingSince: number): number {
@@ -134,11 +143,38 @@ export class ShardAdmission implements PoolAdmission {
   #countWaiting(claim: number, change: 1 | -1): void {
     const tier = tierOfClaim(claim)
     const rule = ruleOfClaim(claim)
-    this.#waiting[tier] = (this.#waiting[tier] ?? 0) + change
+    this.#waitingAs[claim] = this.#countAs(claim) + change
     this.#allWaiting += change
-    if (rule < 0) return
-    this.#apart[tier] = (this.#apart[tier] ?? 0) + change
-    this.rules.waiting[rule] = (this.rules.waiting[rule] ?? 0) + change
+    if (rule < 0 || !this.rules.isFull(rule)) this.#waiting[tier] = (this.#waiting[tier] ?? 0) + change
+  }
+
+  #countAs(claim: number): number {
+    return this.#waitingAs[claim] ?? 0
+  }
+
+  /** Whoever waits does so as one of its tier, until it has got in line again. */
+  #forgetRules(): void {
+    const before = this.#waitingAs
+    this.#waitingAs = new Int32Array(claimOf(0, this.rules.count))
+    for (const [claim, count] of before.entries()) {
+      const tier = tierOfClaim(claim)
+      this.#waitingAs[tier] = this.#countAs(tier) + count
+    }
+  }
+
+  #waitingIn(tier: number): number {
+    let count = this.#countAs(tier)
+    for (let rule = 0; rule < this.rules.count; rule++) {
+      if (!this.rules.isFull(rule)) count += this.#countAs(claimOf(tier, rule))
+    }
+    return count
+  }
+
+  /** How many clients of this rule wait. */
+  waitingOf(rule: number): number {
+    let count = 0
+    for (let tier = 0; tier < TIERS.length; tier++) count += this.#countAs(claimOf(tier, rule))
+    return count
   }
 
   refusal(claim: number): ErrorFields | null {
@@ -146,7 +182,7 @@ export class ShardAdmission implements PoolAdmission {
     const rule = ruleOfClaim(claim)
     const { tier: name, queue } = this.#tiers[tier] as TierPolicy
     const most = this.rules.queueOf(rule) ?? queue
-    const waiting = rule < 0 ? (this.#waiting[tier] ?? 0) - (this.#apart[tier] ?? 0) : (this.rules.waiting[rule] ?? 0)
+    const waiting = rule < 0 ? this.#countAs(tier) : this.waitingOf(rule)
     // Whoever does not have to wait for a slot but for a connection to be opened is in nobody's way.
     if (waiting < most || this.room(claim) > waiting) return null
     const [whose, keys] = rule < 0 ? [`of tier "${name}"`, `tiers.${name}`] : [`like this one`, `tiers.rules[${rule}]`]
@@ -180,6 +216,9 @@ export class ShardAdmission implements PoolAdmission {
 
   waited(claim: number, milliseconds: number): void {
     const tier = tierOfClaim(claim)
+    const rule = ruleOfClaim(claim)
+    // That it waited because of its rule is what the operator wants, and says nothing of what its tier gets.
+    if (rule >= 0 && this.rules.wasFullSince(rule, this.#host.now - milliseconds)) return
     this.#add(SHARD_LOAD_F64.waits + tier, 1)
     this.#add(SHARD_LOAD_F64.waitMs + tier, milliseconds)
     this.#add(SHARD_WAITS.first + tier * SHARD_WAITS.buckets + waitBucket(milliseconds), 1)
