@@ -75,6 +75,23 @@ test('a replica that has gone astray for longer than two attempts of its own is 
   assert.deepEqual(scene.told, ['failover two: two does not follow one, the primary of main: it streams from nobody'])
 })
 
+test('the look that decides comes when the patience is over, not with the next turn', async (t) => {
+  t.mock.timers.enable({ apis: ['setTimeout', 'setInterval'] })
+  const scene = new Scene()
+  t.after(() => scene.watch.close())
+  scene.said.set('two', { ...WELL, isStreaming: false, retryMs: 100 })
+  const turn = async (milliseconds: number): Promise<void> => {
+    scene.now += milliseconds
+    t.mock.timers.tick(milliseconds)
+    await new Promise((resolve) => setImmediate(resolve))
+  }
+  await turn(2_000)
+  await turn(2_000)
+  assert.deepEqual(scene.story, [])
+  await turn(200)
+  assert.deepEqual(scene.story, [`4200: ${REJOIN}`])
+})
+
 test('one that streams again in time, or was away meanwhile, is left alone', async (t) => {
   for (const state of [WELL, null]) {
     const scene = new Scene()

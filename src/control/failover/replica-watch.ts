@@ -53,6 +53,8 @@ export class ReplicaWatch {
   readonly #options: ReplicaWatchOptions
   readonly #strays = new Map<number, Stray>()
   #timer: NodeJS.Timeout | null = null
+  /** Looks again when the patience with somebody is over. */
+  #again: NodeJS.Timeout | null = null
   #isLooking = false
 
   constructor(options: ReplicaWatchOptions) {
@@ -68,6 +70,8 @@ export class ReplicaWatch {
   close(): void {
     if (this.#timer !== null) clearInterval(this.#timer)
     this.#timer = null
+    if (this.#again !== null) clearTimeout(this.#again)
+    this.#again = null
   }
 
   /** One look at all groups; settles when what it has begun is over. */
@@ -118,7 +122,11 @@ export class ReplicaWatch {
     this.#strays.set(shard.id, stray)
     stray.last = state
     stray.since ??= now
-    if (now - stray.since < PATIENCE_MS + 2 * state.retryMs || now < stray.notBefore) return
+    const dueAt = stray.since + PATIENCE_MS + 2 * state.retryMs
+    if (now < dueAt || now < stray.notBefore) {
+      if (stray.notBefore <= dueAt) this.#lookIn(dueAt - now)
+      return
+    }
     const what = `${shard.name} does not follow ${primary.name}, the primary of ${shard.group}`
     if (stray.told !== reason) this.#publish('warn', shard, what, reason)
     stray.told = reason
@@ -133,6 +141,12 @@ export class ReplicaWatch {
     }
     stray.notBefore = this.#options.now() + stray.pauseMs
     stray.pauseMs = Math.min(LONGEST_PAUSE_MS, 2 * stray.pauseMs)
+  }
+
+  #lookIn(milliseconds: number): void {
+    if (this.#timer === null) return
+    if (this.#again !== null) clearTimeout(this.#again)
+    this.#again = setTimeout(() => void this.look(), milliseconds).unref()
   }
 
   /** False: it did not come to that, or has not helped. How it failed is in the operation's record and its event. */

@@ -40,7 +40,7 @@ export function failover(world: OperationWorld, group: string, lost: string): Op
         text: `bring ${lost} back as a replica`,
         run: async () => {
           if (promoted === null) return
-          const how = await driver.rejoin(lost, promoted.name)
+          const how = await driver.rejoin(lost, promoted.name, false)
           world.say(`${lost} is a replica of ${promoted.name} now${how === 'cloned' ? ', as a new copy of it' : ''}.`)
           world.probe(old)
         },
@@ -97,7 +97,7 @@ async function followAll(world: OperationWorld, primary: Shard, replicas: readon
   for (const { name } of await letFollow(world, primary, others)) {
     if (await driver.streams(name, primary.name, STREAMING_MS)) continue
     // It had more of the lost one's log than the new primary.
-    const how = await driver.rejoin(name, primary.name)
+    const how = await driver.rejoin(name, primary.name, true)
     world.say(`${name} follows ${primary.name} again${how === 'cloned' ? ', as a new copy of it' : ''}.`)
   }
 }

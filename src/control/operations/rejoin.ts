@@ -22,14 +22,17 @@ export function rejoin(world: OperationWorld, name: string): OperationScript {
   const parts = { shard, primary, driver: world.driver(shard) }
   world.driver(primary)
   let isFollowing = false
+  // One that was only told to follow may not have tried for as long as `wal_retrieve_retry_interval`.
+  let wasStarted = false
   let underWay: Promise<unknown> = Promise.resolve()
   return {
     steps: [
       {
         text: `let ${name} follow ${primary.name}`,
-        run: () => {
-          underWay = follow(world, parts)
-          return underWay as Promise<void>
+        run: async () => {
+          const following = follow(world, parts)
+          underWay = following
+          wasStarted = await following
         },
       },
       {
@@ -42,7 +45,7 @@ export function rejoin(world: OperationWorld, name: string): OperationScript {
         text: `copy ${name} from ${primary.name} if it cannot follow as it is`,
         run: async () => {
           if (!isFollowing) {
-            const rejoining = parts.driver.rejoin(name, primary.name)
+            const rejoining = parts.driver.rejoin(name, primary.name, wasStarted)
             underWay = rejoining
             if ((await rejoining) === 'cloned') world.say(`${name} is a new copy of ${primary.name}.`)
           }
@@ -64,14 +67,17 @@ interface Parts {
   readonly driver: ShardDriver
 }
 
-async function follow(world: OperationWorld, { shard, primary, driver }: Parts): Promise<void> {
+/** Whether it was started for that. */
+async function follow(world: OperationWorld, { shard, primary, driver }: Parts): Promise<boolean> {
   const { name } = shard
   await driver.prepare(primary.name, [name])
-  if ((await driver.position(name))?.isInRecovery === false) {
+  const isPrimary = (await driver.position(name))?.isInRecovery === false
+  if (isPrimary) {
     await world.cut(shard)
     await driver.stop(name)
   }
   await driver.follow(name, primary.name)
+  return isPrimary
 }
 
 /** False: it does not, and does not get nearer to it. */

@@ -211,6 +211,10 @@ test('an old primary that runs as one is stopped before it follows; the primary 
   assert.equal(await walk(rejoin(world, 'three')), null)
   assert.deepEqual(world.story, ['prepare one', 'cut three', 'stop three', 'three follows one'])
   assert.throws(() => rejoin(world, 'one'), { sqlstate: '55000' })
+  // It was started, and tried at once: there is nothing to be gained from another attempt.
+  world.isStreaming = false
+  assert.equal(await walk(rejoin(world, 'three')), null)
+  assert.equal(world.story.at(-1), 'three rejoins one at once')
 })
 
 test('without a replica that answers the lost primary is started again in its place', async () => {

@@ -100,7 +100,7 @@ function switchoverSteps(world: OperationWorld, parts: Parts): OperationScript {
   return {
     steps,
     recover: async () => {
-      if (promoted) await driver.rejoin(old.name, target.name)
+      if (promoted) await driver.rejoin(old.name, target.name, false)
       else await driver.start(old.name)
       world.probe(old)
     },
@@ -137,7 +137,7 @@ async function followAll(world: OperationWorld, { old, target, others }: Parts):
   world.probe(old)
   for (const { name } of [...following, old]) {
     if (await driver.streams(name, target.name, STREAMING_MS)) continue
-    if (name === old.name) await driver.rejoin(old.name, target.name)
+    if (name === old.name) await driver.rejoin(old.name, target.name, false)
     else world.say(`${name} does not stream from ${target.name} yet; its log says why.`)
   }
   await world.until(`${old.name} to be a replica`, isReplica(old.name), STREAMING_MS)

@@ -62,8 +62,8 @@ export class TestWorld implements OperationWorld {
       this.roles.set(shard, { role: 'replica', up: true })
       return this.#do(`${shard} follows ${primary}`)
     },
-    rejoin: async (shard, primary) => {
-      await this.#do(`${shard} rejoins ${primary}`)
+    rejoin: async (shard, primary, wasTried) => {
+      await this.#do(`${shard} rejoins ${primary}${wasTried ? ' at once' : ''}`)
       return 'followed'
     },
     streams: async () => this.isStreaming,

@@ -43,8 +43,11 @@ export interface ShardDriver {
   promote(shard: string): Promise<void>
   /** A running or stopped replica, or a primary that was stopped in good order, follows `primary` from now on, and runs. */
   follow(shard: string, primary: string): Promise<void>
-  /** A stopped primary that was lost becomes a replica of `primary`, by all means: as it is, or as a new copy. */
-  rejoin(shard: string, primary: string): Promise<Rejoining>
+  /**
+   * A stopped primary that was lost becomes a replica of `primary`, by all means: as it is, or as a new copy. `wasTried`: it has had its
+   * time to follow as it is.
+   */
+  rejoin(shard: string, primary: string, wasTried: boolean): Promise<Rejoining>
   /** Settles when `shard` streams from `primary`; false: not within `timeoutMs`. */
   streams(shard: string, primary: string, timeoutMs: number): Promise<boolean>
 }

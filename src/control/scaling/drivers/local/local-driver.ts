@@ -29,6 +29,8 @@ const POLL_MS = 2
 const PROMOTION_MS = 60_000
 /** An old primary that does not stream after this time has a history of its own. */
 const REJOIN_MS = 4_000
+/** What a server writes before it stops is of no more use when it is copied anew; what it has is kept as it is. */
+const DISCARDED_STOP_MS = 2_000
 
 /** Servers of this machine, by their data directories. They are processes of their own and outlive this one. */
 export class LocalDriver implements ShardDriver {
@@ -137,19 +139,13 @@ export class LocalDriver implements ShardDriver {
     await this.#dropSlots(shard)
   }
 
-  async rejoin(shard: string, primary: string): Promise<Rejoining> {
+  async rejoin(shard: string, primary: string, wasTried: boolean): Promise<Rejoining> {
     const server = this.#server(shard)
-    // A slot that was given up is good for nothing, and in the way of a new one.
-    await lostReplicas(this.#login(primary), [shard])
+    // A slot that was given up is good for nothing, and in the way of a new one, with which it may follow.
+    const lost = await lostReplicas(this.#login(primary), [shard])
     await ensureSlots(this.#login(primary), [shard])
-    try {
-      await this.follow(shard, primary)
-      if (await this.streams(shard, primary, REJOIN_MS)) return 'followed'
-    } catch (error) {
-      const reason = error instanceof Error ? error.message : String(error)
-      this.#options.onProgress(`${shard} cannot follow ${primary} as it is: ${reason}`)
-    }
-    await stopPostmaster(server.directory, server.account)
+    if ((!wasTried || lost.length > 0) && (await this.#followsAsItIs(shard, primary))) return 'followed'
+    await stopPostmaster(server.directory, server.account, DISCARDED_STOP_MS)
     const settingsFile = join(server.directory.data, settingsFileName)
     const settings = await readTextIfExists(settingsFile)
     const aside = await setDataAside(server.directory)
@@ -168,6 +164,17 @@ export class LocalDriver implements ShardDriver {
     if (settings !== null) await writePrivateFile(settingsFile, settings, server.account)
     await this.start(shard)
     return 'cloned'
+  }
+
+  async #followsAsItIs(shard: string, primary: string): Promise<boolean> {
+    try {
+      await this.follow(shard, primary)
+      return await this.streams(shard, primary, REJOIN_MS)
+    } catch (error) {
+      const reason = error instanceof Error ? error.message : String(error)
+      this.#options.onProgress(`${shard} cannot follow ${primary} as it is: ${reason}`)
+      return false
+    }
   }
 
   async streams(shard: string, primary: string, timeoutMs: number): Promise<boolean> {

@@ -158,13 +158,17 @@ export async function killServerProcesses(shard: ShardDirectory, account: Server
 
 /**
  * Stops the server of a data directory, if one runs: fast shutdown (clients are cut off, a checkpoint is written),
- * immediate shutdown when that takes more than ten seconds, and in the end SIGKILL.
+ * immediate shutdown when that takes longer than `fastMs`, and in the end SIGKILL.
  */
-export async function stopPostmaster(shard: ShardDirectory, account: ServerAccount): Promise<void> {
+export async function stopPostmaster(
+  shard: ShardDirectory,
+  account: ServerAccount,
+  fastMs: number = fastStopTimeoutMs,
+): Promise<void> {
   const server = await findPostmaster(shard, account)
   if (server !== null) {
     sendSignal(server.pid, 'SIGINT')
-    if (await waitForExit(server.pid, fastStopTimeoutMs)) return
+    if (await waitForExit(server.pid, fastMs)) return
     sendSignal(server.pid, 'SIGQUIT')
     if (await waitForExit(server.pid, immediateStopTimeoutMs)) return
   }

@@ -6,6 +6,8 @@ import { type PrimaryAddress, type ServerAddress, withServer } from './server-cl
 import { primaryConnInfo, replaceAutoSettings, slotName } from './server-settings.ts'
 
 const pollMs = 5
+/** A walreceiver whose log does not fit is ended at once. */
+const steadyMs = 1_000
 
 /** Makes the physical slots that are missing on the primary; WAL is kept for them from now on. */
 export async function ensureSlots(primary: ServerAddress, replicas: readonly string[]): Promise<void> {
@@ -94,8 +96,9 @@ export async function waitForStreaming(
 }
 
 /**
- * Waits until a replica gets the log that the primary writes. One that has more log than the primary had when it was promoted
- * streams as well for moments: what comes before they part, again and again.
+ * Waits until a replica gets the log that the primary writes. One that has a history of its own streams as well for moments: what
+ * comes before they part, again and again. So it has to have replayed what the primary has written by now, or to go on
+ * streaming for a while.
  *
  * @returns false when it did not within `timeoutMs`
  */
@@ -105,17 +108,27 @@ export async function waitForTimeline(
   timeoutMs: number,
 ): Promise<boolean> {
   const deadline = performance.now() + timeoutMs
-  const timeline = await withServer(primary, async (client) => {
-    const { rows } = await client.query<{ file: string }>('select pg_walfile_name(pg_current_wal_lsn()) as file')
-    return Number.parseInt(rows[0]?.file.slice(0, 8) ?? '', 16)
+  const { timeline, written } = await withServer(primary, async (client) => {
+    const { rows } = await client.query<{ file: string; written: string }>(
+      'select pg_walfile_name(pg_current_wal_lsn()) as file, pg_current_wal_flush_lsn()::text as written',
+    )
+    return { timeline: Number.parseInt(rows[0]?.file.slice(0, 8) ?? '', 16), written: rows[0]?.written }
   })
   return withServer(replica, async (client) => {
+    let streaming = { pid: 0, since: 0 }
     for (;;) {
-      const { rows } = await client.query<{ timeline: number }>(
-        `select received_tli as timeline from pg_stat_wal_receiver where status = 'streaming'`,
+      const { rows } = await client.query<{ pid: number; timeline: number; replayed: boolean | null }>(
+        `select pid, received_tli as timeline, pg_last_wal_replay_lsn() >= $1::pg_lsn as replayed
+         from pg_stat_wal_receiver where status = 'streaming'`,
+        [written],
       )
-      if (rows[0]?.timeline === timeline) return true
-      if (performance.now() > deadline) return false
+      const [row] = rows
+      const now = performance.now()
+      if (row === undefined || row.timeline !== timeline) streaming = { pid: 0, since: now }
+      else if (row.replayed === true) return true
+      else if (row.pid !== streaming.pid) streaming = { pid: row.pid, since: now }
+      else if (now - streaming.since >= steadyMs) return true
+      if (now > deadline) return false
       await delay(pollMs)
     }
   })
