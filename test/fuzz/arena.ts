@@ -66,7 +66,7 @@ function settings(cluster: TestCluster, users: readonly { user: string; password
     // Logins are not what this is about: the router asks for no password, and the shard's is cheap.
     auth: { hba: [{ type: 'host', address: '127.0.0.1', method: 'trust' }] },
     // Few, so that statements are evicted all the time.
-    limits: { prepared_statements: 5 },
+    limits: { prepared_statements: 5, max_clients: 200 },
     timeouts: { query_wait: '10s' },
     log: { level: 'info', format: 'json' },
   })

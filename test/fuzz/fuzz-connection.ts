@@ -145,7 +145,7 @@ export class FuzzConnection {
       this.close()
       return false
     }
-    await this.#target.used.giveBack(this.#client)
+    await this.#target.used.giveBack(this.#client, this.status === 'I' && !this.isOpen)
     return true
   }
 

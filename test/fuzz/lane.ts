@@ -3,8 +3,8 @@ import type { TestCluster } from '../support/postgres-cluster.ts'
 import { openConsole } from '../support/testbed.ts'
 import { waitUntil } from '../support/wait-until.ts'
 import { type LoginOptions, type WireAddress, WireClient } from '../support/wire-client.ts'
-import { LEFTOVERS } from './leak-probe.ts'
-import { PLAYGROUND } from './playground.ts'
+import { LEFTOVERS, processesGone, processesOf, someoneSleeps } from './database-processes.ts'
+import { MAKE_TIDY, PLAYGROUND } from './playground.ts'
 import type { RoleName, Startup } from './program.ts'
 import { UsedSessions } from './used-sessions.ts'
 
@@ -41,6 +41,7 @@ export class Lane {
   readonly #used: UsedSessions
   readonly #host: LaneHost
   readonly #console: pg.Client
+  readonly #probes = new Map<RoleName, WireClient[]>()
 
   private constructor(host: LaneHost, console: pg.Client, direct: pg.Client, router: pg.Client) {
     this.#host = host
@@ -51,7 +52,7 @@ export class Lane {
       database: direct.database!,
       admin: direct,
       used: this.#used,
-      settled: (left) => backendsGone(direct, left),
+      settled: (left) => processesGone(direct, left),
       sleeping: () => someoneSleeps(direct),
     }
     this.router = {
@@ -59,9 +60,7 @@ export class Lane {
       database: router.database!,
       admin: router,
       used: null,
-      settled: async (_, present) => {
-        await this.#routerSettled(present)
-      },
+      settled: (_, present) => this.#routerSettled(present),
       sleeping: () => someoneSleeps(router),
     }
   }
@@ -71,6 +70,7 @@ export class Lane {
     for (const admin of admins) {
       await admin.query(defaultsOf(admin.database!, host.roles.tenant))
       await admin.query(PLAYGROUND)
+      await admin.query(MAKE_TIDY)
     }
     const lane = new Lane(host, await openConsole(host.router), ...admins)
     await lane.#known()
@@ -83,7 +83,7 @@ export class Lane {
     const client = await WireClient.open(this.router.address, login)
     await waitUntil('the router to know its database', async () => {
       await client.query('BEGIN; INSERT INTO marked VALUES (0)')
-      const [row] = await this.#show('CLIENTS')
+      const [row] = (await this.#show()).clients
       await client.query('ROLLBACK')
       return String(row?.pinned).includes('unknownFunction')
     })
@@ -98,53 +98,106 @@ export class Lane {
 
   /** Gives the router new server connections: a program that left something on the old ones must not spoil the next. */
   async renew(): Promise<void> {
+    this.#closeProbes()
     await this.#console.query(`RECONNECT ${this.router.database}`)
     await this.router.admin.query(
       `SELECT pg_terminate_backend(pid) FROM pg_stat_activity
        WHERE datname = current_database() AND pid <> pg_backend_pid()`,
     )
-    const none = async (): Promise<boolean> => (await this.#show('SERVERS')).length === 0
+    const none = async (): Promise<boolean> => (await this.#show()).servers.length === 0
     await waitUntil('the router to notice that its server connections are gone', none, { everyMs: 1 })
   }
 
-  /** All clients have left the router. Resolves when it has let go of what they held, with what is still there of it. */
+  /**
+   * All clients have left the router. Resolves when it has let go of what they held, with what is still there of it. `sessions`:
+   * how many server connections each role has. Rejects when it does not let go of it.
+   */
   async leftovers(): Promise<{ readonly sessions: ReadonlyMap<string, number>; readonly objects: readonly string[] }> {
+    const settled = async () => {
+      const servers = await this.#atRest(0)
+      const left = (await this.router.admin.query(LEFTOVERS)).rows
+      mustBeKnown(
+        left.flatMap(({ pid }) => (pid === null ? [] : [Number(pid)])),
+        servers,
+      )
+      return { servers, objects: left.flatMap(({ object }) => (object === null ? [] : [String(object)])) }
+    }
+    const { servers, objects } = await waitUntil(SETTLED, settled, { everyMs: 2 })
     const sessions = new Map<string, number>()
-    for (const { user, step } of await this.#routerSettled(0)) {
+    for (const { user, step } of servers) {
       if (step !== 'listening') sessions.set(String(user), (sessions.get(String(user)) ?? 0) + 1)
     }
-    const { rows } = await this.router.admin.query(LEFTOVERS)
-    return { sessions, objects: rows.map(({ what }) => String(what)) }
+    return { sessions, objects }
+  }
+
+  /**
+   * So many clients of `role` that have logged in through the router and asked for nothing. They stay, and may be used again if
+   * they are as they were. `isNew`: they have logged in just now.
+   */
+  async probes(role: RoleName, count: number, isNew: boolean): Promise<readonly WireClient[]> {
+    const kept = this.#probes.get(role) ?? []
+    this.#probes.set(role, kept)
+    if (isNew) for (const client of kept.splice(0)) await client.goodbye()
+    const login = this.login({ role, parameters: {} }, this.router)
+    while (kept.length < count) kept.push(await WireClient.open(this.router.address, login))
+    return kept.slice(0, count)
   }
 
   async close(): Promise<void> {
     this.#used.close()
+    this.#closeProbes()
     await this.#console.end()
     await this.direct.admin.end()
     await this.router.admin.end()
   }
 
-  async #show(what: string): Promise<Record<string, unknown>[]> {
-    const { rows } = await this.#console.query(`SHOW ${what}`)
-    return rows.filter((row) => row.database === this.router.database)
+  #closeProbes(): void {
+    for (const client of [...this.#probes.values()].flat()) client.close()
+    this.#probes.clear()
   }
 
-  /** Resolves with the server connections when no client but `present` is there, and none of them is being put in order. */
-  async #routerSettled(present: number): Promise<Record<string, unknown>[]> {
-    const settled = async (): Promise<Record<string, unknown>[]> => {
-      const clients = await this.#show('CLIENTS')
-      if (clients.length !== present || clients.some((row) => row.state === 'closing')) {
-        throw new Error(`${present} clients are connected, and these known: ${show(clients, 'state', 'pinned')}`)
-      }
-      const servers = await this.#show('SERVERS')
-      if (servers.some((row) => !AT_REST.has(String(row.step)))) throw new Error(show(servers, 'step'))
-      const known = servers.map((row) => Number(row.remote_pid))
-      const stray = (await backends(this.router.admin)).filter((pid) => !known.includes(pid))
-      if (stray.length > 0) throw new Error(`server processes ${stray} are none of the router's ${known}`)
-      return servers
-    }
-    return await waitUntil('the router to let go of what its clients held', settled, { everyMs: 2 })
+  async #show(): Promise<{ readonly clients: readonly Shown[]; readonly servers: readonly Shown[] }> {
+    // One after the other: whoever has left must not be taken for somebody who is on a server connection still.
+    const answers: unknown = await this.#console.query('SHOW CLIENTS; SHOW SERVERS')
+    const [clients, servers] = (answers as pg.QueryResult<Shown>[]).map(({ rows }) =>
+      rows.filter((row) => row.database === this.router.database),
+    )
+    return { clients: clients!, servers: servers! }
   }
+
+  /** The server connections; throws unless no client but `present` is there, and none of them is being put in order. */
+  async #atRest(present: number): Promise<readonly Shown[]> {
+    const probes = [...this.#probes.values()].reduce((sum, { length }) => sum + length, 0)
+    const { clients, servers } = await this.#show()
+    if (clients.length !== present + probes || clients.some((row) => row.state === 'closing')) {
+      throw new Error(
+        `${present} clients and ${probes} probes are connected, and these known: ${show(clients, 'state', 'pinned')}`,
+      )
+    }
+    if (servers.some((row) => !AT_REST.has(String(row.step)))) throw new Error(show(servers, 'step'))
+    return servers
+  }
+
+  async #routerSettled(present: number): Promise<void> {
+    const settled = async (): Promise<true> => {
+      const servers = await this.#atRest(present)
+      mustBeKnown(await processesOf(this.router.admin), servers)
+      return true
+    }
+    await waitUntil(SETTLED, settled, { everyMs: 2 })
+  }
+}
+
+/** A row of the console. */
+type Shown = Readonly<Record<string, unknown>>
+
+const SETTLED = 'the router to let go of what its clients held'
+
+/** Server processes that the router has closed its connections to may hold something still. */
+function mustBeKnown(processes: readonly number[], servers: readonly Shown[]): void {
+  const known = servers.map((row) => Number(row.remote_pid))
+  const stray = processes.filter((pid) => !known.includes(pid))
+  if (stray.length > 0) throw new Error(`server processes ${stray} are none of the router's ${known}`)
 }
 
 /** What a session in this database has without asking for it. */
@@ -156,7 +209,7 @@ function defaultsOf(database: string, tenant: string): string {
     ALTER ROLE ${tenant} IN DATABASE ${database} SET app.tenant = 't2'`
 }
 
-function show(rows: readonly Record<string, unknown>[], ...columns: readonly string[]): string {
+function show(rows: readonly Shown[], ...columns: readonly string[]): string {
   return rows.map((row) => columns.map((column) => row[column]).join(' ')).join(', ')
 }
 
@@ -166,26 +219,4 @@ async function adminOf(cluster: TestCluster): Promise<pg.Client> {
   admin.on('error', () => {})
   await admin.connect()
   return admin
-}
-
-/** Process ids of the clients of the database that `admin` is connected to, without itself. */
-async function backends(admin: pg.Client): Promise<number[]> {
-  const { rows } = await admin.query(
-    `SELECT pid FROM pg_stat_activity
-     WHERE datname = current_database() AND backend_type = 'client backend' AND pid <> pg_backend_pid()`,
-  )
-  return rows.map((row) => Number(row.pid))
-}
-
-async function someoneSleeps(admin: pg.Client): Promise<void> {
-  const sleepers = `SELECT FROM pg_stat_activity WHERE datname = current_database() AND wait_event = 'PgSleep'`
-  const isAsleep = async (): Promise<boolean> => (await admin.query(sleepers)).rowCount === 1
-  await waitUntil('a client to sleep', isAsleep, { everyMs: 1 })
-}
-
-async function backendsGone(admin: pg.Client, pids: readonly number[]): Promise<void> {
-  if (pids.length === 0) return
-  await waitUntil('server processes to end', async () => !(await backends(admin)).some((pid) => pids.includes(pid)), {
-    everyMs: 1,
-  })
 }

@@ -1,20 +1,26 @@
 import { type LoginOptions, type WireAddress, WireClient } from '../support/wire-client.ts'
 import * as wire from '../support/wire-frames.ts'
-import { rowsOf } from '../support/wire-message.ts'
+import { rowsOf, type WireMessage } from '../support/wire-message.ts'
 import { NAMES } from './setting-statements.ts'
 
 /** Names of statements that begin with `switchyard_` are the router's own. */
-const OBJECTS = `
-  SELECT 'users ' || current_user || ' ' || session_user AS what
-  UNION ALL SELECT 'statement ' || name FROM pg_prepared_statements WHERE name NOT LIKE 'switchyard\\_%'
-  UNION ALL SELECT 'cursor ' || name FROM pg_cursors WHERE name <> ''
-  UNION ALL SELECT 'channel ' || c FROM pg_listening_channels() c`
+const STATEMENTS = `SELECT name FROM pg_prepared_statement() WHERE name NOT LIKE 'switchyard\\_%'`
+const CURSORS = `SELECT name FROM pg_cursor() WHERE name <> ''`
+const CHANNELS = 'SELECT pg_listening_channels() AS name'
 
-/** What programs may leave in a session, and can be looked at for little. A setting that nobody has set may be empty. */
-const QUICK = `
-  SELECT 'setting ' || name || ' = ' || current_setting(name, true) AS what
-    FROM unnest('{${NAMES.join(',')}}'::text[]) AS name WHERE current_setting(name, true) <> ''
-  UNION ALL ${OBJECTS} ORDER BY 1`
+const namesOf = (query: string): string => `(SELECT string_agg(name, E'\\n') FROM (${query}) AS n)`
+
+/** What programs may leave in a session: how it is called, and how it is asked for. A setting that nobody has set may be empty. */
+const LEFT: readonly (readonly [title: string, sql: string])[] = [
+  ...NAMES.map((name) => [`setting ${name} =`, `current_setting('${name}', true)`] as const),
+  ['users', "concat_ws(' ', current_user, session_user)"],
+  ['statement', namesOf(STATEMENTS)],
+  ['cursor', namesOf(CURSORS)],
+  ['channel', namesOf(CHANNELS)],
+]
+
+/** One row, and for little, as it is asked for behind each program. What there is several of stands in lines. */
+const QUICK = `SELECT ${LEFT.map(([, sql]) => sql).join(', ')}`
 
 /**
  * The same, and what nobody thinks of: any setting, temporary objects and locks. A setting counts by its value: one that was
@@ -28,18 +34,27 @@ const THOROUGH = `
     WHERE current_setting('app.user_name', true) <> ''
   UNION ALL SELECT 'temporary ' || relname FROM pg_class WHERE relnamespace = pg_my_temp_schema()
   UNION ALL SELECT 'lock ' || objid FROM pg_locks WHERE locktype = 'advisory' AND pid = pg_backend_pid()
-  UNION ALL ${OBJECTS} ORDER BY 1`
-
-/** For the whole database: what nobody may have any more when all clients have gone. */
-export const LEFTOVERS = `
-  SELECT 'temporary ' || relname AS what FROM pg_class WHERE relpersistence = 't'
-  UNION ALL SELECT 'lock ' || objid FROM pg_locks
-    WHERE locktype = 'advisory' AND database = (SELECT oid FROM pg_database WHERE datname = current_database())`
+  UNION ALL SELECT 'users ' || current_user || ' ' || session_user
+  UNION ALL SELECT 'statement ' || name FROM (${STATEMENTS}) AS s
+  UNION ALL SELECT 'cursor ' || name FROM (${CURSORS}) AS c
+  UNION ALL SELECT 'channel ' || name FROM (${CHANNELS}) AS l ORDER BY 1`
 
 /** How closely sessions are looked at. */
 export type Depth = 'quick' | 'thorough'
 
-const PROBES: Readonly<Record<Depth, string>> = { quick: QUICK, thorough: THOROUGH }
+/** The query, and its answer as a line for each thing found. */
+const PROBES: Readonly<Record<Depth, { sql: string; lines: (answer: readonly WireMessage[]) => string[] }>> = {
+  quick: { sql: QUICK, lines: linesOfRow },
+  thorough: { sql: THOROUGH, lines: (answer) => rowsOf(answer).map(([what]) => String(what)) },
+}
+
+function linesOfRow(answer: readonly WireMessage[]): string[] {
+  const values = rowsOf(answer)[0] ?? []
+  return LEFT.flatMap(([title], at) => {
+    const value = values[at] ?? ''
+    return value === '' ? [] : value.split('\n').map((each) => `${title} ${each}`)
+  })
+}
 
 /** What a session is that nobody has had before, as PostgreSQL itself says. */
 export interface Fresh {
@@ -54,7 +69,7 @@ export async function freshSession(address: WireAddress, login: LoginOptions): P
   const client = await WireClient.open(address, login)
   try {
     const look = async (depth: Depth): Promise<string[]> => {
-      return rowsOf(await client.query(PROBES[depth])).map(([what]) => String(what))
+      return PROBES[depth].lines(await client.query(PROBES[depth].sql))
     }
     const contents = { quick: await look('quick'), thorough: await look('thorough') }
     const settings = rowsOf(await client.query('SELECT name, setting FROM pg_settings'))
@@ -65,40 +80,20 @@ export async function freshSession(address: WireAddress, login: LoginOptions): P
 }
 
 /**
- * What a client that has just logged in finds in each of `count` sessions at the same time, so that each is another one of
- * the router's server connections.
+ * What each of these clients, which have asked for nothing so far, finds at the same time as the others, so that each is on
+ * another one of the router's server connections. They go on to be what they were.
  */
-export async function probeSessions(
-  address: WireAddress,
-  login: LoginOptions,
-  count: number,
-  depth: Depth,
-): Promise<string[][]> {
-  const clients: WireClient[] = []
-  try {
-    const found = await Promise.all(
-      Array.from({ length: count }, async () => {
-        const client = await WireClient.open(address, login)
-        clients.push(client)
-        client.send(wire.query('BEGIN'), wire.query(PROBES[depth]))
-        const answer = [...(await client.until('Z')), ...(await client.until('Z'))]
-        const errors = answer.filter(({ type }) => type === 'E').map(({ fields }) => `error ${fields.C} ${fields.M}`)
-        return [...errors, ...rowsOf(answer).map(([what]) => String(what))]
-      }),
-    )
-    await Promise.all(
-      clients.map(async (client) => {
-        client.send(wire.query('ROLLBACK'))
-        await client.until('Z')
-        await client.goodbye()
-      }),
-    )
-    return found
-  } catch (error) {
-    return [[`no session at all: ${error instanceof Error ? error.message : String(error)}`]]
-  } finally {
-    for (const client of clients) client.close()
-  }
+export async function probeSessions(clients: readonly WireClient[], depth: Depth): Promise<string[][]> {
+  const { sql, lines } = PROBES[depth]
+  const found = await Promise.all(
+    clients.map(async (client) => {
+      const answer = await client.exchange(Buffer.concat([wire.query('BEGIN'), wire.query(sql)]), 2)
+      const errors = answer.filter(({ type }) => type === 'E').map(({ fields }) => `error ${fields.C} ${fields.M}`)
+      return [...errors, ...lines(answer)]
+    }),
+  )
+  await Promise.all(clients.map((client) => client.query('ROLLBACK')))
+  return found
 }
 
 /** A sentence for each thing that is in a session and should not be, or the other way round. */

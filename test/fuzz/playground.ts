@@ -41,13 +41,19 @@ export const PLAYGROUND: string = `
   ${STAR}
 `
 
-/** What a program did to the playground, undone. */
-export const TIDY = `
-  DELETE FROM item;
-  DELETE FROM marked;
-  SELECT setval('item_id_seq', 1, false), setval('counter', 1, false);
-  INSERT INTO item (owner, note) VALUES (0, 'old'), (1, 'old'), (2, 'old');
+/** Makes `pg_temp.tidy()`, whose plans are kept by the session that runs this: it is called behind each program. */
+export const MAKE_TIDY = `
+  CREATE FUNCTION pg_temp.tidy() RETURNS void LANGUAGE plpgsql AS $$
+  BEGIN
+    DELETE FROM item;
+    DELETE FROM marked;
+    PERFORM setval('item_id_seq', 1, false), setval('counter', 1, false);
+    INSERT INTO item (owner, note) VALUES (0, 'old'), (1, 'old'), (2, 'old');
+  END $$
 `
+
+/** What a program did to the playground, undone. */
+export const TIDY = 'SELECT pg_temp.tidy()'
 
 /** The same of one that altered a table. */
 export const TIDY_SCHEMA: string = `DROP TABLE star; ${STAR} ${TIDY}`

@@ -59,6 +59,10 @@ class Run implements ProgramRun {
   readonly #connections = new Map<number, FuzzConnection>()
   /** Clients whose login was refused; it would be again. */
   readonly #refused = new Set<number>()
+  /** Behind this action nothing happens but that clients leave in good order, which waits for nobody. */
+  readonly #lastThatCounts: number
+  /** Of clients that have left since, whatever they held. */
+  readonly #departed: number[] = []
 
   constructor(lane: Lane, target: Target, program: Program, plan: readonly Decision[] | null) {
     this.#lane = lane
@@ -66,6 +70,7 @@ class Run implements ProgramRun {
     this.#program = program
     this.#given = plan
     this.#seats = new Seats(POOL_SIZE - 1)
+    this.#lastThatCounts = program.actions.findLastIndex(({ step }) => step.kind !== 'leave' || !isQuiet(step))
   }
 
   async play(): Promise<void> {
@@ -73,6 +78,10 @@ class Run implements ProgramRun {
     for (const client of [...this.#connections.keys()].sort()) {
       await this.#play({ client, step: { kind: 'leave', how: 'terminate', last: null, torn: false } })
     }
+    // Of the router, this is asked together with what is left behind.
+    if (this.#target.used === null || this.#departed.length === 0) return
+    const lines = await this.#letGo(this.#departed)
+    if (lines.length > 0) this.exchanges.push({ title: 'the end', lines })
   }
 
   abandon(): void {
@@ -143,8 +152,14 @@ class Run implements ProgramRun {
     if (isOrderly && (await connection.giveBack())) return []
     if (!isOrderly) connection.close()
     if (!settles) return []
+    if (this.plan.length <= this.#lastThatCounts) return await this.#letGo([connection.processId])
+    this.#departed.push(connection.processId)
+    return []
+  }
+
+  async #letGo(processIds: readonly number[]): Promise<string[]> {
     try {
-      await this.#target.settled([connection.processId], this.#connections.size)
+      await this.#target.settled(processIds, this.#connections.size)
       return []
     } catch (error) {
       return [`-- what it held is not let go of: ${error instanceof Error ? error.message : String(error)}`]

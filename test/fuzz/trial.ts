@@ -1,6 +1,6 @@
 import { compare } from './difference.ts'
 import type { Lane, Target } from './lane.ts'
-import { type Fresh, freshSession, leaksOf, probeSessions } from './leak-probe.ts'
+import { type Depth, type Fresh, freshSession, leaksOf, probeSessions } from './leak-probe.ts'
 import { dropMade, TIDY, TIDY_SCHEMA } from './playground.ts'
 import { CLIENTS, type Program, type RoleName, showProgram } from './program.ts'
 import { type ProgramRun, runProgram } from './program-run.ts'
@@ -43,20 +43,29 @@ export class Trial {
 
   /** Of the sessions of those who have taken part. */
   async #leaks({ startups, actions }: Program): Promise<string | null> {
-    const { address } = this.#lane.router
-    const { sessions, objects } = await this.#lane.leftovers()
+    const left = await this.#lane.leftovers().catch((error: Error) => error)
+    if (left instanceof Error) return left.message
+    const { sessions, objects } = left
     if (objects.length > 0) return `it leaves behind: ${objects.join(', ')}`
     this.#judged += 1
     const depth = this.#judged % THOROUGH_EVERY === 0 ? 'thorough' : 'quick'
     const roles = new Set(actions.map(({ client }) => startups[client]?.role))
     for (const [role, fresh] of this.#fresh) {
       if (!roles.has(role)) continue
-      const login = this.#lane.login({ role, parameters: {} }, this.#lane.router)
-      const found = await probeSessions(address, login, sessions.get(login.user) ?? 0, depth)
-      const leaks = leaksOf(fresh, found, depth)
+      const leaks = await this.#leaksOf(role, fresh, sessions, depth)
       if (leaks.length > 0) return `the next client of ${role} does not find a fresh session:\n${leaks.join('\n')}`
     }
     return null
+  }
+
+  async #leaksOf(role: RoleName, fresh: Fresh, sessions: ReadonlyMap<string, number>, depth: Depth): Promise<string[]> {
+    const { user } = this.#lane.login({ role, parameters: {} }, this.#lane.router)
+    try {
+      const probes = await this.#lane.probes(role, sessions.get(user) ?? 0, depth === 'thorough')
+      return leaksOf(fresh, await probeSessions(probes, depth), depth)
+    } catch (error) {
+      return [`no session at all: ${error instanceof Error ? error.message : String(error)}`]
+    }
   }
 }
 

@@ -9,7 +9,9 @@ export interface Opened {
 }
 
 /** What makes a session what it was after login: DISCARD ALL does not give a role back that comes from ALTER ROLE. */
-const RESTORED = ['ROLLBACK', 'DISCARD ALL', 'RESET ROLE'] as const
+const RESTORING = Buffer.concat(['DISCARD ALL', 'RESET ROLE'].map((sql) => wire.query(sql)))
+/** The same, whatever it is in the middle of. */
+const ENDING = Buffer.concat([wire.sync(), wire.query('ROLLBACK'), RESTORING])
 
 /**
  * Sessions at PostgreSQL itself that programs have left in good order, made fresh again for the next client that logs in
@@ -44,14 +46,15 @@ export class UsedSessions {
     }
   }
 
-  /** Resolves when everything that the session held is let go of. It is over when it cannot be made fresh. */
-  async giveBack(client: WireClient): Promise<void> {
+  /**
+   * Resolves when everything that the session held is let go of. It is over when it cannot be made fresh. `isIdle`: it is in no
+   * transaction and all that it was asked is answered.
+   */
+  async giveBack(client: WireClient, isIdle: boolean): Promise<void> {
     const [key, messages] = this.#keys.get(client) ?? []
     if (key === undefined || messages === undefined) throw new Error('a session that is none of these')
     try {
-      client.send(wire.sync(), ...RESTORED.map((sql) => wire.query(sql)))
-      const answers: WireMessage[] = []
-      for (let ends = 0; ends <= RESTORED.length; ends += 1) answers.push(...(await client.until('Z')))
+      const answers = isIdle ? await client.exchange(RESTORING, 2) : await client.exchange(ENDING, 4)
       if (answers.some(({ type }) => type === 'E')) throw new Error('it cannot be made fresh')
     } catch {
       this.forget(client)
