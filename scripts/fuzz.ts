@@ -12,6 +12,7 @@ import { Trial } from '../test/fuzz/trial.ts'
  *   --programs N   how many (500)
  *   --lanes N      how many side by side (4); each has programs of its own
  *   --deferred     with routing.begin = "deferred"
+ *   --tls          with TLS between router and PostgreSQL
  *   --most N       differences of a lane before it ends (5)
  *
  * The last line says how many ran and how many differ; the exit code is 1 when any does, or the router's log has errors.
@@ -24,6 +25,7 @@ const { values } = parseArgs({
     lanes: { type: 'string', default: '4' },
     most: { type: 'string', default: '5' },
     deferred: { type: 'boolean', default: false },
+    tls: { type: 'boolean', default: false },
   },
 })
 const seed = Number(values.seed)
@@ -32,7 +34,7 @@ const programs = Number(values.programs ?? (path === undefined ? 500 : 1))
 process.stdout.write(`seed ${seed}\n`)
 
 const lanes = path === undefined ? Number(values.lanes) : 1
-const arena = await Arena.open(lanes, values.deferred ? 'deferred' : 'at-once')
+const arena = await Arena.open(lanes, { begin: values.deferred ? 'deferred' : 'at-once', usesTls: values.tls })
 try {
   const judges = await Promise.all(arena.lanes.map((lane) => Trial.prepare(lane)))
   const started = performance.now()

@@ -1,13 +1,21 @@
 import { randomBytes } from 'node:crypto'
-import { TestCluster, uniqueName } from '../support/postgres-cluster.ts'
+import { type Credentials, TestCluster, uniqueName } from '../support/postgres-cluster.ts'
 import { RouterProcess } from '../support/router-process.ts'
-import { baseSettings, mergeSettings } from '../support/router-settings.ts'
+import { baseSettings, mergeSettings, type RouterSettings } from '../support/router-settings.ts'
 import { Lane } from './lane.ts'
 import { ROLES } from './playground.ts'
 import type { RoleName } from './program.ts'
 
 /** Server connections of each of the router's pools. */
 export const POOL_SIZE = 3
+
+/** How the router of an arena is set up. */
+export interface ArenaOptions {
+  /** `routing.begin`. */
+  readonly begin?: 'at-once' | 'deferred'
+  /** Between router and PostgreSQL. */
+  readonly usesTls?: boolean
+}
 
 /** A cluster, a router before it, and lanes in which programs run side by side. Whoever opened it closes it. */
 export class Arena {
@@ -21,15 +29,14 @@ export class Arena {
     this.lanes = lanes
   }
 
-  /** `begin`: the router's `routing.begin`. */
-  static async open(laneCount: number, begin: 'at-once' | 'deferred' = 'at-once'): Promise<Arena> {
+  static async open(laneCount: number, options: ArenaOptions = {}): Promise<Arena> {
     const cluster = await TestCluster.open()
     try {
       const password = randomBytes(9).toString('base64url')
       const roles = { plain: uniqueName('plain'), super: uniqueName('super'), tenant: uniqueName('tenant') }
       await createRoles(cluster, roles, password)
       const users = Object.values(roles).map((user) => ({ user, password }))
-      const process = await RouterProcess.start(settings(cluster, users, begin))
+      const process = await RouterProcess.start(settings(cluster, users, options))
       const host = { cluster, router: { host: process.host, port: process.port }, roles, password }
       const lanes: Lane[] = []
       for (let n = 0; n < laneCount; n += 1) lanes.push(await Lane.open(host))
@@ -58,11 +65,12 @@ export class Arena {
   }
 }
 
-function settings(cluster: TestCluster, users: readonly { user: string; password: string }[], begin: string) {
+function settings(cluster: TestCluster, users: readonly Credentials[], options: ArenaOptions): RouterSettings {
   const base = baseSettings([{ name: 'one', ...cluster.primary }], cluster.superuser, users)
   return mergeSettings(base, {
     pool: { size: POOL_SIZE },
-    routing: { begin },
+    routing: { begin: options.begin ?? 'at-once' },
+    server_tls: { mode: options.usesTls === true ? 'require' : 'disable' },
     // Logins are not what this is about: the router asks for no password, and the shard's is cheap.
     auth: { hba: [{ type: 'host', address: '127.0.0.1', method: 'trust' }] },
     // Few, so that statements are evicted all the time.

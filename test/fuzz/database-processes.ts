@@ -32,11 +32,11 @@ export async function processesOf(admin: pg.Client): Promise<number[]> {
 export async function processesGone(admin: pg.Client, pids: readonly number[]): Promise<void> {
   if (pids.length === 0) return
   const gone = async (): Promise<boolean> => !(await processesOf(admin)).some((pid) => pids.includes(pid))
-  await waitUntil('server processes to end', gone, { everyMs: 1 })
+  await waitUntil('server processes to end', gone, { everyMs: 2 })
 }
 
 /** Resolves when somebody's `pg_sleep` has begun. */
 export async function someoneSleeps(admin: pg.Client): Promise<void> {
   const isAsleep = async (): Promise<boolean> => (await admin.query(SLEEPERS)).rowCount === 1
-  await waitUntil('a client to sleep', isAsleep, { everyMs: 1 })
+  await waitUntil('a client to sleep', isAsleep, { everyMs: 2 })
 }

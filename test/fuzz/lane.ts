@@ -122,7 +122,7 @@ export class Lane {
       )
       return { servers, objects: left.flatMap(({ object }) => (object === null ? [] : [String(object)])) }
     }
-    const { servers, objects } = await waitUntil(SETTLED, settled, { everyMs: 2 })
+    const { servers, objects } = await waitUntil(SETTLED, settled, { everyMs: 4 })
     const sessions = new Map<string, number>()
     for (const { user, step } of servers) {
       if (step !== 'listening') sessions.set(String(user), (sessions.get(String(user)) ?? 0) + 1)
@@ -184,7 +184,7 @@ export class Lane {
       mustBeKnown(await processesOf(this.router.admin), servers)
       return true
     }
-    await waitUntil(SETTLED, settled, { everyMs: 2 })
+    await waitUntil(SETTLED, settled, { everyMs: 4 })
   }
 }
 
