@@ -1,10 +1,11 @@
 import { spawn } from 'node:child_process'
 import { chmodSync, globSync, mkdtempSync, readFileSync, rmSync } from 'node:fs'
-import { availableParallelism, tmpdir } from 'node:os'
+import { availableParallelism } from 'node:os'
 import { join } from 'node:path'
 import { startTestCluster } from '../test/support/cluster-start.ts'
 import { CLUSTER_VARIABLE } from '../test/support/postgres-cluster.ts'
 import { descendants, processesOf } from '../test/support/process-usage.ts'
+import { rootOfRun } from '../test/support/run-directory.ts'
 import { isDirect } from '../test/support/testbed.ts'
 
 /**
@@ -33,7 +34,7 @@ function holdsForPostgres(file: string): boolean {
 
 /** Everything that tests write is below one directory of this run, by which their processes are known, too. */
 async function runInDirectory(testFiles: readonly string[]): Promise<number> {
-  const directory = mkdtempSync(join(tmpdir(), 'switchyard-run-'))
+  const directory = mkdtempSync(join(rootOfRun(), 'switchyard-run-'))
   // PostgreSQL, which does not run as root, has to pass through.
   chmodSync(directory, 0o711)
   process.env.TMPDIR = directory
