@@ -77,6 +77,8 @@ const OTHERS: Readonly<Record<string, readonly Buffer[]>> = {
   'two statements in a row': [parse('', 'begin'), parse('', 'begin'), bind(''), execute(), sync()],
   'two Binds': [parse('', 'begin'), bind(''), bind(''), execute(), sync()],
   'an Execute without a Bind': [parse('', 'begin'), execute(), sync()],
+  'a portal that is executed again': [parse('', 'begin'), bind(''), execute(), execute(), sync()],
+  'a portal that is described behind its Execute': [parse('', 'begin'), bind(''), execute(), describe('P', ''), sync()],
   'a text that does more': [parse('', 'begin; select 1'), bind(''), execute(), sync()],
 }
 for (const [what, messages] of Object.entries(OTHERS)) {

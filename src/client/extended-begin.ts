@@ -80,10 +80,16 @@ function walkThrough(walk: Walk): number {
     if (at + HEADER_BYTES > end) return -1
     const stop = at + 1 + lengthAt(bytes, at + 1)
     if (stop > end) return isOfSuch(bytes[at] as number) ? -1 : first
-    if (bytes[at] === FRONTEND.execute) return walk.isBound && bytes[at + HEADER_BYTES] === 0 ? stop : first
+    if (bytes[at] === FRONTEND.execute)
+      return walk.isBound && bytes[at + HEADER_BYTES] === 0 && !usesPortal(walk, stop) ? stop : first
     if (!answersOne(walk, stop)) return first
     walk.at = stop
   }
+}
+
+/** What follows at `at` may be about the portal, of which no server would know. */
+function usesPortal({ bytes, end }: Walk, at: number): boolean {
+  return at < end && (bytes[at] === FRONTEND.execute || bytes[at] === FRONTEND.describe)
 }
 
 function isOfSuch(type: number): boolean {
