@@ -1,11 +1,11 @@
 import { spawn } from 'node:child_process'
 import { chmodSync, globSync, mkdtempSync, readFileSync, rmSync } from 'node:fs'
-import { availableParallelism } from 'node:os'
+import { availableParallelism, tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { startTestCluster } from '../test/support/cluster-start.ts'
+import { MEMORY_VARIABLE, memoryRoot } from '../test/support/memory-directory.ts'
 import { CLUSTER_VARIABLE } from '../test/support/postgres-cluster.ts'
 import { descendants, processesOf } from '../test/support/process-usage.ts'
-import { rootOfRun } from '../test/support/run-directory.ts'
 import { isDirect } from '../test/support/testbed.ts'
 
 /**
@@ -32,21 +32,32 @@ function holdsForPostgres(file: string): boolean {
   return !readFileSync(join(ROOT, file), 'utf8').includes('routerOnly: true')
 }
 
-/** Everything that tests write is below one directory of this run, by which their processes are known, too. */
+/** Everything that tests write is below directories of this run, by which their processes are known, too. */
 async function runInDirectory(testFiles: readonly string[]): Promise<number> {
-  const directory = mkdtempSync(join(rootOfRun(), 'switchyard-run-'))
-  // PostgreSQL, which does not run as root, has to pass through.
-  chmodSync(directory, 0o711)
+  const directory = directoryIn(tmpdir())
+  const inMemory = memoryRoot()
+  const memory = inMemory === null ? null : directoryIn(inMemory)
   process.env.TMPDIR = directory
+  if (memory !== null) process.env[MEMORY_VARIABLE] = memory
   // Each of some thousand processes would take the types out of the sources by itself.
   process.env.NODE_COMPILE_CACHE ??= join(ROOT, 'node_modules/.cache/switchyard')
   try {
     return await runOnCluster(testFiles)
   } finally {
-    // A test process that was killed has closed nothing.
-    for (const { pid } of processesOf(directory)) process.kill(pid, 'SIGKILL')
-    rmSync(directory, { recursive: true, force: true })
+    for (const each of [directory, memory]) {
+      if (each === null) continue
+      // A test process that was killed has closed nothing.
+      for (const { pid } of processesOf(each)) process.kill(pid, 'SIGKILL')
+      rmSync(each, { recursive: true, force: true })
+    }
   }
+}
+
+function directoryIn(root: string): string {
+  const directory = mkdtempSync(join(root, 'switchyard-run-'))
+  // PostgreSQL, which does not run as root, has to pass through.
+  chmodSync(directory, 0o711)
+  return directory
 }
 
 async function runOnCluster(testFiles: readonly string[]): Promise<number> {

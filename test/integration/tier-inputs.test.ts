@@ -5,7 +5,7 @@ import { Testbed } from '../support/testbed.ts'
 import { waitUntil } from '../support/wait-until.ts'
 
 /** What the analyzer finds out about clients beside what they say and do: privileges, and what their server process uses. */
-const bed = await Testbed.open({ routerOnly: true })
+const bed = await Testbed.open({ routerOnly: true, isOnDisk: true })
 
 async function profileOf(application: string): Promise<Record<string, unknown> | undefined> {
   const rows = await bed.show('PROFILES')

@@ -5,6 +5,7 @@ import pg from 'pg'
 import { type LocalCluster, startLocalCluster } from '../../src/control/scaling/drivers/local/local-cluster.ts'
 import type { LocalShard } from '../../src/control/scaling/drivers/local/local-shard.ts'
 import { CertificateAuthority, type Credentials, writeCredentials } from './certificates.ts'
+import { MEMORY_VARIABLE } from './memory-directory.ts'
 import type { ClusterCoordinates } from './postgres-cluster.ts'
 import type { WireAddress } from './wire-client.ts'
 
@@ -28,8 +29,11 @@ export async function startTestCluster(options: {
   readonly replicas: number
   /** As in production, for measurements. */
   readonly isDurable?: boolean
+  /** For tests of what servers do to a disk; else it is in memory where the run has a directory there. */
+  readonly isOnDisk?: boolean
 }): Promise<StartedCluster> {
-  const directory = mkdtempSync(join(tmpdir(), 'switchyard-cluster-'))
+  const root = options.isDurable === true || options.isOnDisk === true ? undefined : process.env[MEMORY_VARIABLE]
+  const directory = mkdtempSync(join(root ?? tmpdir(), 'switchyard-cluster-'))
   const authority = new CertificateAuthority('Switchyard test shards')
   const credentials = authority.issue({ commonName: 'localhost', names: ['localhost', '127.0.0.1'] })
   const progress: string[] = []

@@ -52,9 +52,9 @@ export class TestCluster {
     return await TestCluster.start()
   }
 
-  /** One of its own, for tests that kill or stop its servers; `close` stops it. */
-  static async start(replicas = 0): Promise<TestCluster> {
-    const started = await startTestCluster({ replicas })
+  /** One of its own, for tests that kill or stop its servers, or look at its disk; `close` stops it. */
+  static async start(replicas = 0, isOnDisk = false): Promise<TestCluster> {
+    const started = await startTestCluster({ replicas, isOnDisk })
     return await TestCluster.connect(started.coordinates, started)
   }
 

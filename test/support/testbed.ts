@@ -19,6 +19,8 @@ export interface TestbedOptions {
   readonly router?: RouterOptions
   /** A cluster of the file's own, with so many replicas, for tests that stop its servers. */
   readonly replicas?: number
+  /** The same, without replicas, for tests of what its servers do to a disk. */
+  readonly isOnDisk?: true
   /** What the file tests is not in PostgreSQL, so it makes no sense against one. */
   readonly routerOnly?: true
   /** False: tests that break the router on purpose, or stop it. */
@@ -53,7 +55,9 @@ export class Testbed {
 
   /** Registers hooks with the file's tests: to be called once, at the top of the file. */
   static async open(options: TestbedOptions = {}): Promise<Testbed> {
-    const cluster = await (options.replicas === undefined ? TestCluster.open() : TestCluster.start(options.replicas))
+    const { replicas, isOnDisk } = options
+    const isShared = replicas === undefined && isOnDisk === undefined
+    const cluster = await (isShared ? TestCluster.open() : TestCluster.start(replicas, isOnDisk))
     try {
       const role = await cluster.createRole()
       const bed = new Testbed(cluster, await cluster.createDatabase(role.user), role)
