@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict'
-import { fstatSync } from 'node:fs'
+import { fstatSync, readFileSync } from 'node:fs'
 import { test } from 'node:test'
 import { native } from './native.ts'
 import { createMemoryFile, SharedMapping } from './shared-memory.ts'
@@ -39,6 +39,30 @@ test('discarded pages read as zeros in every mapping, and their neighbours stay'
   const bytes = Buffer.from(other.memory)
   assert.ok(bytes.subarray(PAGE, 3 * PAGE).every((byte) => byte === 0))
   assert.ok([bytes.subarray(0, PAGE), bytes.subarray(3 * PAGE)].every((page) => page.every((byte) => byte === 0x78)))
+  file.close()
+})
+
+/** `VmFlags` of the mappings of this file, in the order of their addresses. */
+function flagsOf(name: string): readonly (readonly string[])[] {
+  const mappings = readFileSync('/proc/self/smaps', 'latin1').split(/^(?=[0-9a-f]+-[0-9a-f]+ )/m)
+  return mappings
+    .filter((mapping) => mapping.includes(`/memfd:${name} `))
+    .map((mapping) => /^VmFlags: (.*)$/m.exec(mapping)?.[1]?.trim().split(' ') ?? [])
+}
+
+test('pages with keys are left out of core dumps, and locked, and others are not', () => {
+  const file = createMemoryFile('keys', 4 * PAGE)
+  const mapping = new SharedMapping(file, 4 * PAGE)
+  mapping.hideFromDumps(PAGE, 2 * PAGE)
+  assert.deepEqual(
+    flagsOf('keys').map((flags) => flags.includes('dd')),
+    [false, true, false],
+  )
+  const isLocked = mapping.lock(PAGE, 2 * PAGE)
+  assert.deepEqual(
+    flagsOf('keys').map((flags) => flags.includes('lo')),
+    [false, isLocked, false],
+  )
   file.close()
 })
 

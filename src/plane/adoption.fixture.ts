@@ -7,6 +7,7 @@ import { NativeBuffer } from '../io/native.ts'
 import type { OwnedFd } from '../io/owned-fd.ts'
 import { Poller } from '../io/poller.ts'
 import { READ_HEADROOM } from '../io/read-buffers.ts'
+import { openSocketPair } from '../io/socket.ts'
 import {
   CLIENT,
   CLIENT_SECTION,
@@ -61,11 +62,14 @@ export class AdoptionBench {
   readonly poller = new Poller(arch())
   readonly adoption: Adoption
   readonly #t: TestContext
+  readonly #openPair: () => [OwnedFd, OwnedFd]
   readonly #identity: number
   readonly #settings: number
 
-  constructor(t: TestContext) {
+  /** `inProgress`: whose event the plane was serving when it died. `isUnix`: connections are Unix sockets. */
+  constructor(t: TestContext, { inProgress = 0, isUnix = false } = {}) {
     this.#t = t
+    this.#openPair = isUnix ? openSocketPair : openTcpPair
     const { clients, servers, arena, gone, dropped, keptSlots, log } = this
     const store = new ValueStore(Buffer.alloc(4096))
     const credential = { password: null, md5Hash: null, keys: null, scramPassword: null }
@@ -99,7 +103,7 @@ export class AdoptionBench {
         poller,
       },
       { gone: (slot) => gone.push(slot), drop: (slot) => dropped.push(slot) },
-      { log, reads, inProgress: 0, keptHandle: 0 },
+      { log, reads, inProgress, keptHandle: 0 },
     )
     log.begin()
   }
@@ -180,7 +184,7 @@ export class AdoptionBench {
   }
 
   #connection(add: (fd: OwnedFd) => void): { peer: RawPeer; fd: OwnedFd } {
-    const [theirs, mine] = openTcpPair()
+    const [theirs, mine] = this.#openPair()
     const peer = new RawPeer(theirs)
     this.#t.after(() => {
       peer.close()

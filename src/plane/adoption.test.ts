@@ -125,6 +125,23 @@ test('of what was committed, exactly what the kernel has not got waits to be sen
   assert.equal(bench.clients.f64[2 * (WORDS >> 1) + CLIENT_F64.bytesWritten], 9)
 })
 
+test('over a Unix socket, which keeps no count, what the plane has counted itself counts, unless it died in the middle of a call', (t) => {
+  for (const [inProgress, isSending, outcome] of [
+    [0, false, 'kept'],
+    [3, false, 'kept'],
+    [2, false, 'nobody knows how far it had come'],
+    [0, true, 'nobody knows how far it had come'],
+  ] as const) {
+    const bench = new AdoptionBench(t, { inProgress, isUnix: true })
+    bench.client(2, 'waiting', { read: 5 })
+    bench.clients.f64[2 * (WORDS >> 1) + CLIENT_F64.bytesRead] = 5
+    if (isSending) bench.log.noteSend(0, slotMark(bench.clients, 2), READ_AT + READ_HEADROOM, 9)
+    bench.commit(isSending ? 1 : 0)
+    if (isSending) bench.log.sending(true)
+    assert.deepEqual(reasons(bench.adoption.complete()), [outcome])
+  }
+})
+
 test('a section that was not committed does not count', (t) => {
   const bench = new AdoptionBench(t)
   const { peer } = bench.client(1, 'idle')
