@@ -21,9 +21,15 @@ export function tierPolicy(host: ClientHost, { memory }: SeatedSession): TierPol
 }
 
 /** SQL that puts `server` into the session's state; `effects`: of what comes next, null: nothing does. */
-export function statePreamble(session: SeatedSession, server: ServerConnection, effects: Effects | null): string {
+export function statePreamble(
+  host: ClientHost,
+  session: SeatedSession,
+  server: ServerConnection,
+  effects: Effects | null,
+): string {
   const { settings, listening, serial } = session
-  return settings.preamble(server, effects, serial, listening?.preamble(server) ?? '')
+  const isSerial = tierPolicy(host, session).isSerial === true
+  return settings.preamble(server, effects, serial, listening?.preamble(server) ?? '', isSerial)
 }
 
 /** Puts `server`, which the session has just got, into the session's state; `effects`: of what comes next. */
@@ -43,7 +49,7 @@ export function sendPreamble(
   if (server.work.mark.isUntried && tierPolicy(host, session).resolvesCommits) {
     server.relay.questions.mark(MARK_SQL, host.toServer)
   }
-  const preamble = statePreamble(session, server, effects)
+  const preamble = statePreamble(host, session, server, effects)
   const begin = session.doubt?.isCommitted === true ? BEGIN : session.settings.transaction.takeBegin()
   const sql = preamble === '' || begin === '' ? preamble + begin : `${preamble};${begin}`
   if (sql !== '') server.relay.questions.prepare(sql, host.toServer)

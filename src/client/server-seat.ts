@@ -248,7 +248,7 @@ export class ServerSeat implements PoolWaiter {
     if (server === null) return false
     this.#isFresh = false
     this.#isStale = false
-    const preamble = statePreamble(this.session, server, null)
+    const preamble = statePreamble(this.host, this.session, server, null)
     return preamble === '' || server.relay.questions.ask(preamble)
   }
 

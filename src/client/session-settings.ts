@@ -7,6 +7,7 @@ import { type ChangesSnapshot, SettingChanges } from '../session/setting-changes
 import type { SqlStatement } from '../session/sql-statement.ts'
 import type { SettingValue } from '../sql/setting-scan.ts'
 import type { Effects } from '../sql/statement-effects.ts'
+import { withoutTiers } from './parallelism.ts'
 import { isFollowedReset, isReported, isUtf8, ROLE } from './setting-kinds.ts'
 import { type SettingList, SettingsQuestion } from './settings-question.ts'
 import { settingsSql } from './settings-sql.ts'
@@ -275,7 +276,8 @@ export class SessionSettings {
     this.#question = null
     this.#mayHaveFallen = false
     if (question === null || parameters === null) return NO_ANSWER
-    const findings = rows === null ? null : readFindings(question.inquiry, rows)
+    const all = rows === null ? null : readFindings(question.inquiry, rows)
+    const findings = all === null ? null : withoutTiers(all, server)
     if (findings === null) {
       this.#doneBehind = 0
       for (const name of question.touched) this.#ownChanges().touch(name, undefined, false)

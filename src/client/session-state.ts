@@ -11,10 +11,12 @@ import type { SqlStatement } from '../session/sql-statement.ts'
 import { UNSEEN } from '../sql/passing-text.ts'
 import { type Effects, endsTransaction, FACT } from '../sql/statement-effects.ts'
 import { ClientTransaction } from './client-transaction.ts'
+import { becomeParallel } from './parallelism.ts'
 import { FORGET_SEQUENCES, isMeantToFail, preambleSql } from './preamble-sql.ts'
 import type { StateSnapshot } from './session-record.ts'
 import { NOTHING, type Restored, SessionSettings } from './session-settings.ts'
 
+const CHANGES_SETTINGS = FACT.sets | FACT.resetsAll | FACT.discardsAll
 const NO_STATEMENTS: readonly SqlStatement[] = []
 
 /**
@@ -125,12 +127,18 @@ export class SessionState {
 
   /**
    * SQL that makes `server` this session's; empty when it is as it should be. `effects`: of what comes next. `serial`: the
-   * session's number. `channels`: SQL that listens to what the session listens to.
+   * session's number. `channels`: SQL that listens to what the session listens to. `isSerial`: its tier has no parallel workers.
    *
    * It is a transaction of its own: when it fails, what the client has sent behind it fails too, because the transaction is
    * still open, and nothing runs in another state than it should.
    */
-  preamble(server: ServerConnection, effects: Effects | null, serial: number, channels: string): string {
+  preamble(
+    server: ServerConnection,
+    effects: Effects | null,
+    serial: number,
+    channels: string,
+    isSerial: boolean,
+  ): string {
     this.transaction.settleIn()
     if (server.hidesSettingsOf === serial) this.#needPins().becomeOpaque()
     const { parameters } = this.values
@@ -140,11 +148,12 @@ export class SessionState {
     this.#onlyBegun = true
     const forgetsSequences = this.#missesNumbers(effects, server)
     const losesTransaction = this.transaction.isLost
-    if (fits && !forgetsSequences && !losesTransaction && channels === '') return ''
+    const parallelism = parameters === null ? '' : becomeParallel(server, parameters, isSerial, hides)
+    if (fits && !forgetsSequences && !losesTransaction && channels === '' && parallelism === '') return ''
     const before = server.parameters
     const difference = fits ? '' : this.values.sqlFor(server, parameters, serial)
     if (!fits) server.parameters = parameters
-    const changes = difference === '' || channels === '' ? difference + channels : `${difference};${channels}`
+    const changes = [difference, parallelism, channels].filter((sql) => sql !== '').join(';')
     this.#isRestoring = changes !== ''
     return preambleSql(before, { changes, forgetsSequences, losesTransaction })
   }
@@ -220,6 +229,7 @@ export class SessionState {
     if ((flags & FACT.discardsAll) !== 0) this.values.touchAll(server, true)
     if ((flags & FACT.undoes) !== 0) this.values.undo()
     if ((flags & FACT.frees) !== 0) this.#pins?.free()
+    if (server?.parallelism === 'serial' && (flags & CHANGES_SETTINGS) !== 0) server.parallelism = 'unknown'
   }
 
   /** A statement is sent that does nothing to the session. */

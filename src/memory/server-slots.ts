@@ -127,6 +127,8 @@ export const SERVER_STEP = {
   listens: 128,
   /** A cancel request may still hit it. */
   cancelling: 256,
+  /** A tier has taken its parallel workers away. */
+  serial: 512,
 } as const
 
 /** What `SHOW SERVERS` prints of one slot; user, database and shard are its pool record's. */

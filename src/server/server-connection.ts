@@ -4,6 +4,7 @@ import type { NativeBuffer } from '../io/native.ts'
 import { SERVER_SECTION, type ServerState } from '../memory/server-slots.ts'
 import { STATUS } from '../protocol/message-type.ts'
 import { type ErrorFields, TERMINATE } from '../protocol/messages.ts'
+import type { Parallelism } from '../session/parallel-workers.ts'
 import type { ParameterSet } from '../session/parameters.ts'
 import { ServerStatements } from '../session/prepared-statements.ts'
 import type { KeptServer } from './kept-server.ts'
@@ -58,6 +59,8 @@ export class ServerConnection implements ReadServer {
   baseline: ParameterSet
   /** Serial number of a session that may have settings there that nobody knows of; 0: none has. */
   hidesSettingsOf = 0
+  /** Whether a tier has taken its parallel workers away. */
+  parallelism: Parallelism = 'own'
   /** When its functions were last looked through for settings that they make. */
   scannedAt = Number.NEGATIVE_INFINITY
   /** Why it shall be closed when its client lets go of it; null: it may live on. */
@@ -280,6 +283,7 @@ export class ServerConnection implements ReadServer {
     if (this.state === 'resetting') {
       this.parameters = this.baseline
       this.hidesSettingsOf = 0
+      this.parallelism = 'own'
       this.statements.clear()
       this.strays = null
       this.unnamedOwner = 0

@@ -77,6 +77,7 @@ export class ServerRecord {
       (queue.copyEnded ? SERVER_STEP.copyEnded : 0) |
       relay.stepFlags |
       (server.listens ? SERVER_STEP.listens : 0) |
+      (server.parallelism === 'own' ? 0 : SERVER_STEP.serial) |
       (server.life.isCancelling ? SERVER_STEP.cancelling : 0)
   }
 
@@ -133,6 +134,8 @@ export class ServerRecord {
     server.parameters = parameters.of(known as [string, string][])
     server.unnamedOwner = i32[at + SERVER_SECTION.unnamedOwner] as number
     server.hidesSettingsOf = i32[at + SERVER_SECTION.hidesSettingsOf] as number
+    // Or unknown: then it is told once more, by whoever comes next.
+    if ((flags & SERVER_STEP.serial) !== 0) server.parallelism = 'unknown'
     server.listens = (flags & SERVER_STEP.listens) !== 0
     server.relay.restore(i32[at + SECTION.body] as number, flags)
     this.#statements = new Spill(arena)

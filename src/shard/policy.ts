@@ -36,6 +36,8 @@ export interface TierPolicy {
   readonly transactionMs: number
   /** Niceness of long reads, on servers that run under this router on its machine, 0 to 19. */
   readonly nice: number
+  /** Its statements run without parallel workers; absent from a control process that knows nothing of it. */
+  readonly isSerial?: boolean
   readonly consistency: Consistency
   /** What became of a COMMIT whose server connection was lost is looked up, for which each that has written something is marked. */
   readonly resolvesCommits: boolean

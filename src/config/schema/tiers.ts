@@ -87,6 +87,12 @@ function tierSection(name: 'high' | 'medium' | 'low' | 'background', doc: string
         'that has run for 10 ms (50 ms where the kernel rations it), as nice(1) counts; where its kernel is Linux 6.12 or later, ' +
         'others are let in before it as soon as they wake up as well. 0: as much as others.',
     }),
+    parallel: setting(choice('on', 'off'), {
+      default: 'on',
+      doc:
+        'Whether queries of this tier may have parallel workers. `off`: its server connections have `max_parallel_workers` at 0, unless the ' +
+        'client has set it, so that one slot is one processor at most. Plans stay what they are.',
+    }),
     consistency: setting(consistency, {
       default: 'session',
       doc:

@@ -65,6 +65,7 @@ function tierPolicy(tier: Tier, config: TierConfig, replay: Config['replay']): T
     queryMs: config.queryMs,
     transactionMs: config.transactionMs,
     nice: config.nice,
+    isSerial: config.parallel === 'off',
     consistency: config.consistency,
     resolvesCommits: config.resolveCommits === 'on',
     replay: config.replay === 'on' ? replayPolicy(replay) : NO_REPLAY,

@@ -23,6 +23,7 @@ const FIELDS: readonly Field<Item>[] = [
   int8('query_ms', ({ queryMs }) => queryMs ?? null),
   int8('transaction_ms', ({ transactionMs }) => transactionMs ?? null),
   int4('nice', ({ nice }) => nice ?? null),
+  text('parallel', ({ isSerial, rule }) => (rule === null ? (isSerial === true ? 'off' : 'on') : null)),
   int4('rule', ({ rule }) => rule),
   text('clients', ({ clients }) => clients),
 ]
