@@ -37,6 +37,7 @@ const usage = `npm run bench -- <name> [options]
   --rounds N      throughput: runs per cell and peer (2); cells with a goal get three more
   --rate N        throughput: transactions per second in mode paced (4000); upgrade: of the active clients (1000)
   --nice N        isolation: of the low tier’s reads, in the run that shares the CPU (10)
+  --slots N       isolation: of the low tier, in that run, in which its queries have no parallel workers (2)
   --checkout DIR  the Switchyard of another checkout, to compare with (this one)
   --cpu-prof DIR  throughput: profile the router's planes, print where their time went, leave the profiles in DIR
 
@@ -61,6 +62,7 @@ function parse(argv: string[]) {
         rounds: { type: 'string' },
         rate: { type: 'string' },
         nice: { type: 'string' },
+        slots: { type: 'string' },
         checkout: { type: 'string', default: fileURLToPath(new URL('..', import.meta.url)) },
         'cpu-prof': { type: 'string' },
         help: { type: 'boolean', short: 'h', default: false },
@@ -160,7 +162,8 @@ function plan(argv: string[]): Plan | null {
   if (name === 'isolation') {
     const clients = wholeNumber('clients', values.clients ?? '32')
     const nice = wholeNumber('nice', values.nice ?? '10')
-    const all = { ...options, clients, rate: wholeNumber('rate', values.rate ?? '200'), nice }
+    const slots = wholeNumber('slots', values.slots ?? '2')
+    const all = { ...options, clients, rate: wholeNumber('rate', values.rate ?? '200'), nice, slots }
     return { name, options: all, shown: all, run: (bench) => isolation(bench, all) }
   }
   if (name === 'scaling') {

@@ -13,8 +13,9 @@ export interface IsolationOptions extends BenchOptions {
   readonly rate: number
   /** Clients of the low tier. */
   readonly clients: number
-  /** Niceness of its reads, for the run with a policy that shares the CPU too. */
+  /** Niceness of its reads, and its slots without parallel workers, for the run with a policy that shares the CPU too. */
   readonly nice: number
+  readonly slots: number
 }
 
 const HIGH_CLIENTS = 4
@@ -23,12 +24,13 @@ const WARM_UP = { seconds: 5, rate: 2000 }
 /** The load is there for so long before and after the high tier is measured. */
 const MARGIN_SECONDS = 2
 const SHARED = 'switchyard, policy, CPU'
-/** Three slots of low keep two cores busy. */
-const policy = (nice: number): string => `
+/** With parallel workers, three slots of low keep two cores busy; each is a core where there are none. */
+const policy = (nice: number, max: number, parallel: 'on' | 'off'): string => `
 [tiers.low]
-max = 3
+max = ${max}
 queue = 10000
 nice = ${nice}
+parallel = "${parallel}"
 
 [[tiers.rules]]
 application = "high"
@@ -68,8 +70,8 @@ export async function isolation(bench: Bench, options: IsolationOptions): Promis
   const common = { server: bench.server, directory: bench.directory, maxClients, cleanup: bench.cleanup, ...options }
   for (const [name, sections] of [
     ['switchyard, one tier', ''],
-    ['switchyard, policy', policy(0)],
-    [SHARED, policy(options.nice)],
+    ['switchyard, policy', policy(0, 3, 'on')],
+    [SHARED, policy(options.nice, options.slots, 'off')],
   ] as const) {
     const router = await startRouter({ ...common, isManaged: true, sections })
     outcomes.push(await outcomeOf(name, router, bench, script, options))
