@@ -75,6 +75,18 @@ test('waits and load under both policies, side by side', async () => {
   assert.match(said, /^db2 +0 → \d+ +0.0 % → \d+/m)
 })
 
+test('rules of the new policy hold for those whose connections they match', async () => {
+  const policy = file(
+    'rules.toml',
+    '[tiers.low]\nmax = "100%"\n[[tiers.rules]]\nuser = "report"\nmax = 2\nqueue = 30\n',
+  )
+  const { said } = await run({ policy, json: true })
+  const { after: is } = JSON.parse(said)
+  const [high, , low] = is.tiers
+  // Of forty reports at once two begin, thirty wait, and the others come again for their next one.
+  assert.deepEqual([high.p99WaitMs, low.refused > 0, is.shards[0].mostBusy < 10], [0, true, true])
+})
+
 test('the same as JSON, and the same again for the same seed', async () => {
   const { said } = await run({ json: true })
   const { history: seen, before: was, after: is } = JSON.parse(said)

@@ -1,7 +1,9 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
+import { claimOf } from '../shard/claim.ts'
 import type { PlaneValues } from '../shard/plane-values.ts'
 import { testShardValue } from '../shard/shard.fixture.ts'
+import { EMPTY_RULE } from '../shard/tier-rule.fixture.ts'
 import { NO_VALUES } from './no-values.ts'
 import { TEST_DATABASE } from './plane.fixture.ts'
 import { PlaneConfiguration } from './plane-configuration.ts'
@@ -28,6 +30,22 @@ test('where no rule holds, or there is none any more at its place, there is none
     [-1, 0, 7].map((place) => configuration.ruleAt(place)),
     [null, null, null],
   )
+})
+
+test('clients are counted for a rule when it bounds what they have, as their tier otherwise', () => {
+  const configuration = open()
+  assert.equal(configuration.countsApart, false)
+  const rules = [EMPTY_RULE, { ...EMPTY_RULE, queue: 0 }]
+  configuration.replace({ ...VALUES, policy: { ...VALUES.policy, rules } })
+  assert.equal(configuration.countsApart, true)
+  assert.deepEqual(
+    [-1, 0, 1, 2].map((place) => configuration.claimUnder(place, 3)),
+    [3, 3, claimOf(3, 1), 3],
+  )
+  // As a control process says it that knows nothing of them.
+  const { max: _, queue: __, shedOrder: ___, pools: ____, ...old } = EMPTY_RULE
+  configuration.replace({ ...VALUES, policy: { ...VALUES.policy, rules: [old] } })
+  assert.deepEqual([configuration.countsApart, configuration.claimUnder(0, 3)], [false, 3])
 })
 
 test('before its first values there is no database, no rule and no TLS', () => {

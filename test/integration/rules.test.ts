@@ -8,7 +8,11 @@ import type { WireClient } from '../support/wire-client.ts'
 import { rowsOf, sqlstatesOf, type WireMessage } from '../support/wire-message.ts'
 
 /** `capped`: what the rule of the clients says that the tests are about. */
-function settings({ cluster }: Testbed, capped: RouterSettings = { max: 1, queue: 3 }): RouterSettings {
+function settings(
+  { cluster, role, database }: Testbed,
+  capped: RouterSettings = { max: 1, queue: 3 },
+  medium: RouterSettings = {},
+): RouterSettings {
   const { primary, replicas } = cluster.coordinates
   return {
     shards: [
@@ -17,13 +21,14 @@ function settings({ cluster }: Testbed, capped: RouterSettings = { max: 1, queue
     ],
     routing: { reads: 'replicas' },
     tiers: {
-      medium: { pools: 'primary' },
+      medium: { pools: 'primary', ...medium },
       high: { pools: 'replicas' },
       rules: [
         { application: 'reader', pools: 'replicas' },
         { application: 'writer', tier: 'high', pools: 'primary' },
         { application: 'hasty', queue: 0 },
-        { application: 'capped', ...capped },
+        { user: role.user, database, application: 'capped', ...capped },
+        { user: 'nobody', application: 'other', max: 1 },
       ],
     },
   }
@@ -67,8 +72,8 @@ async function queueUp(clients: readonly WireClient[], story: string[], held: nu
   return answers
 }
 
-async function reload(capped: RouterSettings): Promise<void> {
-  bed.router.writeSettings(bed.settings(settings(bed, capped)))
+async function reload(capped?: RouterSettings, medium?: RouterSettings): Promise<void> {
+  bed.router.writeSettings(bed.settings(settings(bed, capped, medium)))
   await bed.console.query('RELOAD')
 }
 
@@ -89,7 +94,8 @@ test('clients of a rule have no more slots than it allows, in nobody’s way and
   )
   const { id } = (await bed.show('CLIENTS')).find(({ state }) => state === 'waiting') ?? {}
   const route = JSON.stringify((await bed.console.query(`EXPLAIN ROUTE FOR ${id}`)).rows)
-  assert.match(route, /rule 4 of tiers\.rules \(application capped\) says max = 1; queue = 3/)
+  const whose = `user ${bed.role.user}, database ${bed.database}, application capped`
+  assert.ok(route.includes(`rule 4 of tiers.rules (${whose}) says max = 1; queue = 3`), route)
   assert.match(route, /clients of its rule have 1 of 1, 3 wait, so that it waits for one of those/)
   await holder!.query('COMMIT')
   for (const answer of await Promise.all(answers)) assert.deepEqual(sqlstatesOf(answer), [])
@@ -150,6 +156,20 @@ test('RELOAD of a rule counts who has a slot and who waits anew, and holds for t
   await second!.query('COMMIT')
   await reload({ max: 1, queue: 3 })
   await stands(0, 0, 1)
+})
+
+test('RELOAD of what a tier may have holds for who waits', async () => {
+  const [holder, other] = [await as('other'), await as('other')]
+  await reload({ max: 1, queue: 3 }, { max: 1 })
+  await holder.query('BEGIN')
+  const answer = other.query('SELECT txid_current()')
+  await waitUntil('somebody to wait', async () => {
+    const rows = await bed.show('QUEUES')
+    return rows.some(({ tier, waiting, allowed }) => tier === 'medium' && waiting === 1 && allowed === 1)
+  })
+  await reload()
+  assert.deepEqual(sqlstatesOf(await answer), [])
+  await holder.query('COMMIT')
 })
 
 test('a plane that takes over knows who has a slot of the rule, and who waits for one in which order', async () => {

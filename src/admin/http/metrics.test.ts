@@ -2,7 +2,10 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { loadSample } from '../../control/monitor/load.fixture.ts'
 import { HISTOGRAM_BUCKETS } from '../../memory/pool-records.ts'
+import { PROFILE } from '../../memory/profile-records.ts'
 import { loadRecord, SHARD_LOAD, SHARD_LOAD_F64, SHARD_WAITS } from '../../memory/shard-records.ts'
+import { NO_POLICY } from '../../shard/policy.ts'
+import { EMPTY_RULE } from '../../shard/tier-rule.fixture.ts'
 import { TestRouter, testHealth } from '../router-control.fixture.ts'
 import { writeClient, writeHistogram, writePlane, writePool, writeServer } from '../router-memory.fixture.ts'
 import { Metrics } from './metrics.ts'
@@ -205,6 +208,26 @@ test('what is gone since the last scrape is gone from the page', async () => {
   assert.match(await metrics.scrape(), /switchyard_queries_total\{.*\} 5/)
   router.memory.pools.clear(0)
   assert.doesNotMatch(await metrics.scrape(), /switchyard_queries_total\{/)
+})
+
+test('what clients of a rule have and may have is there by shard, where they are counted apart', async () => {
+  const router = new TestRouter()
+  const max = { slots: 3, percent: 0 }
+  router.policy = { ...NO_POLICY, rules: [EMPTY_RULE, { ...EMPTY_RULE, user: 'alice', max }] }
+  writePool(router, 0)
+  for (const [slot, state] of (['active', 'waiting', 'waiting'] as const).entries()) {
+    writeClient(router, slot, state, { pool: 1, server: state === 'active' ? 1 : 0 })
+    const { i32, recordBytes } = router.memory.profiles
+    i32[slot * (recordBytes >> 2) + PROFILE.generation] = 1
+    i32[slot * (recordBytes >> 2) + PROFILE.rule] = 2
+  }
+  const { value, find } = await scrape(router)
+  const of = { shard: 'alpha', rule: '2' }
+  assert.deepEqual(
+    ['slots_used', 'slots_allowed', 'waiting'].map((name) => value(`switchyard_rule_${name}`, of)),
+    [1, 3, 2],
+  )
+  assert.deepEqual(find('switchyard_rule_waiting', { rule: '1' }), [])
 })
 
 test('how far clients are from what the tier model was trained on is there, feature by feature', async () => {

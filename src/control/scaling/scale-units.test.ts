@@ -123,4 +123,10 @@ test('a replica that nothing is sent to is useless', () => {
   assert.match(uselessness(configOf('', 'primary'), null) ?? '', /routing\.reads is "primary"/)
   const strong = ['high', 'medium', 'low', 'background'].map((tier) => `[tiers.${tier}]\nconsistency = "strong"\n`)
   assert.match(uselessness(configOf(strong.join('')), null) ?? '', /no tier sends reads there/)
+  const loose = '[[tiers.rules]]\nuser = "a"\nconsistency = "eventual"\n'
+  assert.equal(uselessness(configOf(strong.join('') + loose), null), null)
+  const reporting = '[[shard_pools]]\nname = "reporting"\nshards = ["db2"]\n'
+  const rule = '[[tiers.rules]]\nuser = "a"\ntier = "low"\npools = ["reporting"]\n'
+  assert.match(uselessness(configOf(reporting), 'reporting') ?? '', /no tier sends reads there/)
+  assert.equal(uselessness(configOf(reporting + rule), 'reporting'), null)
 })

@@ -102,12 +102,23 @@ export function uselessness(config: Config, pool: string | null): string | null 
     return 'routing.reads is "primary", so everything runs on the primary, and a replica only stands by'
   }
   if (TIERS.some((tier) => mayReadThere(config, tier, pool))) return null
-  return 'no tier sends reads there: see pools and consistency of each tier'
+  return 'no tier sends reads there: see pools and consistency of each tier, and of [[tiers.rules]]'
 }
 
-/** Whether reads of the tier may run on a replica that is in this pool, and in the built-in ones. */
+/** Whether reads of the tier, or of some of its clients by a rule, may run on a replica that is in this pool, and in the built-in ones. */
 function mayReadThere(config: Config, tier: Tier, pool: string | null): boolean {
-  const { pools, consistency } = tierConfig(config, tier)
+  const all = tierConfig(config, tier)
+  const some = config.tierRules
+    .filter((rule) => rule.tier === null || rule.tier === tier)
+    .map((rule) => ({ pools: rule.pools ?? all.pools, consistency: rule.consistency ?? all.consistency }))
+  return [all, ...some].some((places) => leadsThere(config, places, pool))
+}
+
+function leadsThere(
+  config: Config,
+  { pools, consistency }: Pick<Config['tierLow'], 'pools' | 'consistency'>,
+  pool: string | null,
+): boolean {
   if (config.routing.reads !== 'replicas' || consistency === 'strong') return false
   if (pool !== null) return pools.includes(pool)
   const open = config.shardPools.filter(({ shards, role }) => shards.length === 0 && role !== 'primary')
