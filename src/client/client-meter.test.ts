@@ -81,6 +81,26 @@ test('the time in the queue is wait time, and neither query nor transaction time
   assert.deepEqual([ofPool('queryMs'), ofPool('transactionMs'), client('waitingSince')], [20, 20, 0])
 })
 
+test('a wait that another process has begun goes on for the same request, and for no other', () => {
+  const { host, client } = open()
+  const f = CLIENT_SLOT_BYTES / 8 + CLIENT_F64.waitingSince
+  const resume = () => {
+    host.clients.f64[f] = 700
+    return new ClientMeter(host, 1, true)
+  }
+  const waiting = resume()
+  assert.deepEqual([client('waitingSince'), waiting.waitBegins(), client('waitingSince')], [0, 700, 700])
+  assert.equal(waiting.waitEnds(), 300)
+  assert.deepEqual([waiting.waitBegins(), waiting.waitingSince], [0, 1000])
+  const served = resume()
+  served.usePool(1)
+  served.assigned()
+  assert.equal(served.waitBegins(), 0)
+  const refused = resume()
+  refused.abandoned()
+  assert.equal(refused.waitBegins(), 0)
+})
+
 test('who did not wait has no wait to end', () => {
   const { meter, ofPool, client } = open()
   meter.requestBegins()

@@ -19,13 +19,17 @@ export class ClientMeter {
   #pool = -1
   #bytesRead = 0
   #bytesWritten = 0
+  /** It waited in a process before this one, since then, and its request has not begun anew; 0: it did not. */
+  #waitedSince = 0
 
   /** `isKept`: the slot has counts of this client's already. */
   constructor(host: MeterHost, slot: number, isKept: boolean) {
     this.#host = host
     this.#f = slot * (host.clients.recordBytes >> 3)
     if (isKept) {
+      const waitedSince = this.waitingSince
       this.abandoned()
+      this.#waitedSince = waitedSince
       this.#bytesRead = host.clients.f64[this.#f + CLIENT_F64.bytesRead] ?? 0
       this.#bytesWritten = host.clients.f64[this.#f + CLIENT_F64.bytesWritten] ?? 0
     } else host.clients.f64[this.#f + CLIENT_F64.connectedAt] = host.now
@@ -49,8 +53,17 @@ export class ClientMeter {
     return this.#host.clients.f64[this.#f + CLIENT_F64.transactionAt] || this.#host.now
   }
 
-  waitBegins(): void {
-    this.#host.clients.f64[this.#f + CLIENT_F64.waitingSince] = this.#host.now
+  /** Monotonic milliseconds; 0: it does not wait. */
+  get waitingSince(): number {
+    return this.#host.clients.f64[this.#f + CLIENT_F64.waitingSince] ?? 0
+  }
+
+  /** A wait of the same request that another process has begun goes on: returned is when it did; 0: it has not. */
+  waitBegins(): number {
+    const since = this.#waitedSince
+    this.#waitedSince = 0
+    this.#host.clients.f64[this.#f + CLIENT_F64.waitingSince] = since || this.#host.now
+    return since
   }
 
   /** Returns how long it has waited. */
@@ -71,6 +84,7 @@ export class ClientMeter {
   /** A server connection was given to it. */
   assigned(): void {
     this.#addToPool(POOL_F64.serverAssignments, 1)
+    this.#waitedSince = 0
     // No wait is the most frequent one, and a histogram without it would lie.
     if (this.#host.clients.f64[this.#f + CLIENT_F64.waitingSince] === 0) this.#observe(POOL_HISTOGRAM.wait, 0)
   }
@@ -119,6 +133,7 @@ export class ClientMeter {
     f64[this.#f + CLIENT_F64.queryAt] = 0
     f64[this.#f + CLIENT_F64.transactionAt] = 0
     f64[this.#f + CLIENT_F64.waitingSince] = 0
+    this.#waitedSince = 0
   }
 
   error(): void {

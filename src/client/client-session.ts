@@ -180,9 +180,9 @@ export class ClientSession
     }
     this.enter('waiting')
     this.reader.holdBack()
-    this.meter.waitBegins()
+    const since = this.meter.waitBegins()
     this.deadlines.waiting()
-    this.seat.wait()
+    this.seat.wait(since)
     return false
   }
 

@@ -129,8 +129,11 @@ export class ServerSeat implements PoolWaiter {
     return server
   }
 
-  /** Gets in line where `take` found nothing; `onSeated` or `rejectRequest` follows, unless `leaveQueue` is called before. */
-  wait(): void {
+  /**
+   * Gets in line where `take` found nothing; `onSeated` or `rejectRequest` follows, unless `leaveQueue` is called before. `since`:
+   * it has been in line since then, in another process; 0: it has not.
+   */
+  wait(since: number): void {
     if (this.reads.wait()) {
       this.host.replicaWaits.wait(this)
       return
@@ -141,12 +144,13 @@ export class ServerSeat implements PoolWaiter {
       return
     }
     this.#usePool(pool)
+    this.waitingSince = since
     pool.wait(this)
   }
 
   requeue(): void {
     const server = this.#checkout()
-    if (server === null) this.wait()
+    if (server === null) this.wait(0)
     else this.onServer(server)
   }
 

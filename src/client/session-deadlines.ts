@@ -51,7 +51,10 @@ export class SessionDeadlines {
 
   waiting(): void {
     const queueWaitMs = this.#rule()?.queueWaitMs ?? this.#tier().queueWaitMs
-    this.#arm('waiting', queueWaitMs || this.#host.timeouts.queryWaitMs)
+    const limitMs = queueWaitMs || this.#host.timeouts.queryWaitMs
+    // Some of it may have passed in a process before this one.
+    const waitedMs = this.#host.now - this.#session.meter.waitingSince
+    this.#arm('waiting', limitMs === 0 ? 0 : Math.max(1, limitMs - waitedMs))
   }
 
   /** The stricter one of what it, or its tier, and everybody may take. */

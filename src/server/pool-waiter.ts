@@ -8,7 +8,7 @@ export interface PoolWaiter extends FifoNode {
   readonly claim: number
   /** What it waits as; the queue sets it. −1: it does not wait. */
   waitsAs: number
-  /** Monotonic milliseconds. */
+  /** Monotonic milliseconds; 0: since it gets in line, which the pool then sets. */
   waitingSince: number
   /** It is the waiter's now; attach it or give it back. */
   onServer(server: ServerConnection): void

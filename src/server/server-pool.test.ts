@@ -48,6 +48,18 @@ test('clients are served in the order in which they came, and a newcomer does no
   assert.equal(pool.waiting, 0)
 })
 
+test('who has been in line before keeps its time, everybody else gets in line now', (t) => {
+  const { host, pool, request } = openPool(t, { size: 1 })
+  const first = request('a')
+  const [kept, later] = [new TestWaiter(host, 'b'), new TestWaiter(host, 'c')]
+  kept.waitingSince = 300
+  pool.wait(kept)
+  pool.wait(later)
+  assert.deepEqual([kept.waitingSince, later.waitingSince], [300, host.now])
+  first.giveBack()
+  assert.deepEqual([kept.server?.state, kept.waitingSince], ['active', 0])
+})
+
 test('never more connections than the pool has room for, and none too many for those who wait', (t) => {
   const { shard, pool, host } = openPool(t, { size: 3 })
   for (const name of ['a', 'b']) pool.wait(new TestWaiter(host, name))

@@ -141,7 +141,7 @@ export class ServerPool implements LanePool {
       waiter.onPoolFailed(refusal)
       return
     }
-    waiter.waitingSince = this.#host.now
+    if (waiter.waitingSince === 0) waiter.waitingSince = this.#host.now
     this.#waiters.push(waiter)
     this.#lane.count(1)
     this.#lane.shed()
@@ -193,6 +193,7 @@ export class ServerPool implements LanePool {
     if (server === null) return this.#servers.idle > 0
     this.leave(waiter)
     this.#lane.admission.waited(claim, this.#host.now - waiter.waitingSince)
+    waiter.waitingSince = 0
     waiter.onServer(server)
     return true
   }

@@ -72,6 +72,13 @@ async function queueUp(clients: readonly WireClient[], story: string[], held: nu
   return answers
 }
 
+/** When whoever waits longest got in line, by the clock of the test. */
+async function waitingSince(): Promise<number> {
+  const { rows } = await watching.query('SHOW CLIENTS')
+  const waits = rows.filter(({ state }) => state === 'waiting').map((row) => row.wait * 1000 + row.wait_us / 1000)
+  return performance.now() - Math.max(0, ...waits)
+}
+
 async function reload(capped?: RouterSettings, medium?: RouterSettings): Promise<void> {
   bed.router.writeSettings(bed.settings(settings(bed, capped, medium)))
   await bed.console.query('RELOAD')
@@ -178,9 +185,14 @@ test('a plane that takes over knows who has a slot of the rule, and who waits fo
   await holder!.query('BEGIN')
   const story: string[] = []
   const answers = await queueUp([one!, two!], story, 1, 1)
+  await waitUntil('them to have waited for a second', async () => performance.now() - (await waitingSince()) > 1000)
+  const since = await waitingSince()
   await killPlane(bed.router)
+  const killedAt = performance.now()
   watching = bed.onClose(await openConsole(bed.router), (client) => client.end())
   await stands(1, 2, 1)
+  // Not since there is another plane.
+  assert.ok((await waitingSince()) - since < (killedAt - since) / 2)
   assert.deepEqual(sqlstatesOf(await other.query('SELECT txid_current()')), [])
   answers.push(ask(three!, '2', story))
   await stands(1, 3, 1)
