@@ -104,6 +104,29 @@ test('control that is killed has a successor that knows the planes, and clients 
   assert.equal(await ask(await open(t, router)), '1')
 })
 
+/** `VmFlags` of the parts of the shared memory that this process has mapped. */
+function memoryFlags(pid: number): readonly (readonly string[])[] {
+  const mappings = readFileSync(`/proc/${pid}/smaps`, 'latin1').split(/^(?=[0-9a-f]+-[0-9a-f]+ )/m)
+  return mappings
+    .filter((mapping) => mapping.includes('/memfd:switchyard '))
+    .map((mapping) => /^VmFlags: (.*)$/m.exec(mapping)?.[1]?.trim().split(' ') ?? [])
+}
+
+test('keys of TLS connections are in no process’s core dump, and a plane has them locked', async () => {
+  const router = await bed.startRouter()
+  const { keeper, control, planes } = router.pids
+  const standbys = await waitUntil('a standby', () => (router.pids.standbys.length > 0 ? router.pids.standbys : null))
+  for (const pid of [keeper, control, ...planes, ...(standbys ?? [])]) {
+    // A standby that boots has not mapped it yet.
+    await waitUntil(
+      `process ${pid} to hide them`,
+      () => memoryFlags(pid).filter((flags) => flags.includes('dd')).length === 1,
+    )
+  }
+  if (/keys of TLS connections may be swapped/.test(router.tail(1000))) return
+  assert.equal(memoryFlags(planes[0]!).filter((flags) => flags.includes('dd') && flags.includes('lo')).length, 1)
+})
+
 test('a plane that is killed has its standby for a successor, which serves its clients and new ones, with its full share of the CPU', async (t) => {
   const router = await bed.startRouter()
   const client = await open(t, router)
