@@ -178,6 +178,21 @@ test('what only the primary can answer is asked there without the client noticin
   assert.equal(await countOnReplica(() => client.query('SELECT n FROM unlogged')), 0)
 })
 
+test('a sequence that is read on a replica is ahead, and what is asked about the server is asked of the primary', async () => {
+  const client = await bed.open()
+  await client.query('CREATE SEQUENCE counted')
+  assert.equal(onlyValue(await client.query(`SELECT setval('counted', 1, false)`)), '1')
+  await client.goodbye()
+  const reader = await bed.open()
+  assert.equal(onlyValue(await (await bed.open()).query(`SELECT nextval('counted')`)), '1')
+  await settled()
+  const read = async (sql: string): Promise<number> => Number(onlyValue(await reader.query(sql)))
+  assert.equal(await countOnReplica(async () => assert.equal(await read('SELECT * FROM counted'), 33)), 1)
+  assert.equal(await countOnReplica(async () => assert.equal(await read('SELECT last_value FROM counted'), 1)), 0)
+  const activity = 'SELECT count(*) FROM pg_stat_activity WHERE pid = pg_backend_pid()'
+  assert.equal(await countOnReplica(async () => assert.equal(await read(activity), 1)), 0)
+})
+
 test('while replay is paused nothing stale is read: 150 writes and reads', async () => {
   await settled()
   const [writer, other] = [await bed.open(), await as('low')]
