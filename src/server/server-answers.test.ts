@@ -3,6 +3,7 @@ import { type TestContext, test } from 'node:test'
 import { NativeBuffer } from '../io/native.ts'
 import { SERVER_STEP } from '../memory/server-slots.ts'
 import { BACKEND } from '../protocol/message-type.ts'
+import { ReadAttempt } from './read-attempt.ts'
 import { REPLY } from './reply-queue.ts'
 import type { ServerAnswers } from './server-answers.ts'
 import type { ServerConnection } from './server-connection.ts'
@@ -85,4 +86,23 @@ test('a FATAL error that says that the client has broken the protocol is its las
   assert.deepEqual([answers.lastWords?.sqlstate, client.violation], ['57P01', null])
   assert.equal(says('08P01'), false)
   assert.deepEqual([answers.lastWords?.sqlstate, client.violation?.sqlstate], ['57P01', '08P01'])
+})
+
+test('an error of a replica is asked about as long as nothing of its answer has gone to the client', (t) => {
+  const { server, client, answers, comes } = open(t)
+  const attempt = new ReadAttempt()
+  server.work.attempt = attempt
+  const conflict = (): boolean => comes(BACKEND.errorResponse, [...Buffer.from('SERROR\0C40001\0Mconflict\0\0')])
+  for (const isDelivered of [false, true]) {
+    attempt.open(Buffer.from('Q'), 0, 1)
+    server.queue.push(REPLY.query)
+    if (isDelivered) {
+      answers.begin()
+      answers.forward(NativeBuffer.allocate(16), 0, 16)
+      answers.end()
+    }
+    conflict()
+    comes(BACKEND.readyForQuery, [0x49])
+  }
+  assert.deepEqual(client.attemptsFailed, ['40001'])
 })

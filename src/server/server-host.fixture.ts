@@ -148,6 +148,7 @@ export class TestWaiter implements PoolWaiter, ReplySink {
   failed: ErrorFields | null = null
   lost: ServerLoss | null = null
   violation: ErrorFields | null = null
+  readonly attemptsFailed: string[] = []
 
   constructor(host: TestServerHost, name: string, story: string[] = []) {
     this.link = host.client.link
@@ -215,7 +216,8 @@ export class TestWaiter implements PoolWaiter, ReplySink {
   onAnswered(): void {}
   onSkipped(): void {}
   onError(): void {}
-  onAttemptFailed(): boolean {
+  onAttemptFailed(sqlstate: string): boolean {
+    this.attemptsFailed.push(sqlstate)
     return false
   }
 

@@ -78,6 +78,18 @@ test('each reason to pin is given for what causes it', async () => {
   }
 })
 
+test('a session that listens to what cannot be heard for it pins', async () => {
+  for (const [sql, encoding] of [
+    ['DO $$ BEGIN LISTEN a; END $$', 'UTF8'],
+    ['LISTEN "é"', 'LATIN1'],
+  ]) {
+    const client = await bed.open({ parameters: { client_encoding: encoding! } })
+    await client.query(sql!)
+    await waitUntil('the pin', async () => (await pinsOf(client)) === 'listen')
+    await client.goodbye()
+  }
+})
+
 test('the schema of temporary objects is there when another client of the server connection has had some', async () => {
   await renew()
   const client = await bed.open()
@@ -120,7 +132,7 @@ test('a domain that calls code which may do anything makes every statement of it
 test('pg_terminate_backend of the own process id ends the server connection, and not the client', async () => {
   const client = await bed.open()
   const pid = await firstOf(client, 'SELECT pg_backend_pid()')
-  assert.deepEqual(sqlstatesOf(await client.query('SELECT pg_terminate_backend(pg_backend_pid())')), ['08006'])
+  assert.deepEqual(sqlstatesOf(await client.query('SELECT pg_terminate_backend(pg_backend_pid())')), ['08007'])
   assert.notEqual(await firstOf(client, 'SELECT pg_backend_pid()'), pid)
 })
 
@@ -171,7 +183,9 @@ test('defaults of roles and databases, and limits in time for sessions, are thos
   await withDatabase('idle_session_timeout', '20ms', async () => {
     await renew()
     await client.query('SELECT 1')
-    await waitUntil('the server connection to end', async () => (await bed.servers()).length === 0)
+    await waitUntil('the server connection to end', async () => {
+      return (await bed.servers()).every(({ database }) => database !== bed.database)
+    })
     assert.equal(await firstOf(client, 'SELECT 1'), '1')
   })
 })

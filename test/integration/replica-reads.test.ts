@@ -178,6 +178,21 @@ test('what only the primary can answer is asked there without the client noticin
   assert.equal(await countOnReplica(() => client.query('SELECT n FROM unlogged')), 0)
 })
 
+test('what another session has committed may be missing, where consistency allows that', async () => {
+  await settled()
+  const [writer, reader, exact] = [await bed.open(), await bed.open(), await as('exact')]
+  await writer.query('CREATE TABLE late (n int)')
+  await waitUntil('the table to be on the replica', async () => (await onReplica('SELECT 1 FROM late')).length === 0)
+  await onReplica('SELECT pg_wal_replay_pause()')
+  try {
+    await writer.query('INSERT INTO late VALUES (1)')
+    const seen = [writer, reader, exact].map(async (one) => onlyValue(await one.query('SELECT count(*) FROM late')))
+    assert.deepEqual(await Promise.all(seen), ['1', '0', '1'])
+  } finally {
+    await onReplica('SELECT pg_wal_replay_resume()')
+  }
+})
+
 test('a sequence that is read on a replica is ahead, and what is asked about the server is asked of the primary', async () => {
   const client = await bed.open()
   await client.query('CREATE SEQUENCE counted')
