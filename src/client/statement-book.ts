@@ -6,6 +6,7 @@ import type { ServerConnection } from '../server/server-connection.ts'
 import { dropUnnamed } from '../server/unnamed-owner.ts'
 import { type PreparedStatement, SessionStatements } from '../session/prepared-statements.ts'
 import { UnnamedStatement } from '../session/unnamed-statement.ts'
+import { TEXT_LOST } from '../sql/passing-text.ts'
 import { type Effects, FACT } from '../sql/statement-effects.ts'
 import type { StatementFacts } from '../sql/statement-facts.ts'
 import type { ClientHost } from './client-host.ts'
@@ -93,10 +94,9 @@ export class StatementBook {
   }
 
   #effectsOf(tail: Buffer): Effects | null {
+    if (tail.length === 0) return TEXT_LOST
     const { facts } = this.host
-    const end = tail.indexOf(0)
-    if (end < 0) return null
-    facts.read(tail, 0, end)
+    facts.read(tail, 0, tail.indexOf(0))
     return facts.keep()
   }
 

@@ -12,10 +12,13 @@ import { NOTHING, type StatementBook, UNNAMED } from './statement-book.ts'
 
 const writer = new MessageWriter()
 
-/** Parses it on the server connection if that has not been done; true if it had to. */
+/**
+ * Parses it on the server connection if that has not been done; true if it had to. One whose text is lost, with the process that knew it,
+ * cannot be: the server says that there is no such statement.
+ */
 export function ensureStatement(book: StatementBook, server: ServerConnection, statement: PreparedStatement): boolean {
   book.lastUsed = statement
-  if (server.statements.use(statement)) return false
+  if (server.statements.use(statement) || statement.tail.length === 0) return false
   makeRoom(book, server)
   server.statements.add(statement)
   book.note(REPLY.parse | SWALLOW, { ...NOTHING, statement })

@@ -1,3 +1,4 @@
+import { PIN } from '../memory/client-slots.ts'
 import { type Effects, FACT } from './statement-effects.ts'
 import { StatementFacts } from './statement-facts.ts'
 
@@ -10,6 +11,9 @@ export const UNSEEN: Effects = {
   channels: [],
   calls: null,
 }
+
+/** What may be assumed of a statement whose text is not known any more. */
+export const TEXT_LOST: Effects = { ...UNSEEN, pins: PIN.undecidedStatement }
 
 const NOTHING = Buffer.alloc(0)
 /** Where what was kept and what has come are put together; grows to the largest of the latter. */

@@ -7,6 +7,7 @@ import { waitUntil } from '../support/wait-until.ts'
 import { sendCancel, WireClient } from '../support/wire-client.ts'
 import * as wire from '../support/wire-frames.ts'
 import { onlyValue, sqlstatesOf } from '../support/wire-message.ts'
+import { prepare, run } from '../support/wire-statements.ts'
 
 const bed = await Testbed.open({ routerOnly: true, start: false })
 
@@ -103,13 +104,20 @@ test('a client whose server connection does not outlive the plane is told, and i
   })
 })
 
-test('a client at rest with a statement too long to be written down is told', async () => {
+test('a statement too long to be written down is there as long as its server connection', async () => {
   const router = await bed.startRouter()
-  const client = await open(router)
-  const parse = wire.parse('long', `SELECT '${'x'.repeat(100_000)}'`)
-  assert.deepEqual(sqlstatesOf(await client.exchange(Buffer.concat([parse, wire.sync()]))), [])
+  const [client, late] = [await open(router), await open(router)]
+  for (const one of [client, late]) await prepare(one, 'long', `SELECT length('${'x'.repeat(100_000)}')`)
   await killPlane(router)
-  assert.deepEqual(sqlstatesOf((await client.untilClosed()).messages), ['57P01'])
+  assert.equal(onlyValue(await client.exchange(run('long'))), '100000')
+  const console = await openConsole(router)
+  const clients = await console.query('SHOW CLIENTS')
+  assert.ok(clients.rows.some(({ pinned }) => pinned === 'undecidedStatement'))
+  await client.goodbye()
+  await console.query('RECONNECT')
+  await console.end()
+  assert.deepEqual(sqlstatesOf(await late.exchange(run('long'))), ['26000'])
+  assert.equal(onlyValue(await late.query('SELECT 1')), '1')
 })
 
 test('a client at rest keeps its tier, whoever decided it', async () => {
