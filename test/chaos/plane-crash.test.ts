@@ -114,7 +114,7 @@ test('a statement too long to be written down is there as long as its server con
   const clients = await console.query('SHOW CLIENTS')
   assert.ok(clients.rows.some(({ pinned }) => pinned === 'undecidedStatement'))
   await client.goodbye()
-  await console.query('RECONNECT')
+  await waitUntil('the plane to be told', async () => (await console.query('RECONNECT')).command !== '')
   await console.end()
   assert.deepEqual(sqlstatesOf(await late.exchange(run('long'))), ['26000'])
   assert.equal(onlyValue(await late.query('SELECT 1')), '1')
