@@ -13,13 +13,17 @@ const RESTORING = Buffer.concat(['DISCARD ALL', 'RESET ROLE'].map((sql) => wire.
 /** The same, whatever it is in the middle of. */
 const ENDING = Buffer.concat([wire.sync(), wire.query('ROLLBACK'), RESTORING])
 
+/** So many idle ones are kept: each is a server process. */
+const MOST_IDLE = 24
+
 /**
  * Sessions at PostgreSQL itself that programs have left in good order, made fresh again for the next client that logs in
  * in the same way: a new server process costs more than the rest of a program. Whoever made it closes it.
  */
 export class UsedSessions {
   readonly #address: WireAddress
-  readonly #idle = new Map<string, Opened[]>()
+  /** By login, those given back last behind the others. */
+  readonly #idle = new Set<{ readonly key: string; readonly session: Opened }>()
   readonly #keys = new Map<WireClient, readonly [key: string, messages: readonly WireMessage[]]>()
   readonly #refused = new Map<string, WireError>()
 
@@ -32,8 +36,11 @@ export class UsedSessions {
     const key = JSON.stringify(login)
     const refused = this.#refused.get(key)
     if (refused !== undefined) throw refused
-    const used = this.#idle.get(key)?.pop()
-    if (used !== undefined) return used
+    for (const used of this.#idle) {
+      if (used.key !== key) continue
+      this.#idle.delete(used)
+      return used.session
+    }
     const client = await WireClient.connect(this.#address)
     try {
       const messages = await client.login(login)
@@ -60,9 +67,11 @@ export class UsedSessions {
       this.forget(client)
       return
     }
-    const idle = this.#idle.get(key)
-    if (idle === undefined) this.#idle.set(key, [{ client, messages }])
-    else idle.push({ client, messages })
+    this.#idle.add({ key, session: { client, messages } })
+    const [oldest] = this.#idle
+    if (oldest === undefined || this.#idle.size <= MOST_IDLE) return
+    this.#idle.delete(oldest)
+    this.forget(oldest.session.client)
   }
 
   /** It is closed, and nobody gets it any more. */
