@@ -14,8 +14,8 @@ const MARK: CommitMark = { xid: 700n, lsn: 0x1000n, timeline: 1 }
 const AGE_MS = 1000
 const RETAINED = {} as RetainedTransaction
 
-/** What a server says of transaction 700 that has been up for a minute. */
-const says = (status: string): Rows => [[status, '00000001', '0/0', '0', null, '60000']]
+/** What a server says of transaction 700 that has been up for a minute, or so long. */
+const says = (status: string, upMs = 60_000): Rows => [[status, '00000001', '0/0', '0', null, String(upMs)]]
 
 /** A doubt about that transaction, and all that comes of it. */
 function open(
@@ -57,6 +57,16 @@ test('a COMMIT that the server knows of is confirmed, and the client’s goes to
   assert.deepEqual([story, doubt.isCommitted, counted('commitsConfirmed')], [['resumes'], true, 1])
   assert.equal(doubt.mustAwait(server()), false)
   assert.equal(doubt.onInquired(says('committed')), false, 'no question of its own is open')
+})
+
+test('a server that came up while it was asked again and again may mean another transaction', (t) => {
+  const { plane, doubt, story, server } = open(t)
+  doubt.mustAwait(server())
+  doubt.onInquired(says('in progress'))
+  plane.pass(20_000)
+  doubt.mustAwait(server())
+  doubt.onInquired(says('committed', 15_000))
+  assert.match(story.join(), /08007 the server may have crashed/)
 })
 
 test('one that was rolled back is run again if that may be, else the client is told to', (t) => {

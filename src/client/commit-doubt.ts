@@ -27,7 +27,7 @@ export interface DoubtSnapshot {
   readonly xid: string
   readonly lsn: string
   readonly timeline: number
-  /** Of the server connection that died. */
+  /** How long ago the server connection that died was opened. */
   readonly ageMs: number
   readonly isCommitted: boolean
 }
@@ -54,7 +54,8 @@ export interface DoubtingSession {
 export class CommitDoubt {
   readonly #session: DoubtingSession
   readonly #mark: CommitMark
-  readonly #ageMs: number
+  /** When the server connection that died was opened. */
+  readonly #openedAt: number
   readonly #until: number
   readonly #timer: Timer = new Timer(() => this.#wake())
   #state: 'open' | 'asking' | 'waiting' | 'committed' | 'over' = 'open'
@@ -67,7 +68,7 @@ export class CommitDoubt {
     this.#retained = retained
     this.#session = session
     this.#mark = mark
-    this.#ageMs = ageMs
+    this.#openedAt = session.host.now - ageMs
     const { now, timeouts } = session.host
     this.#until = now + (timeouts.queryWaitMs || LONGEST_MS)
   }
@@ -84,6 +85,10 @@ export class CommitDoubt {
     const doubt = new CommitDoubt(session, { xid: BigInt(xid), lsn: BigInt(lsn), timeline }, ageMs, null)
     if (isCommitted) doubt.#state = 'committed'
     return doubt
+  }
+
+  get #ageMs(): number {
+    return this.#session.host.now - this.#openedAt
   }
 
   get snapshot(): DoubtSnapshot {

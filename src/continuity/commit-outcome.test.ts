@@ -14,22 +14,30 @@ const SAME: CommitEvidence = {
 }
 const CRASHED: CommitEvidence = { ...SAME, sinceResetMs: 400, nextXid: 755n }
 const PROMOTED: CommitEvidence = { ...SAME, timeline: 4, recoveryTimeline: 4, recoveryEnd: 11_000n, sinceResetMs: 50 }
-const AGE_MS = 1000
+const AGE_MS = 10_000
 
 const outcomes: readonly (readonly [string, CommitEvidence, string])[] = [
   ['the same run of the server has committed it', SAME, 'committed'],
   ['has rolled it back', { ...SAME, status: 'aborted' }, 'aborted'],
   ['is still at it', { ...SAME, status: 'in progress' }, 'pending'],
   ['is still at it, and nothing later has ended', { ...SAME, status: 'unseen' }, 'pending'],
-  ['statistics were reset, by a crash or somebody', { ...SAME, sinceResetMs: 2000 }, 'unknown'],
+  ['statistics were reset, by a crash or somebody', { ...SAME, sinceResetMs: 11_000 }, 'unknown'],
   ['nobody knows when', { ...SAME, sinceResetMs: null }, 'unknown'],
-  ['reset, and it is not committed', { ...SAME, sinceResetMs: 2000, status: 'aborted' }, 'aborted'],
-  ['reset, and it may be under way', { ...SAME, sinceResetMs: 2000, status: 'in progress' }, 'pending'],
+  ['reset, and it is not committed', { ...SAME, sinceResetMs: 11_000, status: 'aborted' }, 'aborted'],
+  ['reset, and it may be under way', { ...SAME, sinceResetMs: 11_000, status: 'in progress' }, 'pending'],
   ['a crash after which the id was given to another one', CRASHED, 'aborted'],
   ['which is under way', { ...CRASHED, status: 'in progress' }, 'aborted'],
   ['a crash after which the id was not given again', { ...CRASHED, status: 'unseen' }, 'aborted'],
   ['a crash whose recovery has seen the id', { ...CRASHED, nextXid: 756n }, 'committed'],
   ['and found no commit', { ...CRASHED, nextXid: 756n, status: 'aborted' }, 'aborted'],
+  [
+    'a crash at about the time when the connection was opened, which may have been before it',
+    { ...CRASHED, sinceResetMs: 6000 },
+    'unknown',
+  ],
+  ['the same, and it is still under way', { ...CRASHED, sinceResetMs: 6000, status: 'in progress' }, 'pending'],
+  ['the same, and nothing later has ended', { ...CRASHED, sinceResetMs: 14_000, status: 'unseen' }, 'pending'],
+  ['the same, and it is not committed', { ...CRASHED, sinceResetMs: 14_000, status: 'aborted' }, 'aborted'],
   ['a crash, and a checkpoint since', { ...CRASHED, nextXid: null }, 'unknown'],
   ['a replica that had its log', PROMOTED, 'committed'],
   ['a replica that has no commit of it', { ...PROMOTED, status: 'aborted' }, 'aborted'],

@@ -106,7 +106,7 @@ function readFullXid(text: string): bigint | null {
  * may be another's. So `committed` counts only where the log proves that this id was not given twice: it is still the same
  * run of the server; or recovery has seen the id; or the replica had everything up to `lsn` when its timeline began.
  *
- * `ageMs`: of the server connection that died.
+ * `ageMs`: how long ago the server connection that died was opened, when the evidence was given.
  */
 export function commitOutcome(mark: CommitMark, evidence: CommitEvidence, ageMs: number): CommitVerdict {
   if (evidence.timeline < mark.timeline) return unknown('the server that was asked is on an older timeline')
@@ -117,16 +117,18 @@ function onSameTimeline(mark: CommitMark, evidence: CommitEvidence, ageMs: numbe
   const { status, nextXid, sinceResetMs } = evidence
   const isSameRun = sinceResetMs !== null && sinceResetMs > ageMs + MARGIN_MS
   const isSeen = nextXid === null ? null : mark.xid < nextXid
+  // A recovery that has not seen the id proves nothing where it was over before the connection was opened: the id was given later.
+  const isLost = isSeen === false && sinceResetMs !== null && sinceResetMs + MARGIN_MS < ageMs
   switch (status) {
     case 'committed':
       if (isSameRun || isSeen === true) return { outcome: 'committed', reason: 'the server has committed it' }
-      if (isSeen === false) return aborted('the server lost it when it crashed')
+      if (isLost) return aborted('the server lost it when it crashed')
       return unknown('the server may have crashed, and given its id to another transaction')
     case 'aborted':
       return aborted('the server has rolled it back')
     case 'in progress':
     case 'unseen':
-      if (!isSameRun && isSeen === false) return aborted('the server lost it when it crashed')
+      if (isLost) return aborted('the server lost it when it crashed')
       return { outcome: 'pending', reason: 'it is still under way' }
   }
 }
