@@ -56,6 +56,8 @@ export class CommitDoubt {
   readonly #mark: CommitMark
   /** When the server connection that died was opened. */
   readonly #openedAt: number
+  /** Its age at the last question. */
+  #ageAskedMs = 0
   readonly #until: number
   readonly #timer: Timer = new Timer(() => this.#wake())
   #state: 'open' | 'asking' | 'waiting' | 'committed' | 'over' = 'open'
@@ -105,6 +107,7 @@ export class CommitDoubt {
   mustAwait(server: ServerConnection): boolean {
     if (this.#state !== 'open') return this.#state === 'asking' || this.#state === 'waiting'
     this.#state = 'asking'
+    this.#ageAskedMs = this.#ageMs
     this.#arm(this.#until)
     if (!server.relay.questions.inquire(outcomeSql(this.#mark))) server.lose(server.link.failure, null)
     return true
@@ -118,7 +121,7 @@ export class CommitDoubt {
     const verdict: CommitVerdict =
       evidence === null
         ? { outcome: this.#failures < MOST_FAILURES ? 'pending' : 'unknown', reason: 'the server cannot be asked' }
-        : commitOutcome(this.#mark, evidence, this.#ageMs)
+        : commitOutcome(this.#mark, evidence, { leastMs: this.#ageAskedMs, mostMs: this.#ageMs })
     if (verdict.outcome === 'pending') {
       this.#state = 'waiting'
       this.#arm(this.#session.host.now + PAUSE_MS)

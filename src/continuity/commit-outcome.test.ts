@@ -1,6 +1,13 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { type CommitEvidence, type CommitMark, commitOutcome, readEvidence, readMark } from './commit-outcome.ts'
+import {
+  type CommitEvidence,
+  type CommitMark,
+  type ConnectionAge,
+  commitOutcome,
+  readEvidence,
+  readMark,
+} from './commit-outcome.ts'
 
 const MARK: CommitMark = { xid: 755n, lsn: 10_000n, timeline: 3 }
 /** A server that has not crashed since, and knows the transaction. */
@@ -14,7 +21,7 @@ const SAME: CommitEvidence = {
 }
 const CRASHED: CommitEvidence = { ...SAME, sinceResetMs: 400, nextXid: 755n }
 const PROMOTED: CommitEvidence = { ...SAME, timeline: 4, recoveryTimeline: 4, recoveryEnd: 11_000n, sinceResetMs: 50 }
-const AGE_MS = 10_000
+const AGE: ConnectionAge = { leastMs: 10_000, mostMs: 10_100 }
 
 const outcomes: readonly (readonly [string, CommitEvidence, string])[] = [
   ['the same run of the server has committed it', SAME, 'committed'],
@@ -32,10 +39,10 @@ const outcomes: readonly (readonly [string, CommitEvidence, string])[] = [
   ['and found no commit', { ...CRASHED, nextXid: 756n, status: 'aborted' }, 'aborted'],
   [
     'a crash at about the time when the connection was opened, which may have been before it',
-    { ...CRASHED, sinceResetMs: 6000 },
+    { ...CRASHED, sinceResetMs: 10_050 },
     'unknown',
   ],
-  ['the same, and it is still under way', { ...CRASHED, sinceResetMs: 6000, status: 'in progress' }, 'pending'],
+  ['the same, and it is still under way', { ...CRASHED, sinceResetMs: 10_050, status: 'in progress' }, 'pending'],
   ['the same, and nothing later has ended', { ...CRASHED, sinceResetMs: 14_000, status: 'unseen' }, 'pending'],
   ['the same, and it is not committed', { ...CRASHED, sinceResetMs: 14_000, status: 'aborted' }, 'aborted'],
   ['a crash, and a checkpoint since', { ...CRASHED, nextXid: null }, 'unknown'],
@@ -52,16 +59,16 @@ const outcomes: readonly (readonly [string, CommitEvidence, string])[] = [
 
 for (const [what, evidence, outcome] of outcomes) {
   test(`${what}: ${outcome}`, () => {
-    assert.equal(commitOutcome(MARK, evidence, AGE_MS).outcome, outcome)
+    assert.equal(commitOutcome(MARK, evidence, AGE).outcome, outcome)
   })
 }
 
 test('the edge of what a replica got is where its own records begin', () => {
-  const at = (recoveryEnd: bigint): string => commitOutcome(MARK, { ...PROMOTED, recoveryEnd }, AGE_MS).outcome
+  const at = (recoveryEnd: bigint): string => commitOutcome(MARK, { ...PROMOTED, recoveryEnd }, AGE).outcome
   assert.deepEqual([at(10_073n), at(10_074n), at(10_087n), at(10_088n)], ['aborted', 'unknown', 'unknown', 'committed'])
   const page = 16_384n
   const near = (lsn: bigint): string =>
-    commitOutcome({ ...MARK, lsn }, { ...PROMOTED, recoveryEnd: page + 60n }, AGE_MS).outcome
+    commitOutcome({ ...MARK, lsn }, { ...PROMOTED, recoveryEnd: page + 60n }, AGE).outcome
   assert.deepEqual([near(page - 92n), near(page - 91n)], ['committed', 'unknown'])
 })
 

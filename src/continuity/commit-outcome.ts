@@ -24,6 +24,12 @@ export interface CommitEvidence {
   readonly sinceResetMs: number | null
 }
 
+/** In milliseconds: as it was when the question left, and when the answer came. */
+export interface ConnectionAge {
+  readonly leastMs: number
+  readonly mostMs: number
+}
+
 export interface CommitVerdict {
   /** `pending`: it may still be under way, so ask again. */
   readonly outcome: 'committed' | 'aborted' | 'pending' | 'unknown'
@@ -106,19 +112,19 @@ function readFullXid(text: string): bigint | null {
  * may be another's. So `committed` counts only where the log proves that this id was not given twice: it is still the same
  * run of the server; or recovery has seen the id; or the replica had everything up to `lsn` when its timeline began.
  *
- * `ageMs`: how long ago the server connection that died was opened, when the evidence was given.
+ * `age`: how long ago the server connection that died was opened, when the evidence was given.
  */
-export function commitOutcome(mark: CommitMark, evidence: CommitEvidence, ageMs: number): CommitVerdict {
+export function commitOutcome(mark: CommitMark, evidence: CommitEvidence, age: ConnectionAge): CommitVerdict {
   if (evidence.timeline < mark.timeline) return unknown('the server that was asked is on an older timeline')
-  return evidence.timeline === mark.timeline ? onSameTimeline(mark, evidence, ageMs) : onNewTimeline(mark, evidence)
+  return evidence.timeline === mark.timeline ? onSameTimeline(mark, evidence, age) : onNewTimeline(mark, evidence)
 }
 
-function onSameTimeline(mark: CommitMark, evidence: CommitEvidence, ageMs: number): CommitVerdict {
+function onSameTimeline(mark: CommitMark, evidence: CommitEvidence, age: ConnectionAge): CommitVerdict {
   const { status, nextXid, sinceResetMs } = evidence
-  const isSameRun = sinceResetMs !== null && sinceResetMs > ageMs + MARGIN_MS
+  const isSameRun = sinceResetMs !== null && sinceResetMs > age.mostMs + MARGIN_MS
   const isSeen = nextXid === null ? null : mark.xid < nextXid
   // A recovery that has not seen the id proves nothing where it was over before the connection was opened: the id was given later.
-  const isLost = isSeen === false && sinceResetMs !== null && sinceResetMs + MARGIN_MS < ageMs
+  const isLost = isSeen === false && sinceResetMs !== null && sinceResetMs < age.leastMs
   switch (status) {
     case 'committed':
       if (isSameRun || isSeen === true) return { outcome: 'committed', reason: 'the server has committed it' }
