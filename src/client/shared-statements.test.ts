@@ -128,6 +128,13 @@ test('a name that is taken is for the server to refuse, on which nothing of it s
   assert.equal(backendOf(plane), backend)
 })
 
+test('nor does anything stay where a Close of that name is sent behind it, which an error may skip', (t) => {
+  const { plane, ada } = open(t)
+  say(ada, parse('a', 'select 1'), sync())
+  say(ada, parse('a', 'select 2'), closeStatement('a'), sync())
+  assert.deepEqual(backendOf(plane).queries, ['DISCARD ALL'])
+})
+
 test('what such a Parse leaves on the server is found by nobody', (t) => {
   const { plane, ada } = open(t)
   say(ada, parse('a', 'select 1'), sync())

@@ -65,7 +65,10 @@ export class ServerConnection implements ReadServer {
   scannedAt = Number.NEGATIVE_INFINITY
   /** Why it shall be closed when its client lets go of it; null: it may live on. */
   retired: string | null = null
-  /** Names under which it has statements that belong to nobody, left by a refused Parse; nobody else may find them. */
+  /**
+   * Names under which it has statements that belong to nobody, left by a refused Parse; nobody else may find them. Not null before it
+   * is reset, as a Close of them that was sent may have been skipped.
+   */
   strays: Set<string> | null = null
   /** Its session may have made it listen to something. */
   listens = false
@@ -194,7 +197,7 @@ export class ServerConnection implements ReadServer {
   detach(): void {
     this.#letGo()
     if (this.retired !== null) this.close(this.retired)
-    else if (this.strays !== null && this.strays.size > 0) this.life.reset()
+    else if (this.strays !== null) this.life.reset()
     else if (this.listens) this.life.unlisten()
     else this.life.release()
   }
