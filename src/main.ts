@@ -24,14 +24,16 @@ try {
 async function run(name: string, rest: readonly string[]): Promise<number> {
   // Not for people: how the keeper starts its children.
   if (name === 'plane') {
-    const code = await (await import('./commands/plane.ts')).plane(rest, childContext())
+    const context = await childContext()
+    const code = await (await import('./commands/plane.ts')).plane(rest, context)
     // Without taking the heap apart: a successor waits until this process is gone.
-    process.exit(code)
+    context.exit(code)
   }
   if (name === 'control') {
-    const code = await (await import('./commands/control.ts')).control(childContext())
+    const context = await childContext()
+    const code = await (await import('./commands/control.ts')).control(context)
     // Without waiting for sockets that others may keep open.
-    process.exit(code)
+    context.exit(code)
   }
   if (name === 'upgrade-check') {
     const { upgradeCheck } = await import('./commands/upgrade-check.ts')
@@ -54,7 +56,13 @@ async function run(name: string, rest: readonly string[]): Promise<number> {
   })
 }
 
-function childContext() {
+async function childContext() {
+  const { exitAtOnce } = await import('./io/exit-at-once.ts')
+  // As Node does it, but for what may keep it from ending: who crashes has a successor when it is gone, and not before.
+  process.on('uncaughtException', (error) => {
+    process.stderr.write(`${error instanceof Error ? error.stack : String(error)}\n`)
+    exitAtOnce(1)
+  })
   // Signals are for the keeper: it ends its children in order. A service manager may send them to all processes.
   for (const signal of ['SIGTERM', 'SIGINT', 'SIGHUP', 'SIGUSR2'] as const) process.on(signal, () => {})
   return {
@@ -66,7 +74,8 @@ function childContext() {
     logDestination: STANDARD_ERROR,
     write: (text: string) => process.stdout.write(text),
     complain: (text: string) => process.stderr.write(text),
-    exit: (code: number) => process.exit(code),
+    // A profile is written while Node takes itself apart.
+    exit: process.execArgv.some((flag) => /^--(cpu|heap)-prof/.test(flag)) ? process.exit : exitAtOnce,
   }
 }
 

@@ -101,6 +101,7 @@ export const native = {
   ) => number,
   malloc_trim: libc.func('int malloc_trim(size_t)') as (kept: number) => number,
   mlock2: libc.func('int mlock2(uintptr_t, size_t, int)') as (at: number, bytes: number, flags: number) => number,
+  _exit: libc.func('void _exit(int)') as (code: number) => void,
   /** For calls that the C library has no function for. */
   syscall: libc.func('int64_t syscall(int64_t, int64_t, uintptr_t, int64_t, int64_t, int64_t, int64_t)') as (
     number: number,

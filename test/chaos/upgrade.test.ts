@@ -6,6 +6,7 @@ import { test } from 'node:test'
 import { CertificateAuthority, writeCredentials } from '../support/certificates.ts'
 import { clientHello } from '../support/client-hello.ts'
 import { installOtherVersion } from '../support/other-version.ts'
+import { planesOf } from '../support/plane-killer.ts'
 import type { RouterProcess } from '../support/router-process.ts'
 import { temporaryDirectory } from '../support/temporary-directory.ts'
 import { openConsole, Testbed } from '../support/testbed.ts'
@@ -91,15 +92,15 @@ test('switchyard upgrade --keeper: the keeper as well, in place, with the same p
   const program = installOtherVersion(join(router.directory, 'next'), { version: '9.9.9' })
   const { code, output } = await upgrade(router, '--to', program, '--keeper')
   assert.equal(code, 0, output)
-  const { planes } = router.pids
+  // For a moment there is no control process to be listed with them.
+  const planes = await waitUntil('the plane', () => (planesOf(router).length > 0 ? planesOf(router) : null))
+  assert.ok(planes)
   // The old control process is about to go, the next one is not there: whoever comes meanwhile is let in all the same.
-  let logins = 0
-  for (; !/this process takes its place/.test(router.tail(1000)); logins++) {
+  do {
     const console = await openConsole(router)
     await console.end().catch(() => {})
-  }
+  } while (!/this process takes its place/.test(router.tail(1000)))
   await (await openConsole(router)).end()
-  assert.ok(logins > 0)
   await waitUntil('all processes', () => router.pids.standbys.length > 0, LONG)
   assert.deepEqual([router.pids.keeper, router.pids.planes], [keeper, planes])
   assert.match((await stateOf(router)).upgrade ?? '', /Switchyard 9\.9\.9 serves\. 20 clients were kept/)
