@@ -106,6 +106,7 @@ export class SessionAnswers implements ReplySink {
     if (what !== 'statements') settings.discarded()
     if (what === 'sequences') return
     server?.statements.clear()
+    server?.strays?.clear()
     requests.statements?.cleared()
   }
 

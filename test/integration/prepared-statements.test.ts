@@ -88,6 +88,18 @@ test('a name that PREPARE has taken is refused with 42P05 by the protocol, and t
   assert.equal(onlyValue(await client.exchange(run('taken'))), '2')
 })
 
+test('a name that was refused means what is prepared behind DEALLOCATE ALL', async () => {
+  const client = await bed.open()
+  // It stays on its server connection.
+  await client.query('SELECT pg_advisory_lock(1)')
+  await prepare(client, 'mine', 'SELECT 1')
+  assert.deepEqual(sqlstatesOf(await client.query('PREPARE mine AS SELECT 2')), ['42P05'])
+  for (const sql of ['DEALLOCATE ALL', 'PREPARE mine AS SELECT 3']) {
+    assert.deepEqual(sqlstatesOf(await client.exchange(wire.extendedQuery(sql))), [])
+  }
+  assert.equal(onlyValue(await client.exchange(run('mine'))), '3')
+})
+
 test('a name that the protocol has taken is refused with 42P05 by a PREPARE of the protocol too', async () => {
   const client = await bed.open()
   await prepare(client, 'mine', 'SELECT 1')
