@@ -221,6 +221,7 @@ test('the process ids in the error of a deadlock are those of server connections
     const error = answers.flat().find((message) => message.type === 'E')
     const named = [...(error?.fields.D ?? '').matchAll(/Process (\d+)/g)].map(([, pid]) => pid)
     assert.deepEqual(new Set(named), new Set(pids))
+    for (const client of [first!, second!]) assert.ok(!named.includes(String(client.cancelPid)))
   })
 })
 
@@ -239,7 +240,15 @@ test('CONNECTION LIMIT and the right to log in are asked about when a server con
   await waitUntil('the role to be let in again', async () => shapeOf(await client!.query('SELECT 1')) === 'TDCZ')
 })
 
-test('what a shard says of a database for good refuses a login at once', async () => {
+test('a login is refused with what a shard says of a database for good, and waits where it may change its mind', async () => {
+  const full = await bed.cluster.createDatabase()
+  await bed.cluster.sql(`ALTER DATABASE ${full} CONNECTION LIMIT 0`)
+  const waiting = bed.open({ database: full })
+  await waitUntil('the login to wait', async () =>
+    (await bed.show('CLIENTS')).some(({ database }) => database === full),
+  )
+  await bed.cluster.sql(`ALTER DATABASE ${full} CONNECTION LIMIT -1`)
+  assert.equal(await firstOf(await waiting, 'SELECT 1'), '1')
   const closed = await bed.cluster.createDatabase()
   await bed.cluster.sql(`ALTER DATABASE ${closed} ALLOW_CONNECTIONS false`)
   for (const [database, sqlstate] of [
