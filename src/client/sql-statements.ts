@@ -14,6 +14,9 @@ import { closeStray, ensureStatement } from './statement-supply.ts'
 
 const writer = new MessageWriter()
 
+/** So many names of one text are looked at: what is sent ahead has its place in the reply queue. */
+const MOST_NAMES = 5
+
 /** EXECUTE and DEALLOCATE in SQL of statements that the client has prepared by the protocol, under names of its own. */
 export class SqlStatements {
   readonly #host: ClientHost
@@ -82,6 +85,22 @@ export class SqlStatements {
   /** A PREPARE of `name` is about to be bound: if the protocol has taken that name, the server is made to refuse it (42P05). */
   refuseTaken(name: string): void {
     if (this.#book.get(name) !== undefined) takeName(this.#book, this.#session.server as ServerConnection, name)
+  }
+
+  /** The same of each PREPARE among several statements, whose `names` are those of the text's facts. */
+  refuseAmong({ bytes }: NativeBuffer, names: readonly number[]): void {
+    const server = this.#session.server as ServerConnection
+    const used = new Set<string>()
+    const before = server.queue.length
+    for (let at = 0; at < names.length && used.size < MOST_NAMES; at += 3) {
+      const name = identifier(bytes.toString('utf8', names[at + 1], names[at + 2]))
+      if (names[at] === FACT.prepares && !used.has(name)) {
+        if (this.#book.get(name) === undefined) closeStray(this.#book, server, name)
+        else this.refuseTaken(name)
+      }
+      used.add(name)
+    }
+    if (server.queue.length > before) endAhead(this.#host, server)
   }
 
   /** Everything sent has been answered. */

@@ -83,8 +83,12 @@ export class StatementRelay {
 
   /** An EXECUTE or DEALLOCATE is sent as it has to be; false: there is nothing in it to change, and it is still to be sent. */
   rename(source: NativeBuffer, at: number, stop: number, end: number, facts: StatementFacts): boolean {
-    const isNamed = (facts.flags & NAMES) !== 0 && (facts.flags & FACT.several) === 0
-    return isNamed && this.needInSql().rename(source, at, stop, end, facts)
+    if ((facts.flags & NAMES) === 0) return false
+    const isAlone = (facts.flags & FACT.several) === 0
+    if (!isAlone && (facts.flags & FACT.prepares) !== 0 && stop <= end) {
+      this.needInSql().refuseAmong(source, facts.names)
+    }
+    return isAlone && this.needInSql().rename(source, at, stop, end, facts)
   }
 
   get inSql(): SqlStatements | null {

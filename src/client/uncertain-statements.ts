@@ -51,6 +51,7 @@ export function isQueryUncertain(
   { flags, nameStart, nameStop }: StatementFacts,
 ): boolean {
   const { server } = session
-  if (server === null || (flags & NAMES) === 0 || (flags & FACT.several) !== 0) return false
+  if (server === null || (flags & NAMES) === 0) return false
+  if ((flags & FACT.several) !== 0) return (flags & FACT.prepares) !== 0 && server.queue.outstanding > 0
   return book.isUncertain(server, identifier(source.bytes.toString('utf8', nameStart, nameStop)))
 }

@@ -27,6 +27,8 @@ export class CommandScan {
   /** Where the name in the last PREPARE, EXECUTE or DEALLOCATE is; it may be quoted. */
   nameStart = 0
   nameStop = 0
+  /** All of these names: the FACT bit of each, where it starts, and where it stops. */
+  readonly names: number[] = []
   /** Channels that LISTEN names, as the server will know them. */
   readonly channels: string[] = []
 
@@ -43,6 +45,7 @@ export class CommandScan {
     this.writes = false
     // Even to what it is already, V8 sets a length through its runtime.
     if (this.channels.length !== 0) this.channels.length = 0
+    if (this.names.length !== 0) this.names.length = 0
   }
 
   /** The piece of it that the lexer goes on with. */
@@ -176,5 +179,6 @@ export class CommandScan {
     this.flags |= flag
     this.nameStart = this.#lexer.start
     this.nameStop = this.#lexer.stop
+    this.names.push(flag, this.nameStart, this.nameStop)
   }
 }

@@ -81,6 +81,11 @@ export class StatementFacts implements Effects {
     return this.#commandScan.nameStop
   }
 
+  /** All of these names, in a text that was there as a whole: the FACT bit of each, where it starts, and where it stops. */
+  get names(): readonly number[] {
+    return this.#commandScan.names
+  }
+
   /** Something was taken for a keyword that may be a call. */
   get isDoubtful(): boolean {
     return this.#scan.isDoubtful

@@ -115,6 +115,24 @@ test('a name that the protocol has taken is refused with 42P05 by a PREPARE of t
   assert.equal(onlyValue(await client.query('EXECUTE mine')), '2')
 })
 
+test('a name that the protocol has taken is refused to a PREPARE among other statements', async () => {
+  const client = await bed.open()
+  await prepare(client, 'mine', 'SELECT 1')
+  for (const text of [
+    'SELECT 2; PREPARE mine AS SELECT 3',
+    'PREPARE another AS SELECT 4; PREPARE "mine" AS SELECT 5',
+  ]) {
+    assert.deepEqual(sqlstatesOf(await client.query(text)), ['42P05'], text)
+  }
+  assert.equal(onlyValue(await client.exchange(run('mine'))), '1')
+  // The Parse is not answered when the query comes.
+  const pipeline = [wire.parse('late', 'SELECT 6'), wire.sync(), wire.query('SELECT 7; PREPARE late AS SELECT 8')]
+  assert.deepEqual(sqlstatesOf(await client.exchange(Buffer.concat(pipeline), 2)), ['42P05'])
+  await client.exchange(Buffer.concat([wire.close('S', 'mine'), wire.sync()]))
+  assert.deepEqual(sqlstatesOf(await client.query('PREPARE mine AS SELECT 9; EXECUTE mine')), [])
+  assert.equal(onlyValue(await client.query('EXECUTE mine')), '9')
+})
+
 test('a Parse of a taken name is refused for its text first, as by PostgreSQL', async () => {
   const client = await bed.open()
   await prepare(client, 'taken', 'SELECT 1')
