@@ -81,8 +81,6 @@ export class Seats {
     // EXECUTE of a prepared SAVEPOINT and the like is a FATAL error in PostgreSQL 18: the router keeps such a client.
     if (traits.has('executes') && traits.has('control')) return false
     if (traits.has('simple') && !isSimple(step, traits)) return false
-    // A PREPARE of a taken name is refused where it stands alone (docs/compatibility.md).
-    if (traits.has('takesName') && traits.has('joined')) return false
     if (place.seated.status === 'E' && describesNamed(step)) return false
     if (describesOlder(place, step)) return false
     if (traits.has('readsSequence') && !place.usedSequence) return false

@@ -11,7 +11,6 @@
  * - control: begins or ends a transaction or savepoint.
  * - isolates: sets the isolation level of a transaction, for which that must not have looked at anything yet.
  * - joined: stands among other statements in one string.
- * - takesName: prepares a statement under a name that the protocol uses too.
  * - resets: may put settings back to what they were at login.
  * - listens, notifies: notifications may come from now on.
  * - usesSequence: nextval of the session's own; readsSequence: needs one before; forgetsSequence: needs one again.
@@ -34,7 +33,6 @@ export type Trait =
   | 'isolates'
   | 'control'
   | 'executes'
-  | 'takesName'
 
 /** SQL in which `:me` stands for the number of the client, and the parameters that go with it. */
 export interface Statement {
