@@ -76,7 +76,6 @@ export const preparation: fc.Arbitrary<Statement> = fc.constantFrom(
   statement('EXECUTE q1', 'executes'),
   statement('EXECUTE q1 (5)', 'executes'),
   statement("EXECUTE q2 ('by execute')", 'executes'),
-  statement('PREPARE p1 AS SELECT 1', 'pins'),
   statement('EXECUTE p1', 'executes', 'simple'),
   statement('EXECUTE p2 (7)', 'executes', 'simple'),
   statement('DEALLOCATE q1'),
