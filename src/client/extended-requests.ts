@@ -35,8 +35,8 @@ export const parseRequest: RequestHandler = (relay, source, at, stop, end) => {
   if (!attach(relay, source, at, end)) return -1
   const statements = relay.needStatements()
   const isUnnamed = nameEnd === at + HEADER_BYTES
-  if (statements.mustWait || (!isUnnamed && isUncertain(statements, source, at + HEADER_BYTES, nameEnd)))
-    return relay.wait()
+  if (statements.mustWait || (!isUnnamed && statements.isOnTrial)) return relay.wait()
+  if (!isUnnamed && isUncertain(statements, source, at + HEADER_BYTES, nameEnd)) return relay.wait()
   if (stop <= end && statements.isAgain(bytes, at, nameEnd, stop)) return parseAgain(relay, source, at, stop)
   const facts = relay.look(source, nameEnd + 1, stop, end)
   const effects = relay.effectsOf(facts)

@@ -84,7 +84,9 @@ export class SqlStatements {
 
   /** A PREPARE of `name` is about to be bound: if the protocol has taken that name, the server is made to refuse it (42P05). */
   refuseTaken(name: string): void {
-    if (this.#book.get(name) !== undefined) takeName(this.#book, this.#session.server as ServerConnection, name)
+    const server = this.#session.server as ServerConnection
+    if (this.#book.get(name) === undefined) closeStray(this.#book, server, name)
+    else takeName(this.#book, server, name)
   }
 
   /** The same of each PREPARE among several statements, whose `names` are those of the text's facts. */
@@ -94,10 +96,7 @@ export class SqlStatements {
     const before = server.queue.length
     for (let at = 0; at < names.length && used.size < MOST_NAMES; at += 3) {
       const name = identifier(bytes.toString('utf8', names[at + 1], names[at + 2]))
-      if (names[at] === FACT.prepares && !used.has(name)) {
-        if (this.#book.get(name) === undefined) closeStray(this.#book, server, name)
-        else this.refuseTaken(name)
-      }
+      if (names[at] === FACT.prepares && !used.has(name)) this.refuseTaken(name)
       used.add(name)
     }
     if (server.queue.length > before) endAhead(this.#host, server)

@@ -8,7 +8,7 @@ import type { ServerConnection } from '../server/server-connection.ts'
 import type { StatementFacts } from '../sql/statement-facts.ts'
 import type { ClientHost } from './client-host.ts'
 import { NOTHING, type StatementBook, type StatementOwner, UNNAMED } from './statement-book.ts'
-import { makeRoom } from './statement-supply.ts'
+import { closeStray, makeRoom } from './statement-supply.ts'
 
 const writer = new MessageWriter()
 /** An empty text without parameters. */
@@ -80,7 +80,8 @@ export function parseStatement(
  * Whether a PREPARE has taken the name, only the server knows: it is given the client's own name, for the moment. Under ours it is
  * parsed when it is needed.
  */
-function parseOnTrial({ host, book }: ParsingRelay, name: string, tail: Buffer): void {
+function parseOnTrial({ host, session, book }: ParsingRelay, name: string, tail: Buffer): void {
+  closeStray(book, session.server as ServerConnection, name)
   book.note(REPLY.parse, { ...NOTHING, name })
   book.note(REPLY.close | SWALLOW, NOTHING)
   writeParse(writer.reset(), name, tail)

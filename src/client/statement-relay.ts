@@ -1,5 +1,5 @@
 import type { NativeBuffer } from '../io/native.ts'
-import { CLIENT_STEP } from '../memory/client-slots.ts'
+import { CLIENT_STEP, PIN } from '../memory/client-slots.ts'
 import { FRONTEND, HEADER_BYTES, textEnd } from '../protocol/message-type.ts'
 import { MessageWriter } from '../protocol/writer.ts'
 import { REPLY } from '../server/reply-queue.ts'
@@ -178,6 +178,12 @@ export class StatementRelay {
   noteQuery(facts: StatementFacts, isPartial: boolean): void {
     if (isPartial || (facts.flags & CLEARS) !== 0) this.#clears = true
     this.book.forgetUnnamed()
+  }
+
+  /** Which names are taken is known when all that was sent is answered: PREPARE has taken some. */
+  get isOnTrial(): boolean {
+    const { settings, server } = this.session
+    return (settings.pins & PIN.sqlPrepare) !== 0 && server !== null && server.queue.length > 0
   }
 
   /** It has succeeded, which no rollback undoes. */

@@ -133,6 +133,22 @@ test('a name that the protocol has taken is refused to a PREPARE among other sta
   assert.equal(onlyValue(await client.query('EXECUTE mine')), '9')
 })
 
+test('what PREPARE has taken stays, whatever is refused under its name', async () => {
+  const client = await bed.open()
+  await client.exchange(wire.extendedQuery('PREPARE mine AS SELECT 1'))
+  const twice = [wire.parse('mine', 'SELECT 2'), wire.parse('mine', 'SELECT 3'), wire.sync()]
+  assert.deepEqual(sqlstatesOf(await client.exchange(Buffer.concat(twice))), ['42P05'])
+  assert.equal(onlyValue(await client.exchange(run('mine'))), '1')
+  // A name of the protocol, refused once, is free again behind its DEALLOCATE.
+  await prepare(client, 'other', 'SELECT 4')
+  assert.deepEqual(sqlstatesOf(await client.exchange(Buffer.concat([wire.parse('other', 'SELECT 5'), wire.sync()]))), [
+    '42P05',
+  ])
+  await client.query('DEALLOCATE other')
+  await prepare(client, 'other', 'SELECT 6')
+  assert.equal(onlyValue(await client.exchange(run('other'))), '6')
+})
+
 test('a Parse of a taken name is refused for its text first, as by PostgreSQL', async () => {
   const client = await bed.open()
   await prepare(client, 'taken', 'SELECT 1')
