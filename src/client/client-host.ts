@@ -73,8 +73,11 @@ export interface LoginCounts {
 
 /** Ways to interrupt what somebody else does. */
 export interface BackendSignals {
-  /** A cancel request from a client: key as we issued it. */
-  cancelByKey(processId: number, key: Buffer): void
+  /**
+   * A cancel request from a client: key as we issued it. `over`: it has hit what it could, or hits nothing. May be called at
+   * once.
+   */
+  cancelByKey(processId: number, key: Buffer, over: () => void): void
   /**
    * The client of `slot` cancels, or ends, the one that was told this process id. False: there is none, or it is another
    * user's.

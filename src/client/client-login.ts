@@ -21,12 +21,13 @@ import { interpretStartup, type StartupRequest } from './startup.ts'
 const MAX_ANSWER_BYTES = 65_000
 const writer = new MessageWriter()
 
-type Step = 'startup' | 'account' | 'proof' | 'done'
+type Step = 'startup' | 'cancelling' | 'account' | 'proof' | 'done'
 
 /**
  * A client from its first byte to "authenticated".
  *
  * - startup: waits for a startup packet; requests for encryption, and TLS, may come before it.
+ * - cancelling: it has sent a cancel request instead, and waits for its end.
  * - account: the control process looks the user up.
  * - proof: waits for an answer to our authentication request.
  * - done: over, one way or the other.
@@ -104,8 +105,9 @@ export class ClientLogin {
       case 'gss-request':
         return this.#encryption.requestGss(stop, end)
       case 'cancel':
-        this.#host.signals.cancelByKey(packet.processId, packet.key)
-        this.#session.close('cancel request', null)
+        this.#step = 'cancelling'
+        // Whoever has seen it closed asks something new, which must not be hit (libpq: PQcancelBlocking).
+        this.#host.signals.cancelByKey(packet.processId, packet.key, () => this.#session.close('cancel request', null))
         return end
       case 'startup':
         this.#request(packet)

@@ -49,6 +49,19 @@ test('until the shard has dealt with it, nobody else gets the server connection'
   assert.deepEqual([server.state, story], ['active', ['a', 'b']])
 })
 
+test('who asked for it is told when the shard has dealt with it, and not before', (t) => {
+  const { host, server, cancels } = open(t)
+  let isOver = false
+  CancelRequest.send(host, server, () => {
+    isOver = true
+  })
+  host.settle()
+  assert.equal(isOver, false)
+  cancels()[0]?.close()
+  host.settle()
+  assert.equal(isOver, true)
+})
+
 test('two requests for one server connection are both waited for', (t) => {
   const { host, story, client, server, request, cancels } = open(t)
   CancelRequest.send(host, server)

@@ -52,9 +52,17 @@ export class CancelRequest {
   readonly #link: Link
   readonly #tls: TlsRequest
   readonly #deadline: Timer
+  readonly #over: () => void
   #step: 'connecting' | 'securing' | 'sent' | 'over' = 'connecting'
 
-  private constructor(host: CancelHost, backend: CancelledBackend, server: ServerConnection | null, fd: OwnedFd) {
+  private constructor(
+    host: CancelHost,
+    backend: CancelledBackend,
+    server: ServerConnection | null,
+    fd: OwnedFd,
+    over: () => void,
+  ) {
+    this.#over = over
     this.#host = host
     this.#backend = backend
     this.#server = server
@@ -68,25 +76,21 @@ export class CancelRequest {
     server.life.beginCancel()
   }
 
-  /** For what a server connection does. */
-  static send(host: CancelHost, server: ServerConnection): void {
-    CancelRequest.#dial(host, backendOf(server), server)
+  /** For what a server connection does. `over`: the shard has dealt with it, or never will. */
+  static send(host: CancelHost, server: ServerConnection, over: () => void = () => {}): void {
+    CancelRequest.#dial(host, backendOf(server), server, over)
   }
 
   /** For a backend whose connection is closed. */
   static sendTo(host: CancelHost, backend: CancelledBackend): void {
-    CancelRequest.#dial(host, backend, null)
+    CancelRequest.#dial(host, backend, null, () => {})
   }
 
   /** A shard that cannot be dialled cannot be asked: nothing happens. */
-  static #dial(host: CancelHost, backend: CancelledBackend, server: ServerConnection | null): void {
-    if (backend.cancelKey.length === 0) return
-    try {
-      const fd = dialShard(backend.shard)
-      new CancelRequest(host, backend, server, fd)
-    } catch (error) {
-      if (!(error instanceof SystemError)) throw error
-    }
+  static #dial(host: CancelHost, backend: CancelledBackend, server: ServerConnection | null, over: () => void): void {
+    const fd = backend.cancelKey.length === 0 ? null : dialIfPossible(backend.shard)
+    if (fd === null) over()
+    else new CancelRequest(host, backend, server, fd, over)
   }
 
   onReadable(): void {
@@ -158,10 +162,20 @@ export class CancelRequest {
     // Nobody knows whether the signal is still to come.
     if (failure !== null) this.#server?.close(failure)
     this.#server?.life.endCancel()
+    this.#over()
   }
 }
 
 /** The one behind this connection. */
 export function backendOf({ target, identity }: ServerConnection): CancelledBackend {
   return { shard: target.shard, backendPid: identity.backendPid, cancelKey: identity.cancelKey }
+}
+
+function dialIfPossible(shard: Shard): OwnedFd | null {
+  try {
+    return dialShard(shard)
+  } catch (error) {
+    if (!(error instanceof SystemError)) throw error
+    return null
+  }
 }

@@ -52,7 +52,11 @@ test('a cancel request with a wrong key is counted, and does nothing', (t) => {
   const { test, ada } = open(t)
   test.shard.onQuery = () => {}
   ada.query('select pg_sleep(60)')
-  test.plane.signals.cancelByKey(processIdOf(0), Buffer.from('guess'))
+  let isOver = false
+  test.plane.signals.cancelByKey(processIdOf(0), Buffer.from('guess'), () => {
+    isOver = true
+  })
+  assert.ok(isOver, 'there is nothing to wait for')
   test.settle()
   assert.deepEqual([test.plane.record.get('cancels'), cancelled(test)], [1, 0])
 })

@@ -8,6 +8,8 @@ import type { Plane } from './plane.ts'
 
 const TERMINATED = FATAL('57P01', 'terminating connection due to administrator command')
 
+const NOTHING = (): void => {}
+
 /** How clients of a plane interrupt what others do, by what those were told at login, and the plane what a shard does. */
 export class ClientSignals implements BackendSignals {
   readonly #plane: Plane
@@ -18,11 +20,12 @@ export class ClientSignals implements BackendSignals {
     this.#abandoned = new AbandonedWork(plane)
   }
 
-  cancelByKey(processId: number, key: Buffer): void {
+  cancelByKey(processId: number, key: Buffer, over: () => void): void {
     const { record, sessions } = this.#plane
     record.add('cancels')
     const session = sessions.findByCancelKey(processId, key)
-    if (session) this.#cancel(session)
+    if (session) this.#cancel(session, over)
+    else over()
   }
 
   signalClient(slot: number, processId: number, terminates: boolean): boolean {
@@ -32,7 +35,7 @@ export class ClientSignals implements BackendSignals {
     // What its server did with that could come too late, and hit its next statement.
     if (target.slot === slot && !terminates) return false
     if (terminates) target.close('pg_terminate_backend', TERMINATED)
-    else this.#cancel(target)
+    else this.#cancel(target, NOTHING)
     return true
   }
 
@@ -49,8 +52,9 @@ export class ClientSignals implements BackendSignals {
     this.#abandoned.takeOver(open)
   }
 
-  #cancel(session: ClientSession): void {
+  #cancel(session: ClientSession, over: () => void): void {
     this.#plane.analyzer.profiles.cancelled(session.slot)
-    if (!cancelWaiting(session) && session.server) this.cancelServer(session.server)
+    if (!cancelWaiting(session) && session.server) CancelRequest.send(this.#plane, session.server, over)
+    else over()
   }
 }

@@ -1,8 +1,7 @@
 import { kernelPosition } from '../io/kernel-position.ts'
 import type { Link } from '../io/link.ts'
 import { describeErrno } from '../io/native.ts'
-import { connectResult, localAddress, tuneSocket } from '../io/socket.ts'
-import { parseSocketAddress } from '../io/socket-address.ts'
+import { connectResult, localAddress } from '../io/socket.ts'
 import type { ErrorFields } from '../protocol/messages.ts'
 import { type HandshakeOwner, ServerHandshake } from './server-handshake.ts'
 import type { ServerHost } from './server-host.ts'
@@ -50,8 +49,6 @@ export class ServerOpening implements HandshakeOwner {
       this.onRefused(describeErrno('connect', error), null)
       return
     }
-    const { address, port } = target.shard
-    if (address !== null) tuneSocket(link.fd, parseSocketAddress(address, port).family)
     this.#memory.connected(localAddress(link.fd).port, kernelPosition(link.fd)?.written ?? 0)
     this.#server.life.connected()
     link.watchBytes()

@@ -1,6 +1,6 @@
 import { SystemError } from '../io/native.ts'
 import type { OwnedFd } from '../io/owned-fd.ts'
-import { startConnect } from '../io/socket.ts'
+import { startConnect, tuneSocket } from '../io/socket.ts'
 import { parseSocketAddress } from '../io/socket-address.ts'
 import type { Shard } from '../shard/topology.ts'
 
@@ -10,5 +10,8 @@ import type { Shard } from '../shard/topology.ts'
  */
 export function dialShard({ address, port, host }: Shard): OwnedFd {
   if (address === null) throw new SystemError(`resolve ${host}`, 0)
-  return startConnect(parseSocketAddress(address, port))
+  const to = parseSocketAddress(address, port)
+  const fd = startConnect(to)
+  tuneSocket(fd, to.family)
+  return fd
 }

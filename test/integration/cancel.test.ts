@@ -49,6 +49,15 @@ test('a cancel request over a session that is idle does nothing, also not later'
   }
 })
 
+test('once its connection is closed, a cancel request hits nothing that is asked from then on', async () => {
+  const client = await bed.open()
+  await client.query('BEGIN')
+  for (let round = 0; round < 100; round += 1) {
+    await cancel(client)
+    assert.deepEqual(sqlstatesOf(await client.query('SELECT 1')), [], `round ${round}`)
+  }
+})
+
 test('wrong keys and unknown processes are ignored without an answer', async () => {
   const client = await bed.open({ protocol: wire.PROTOCOL_3_2 })
   await startSleeping(client, 'stubborn')
