@@ -4,8 +4,6 @@
  * is there, so it uses nothing that an old one does not know.
  */
 import { existsSync } from 'node:fs'
-import * as module from 'node:module'
-import { fileURLToPath } from 'node:url'
 
 const NEEDED = [22, 18]
 
@@ -21,8 +19,7 @@ if (major < NEEDED[0] || (major === NEEDED[0] && minor < NEEDED[1])) {
 
 const sources = new URL('../src/main.ts', import.meta.url)
 if (existsSync(sources)) {
-  // Taking the types out of the sources costs each process half a second and 30 MB, unless it was done before.
-  module.enableCompileCache(fileURLToPath(new URL('../node_modules/.cache/switchyard', import.meta.url)))
+  await import('./checkout.js')
   await import(sources.href)
 } else {
   await import('../dist/main.js')

@@ -78,6 +78,7 @@ async function runOnCluster(testFiles: readonly string[]): Promise<number> {
 function runTests(testFiles: readonly string[], coordinates: string): Promise<number> {
   const options = [
     '--test',
+    `--import=${join(ROOT, 'bin/checkout.js')}`,
     '--test-reporter=spec',
     `--test-concurrency=${CONCURRENCY}`,
     `--test-timeout=${FILE_TIMEOUT_MS}`,

@@ -9,7 +9,7 @@ import { waitUntil, within } from './wait-until.ts'
 import { WireClient } from './wire-client.ts'
 import { SSL_REQUEST } from './wire-frames.ts'
 
-const MAIN = join(import.meta.dirname, '../../src/main.ts')
+const PROGRAM = join(import.meta.dirname, '../../bin/switchyard.js')
 const READY_TIMEOUT_MS = 30_000
 /** Beyond the configured drain time: then the processes are killed and the stop counts as failed. */
 const STOP_TIMEOUT_MS = 20_000
@@ -59,7 +59,7 @@ export class RouterProcess {
     this.port = ports[0]
     this.httpPort = ports[1]
     const start = ['start', '--config', this.configFile, ...(options.flags ?? [])]
-    const command = [...(options.wrapper ?? []), process.execPath, MAIN, ...start]
+    const command = [...(options.wrapper ?? []), process.execPath, PROGRAM, ...start]
     this.#child = spawn(command[0]!, command.slice(1), {
       stdio: ['ignore', 'pipe', 'pipe'],
       env: {
