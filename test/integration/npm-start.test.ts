@@ -48,7 +48,7 @@ async function start(...flags: readonly string[]): Promise<Started> {
     npm,
     output,
     routers: found.filter(({ command }) => command.startsWith('switchyard: ')),
-    servers: found.filter(({ command }) => / -D /.test(command)),
+    servers: serversAmong(found),
     async query(sql, login = undefined) {
       const url = /^Connect:\n {2}(postgresql:\S+)$/m.exec(output)?.[1] ?? ''
       const client = new pg.Client(
@@ -64,6 +64,17 @@ async function start(...flags: readonly string[]): Promise<Started> {
   }
 }
 
+/** Of PostgreSQL; a process that one of them has just begun has its command line for a moment. */
+function serversAmong(found: readonly ProcessIdentity[]): readonly ProcessIdentity[] {
+  const directories = new Set<string>()
+  return found.filter(({ command }) => {
+    const directory = / -D (\S+)/.exec(command)?.[1]
+    if (directory === undefined || directories.has(directory)) return false
+    directories.add(directory)
+    return true
+  })
+}
+
 /** A signal to npm alone, as a service manager or a script would send it. */
 async function end({ npm, routers }: Started, signal: NodeJS.Signals): Promise<void> {
   npm.kill(signal)
@@ -75,6 +86,8 @@ async function end({ npm, routers }: Started, signal: NodeJS.Signals): Promise<v
 test('npm start: a cluster and the router before it, which a second start finds again', async (t) => {
   const first = await start('--keep-shards')
   t.after(() => {
+    // Whatever has gone wrong: none of them may outlive the test, which would wait for it.
+    first.npm.kill('SIGTERM')
     for (const { pid } of first.servers.filter(isRunning)) process.kill(pid, 'SIGQUIT')
   })
   assert.match(first.output, /^Cluster: .*, created: shard-1 \(primary, .*shard-2 \(replica, .*shard-3 \(replica, /m)

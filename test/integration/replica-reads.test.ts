@@ -185,6 +185,11 @@ test('what another session has committed may be missing, where consistency allow
   await waitUntil('the table to be on the replica', async () => (await onReplica('SELECT 1 FROM late')).length === 0)
   await onReplica('SELECT pg_wal_replay_pause()')
   try {
+    // It has only been asked to.
+    await waitUntil('replay to be paused', async () => {
+      const [row] = await onReplica('SELECT pg_get_wal_replay_pause_state() AS state')
+      return row?.state === 'paused'
+    })
     await writer.query('INSERT INTO late VALUES (1)')
     const seen = [writer, reader, exact].map(async (one) => onlyValue(await one.query('SELECT count(*) FROM late')))
     assert.deepEqual(await Promise.all(seen), ['1', '0', '1'])
@@ -201,7 +206,9 @@ test('a sequence that is read on a replica is ahead, and what is asked about the
   const reader = await bed.open()
   assert.equal(onlyValue(await (await bed.open()).query(`SELECT nextval('counted')`)), '1')
   await settled()
-  const read = async (sql: string): Promise<number> => Number(onlyValue(await reader.query(sql)))
+  const read = async (sql: string): Promise<number> => Number((rowsOf(await reader.query(sql))[0] ?? [])[0])
+  // Nobody waits for what nextval writes to be sent, nor for the router to know what this is.
+  await waitUntil('it to be read on the replica', async () => (await read('SELECT * FROM counted')) === 33)
   assert.equal(await countOnReplica(async () => assert.equal(await read('SELECT * FROM counted'), 33)), 1)
   assert.equal(await countOnReplica(async () => assert.equal(await read('SELECT last_value FROM counted'), 1)), 0)
   const activity = 'SELECT count(*) FROM pg_stat_activity WHERE pid = pg_backend_pid()'
