@@ -180,10 +180,10 @@ export class StatementRelay {
     this.book.forgetUnnamed()
   }
 
-  /** Which names are taken is known when all that was sent is answered: PREPARE has taken some. */
+  /** Which names are taken is known when all up to the last Sync is answered: PREPARE has taken some. */
   get isOnTrial(): boolean {
     const { settings, server } = this.session
-    return (settings.pins & PIN.sqlPrepare) !== 0 && server !== null && server.queue.length > 0
+    return (settings.pins & PIN.sqlPrepare) !== 0 && server !== null && server.queue.outstanding > 0
   }
 
   /** It has succeeded, which no rollback undoes. */

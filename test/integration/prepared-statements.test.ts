@@ -136,8 +136,9 @@ test('a name that the protocol has taken is refused to a PREPARE among other sta
 test('what PREPARE has taken stays, whatever is refused under its name', async () => {
   const client = await bed.open()
   await client.exchange(wire.extendedQuery('PREPARE mine AS SELECT 1'))
-  const twice = [wire.parse('mine', 'SELECT 2'), wire.parse('mine', 'SELECT 3'), wire.sync()]
-  assert.deepEqual(sqlstatesOf(await client.exchange(Buffer.concat(twice))), ['42P05'])
+  const twice = [wire.parse('mine', 'SELECT 2'), wire.sync(), wire.parse('mine', 'SELECT 3'), wire.sync()]
+  client.send(Buffer.concat(twice))
+  for (const _ of [1, 2]) assert.deepEqual(sqlstatesOf(await client.until('Z')), ['42P05'])
   assert.equal(onlyValue(await client.exchange(run('mine'))), '1')
   // A name of the protocol, refused once, is free again behind its DEALLOCATE.
   await prepare(client, 'other', 'SELECT 4')
@@ -147,6 +148,10 @@ test('what PREPARE has taken stays, whatever is refused under its name', async (
   await client.query('DEALLOCATE other')
   await prepare(client, 'other', 'SELECT 6')
   assert.equal(onlyValue(await client.exchange(run('other'))), '6')
+  // Nothing that the server answers comes before the Parse, which must not wait for it.
+  const again = [wire.close('S', 'other'), wire.parse('other', 'SELECT 7'), wire.sync()]
+  assert.deepEqual(sqlstatesOf(await client.exchange(Buffer.concat(again))), [])
+  assert.equal(onlyValue(await client.exchange(run('other'))), '7')
 })
 
 test('a Parse of a taken name is refused for its text first, as by PostgreSQL', async () => {
