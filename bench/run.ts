@@ -36,7 +36,7 @@ const usage = `npm run bench -- <name> [options]
   --modes LIST    throughput: of simple,paced,extended,prepared,tpcb (all)
   --rounds N      throughput: runs per cell and peer (2); cells with a goal get three more
   --rate N        throughput: transactions per second in mode paced (4000); upgrade: of the active clients (1000)
-  --nice N        isolation: of the low tier’s reads, in the run that shares the CPU (10)
+  --nice N        isolation: of the low tier, in the run that shares the CPU (10)
   --slots N       isolation: of the low tier, in that run, in which its queries have no parallel workers (2)
   --checkout DIR  the Switchyard of another checkout, to compare with (this one)
   --cpu-prof DIR  throughput: profile the router's planes, print where their time went, leave the profiles in DIR

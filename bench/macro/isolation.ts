@@ -13,7 +13,7 @@ export interface IsolationOptions extends BenchOptions {
   readonly rate: number
   /** Clients of the low tier. */
   readonly clients: number
-  /** Niceness of its reads, and its slots without parallel workers, for the run with a policy that shares the CPU too. */
+  /** Its niceness, and its slots without parallel workers, for the run with a policy that shares the CPU too. */
   readonly nice: number
   readonly slots: number
 }
@@ -23,7 +23,8 @@ const HIGH_CLIENTS = 4
 const WARM_UP = { seconds: 5, rate: 2000 }
 /** The load is there for so long before and after the high tier is measured. */
 const MARGIN_SECONDS = 2
-const SHARED = 'switchyard, policy, CPU'
+const SLOTS_ONLY = 'switchyard, slots only'
+const SHARED = 'switchyard, policy'
 /** With parallel workers, three slots of low keep two cores busy; each is a core where there are none. */
 const policy = (nice: number, max: number, parallel: 'on' | 'off'): string => `
 [tiers.low]
@@ -56,7 +57,7 @@ interface Outcome {
 
 /**
  * A modest rate of short reads, alone and while reports and writes saturate the server: through PgBouncer, through Switchyard
- * where all are of one tier, and where a policy sets them apart: without a share of the CPU of their own, and with one. Beside that last
+ * where all are of one tier, and where a policy sets them apart: by slots alone, and by shares of the CPU as well. Beside that last
  * load the same reads directly at the server: what they wait for there, no router can take from them.
  */
 export async function isolation(bench: Bench, options: IsolationOptions): Promise<Record<string, unknown>> {
@@ -70,7 +71,7 @@ export async function isolation(bench: Bench, options: IsolationOptions): Promis
   const common = { server: bench.server, directory: bench.directory, maxClients, cleanup: bench.cleanup, ...options }
   for (const [name, sections] of [
     ['switchyard, one tier', ''],
-    ['switchyard, policy', policy(0, 3, 'on')],
+    [SLOTS_ONLY, policy(0, 3, 'on')],
     [SHARED, policy(options.nice, options.slots, 'off')],
   ] as const) {
     const router = await startRouter({ ...common, isManaged: true, sections })
@@ -130,18 +131,18 @@ function report(outcomes: readonly Outcome[]): Record<string, unknown> {
     ),
   )
   const of = (name: string): Outcome | undefined => outcomes.find((each) => each.name === name)
-  const [bouncer, flat, policy] = ['pgbouncer', 'switchyard, one tier', 'switchyard, policy'].map(of)
+  const [bouncer, flat, policy] = ['pgbouncer', 'switchyard, one tier', SLOTS_ONLY].map(of)
   const [shared, direct] = [SHARED, 'high directly'].map(of)
   const kept = (each: Outcome | undefined): number | null =>
     each === undefined || flat === undefined ? null : significant(each.lowTps / flat.lowTps)
   return {
-    high_p99_ratio: policy === undefined ? null : significant(ratioOf(policy)),
-    high_p99_ratio_cpu_shared: shared === undefined ? null : significant(ratioOf(shared)),
+    high_p99_ratio: shared === undefined ? null : significant(ratioOf(shared)),
+    high_p99_ratio_slots_only: policy === undefined ? null : significant(ratioOf(policy)),
     high_p99_ratio_direct: direct === undefined ? null : significant(ratioOf(direct)),
     high_p99_ratio_one_tier: flat === undefined ? null : significant(ratioOf(flat)),
     high_p99_ratio_pgbouncer: bouncer === undefined ? null : significant(ratioOf(bouncer)),
-    low_throughput_kept: kept(policy),
-    low_throughput_kept_cpu_shared: kept(shared),
+    low_throughput_kept: kept(shared),
+    low_throughput_kept_slots_only: kept(policy),
     failed: outcomes.reduce((sum, { failed }) => sum + failed, 0),
   }
 }

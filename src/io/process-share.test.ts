@@ -4,8 +4,9 @@ import { once } from 'node:events'
 import { readdirSync } from 'node:fs'
 import { getPriority } from 'node:os'
 import { type TestContext, test } from 'node:test'
-import { cpuMeans } from './cpu-share.ts'
+import { cpuMeans, HELD_SLICE_US } from './cpu-share.ts'
 import { setHelpersNice, setProcessNice } from './process-share.ts'
+import { timeSliceOf } from './time-slice.ts'
 
 /** A process with threads beside its first one. */
 async function startThreads(t: TestContext): Promise<number> {
@@ -49,5 +50,8 @@ test('the threads that help the first one have less than that', async (t) => {
   const nice = threads.map((thread) => [thread === pid, getPriority(thread)])
   assert.ok(nice.length > 1)
   for (const [isFirst, priority] of nice) assert.equal(priority, isFirst ? 0 : 10)
+  const usual = timeSliceOf(0)
+  for (const thread of usual === null ? [] : threads)
+    assert.equal(timeSliceOf(thread), thread === pid ? usual : HELD_SLICE_US)
   setHelpersNice(4_194_303, 10)
 })

@@ -64,6 +64,8 @@ export const SERVER = {
   /** Of a listening connection: channels, and the clients that listen through it. */
   channels: 24,
   listeners: 25,
+  /** How nice its backend has been made, 0 to 19. */
+  niceness: 30,
 } as const
 
 /**
@@ -149,6 +151,8 @@ export interface ServerView {
   readonly preparedStatements: number
   readonly channels: number
   readonly listeners: number
+  /** 0 to 19. */
+  readonly niceness: number
   readonly notifications: number
   readonly deliveries: number
   readonly connectedAt: number
@@ -186,6 +190,7 @@ export function readServer(region: Region, slot: number): ServerView | null {
     preparedStatements: number(SERVER.prepared),
     channels: number(SERVER.channels),
     listeners: number(SERVER.listeners),
+    niceness: number(SERVER.niceness),
     notifications: time(SERVER_F64.notifications),
     deliveries: time(SERVER_F64.deliveries),
     connectedAt: time(SERVER_F64.connectedAt),

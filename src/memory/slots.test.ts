@@ -188,6 +188,7 @@ test('a server slot is read as it was written', () => {
     preparedStatements: 100 + SERVER.prepared,
     channels: 100 + SERVER.channels,
     listeners: 100 + SERVER.listeners,
+    niceness: 100 + SERVER.niceness,
     notifications: SERVER_F64.notifications + 0.5,
     deliveries: SERVER_F64.deliveries + 0.5,
     connectedAt: 16.5,

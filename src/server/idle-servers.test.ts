@@ -1,5 +1,8 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
+import { IdleServers } from './idle-servers.ts'
+import type { ServerConnection } from './server-connection.ts'
+import { openServerHost } from './server-host.fixture.ts'
 import { openPool } from './server-pool.fixture.ts'
 
 test('one connection that is lost makes the others prove that they are alive', (t) => {
@@ -45,4 +48,23 @@ test('of those that are idle the oldest is the first to go', (t) => {
     shard.backends.map(({ closed }) => closed),
     [false, true, false],
   )
+})
+
+test('who needs another share of the CPU gets one that has it, where there is any', (t) => {
+  const [MEDIUM, LOW] = [1, 2]
+  const host = openServerHost(t)
+  const idle = new IdleServers(host)
+  const add = (dataDirectory: string | null): ServerConnection => {
+    const server = { idleSince: host.now, target: { shard: { dataDirectory } } } as unknown as ServerConnection
+    idle.add(server)
+    return server
+  }
+  const [held, b, c] = ['/data', '/data', '/data'].map(add)
+  host.cpuShares = { ...host.cpuShares, suits: (server, tier) => (server === held) === (tier === LOW) }
+  assert.equal(idle.take(LOW), held)
+  assert.equal(idle.take(LOW), c, 'none has it: the one used last')
+  assert.equal(idle.take(MEDIUM), b)
+  const elsewhere = add(null)
+  assert.equal(idle.take(LOW), elsewhere)
+  assert.equal(idle.take(LOW), null)
 })

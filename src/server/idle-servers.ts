@@ -38,16 +38,27 @@ export class IdleServers {
     this.#lostAt = this.#host.now
   }
 
-  /** One that can be used at once; those that have to be tested first are, on the way. */
-  take(): ServerConnection | null {
+  /** One that can be used at once by a client of this tier; those that have to be tested first are, on the way. */
+  take(tier: number): ServerConnection | null {
     const { serverCheckMs } = this.#host.timeouts
-    for (let server = this.#servers.pop(); server; server = this.#servers.pop()) {
+    for (let server = this.#next(tier); server; server = this.#next(tier)) {
       const isRecent = serverCheckMs === 0 || this.#host.now - server.idleSince < serverCheckMs
       // When one has been lost, the others may have been as well, and not have said so yet.
       if (isRecent && server.idleSince >= this.#lostAt) return server
       server.life.test()
     }
     return null
+  }
+
+  /** The last one that suits the tier, or else the last one. */
+  #next(tier: number): ServerConnection | undefined {
+    const servers = this.#servers
+    const last = servers.length - 1
+    // Where the servers are not on this machine they are all alike.
+    if (servers[last]?.target.shard.dataDirectory === null) return servers.pop()
+    let at = last
+    while (at >= 0 && !this.#host.cpuShares.suits(servers[at] as ServerConnection, tier)) at--
+    return at < 0 || at === last ? servers.pop() : servers.splice(at, 1)[0]
   }
 
   /** Closes so many, the oldest first, as far as there are. */

@@ -84,7 +84,7 @@ export class PoolServers implements ServerOwner {
 
   /** An idle one, which counts for this claim until it comes back; null: none can be used at once. */
   take(claim: number): ServerConnection | null {
-    const server = this.#idle.take()
+    const server = this.#idle.take(tierOfClaim(claim))
     if (server !== null) this.#give(server, claim, false)
     return server
   }

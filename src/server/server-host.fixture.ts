@@ -52,7 +52,7 @@ export class TestServerHost extends TestLinkHost implements ServerHost {
   readonly scramKeys: ScramKeyCache = new ScramKeyCache(4)
   readonly toClient: Gather = new Gather(NativeBuffer.allocate(65_536), this.sends)
   readonly planeIndex = 0
-  cpuShares: ServerHost['cpuShares'] = { given: () => {}, takenBack: () => {} }
+  cpuShares: ServerHost['cpuShares'] = { suits: () => true, given: () => {}, takenBack: () => {} }
   serverTls: ServerHost['serverTls'] = { mode: 'disable', context: null }
   readonly limits: LimitValues = {
     maxClients: 10,

@@ -34,7 +34,7 @@ export interface TierPolicy {
   readonly shedOrder: number
   readonly queryMs: number
   readonly transactionMs: number
-  /** Niceness of long reads, on servers that run under this router on its machine, 0 to 19. */
+  /** Niceness of backends while they work for it, on servers that run under this router on its machine, 0 to 19. */
   readonly nice: number
   /** Its statements run without parallel workers; absent from a control process that knows nothing of it. */
   readonly isSerial?: boolean

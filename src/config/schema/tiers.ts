@@ -83,9 +83,9 @@ function tierSection(name: 'high' | 'medium' | 'low' | 'background', doc: string
     nice: setting(integer(0, 19), {
       default: by.nice,
       doc:
-        'On shards with a `data_directory`, which are on this machine: how much less of the processors a read of this tier gets ' +
-        'that has run for 10 ms (50 ms where the kernel rations it), as nice(1) counts; where its kernel is Linux 6.12 or later, ' +
-        'others are let in before it as soon as they wake up as well. 0: as much as others.',
+        'On shards with a `data_directory`, which are on this machine: how much less of the processors backends get while they work ' +
+        'for this tier, as nice(1) counts (where the kernel rations changes: its reads that have run for 50 ms); where the kernel is ' +
+        'Linux 6.12 or later, others are let in before them as soon as they wake up as well. 0: as much as others.',
     }),
     parallel: setting(choice('on', 'off'), {
       default: 'on',

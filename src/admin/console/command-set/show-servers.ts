@@ -65,6 +65,7 @@ const FIELDS: readonly Field<Item>[] = [
   int8('query_count', ({ server }) => server.queries),
   int8('bytes_received', ({ server }) => server.bytesRead),
   int8('bytes_sent', ({ server }) => server.bytesWritten),
+  int4('nice', ({ server }) => server.niceness),
 ]
 
 export const showServers: ShowCommand = {
