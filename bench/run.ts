@@ -34,9 +34,9 @@ const usage = `npm run bench -- <name> [options]
   --seconds N     length of one run (3)
   --scale N       scale factor of pgbench's tables (20)
   --modes LIST    throughput: of simple,paced,extended,prepared,tpcb (all)
-  --rounds N      throughput: runs per cell and peer (2); cells with a goal get three more
+  --rounds N      throughput: runs per cell and peer (2); cells with a goal get three more; isolation: of everything (3)
   --rate N        throughput: transactions per second in mode paced (4000); upgrade: of the active clients (1000)
-  --nice N        isolation: of the low tier, in the run that shares the CPU (10)
+  --nice N        isolation: of the low tier, in the run that shares the CPU (19)
   --slots N       isolation: of the low tier, in that run, in which its queries have no parallel workers (2)
   --checkout DIR  the Switchyard of another checkout, to compare with (this one)
   --cpu-prof DIR  throughput: profile the router's planes, print where their time went, leave the profiles in DIR
@@ -161,9 +161,10 @@ function plan(argv: string[]): Plan | null {
   }
   if (name === 'isolation') {
     const clients = wholeNumber('clients', values.clients ?? '32')
-    const nice = wholeNumber('nice', values.nice ?? '10')
+    const nice = wholeNumber('nice', values.nice ?? '19')
     const slots = wholeNumber('slots', values.slots ?? '2')
-    const all = { ...options, clients, rate: wholeNumber('rate', values.rate ?? '200'), nice, slots }
+    const rounds = wholeNumber('rounds', values.rounds ?? (quick ? '1' : '3'))
+    const all = { ...options, clients, rate: wholeNumber('rate', values.rate ?? '200'), nice, slots, rounds }
     return { name, options: all, shown: all, run: (bench) => isolation(bench, all) }
   }
   if (name === 'scaling') {

@@ -4,7 +4,7 @@ import type { Bench, BenchOptions } from './bench-environment.ts'
 import type { Address, Peer } from './peer.ts'
 import { runPgbench } from './pgbench.ts'
 import { startRouter } from './router-peer.ts'
-import { percentile, significant } from './statistics.ts'
+import { median, percentile, ratio, significant } from './statistics.ts'
 import { formatTable } from './text-table.ts'
 
 export interface IsolationOptions extends BenchOptions {
@@ -16,6 +16,8 @@ export interface IsolationOptions extends BenchOptions {
   /** Its niceness, and its slots without parallel workers, for the run with a policy that shares the CPU too. */
   readonly nice: number
   readonly slots: number
+  /** How often everything is measured; medians are reported. */
+  readonly rounds: number
 }
 
 const HIGH_CLIENTS = 4
@@ -23,6 +25,9 @@ const HIGH_CLIENTS = 4
 const WARM_UP = { seconds: 5, rate: 2000 }
 /** The load is there for so long before and after the high tier is measured. */
 const MARGIN_SECONDS = 2
+const PGBOUNCER = 'pgbouncer'
+const ONE_TIER = 'switchyard, one tier'
+const DIRECT = 'high directly'
 const SLOTS_ONLY = 'switchyard, slots only'
 const SHARED = 'switchyard, policy'
 /** With parallel workers, three slots of low keep two cores busy; each is a core where there are none. */
@@ -47,6 +52,7 @@ SELECT sum(abalance), count(*) FROM pgbench_accounts WHERE aid % 10 = :n;
 UPDATE pgbench_accounts SET abalance = abalance + 1 WHERE aid BETWEEN :n * 1000 AND :n * 1000 + 200;
 `
 
+/** What was measured of one peer in one round. */
 interface Outcome {
   readonly name: string
   readonly aloneP99: number | null
@@ -64,23 +70,35 @@ export async function isolation(bench: Bench, options: IsolationOptions): Promis
   const script = join(bench.directory, 'low.sql')
   writeFileSync(script, LOW_SCRIPT, { mode: 0o644 })
   const maxClients = options.clients + HIGH_CLIENTS
-  const outcomes: Outcome[] = []
   const pgbouncer = options.peers.includes('pgbouncer') ? await bench.startPeer('pgbouncer', maxClients) : null
-  if (pgbouncer !== null) outcomes.push(await outcomeOf('pgbouncer', pgbouncer, bench, script, options))
+  const rounds: (readonly Outcome[])[] = []
+  while (rounds.length < options.rounds) rounds.push(await round(bench, script, options, pgbouncer))
   await pgbouncer?.stop()
+  return report(rounds)
+}
+
+async function round(
+  bench: Bench,
+  script: string,
+  options: IsolationOptions,
+  pgbouncer: Peer | null,
+): Promise<readonly Outcome[]> {
+  const maxClients = options.clients + HIGH_CLIENTS
+  const outcomes: Outcome[] = []
+  if (pgbouncer !== null) outcomes.push(await outcomeOf(PGBOUNCER, pgbouncer, bench, script, options))
   const common = { server: bench.server, directory: bench.directory, maxClients, cleanup: bench.cleanup, ...options }
   for (const [name, sections] of [
-    ['switchyard, one tier', ''],
+    [ONE_TIER, ''],
     [SLOTS_ONLY, policy(0, 3, 'on')],
     [SHARED, policy(options.nice, options.slots, 'off')],
   ] as const) {
     const router = await startRouter({ ...common, isManaged: true, sections })
     outcomes.push(await outcomeOf(name, router, bench, script, options))
     if (name === SHARED && options.peers.includes('direct'))
-      outcomes.push(await outcomeOf('high directly', router, bench, script, options, bench.server.address))
+      outcomes.push(await outcomeOf(DIRECT, router, bench, script, options, bench.server.address))
     await router.stop()
   }
-  return report(outcomes)
+  return outcomes
 }
 
 async function outcomeOf(
@@ -113,37 +131,40 @@ async function outcomeOf(
   }
 }
 
-function report(outcomes: readonly Outcome[]): Record<string, unknown> {
-  const ratioOf = ({ aloneP99, loadedP99 }: Outcome): number | null =>
-    aloneP99 === null || loadedP99 === null ? null : loadedP99 / aloneP99
+function report(rounds: readonly (readonly Outcome[])[]): Record<string, unknown> {
+  const all = rounds.flat()
+  const names = [...new Set(all.map(({ name }) => name))]
+  const of = (name: string): readonly Outcome[] => all.filter((each) => each.name === name)
+  const ratiosOf = (name: string): readonly (number | null)[] =>
+    of(name).map(({ aloneP99, loadedP99 }) => significant(ratio(loadedP99, aloneP99)))
+  const keptOf = (name: string): number | null =>
+    significant(median(of(name).map(({ lowTps }, index) => ratio(lowTps, of(ONE_TIER)[index]?.lowTps ?? null))))
+  const milliseconds = (values: readonly (number | null)[]): string => shown((median(values) ?? 0) / 1000)
   console.log(
     formatTable(
       ['', 'high p99 alone, ms', 'loaded, ms', 'ratio', 'low, tps', 'failed'],
-      outcomes.map((each) => [
-        each.name,
-        shown((each.aloneP99 ?? 0) / 1000),
-        shown((each.loadedP99 ?? 0) / 1000),
-        shown(ratioOf(each) ?? 0),
-        shown(each.lowTps),
-        String(each.failed),
+      names.map((name) => [
+        name,
+        milliseconds(of(name).map(({ aloneP99 }) => aloneP99)),
+        milliseconds(of(name).map(({ loadedP99 }) => loadedP99)),
+        shown(median(ratiosOf(name)) ?? 0),
+        shown(median(of(name).map(({ lowTps }) => lowTps)) ?? 0),
+        String(of(name).reduce((sum, { failed }) => sum + failed, 0)),
       ]),
       { leftColumns: 1 },
     ),
   )
-  const of = (name: string): Outcome | undefined => outcomes.find((each) => each.name === name)
-  const [bouncer, flat, policy] = ['pgbouncer', 'switchyard, one tier', SLOTS_ONLY].map(of)
-  const [shared, direct] = [SHARED, 'high directly'].map(of)
-  const kept = (each: Outcome | undefined): number | null =>
-    each === undefined || flat === undefined ? null : significant(each.lowTps / flat.lowTps)
   return {
-    high_p99_ratio: shared === undefined ? null : significant(ratioOf(shared)),
-    high_p99_ratio_slots_only: policy === undefined ? null : significant(ratioOf(policy)),
-    high_p99_ratio_direct: direct === undefined ? null : significant(ratioOf(direct)),
-    high_p99_ratio_one_tier: flat === undefined ? null : significant(ratioOf(flat)),
-    high_p99_ratio_pgbouncer: bouncer === undefined ? null : significant(ratioOf(bouncer)),
-    low_throughput_kept: kept(shared),
-    low_throughput_kept_slots_only: kept(policy),
-    failed: outcomes.reduce((sum, { failed }) => sum + failed, 0),
+    high_p99_ratio: significant(median(ratiosOf(SHARED))),
+    high_p99_ratio_rounds: ratiosOf(SHARED),
+    high_p99_ratio_slots_only: significant(median(ratiosOf(SLOTS_ONLY))),
+    high_p99_ratio_direct: significant(median(ratiosOf(DIRECT))),
+    high_p99_ratio_direct_rounds: ratiosOf(DIRECT),
+    high_p99_ratio_one_tier: significant(median(ratiosOf(ONE_TIER))),
+    high_p99_ratio_pgbouncer: significant(median(ratiosOf(PGBOUNCER))),
+    low_throughput_kept: keptOf(SHARED),
+    low_throughput_kept_slots_only: keptOf(SLOTS_ONLY),
+    failed: all.reduce((sum, { failed }) => sum + failed, 0),
   }
 }
 
