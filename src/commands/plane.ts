@@ -3,7 +3,7 @@ import { setFlagsFromString } from 'node:v8'
 import { returnFreeMemory } from '../io/free-memory.ts'
 import { dieWithParent, outliveParent } from '../io/process-limits.ts'
 import { setHelpersNice, setProcessNice } from '../io/process-share.ts'
-import { SHORTEST_SLICE_US, setTimeSlice } from '../io/time-slice.ts'
+import { SHORTEST_SLICE_US, setAhead, setTimeSlice } from '../io/time-slice.ts'
 import { cheapMonotonicClock } from '../util/monotonic-clock.ts'
 import { nodeHeap } from '../util/node-heap.ts'
 import { readCrash } from './crash.ts'
@@ -79,6 +79,7 @@ export async function plane(parameters: readonly string[], context: PlaneContext
     onReplaced: () => {
       context.setTitle(`switchyard: plane ${index} (replaced)`)
       // Its end costs tens of milliseconds of a processor, which its successor needs first. The keeper may end it before.
+      setAhead(false)
       const never = new Int32Array(new SharedArrayBuffer(4))
       Atomics.wait(never, 0, 0, BOW_OUT_MS)
       setProcessNice(context.pid, LEAST_URGENT)
