@@ -172,3 +172,15 @@ test('the ReadyForQuery of a session that listens waits for the connection that 
   assert.equal(shapeOf(await listener!.until('Z')), 'Z')
   assert.equal(onlyValue(await other!.query('SELECT 1')), '1')
 })
+
+test('a statement of PREPARE is lost when one part of a pipeline asks for its name twice, in vain', async () => {
+  const [one, other] = [wire.parse('taken', 'SELECT 2'), wire.parse('taken', 'SELECT 3')]
+  const client = await bed.open()
+  await client.query('PREPARE taken AS SELECT 1')
+  for (const parse of [one, other]) {
+    assert.deepEqual(sqlstatesOf(await client.exchange(then(parse))), ['42P05'], 'each in a part of its own')
+  }
+  assert.equal(onlyValue(await client.query('EXECUTE taken')), '1')
+  assert.deepEqual(sqlstatesOf(await client.exchange(then(one, other))), ['42P05'])
+  assert.deepEqual(sqlstatesOf(await client.query('EXECUTE taken')), ['26000'])
+})
