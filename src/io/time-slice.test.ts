@@ -1,6 +1,9 @@
 import assert from 'node:assert/strict'
+import { execFile } from 'node:child_process'
 import { getPriority, setPriority } from 'node:os'
+import { join } from 'node:path'
 import { test } from 'node:test'
+import { promisify } from 'node:util'
 import { sleeper } from './sleeper.fixture.ts'
 import { isAhead, SHORTEST_SLICE_US, setAhead, setTimeSlice, threadCpuMs, timeSliceOf } from './time-slice.ts'
 
@@ -31,13 +34,37 @@ test('a thread runs ahead, what it starts does not, and it is as usual again', a
     t.skip('this account may not')
     return
   }
-  t.after(() => setTimeSlice(0, 0))
+  t.after(() => {
+    setTimeSlice(0, 0)
+    setPriority(0)
+  })
+  setPriority(2)
   assert.equal(isAhead(0), true)
   assert.equal(isAhead(await sleeper(t)), false)
   assert.equal(setAhead(false), true)
-  assert.equal(isAhead(0), false)
+  assert.deepEqual([isAhead(0), getPriority()], [false, 2])
   if (usual !== null) assert.equal(timeSliceOf(0), SHORTEST_SLICE_US)
   assert.equal(isAhead(4_194_303), null)
+})
+
+test('who is ahead by the limit alone can be as usual again, also where he is nice', async (t) => {
+  if (process.getuid?.() !== 0 || !setAhead(true)) {
+    t.skip('this account may not, or has no rights to give up')
+    return
+  }
+  setAhead(false)
+  setTimeSlice(0, 0)
+  const program = `
+    import { isAhead, setAhead } from '${join(import.meta.dirname, 'time-slice.ts')}'
+    const wasAhead = setAhead(true)
+    process.setgid(65534)
+    process.setuid(65534)
+    console.log(wasAhead, setAhead(false), isAhead(0))`
+  for (const nice of ['0', '5']) {
+    const options = ['-n', nice, process.execPath, '--input-type=module', '--eval', program]
+    const { stdout } = await promisify(execFile)('nice', options)
+    assert.equal(stdout, 'true true false\n', `niceness ${nice}`)
+  }
 })
 
 test('the processor time of this thread grows while it works, as the kernel says elsewhere', () => {

@@ -1,4 +1,4 @@
-import { arch } from 'node:os'
+import { arch, getPriority } from 'node:os'
 import { NativeBuffer, native } from './native.ts'
 
 /** By architecture: numbers of sched_setattr(2), sched_getattr(2) and clock_gettime(2). */
@@ -59,7 +59,9 @@ export function setAhead(isAhead: boolean): boolean {
   const { address, bytes } = attributes
   if (native.syscall(call.get, 0, address, ATTRIBUTES.bytes, 0, 0, 0) !== 0) return false
   bytes.writeUInt32LE(isAhead ? SCHED_RR : SCHED_OTHER, ATTRIBUTES.policy)
-  bytes.writeBigUInt64LE(isAhead ? RESET_ON_FORK : 0n, ATTRIBUTES.flags)
+  // Whoever has no right but the limit may neither take this flag back nor become less nice than he was, and would be ahead for good.
+  bytes.writeBigUInt64LE(RESET_ON_FORK, ATTRIBUTES.flags)
+  bytes.writeInt32LE(getPriority(), ATTRIBUTES.nice)
   bytes.writeUInt32LE(isAhead ? LEAST_AHEAD : 0, ATTRIBUTES.priority)
   bytes.writeBigUInt64LE(isAhead ? 0n : BigInt(SHORTEST_SLICE_US) * 1000n, ATTRIBUTES.runtime)
   return native.syscall(call.set, 0, address, 0, 0, 0, 0) === 0

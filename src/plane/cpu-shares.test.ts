@@ -196,11 +196,14 @@ test('what the kernel does not let be given back now is given back as soon as it
   state.outcome = 'later'
   shares.takenBack(low)
   pass(70)
-  assert.equal(niceness.get(low), 10)
+  assert.equal(niceness.get(low), 0, 'it is owed to the process, whoever has the connection')
   state.outcome = 'done'
   pass(70)
   pass(300)
   assert.deepEqual(asked, ['7 10', '7 0', '7 0', '7 0'])
+  shares.given(low, LOW, false)
+  pass(70)
+  assert.deepEqual(asked.slice(4), ['7 10'], 'the next long read has less again')
 })
 
 test('when the kernel refuses, that is said once, and it is not tried again', () => {

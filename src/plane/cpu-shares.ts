@@ -149,7 +149,7 @@ export class CpuShares implements CpuWatch {
     if (nice !== 0) this.#host.noteNiceness(server, nice)
     const outcome = this.#kernel.setNice(means, pid, nice)
     if (outcome === 'done') this.#owed.delete(pid)
-    if (outcome === 'done' ? nice === 0 : nice !== 0) this.#host.noteNiceness(server, 0)
+    if (nice === 0 || outcome !== 'done') this.#host.noteNiceness(server, 0)
     if (outcome === 'later' && nice === 0) {
       this.#owed.add(pid)
       this.#arm(IDLE_LOOK_MS)
