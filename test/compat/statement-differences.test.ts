@@ -28,6 +28,15 @@ async function renew(): Promise<void> {
   await bed.console.query(`RECONNECT ${bed.database}`)
 }
 
+/** The process of the connection that listens for all. */
+async function listenerPid(): Promise<number> {
+  const [row] = await bed.cluster.sql(
+    `SELECT pid FROM pg_stat_activity WHERE datname = $1 AND application_name = 'switchyard listener'`,
+    [bed.database],
+  )
+  return Number(row!.pid)
+}
+
 async function failTransaction(client: WireClient): Promise<void> {
   await client.query('BEGIN')
   await client.query('SELECT 1/0')
@@ -156,11 +165,7 @@ test('client_encoding changed after LISTEN does not change that of notifications
 test('the ReadyForQuery of a session that listens waits for the connection that listens', async () => {
   const [listener, other] = await bed.openMany(2)
   await listener!.query('LISTEN a')
-  const [row] = await bed.cluster.sql(
-    `SELECT pid FROM pg_stat_activity WHERE datname = $1 AND application_name = 'switchyard listener'`,
-    [bed.database],
-  )
-  const pid = Number(row!.pid)
+  const pid = await listenerPid()
   process.kill(pid, 'SIGSTOP')
   try {
     listener!.send(wire.query('SELECT 1'))
@@ -173,14 +178,18 @@ test('the ReadyForQuery of a session that listens waits for the connection that 
   assert.equal(onlyValue(await other!.query('SELECT 1')), '1')
 })
 
-test('a statement of PREPARE is lost when one part of a pipeline asks for its name twice, in vain', async () => {
-  const [one, other] = [wire.parse('taken', 'SELECT 2'), wire.parse('taken', 'SELECT 3')]
-  const client = await bed.open()
-  await client.query('PREPARE taken AS SELECT 1')
-  for (const parse of [one, other]) {
-    assert.deepEqual(sqlstatesOf(await client.exchange(then(parse))), ['42P05'], 'each in a part of its own')
+test('notifications of a session that listens in both ways come in no common order', async () => {
+  const [listener, notifier] = await bed.openMany(2, { database: 'wide' })
+  await listener!.query('LISTEN shared')
+  await listener!.query('DO $$ BEGIN LISTEN own; END $$')
+  const pid = await listenerPid()
+  process.kill(pid, 'SIGSTOP')
+  try {
+    await notifier!.query('NOTIFY shared')
+    await notifier!.query('NOTIFY own')
+    assert.deepEqual(notificationsOf(await listener!.until('A')), ['own '])
+  } finally {
+    process.kill(pid, 'SIGCONT')
   }
-  assert.equal(onlyValue(await client.query('EXECUTE taken')), '1')
-  assert.deepEqual(sqlstatesOf(await client.exchange(then(one, other))), ['42P05'])
-  assert.deepEqual(sqlstatesOf(await client.query('EXECUTE taken')), ['26000'])
+  assert.deepEqual(notificationsOf(await listener!.until('A')), ['shared '])
 })

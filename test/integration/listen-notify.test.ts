@@ -197,11 +197,13 @@ test('names are folded unless quoted, and cut at 63 bytes', async () => {
   await client!.query('LISTEN "CamelCase"')
   await client!.query('LISTEN "a""b"')
   await client!.query(`LISTEN "${long}"`)
-  await client!.query('LISTEN U&"d\\0061t"')
-  for (const channel of ['camelcase', '"CamelCase"', '"a""b"', `"${long}"`, 'dat']) {
+  for (const channel of ['camelcase', '"CamelCase"', '"a""b"', `"${long}"`]) {
     await notifier!.query(`NOTIFY ${channel}, '${channel.length}'`)
   }
-  assert.deepEqual(await heardBy(client!), ['camelcase 9', 'CamelCase 11', 'a"b 6', `${'é'.repeat(31)} 42`, 'dat 3'])
+  assert.deepEqual(await heardBy(client!), ['camelcase 9', 'CamelCase 11', 'a"b 6', `${'é'.repeat(31)} 42`])
+  await client!.query('LISTEN U&"d\\0061t"')
+  await notifier!.query('NOTIFY dat')
+  assert.deepEqual(await heardBy(client!), ['dat '])
 })
 
 test('the extended protocol listens too, prepared or not, in pipelines', async () => {
