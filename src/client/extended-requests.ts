@@ -3,17 +3,17 @@ import { FRONTEND, HEADER_BYTES, STATUS, textEnd } from '../protocol/message-typ
 import { writeReady } from '../protocol/messages.ts'
 import { MessageWriter } from '../protocol/writer.ts'
 import { REPLY } from '../server/reply-queue.ts'
-import { type Effects, FACT } from '../sql/statement-effects.ts'
+import type { Effects } from '../sql/statement-effects.ts'
 import { answersExtended } from './extended-begin.ts'
 import { closeNamed, describeNamed } from './named-statements.ts'
 import { attach, staysOnReplica } from './read-passage.ts'
 import { isTooShort, type RequestHandler, type RequestPassage, SEEN_BYTES } from './request-passage.ts'
 import { routerAnswer } from './router-answers.ts'
 import { admitListening, noteUnseen } from './session-effects.ts'
-import { identifier } from './sql-statements.ts'
+import { prepares } from './sql-statements.ts'
 import type { StatementRelay } from './statement-relay.ts'
 import { noteComment } from './tier-questions.ts'
-import { isNameUncertain, isTargetUncertain, isUncertain } from './uncertain-statements.ts'
+import { isSqlUncertain, isTargetUncertain, isUncertain } from './uncertain-statements.ts'
 
 const writer = new MessageWriter()
 const NO_EFFECTS: Effects = { pins: 0, flags: 0, settings: [], values: [], channels: [], calls: null }
@@ -98,32 +98,21 @@ export const bindRequest: RequestHandler = (relay, source, at, stop, end) => {
   const session = relay.session
   const effects = statements.effectsOfBind(source, at, stop, end)
   if (effects === undefined) return end
-  if (statements.isBindUncertain(source)) return relay.wait()
+  if (statements.isBindUncertain(source) || (effects !== null && isSqlUncertain(statements, effects)))
+    return relay.wait()
   if (session.seat.reads.isInReplicaTransaction && !staysOnReplica(relay, effects ?? NO_EFFECTS, statements.boundText))
     return relay.leaveReplica(source, at, stop, end)
   if (effects !== null && !admitListening(session, effects)) return relay.hold()
-  const prepared = effects === null ? null : preparedName(relay, effects, statements.boundText)
-  if (prepared !== null && isNameUncertain(statements, prepared)) return relay.wait()
   session.seat.prepare(effects)
   if (relay.skipped()) return stop
   if (effects !== null && session.settings.mustWait(effects, session.server)) return relay.hold()
-  if (prepared !== null) statements.needInSql().refuseTaken(prepared)
+  const text = statements.boundText
+  if (text !== null && prepares(effects)) statements.needInSql().refusePrepared(text)
   statements.noteBind(effects)
-  if (relay.host.catalogues.isWatching) {
-    const text = statements.boundText
-    noteUnseen(session, text, 0, text === null ? 0 : text.indexOf(0))
-  }
+  if (relay.host.catalogues.isWatching) noteUnseen(session, text, 0, text === null ? 0 : text.indexOf(0))
   relay.bodyGoesOn = true
   statements.bind(source, at, stop, end)
   return stop
-}
-
-/** The name that a PREPARE with this text and these effects gives; null: it is none, or too long to be kept. */
-function preparedName({ host }: RequestPassage, { flags }: Effects, text: Buffer | null): string | null {
-  if ((flags & FACT.prepares) === 0 || text === null) return null
-  const { facts } = host
-  facts.read(text, 0, text.indexOf(0))
-  return identifier(text.toString('utf8', facts.nameStart, facts.nameStop))
 }
 
 /** An Execute. */

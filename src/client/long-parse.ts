@@ -10,7 +10,8 @@ import type { StatementFacts } from '../sql/statement-facts.ts'
 import type { ClientHost } from './client-host.ts'
 import type { RequestSession } from './request-session.ts'
 import { noteEffects } from './session-effects.ts'
-import { NOTHING, type StatementBook, UNNAMED } from './statement-book.ts'
+import type { StatementBook } from './statement-book.ts'
+import { NOTHING, UNNAMED } from './statement-journal.ts'
 import { makeRoom } from './statement-supply.ts'
 
 /** A longer text is not kept: to parse it elsewhere it would have to wait in one buffer, with what is sent before it. */

@@ -4,7 +4,7 @@ import { MessageWriter } from '../protocol/writer.ts'
 import { REPLY } from '../server/reply-queue.ts'
 import type { ServerConnection } from '../server/server-connection.ts'
 import type { PreparedStatement } from '../session/prepared-statements.ts'
-import { NOTHING, UNNAMED } from './statement-book.ts'
+import { NOTHING, UNNAMED } from './statement-journal.ts'
 import type { StatementRelay } from './statement-relay.ts'
 import { closeStray, ensureStatement, prepareUnnamed } from './statement-supply.ts'
 

@@ -16,8 +16,8 @@ import {
   type SessionRecord,
   type SessionSpills,
 } from './session-record.ts'
-import { UNNAMED } from './statement-book.ts'
 import type { StatementChange } from './statement-journal.ts'
+import { NOTHING, UNNAMED } from './statement-journal.ts'
 
 type NamedStatements = SessionRecord['statements']
 
@@ -101,6 +101,7 @@ export class SessionRecordReader {
   #readChanges(extra: SessionExtra | null, ofUnnamed: number): readonly StatementChange[] {
     if (ofUnnamed > 0) return new Array<StatementChange>(ofUnnamed).fill(UNNAMED)
     return (extra?.changes ?? []).map((change) => ({
+      ...NOTHING,
       ...change,
       meant: change.meant === null ? null : this.#find(change.meant),
       statement: change.statement === null ? null : this.#find(change.statement),

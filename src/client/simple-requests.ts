@@ -13,7 +13,7 @@ import { isTooShort, type RequestHandler, type RequestPassage } from './request-
 import { routerAnswer } from './router-answers.ts'
 import { admitListening, noteEffects, noteUnseen } from './session-effects.ts'
 import { noteComment } from './tier-questions.ts'
-import { isQueryUncertain } from './uncertain-statements.ts'
+import { isSqlUncertain } from './uncertain-statements.ts'
 
 const writer = new MessageWriter()
 
@@ -33,7 +33,7 @@ export const queryRequest: RequestHandler = (relay, source, at, stop, end) => {
     if (!staysOnReplica(relay, effects, text)) return relay.leaveReplica(source, at, stop, end)
   }
   if (!admitListening(relay.session, effects)) return relay.hold()
-  if (relay.statements !== null && isQueryUncertain(relay.statements, source, facts)) return relay.wait()
+  if (relay.statements !== null && isSqlUncertain(relay.statements, facts)) return relay.wait()
   relay.session.seat.prepare(effects)
   if (relay.skipped()) return relay.abandonText(stop)
   if (relay.session.settings.mustWait(!relay.isPassing ? facts : null, relay.session.server)) return relay.hold()

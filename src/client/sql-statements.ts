@@ -55,19 +55,24 @@ export class SqlStatements {
    */
   rename(source: NativeBuffer, at: number, stop: number, end: number, facts: StatementFacts): boolean {
     const server = this.#session.server as ServerConnection
-    const { nameStart, nameStop } = facts
+    // Reading another text changes them.
+    const { flags, nameStart, nameStop } = facts
     const name = identifier(source.bytes.toString('utf8', nameStart, nameStop))
     const statement = this.#book.get(name)
-    if (statement !== undefined && (facts.flags & FACT.prepares) !== 0) {
+    if (statement !== undefined && (flags & FACT.prepares) !== 0) {
       this.refuseTaken(name)
       endAhead(this.#host, server)
       return false
     }
-    const isAhead =
-      statement === undefined ? closeStray(this.#book, server, name) : ensureStatement(this.#book, server, statement)
-    if (isAhead) endAhead(this.#host, server)
+    const before = server.queue.length
+    if (statement === undefined) closeStray(this.#book, server, name)
+    else {
+      ensureStatement(this.#book, server, statement)
+      if ((flags & FACT.executes) !== 0 && prepares(statement.effects)) this.refusePrepared(statement.tail)
+    }
+    if (server.queue.length > before) endAhead(this.#host, server)
     if (statement === undefined) return false
-    if ((facts.flags & FACT.deallocates) !== 0) {
+    if ((flags & FACT.deallocates) !== 0) {
       server.statements.delete(statement)
       this.#deallocating = { name, statement }
     }
@@ -87,6 +92,13 @@ export class SqlStatements {
     const server = this.#session.server as ServerConnection
     if (this.#book.get(name) === undefined) closeStray(this.#book, server, name)
     else takeName(this.#book, server, name)
+  }
+
+  /** The same of the name in this text of a PREPARE, up to a NUL. */
+  refusePrepared(text: Buffer): void {
+    const { facts } = this.#host
+    facts.read(text, 0, text.indexOf(0))
+    this.refuseTaken(identifier(text.toString('utf8', facts.nameStart, facts.nameStop)))
   }
 
   /** The same of each PREPARE among several statements, whose `names` are those of the text's facts. */
@@ -116,6 +128,11 @@ export class SqlStatements {
     if (this.#deallocating !== null) this.#session.server?.statements.add(this.#deallocating.statement)
     this.#deallocating = null
   }
+}
+
+/** Executing what has these effects is a PREPARE. */
+export function prepares(effects: Effects | null | undefined): boolean {
+  return effects != null && (effects.flags & FACT.prepares) !== 0
 }
 
 /** Should a Parse fail, the query that follows must not be skipped with it. */

@@ -11,12 +11,9 @@ import { type Effects, FACT } from '../sql/statement-effects.ts'
 import type { StatementFacts } from '../sql/statement-facts.ts'
 import type { ClientHost } from './client-host.ts'
 import type { SessionState } from './session-state.ts'
-import { type StatementChange, StatementJournal } from './statement-journal.ts'
+import { NOTHING, type StatementChange, StatementJournal } from './statement-journal.ts'
 
 const writer = new MessageWriter()
-/** A message that changes nothing, and one that changes the unnamed statement. */
-export const NOTHING: StatementChange = { name: '', meant: null, statement: null, wasThere: false, unnamed: false }
-export const UNNAMED: StatementChange = { ...NOTHING, unnamed: true }
 const TRANSACTION_CONTROL = FACT.begins | FACT.commits | FACT.rollsBack
 
 /** The session whose statements they are. */
@@ -230,7 +227,6 @@ export class StatementBook {
   /** An error was answered; what it skips follows. */
   beginSkipping(): void {
     this.#isFailing = true
-    this.#journal?.beginSkipping()
   }
 
   /** A Parse or Close was answered; others are none of ours. */
@@ -250,7 +246,7 @@ export class StatementBook {
     const kind = entry & 0x0f
     if (kind !== REPLY.parse && kind !== REPLY.close) return
     const { server } = this.session
-    if (server === null || this.#journal?.takeBack(this.#named, server.statements) !== true) return
+    if (server === null || this.#journal?.takeBack(this.#named, server) !== true) return
     // A Parse drops the one before it, whatever is wrong with its own text.
     const owner = hasFailed ? this.unnamed.failed() : this.unnamed.skipped()
     if (owner !== null) server.unnamedOwner = owner

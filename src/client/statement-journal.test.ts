@@ -1,15 +1,20 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { ServerStatements, SessionStatements, StatementRegistry } from '../session/prepared-statements.ts'
-import { type StatementChange, StatementJournal } from './statement-journal.ts'
-
-const NOTHING: StatementChange = { name: '', meant: null, statement: null, wasThere: false, unnamed: false }
+import { addStray, NOTHING, StatementJournal } from './statement-journal.ts'
 
 function setUp() {
   const named = new SessionStatements(new StatementRegistry())
   const first = named.add('a', Buffer.from('one'))
   assert.ok(first)
-  return { named, first, server: new ServerStatements(), journal: new StatementJournal() }
+  const statements = new ServerStatements()
+  return {
+    named,
+    first,
+    statements,
+    server: { statements, strays: null as Set<string> | null },
+    journal: new StatementJournal(),
+  }
 }
 
 test('of several changes of a name that are taken back, what it meant before the first one counts', () => {
@@ -18,7 +23,6 @@ test('of several changes of a name that are taken back, what it meant before the
   journal.note({ ...NOTHING, name: 'a', meant: first })
   named.add('a', Buffer.from('two'))
   journal.note({ ...NOTHING, name: 'a' })
-  journal.beginSkipping()
   for (let n = 0; n < 2; n++) assert.equal(journal.takeBack(named, server), false)
   assert.equal(named.get('a'), first)
   assert.equal(first.users, 1)
@@ -36,15 +40,45 @@ test('a change that was confirmed stays', () => {
 })
 
 test('a server connection keeps a statement whose closing and new Parse were skipped, not one whose Parse failed', () => {
-  const { named, first, server, journal } = setUp()
+  const { named, first, statements, server, journal } = setUp()
   for (const isClosed of [false, true]) {
-    server.add(first)
+    statements.add(first)
     journal.note({ ...NOTHING, statement: first, wasThere: true })
     journal.note({ ...NOTHING, name: 'b', statement: first })
     if (isClosed) journal.confirm()
-    journal.beginSkipping()
     for (let n = isClosed ? 1 : 0; n < 2; n++) journal.takeBack(named, server)
-    assert.equal(server.use(first), !isClosed)
+    assert.equal(statements.use(first), !isClosed)
+  }
+})
+
+test('what is sent behind a skipped change stays as it is answered', () => {
+  const { named, first, statements, server, journal } = setUp()
+  const skipped = { ...NOTHING, name: 'a', meant: first, statement: first, stray: 's' }
+  const later = { ...NOTHING, name: 'a', statement: first, wasThere: true, stray: 's', wasStray: true }
+  named.delete('a')
+  named.add('a', Buffer.from('two'))
+  statements.add(first)
+  addStray(server, 's')
+  const state = () => [named.get('a')?.tail.toString(), statements.use(first), server.strays?.has('s')]
+  for (const change of [skipped, later]) journal.note(change)
+  journal.takeBack(named, server)
+  assert.deepEqual(state(), ['two', true, true])
+  assert.deepEqual(journal.all, [{ ...later, meant: first, wasThere: false, wasStray: false }])
+  journal.takeBack(named, server)
+  assert.deepEqual(state(), ['one', false, false])
+})
+
+test('a statement that is nobody’s is there when its closing was skipped, and not when its Parse was', () => {
+  for (const wasStray of [false, true]) {
+    for (const isClosed of [false, true]) {
+      const { named, server, journal } = setUp()
+      if (wasStray) journal.note({ ...NOTHING, stray: 'a', wasStray: true })
+      journal.note({ ...NOTHING, stray: 'a' })
+      addStray(server, 'a')
+      if (wasStray && isClosed) journal.confirm()
+      while (!journal.isEmpty) journal.takeBack(named, server)
+      assert.equal(server.strays?.has('a'), wasStray && !isClosed)
+    }
   }
 })
 
@@ -67,6 +101,8 @@ test('only the oldest changes are looked at for a name, a statement or the unnam
   assert.deepEqual([journal.isPending(0, 'a', null), journal.isPending(1, 'a', null)], [false, true])
   assert.deepEqual([journal.isPending(2, 'b', first), journal.isPending(3, 'b', first)], [false, true])
   assert.deepEqual([journal.isUnnamedAmong(1), journal.isUnnamedAmong(2)], [false, true])
+  journal.note({ ...NOTHING, stray: 'c' })
+  assert.deepEqual([journal.isPending(3, 'c', null), journal.isPending(4, 'c', null)], [false, true])
   journal.note({ ...NOTHING, unnamed: true })
   assert.deepEqual([journal.isUnnamedAmong(3), journal.isUnnamedPending], [false, true], 'the last one counts')
 })

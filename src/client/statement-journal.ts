@@ -17,6 +17,28 @@ export interface StatementChange {
   readonly wasThere: boolean
   /** The unnamed statement changes. */
   readonly unnamed: boolean
+  /** The name under which the server connection gets or loses a statement that is nobody's; empty: none. */
+  readonly stray: string
+  /** Whether it had one there before. */
+  readonly wasStray: boolean
+}
+
+/** A message that changes nothing, and one that changes the unnamed statement. */
+export const NOTHING: StatementChange = {
+  name: '',
+  meant: null,
+  statement: null,
+  wasThere: false,
+  unnamed: false,
+  stray: '',
+  wasStray: false,
+}
+export const UNNAMED: StatementChange = { ...NOTHING, unnamed: true }
+
+/** What a server connection has by names. */
+export interface StatementPlace {
+  readonly statements: ServerStatements
+  strays: Set<string> | null
 }
 
 /** It changes the unnamed statement, and nothing else. */
@@ -31,16 +53,17 @@ export interface SavedChange {
   readonly statement: StatementReference | null
   readonly wasThere: boolean
   readonly unnamed: boolean
+  /** Neither is there in what older versions have written. */
+  readonly stray?: string
+  readonly wasStray?: boolean
 }
 
 /**
  * Changes of prepared statements that are not confirmed yet, in the order of the messages that make them. Those of messages
- * that an error skips are taken back: of several changes of the same thing, what was before the first one counts.
+ * that an error skips are taken back: what was before is there again, or before the next change of the same thing.
  */
 export class StatementJournal {
   readonly #changes: StatementChange[] = []
-  /** Names and statements that have been put back since the last error. */
-  readonly #restored = new Set<string | PreparedStatement>()
 
   get isEmpty(): boolean {
     return this.#changes.length === 0
@@ -56,11 +79,12 @@ export class StatementJournal {
     return this.#changes.length
   }
 
-  /** Whether one of the `count` oldest is about this name, or about whether the server connection has this statement. */
+  /** Whether one of the `count` oldest is about this name, which is not empty, or about whether the server connection has this statement. */
   isPending(count: number, name: string, statement: PreparedStatement | null): boolean {
     for (let at = 0; at < count; at++) {
       const change = this.#changes[at] as StatementChange
-      if (change.name === name || (statement !== null && change.statement === statement)) return true
+      if (change.name === name || change.stray === name) return true
+      if (statement !== null && change.statement === statement) return true
     }
     return false
   }
@@ -93,35 +117,47 @@ export class StatementJournal {
     return this.#changes.length === 1 ? this.#changes.pop() : this.#changes.shift()
   }
 
-  /** An error has come; what it skips follows. */
-  beginSkipping(): void {
-    this.#restored.clear()
-  }
-
   /** The oldest one's message was skipped, or failed. True when that was about the unnamed statement. */
-  takeBack(named: SessionStatements | null, server: ServerStatements): boolean {
+  takeBack(named: SessionStatements | null, server: StatementPlace): boolean {
     const change = this.#next()
     if (change === undefined) return false
     this.#restoreName(change, named)
-    const { statement, wasThere } = change
-    if (statement !== null && !this.#restored.has(statement)) {
-      this.#restored.add(statement)
-      if (wasThere) server.add(statement)
-      else server.delete(statement)
+    const { statement, wasThere, stray, wasStray } = change
+    if (statement !== null && !this.#handOn((later) => later.statement === statement, { wasThere })) {
+      if (wasThere) server.statements.add(statement)
+      else server.statements.delete(statement)
+    }
+    if (stray !== '' && !this.#handOn((later) => later.stray === stray, { wasStray })) {
+      if (wasStray) addStray(server, stray)
+      else server.strays?.delete(stray)
     }
     return change.unnamed
   }
 
   /** The server connection is gone: nothing that is not confirmed has happened. */
   takeAllBack(named: SessionStatements | null): void {
-    this.beginSkipping()
-    for (const change of this.#changes) this.#restoreName(change, named)
-    this.#changes.length = 0
+    for (let change = this.#next(); change !== undefined; change = this.#next()) this.#restoreName(change, named)
   }
 
   #restoreName({ name, meant }: StatementChange, named: SessionStatements | null): void {
-    if (name === '' || this.#restored.has(name)) return
-    this.#restored.add(name)
-    named?.restore(name, meant)
+    if (name === '') return
+    const isSame = (later: StatementChange): boolean => later.name === name
+    const superseded = this.#changes.find(isSame)?.meant ?? null
+    if (!this.#handOn(isSame, { meant })) named?.restore(name, meant)
+    else if (superseded !== null && superseded !== meant) named?.drop(superseded)
   }
+
+  /** The next change of the same thing finds what was before this one. False: there is none. */
+  #handOn(isSame: (later: StatementChange) => boolean, before: Partial<StatementChange>): boolean {
+    const at = this.#changes.findIndex(isSame)
+    if (at < 0) return false
+    this.#changes[at] = { ...(this.#changes[at] as StatementChange), ...before }
+    return true
+  }
+}
+
+/** The server connection has a statement under this name that is nobody's. */
+export function addStray(server: StatementPlace, name: string): void {
+  server.strays ??= new Set()
+  server.strays.add(name)
 }

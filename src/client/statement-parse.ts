@@ -7,7 +7,8 @@ import { REPLY, SWALLOW, SYNTHESIZE } from '../server/reply-queue.ts'
 import type { ServerConnection } from '../server/server-connection.ts'
 import type { StatementFacts } from '../sql/statement-facts.ts'
 import type { ClientHost } from './client-host.ts'
-import { NOTHING, type StatementBook, type StatementOwner, UNNAMED } from './statement-book.ts'
+import type { StatementBook, StatementOwner } from './statement-book.ts'
+import { addStray, NOTHING, UNNAMED } from './statement-journal.ts'
 import { closeStray, makeRoom } from './statement-supply.ts'
 
 const writer = new MessageWriter()
@@ -109,15 +110,15 @@ export function parseDuplicate(
 export function takeName(book: StatementBook, server: ServerConnection, name: string): void {
   writer.reset()
   // Another one may have been skipped: only a Close makes sure. It is not sent in vain, for a COPY that takes data names the message in its error.
-  if (server.strays?.has(name) === true) {
+  const wasStray = server.strays?.has(name) === true
+  if (wasStray) {
     writeCloseStatement(writer, name)
-    book.note(REPLY.close | SWALLOW, NOTHING)
+    book.note(REPLY.close | SWALLOW, { ...NOTHING, stray: name, wasStray })
   }
   writeParse(writer, name, EMPTY_TAIL)
-  book.note(REPLY.parse | SWALLOW, NOTHING)
+  book.note(REPLY.parse | SWALLOW, { ...NOTHING, stray: name, wasStray: false })
   book.host.toServer.insert(writer.bytes)
-  server.strays ??= new Set()
-  server.strays.add(name)
+  addStray(server, name)
 }
 
 /** Its transaction has failed, or may have: in a failed one it refuses a Parse, of a statement that it knows too. */

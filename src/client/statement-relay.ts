@@ -12,15 +12,15 @@ import { LongParse } from './long-parse.ts'
 import type { RequestSession } from './request-session.ts'
 import { noteEffects } from './session-effects.ts'
 import { SqlStatements } from './sql-statements.ts'
-import { StatementBook, UNNAMED } from './statement-book.ts'
+import { StatementBook } from './statement-book.ts'
+import { UNNAMED } from './statement-journal.ts'
 import { EMPTY_TAIL, parseDuplicate, parseStatement } from './statement-parse.ts'
 import { closeStray, ensureStatement, prepareUnnamed } from './statement-supply.ts'
-import { isUncertain, NAMES } from './uncertain-statements.ts'
+import { CLEARS, isUncertain, NAMES } from './uncertain-statements.ts'
 
 const writer = new MessageWriter()
-/** What touches settings, and what drops all prepared statements. */
+/** What touches settings. */
 const TOUCHES = FACT.sets | FACT.resetsAll | FACT.discardsAll
-const CLEARS = FACT.deallocatesAll | FACT.discardsAll
 
 /**
  * Prepared statements over shared server connections: clients' names become ours, by text; a server connection that
@@ -171,7 +171,7 @@ export class StatementRelay {
 
   /** Nothing that names a statement can be sent before what was sent is answered. */
   get mustWait(): boolean {
-    return this.#clears
+    return this.#clears || this.#inSql?.deallocating != null
   }
 
   /** A query with these facts is about to be sent; `isPartial`: more may be in it. */

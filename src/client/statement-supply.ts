@@ -3,7 +3,8 @@ import { MessageWriter } from '../protocol/writer.ts'
 import { REPLY, SWALLOW } from '../server/reply-queue.ts'
 import type { ServerConnection } from '../server/server-connection.ts'
 import type { PreparedStatement } from '../session/prepared-statements.ts'
-import { NOTHING, type StatementBook, UNNAMED } from './statement-book.ts'
+import type { StatementBook } from './statement-book.ts'
+import { NOTHING, UNNAMED } from './statement-journal.ts'
 
 /*
  * What a server connection lacks of a session's prepared statements, put there ahead of the message that needs it, and what it
@@ -13,25 +14,23 @@ import { NOTHING, type StatementBook, UNNAMED } from './statement-book.ts'
 const writer = new MessageWriter()
 
 /**
- * Parses it on the server connection if that has not been done; true if it had to. One whose text is lost, with the process that knew it,
+ * Parses it on the server connection if that has not been done. One whose text is lost, with the process that knew it,
  * cannot be: the server says that there is no such statement.
  */
-export function ensureStatement(book: StatementBook, server: ServerConnection, statement: PreparedStatement): boolean {
+export function ensureStatement(book: StatementBook, server: ServerConnection, statement: PreparedStatement): void {
   book.lastUsed = statement
-  if (server.statements.use(statement) || statement.tail.length === 0) return false
+  if (server.statements.use(statement) || statement.tail.length === 0) return
   makeRoom(book, server)
   server.statements.add(statement)
   book.note(REPLY.parse | SWALLOW, { ...NOTHING, statement })
   sendParse(book, statement.serverName, statement.tail)
-  return true
 }
 
-/** A refused Parse may have left a statement under a name that the client does not have; true if it had to be closed. */
-export function closeStray(book: StatementBook, server: ServerConnection, name: string): boolean {
-  if (server.strays === null || !server.strays.delete(name)) return false
-  book.note(REPLY.close | SWALLOW, NOTHING)
+/** A refused Parse may have left a statement under a name that the client does not have. */
+export function closeStray(book: StatementBook, server: ServerConnection, name: string): void {
+  if (server.strays === null || !server.strays.delete(name)) return
+  book.note(REPLY.close | SWALLOW, { ...NOTHING, stray: name, wasStray: true })
   sendClose(book, name)
-  return true
 }
 
 /** Whoever had the server connection before may have left an unnamed statement in it, which is not ours to bind. */

@@ -2,12 +2,13 @@ import type { NativeBuffer } from '../io/native.ts'
 import { HEADER_BYTES } from '../protocol/message-type.ts'
 import { FACT } from '../sql/statement-effects.ts'
 import type { StatementFacts } from '../sql/statement-facts.ts'
-import { identifier } from './sql-statements.ts'
 import type { StatementBook, StatementOwner } from './statement-book.ts'
 
 const STATEMENT = 0x53
 /** What names one of the client's statements. */
 export const NAMES: number = FACT.executes | FACT.deallocates | FACT.prepares
+/** What drops all of them. */
+export const CLEARS: number = FACT.deallocatesAll | FACT.discardsAll
 
 /** Whose statements are named. */
 interface NamingRelay {
@@ -26,11 +27,6 @@ export function isUncertain({ session, book }: NamingRelay, source: NativeBuffer
   return book.isUncertain(server, source.bytes.toString('utf8', start, end))
 }
 
-/** The same of what names this one. */
-export function isNameUncertain({ session: { server }, book }: NamingRelay, name: string): boolean {
-  return server !== null && book.isUncertain(server, name)
-}
-
 /** The same of a Describe or Close at `at`. */
 export function isTargetUncertain(
   relay: NamingRelay,
@@ -44,14 +40,13 @@ export function isTargetUncertain(
   return isStatement && isUncertain(relay, source, nameAt, stop - 1)
 }
 
-/** The same of a query with these facts. */
-export function isQueryUncertain(
-  { session, book }: NamingRelay,
-  source: NativeBuffer,
-  { flags, nameStart, nameStop }: StatementFacts,
+/**
+ * The same of what has these facts when it is executed: it names statements in SQL, or drops them. Whatever comes before it in the
+ * pipeline may do so too, and whether it has is known when it is answered.
+ */
+export function isSqlUncertain(
+  { session: { server } }: NamingRelay,
+  { flags }: Pick<StatementFacts, 'flags'>,
 ): boolean {
-  const { server } = session
-  if (server === null || (flags & NAMES) === 0) return false
-  if ((flags & FACT.several) !== 0) return (flags & FACT.prepares) !== 0 && server.queue.outstanding > 0
-  return book.isUncertain(server, identifier(source.bytes.toString('utf8', nameStart, nameStop)))
+  return server !== null && (flags & (NAMES | CLEARS)) !== 0 && server.queue.outstanding > 0
 }

@@ -217,6 +217,11 @@ export class SessionStatements implements Stored {
     this.#named.set(name, statement)
   }
 
+  /** It was deleted, and does not come back. */
+  drop(statement: PreparedStatement): void {
+    this.#registry.drop(statement)
+  }
+
   clear(): void {
     for (const statement of this.#named.values()) {
       this.#registry.release(statement)

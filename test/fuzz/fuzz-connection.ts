@@ -26,8 +26,9 @@ const SLEEPING: Readonly<Record<Exclude<CancelledRequest, 'nothing'>, Buffer>> =
     wire.parse('', "SELECT 'before'"),
     wire.bind('', ''),
     wire.execute(''),
-    wire.parse('', SLEEP),
-    wire.bind('', ''),
+    // It stays the unnamed statement, and with any other value does not sleep.
+    wire.parse('', "SELECT pg_sleep(60 * ($1 = 'long')::int)"),
+    wire.bind('', '', ['long']),
     wire.execute(''),
     wire.describe('P', ''),
     wire.sync(),
@@ -141,11 +142,12 @@ export class FuzzConnection {
 
   /** Ends a connection to which everything is answered. True: what it held has been let go of by now. */
   async giveBack(): Promise<boolean> {
-    if (this.#target.used === null) {
+    // A Sync would commit what only the client's own may.
+    if (this.#target.used === null || this.isOpen) {
       this.close()
       return false
     }
-    await this.#target.used.giveBack(this.#client, this.status === 'I' && !this.isOpen)
+    await this.#target.used.giveBack(this.#client, this.status === 'I')
     return true
   }
 

@@ -73,6 +73,9 @@ export const preparation: fc.Arbitrary<Statement> = fc.constantFrom(
   statement('PREPARE q1 AS SELECT a FROM star ORDER BY a', 'pins'),
   statement('PREPARE q1 (int) AS SELECT $1 + 1 AS next', 'pins'),
   statement("PREPARE q2 (text) AS SELECT set_config('app.tenant', $1, false)", 'pins'),
+  // Names of the protocol's, too.
+  statement('PREPARE p1 AS SELECT 1 AS one', 'pins'),
+  statement('PREPARE p2 (int) AS SELECT $1 + 2 AS next', 'pins'),
   statement('EXECUTE q1', 'executes'),
   statement('EXECUTE q1 (5)', 'executes'),
   statement("EXECUTE q2 ('by execute')", 'executes'),

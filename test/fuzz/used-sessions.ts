@@ -10,8 +10,8 @@ export interface Opened {
 
 /** What makes a session what it was after login: DISCARD ALL does not give a role back that comes from ALTER ROLE. */
 const RESTORING = Buffer.concat(['DISCARD ALL', 'RESET ROLE'].map((sql) => wire.query(sql)))
-/** The same, whatever it is in the middle of. */
-const ENDING = Buffer.concat([wire.sync(), wire.query('ROLLBACK'), RESTORING])
+/** The same, of one that is in a transaction. */
+const ENDING = Buffer.concat([wire.query('ROLLBACK'), RESTORING])
 
 /** So many idle ones are kept: each is a server process. */
 const MOST_IDLE = 24
@@ -54,14 +54,14 @@ export class UsedSessions {
   }
 
   /**
-   * Resolves when everything that the session held is let go of. It is over when it cannot be made fresh. `isIdle`: it is in no
-   * transaction and all that it was asked is answered.
+   * Resolves when everything that the session held is let go of; all that it was asked is answered. It is over when it cannot be
+   * made fresh. `isIdle`: it is in no transaction.
    */
   async giveBack(client: WireClient, isIdle: boolean): Promise<void> {
     const [key, messages] = this.#keys.get(client) ?? []
     if (key === undefined || messages === undefined) throw new Error('a session that is none of these')
     try {
-      const answers = isIdle ? await client.exchange(RESTORING, 2) : await client.exchange(ENDING, 4)
+      const answers = isIdle ? await client.exchange(RESTORING, 2) : await client.exchange(ENDING, 3)
       if (answers.some(({ type }) => type === 'E')) throw new Error('it cannot be made fresh')
     } catch {
       this.forget(client)
