@@ -160,9 +160,9 @@ export class SessionSettings {
     for (let at = 0; at < settings.length; at++) {
       const name = settings[at] as string
       const value = values[at]
-      if (value === null ? isFollowedReset(server, name, this.#initial) : !isReported(server, name)) {
-        this.#touch(name, value, inTransaction)
-      }
+      // Behind a RESET, what is reported may be either's.
+      const isFollowed = value === null ? isFollowedReset(server, name, this.#initial) : !isReported(server, name)
+      if (isFollowed || this.#changes.lastOf(name) === null) this.#touch(name, value, inTransaction)
     }
   }
 
@@ -236,17 +236,25 @@ export class SessionSettings {
    * has to be told, because the server reported its own default.
    */
   settle(server: ServerConnection): Restored {
-    if (this.#parameters === null || !this.#changes.any || !this.#changes.known) return []
+    if (this.#parameters === null || !this.#changes.any || !this.#changes.isDone) return []
+    if (!this.#changes.known) return this.#become(server, [], this.#resetHere(server))
     const here: SettingList = []
     const everywhere: SettingList = []
-    for (const [name, value] of this.#changes.all) {
-      const reported = isReported(server, name)
-      if (!reported) here.push([name, value ?? null])
+    const { all, reset } = this.#changes
+    for (const [name, value] of all) {
+      if (!isReported(server, name)) here.push([name, value ?? null])
+      else if (!reset.has(name)) continue
       everywhere.push([name, value ?? this.#initial?.values.get(name) ?? null])
     }
     this.#changes.clear()
     this.#mayHaveFallen = false
     return this.#become(server, here, everywhere)
+  }
+
+  /** What the session has where the server connection is back at its own default, and says so itself when it is not. */
+  #resetHere(server: ServerConnection): SettingList {
+    const reset = [...this.#changes.reset].filter((name) => isReported(server, name))
+    return reset.map((name) => [name, this.#initial?.values.get(name) ?? null])
   }
 
   /** What the server has to be asked about the settings that were touched; null when all is known. */

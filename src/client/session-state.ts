@@ -17,6 +17,7 @@ import type { StateSnapshot } from './session-record.ts'
 import { NOTHING, type Restored, SessionSettings } from './session-settings.ts'
 
 const CHANGES_SETTINGS = FACT.sets | FACT.resetsAll | FACT.discardsAll
+const SETS_AND_RESETS = FACT.sets | FACT.resetsAll
 const NO_STATEMENTS: readonly SqlStatement[] = []
 
 /**
@@ -227,7 +228,8 @@ export class SessionState {
     if ((flags & FACT.sets) !== 0) this.values.touch(effects, server, isSent)
     if ((flags & FACT.resetsAll) !== 0) this.values.touchAll(server, false)
     if ((flags & FACT.discardsAll) !== 0) this.values.touchAll(server, true)
-    if ((flags & FACT.undoes) !== 0) this.values.undo()
+    // Facts do not say which of several statements came last.
+    if ((flags & FACT.undoes) !== 0 || (flags & SETS_AND_RESETS) === SETS_AND_RESETS) this.values.undo()
     if ((flags & FACT.frees) !== 0) this.#pins?.free()
     if (server?.parallelism === 'serial' && (flags & CHANGES_SETTINGS) !== 0) server.parallelism = 'unknown'
   }

@@ -29,7 +29,7 @@ export class SettingsQuestion {
   }
 
   /** About nothing but what was touched. */
-  static aboutChanges({ all }: SettingChanges, parameters: ParameterSet | null): SettingsQuestion {
+  static aboutChanges({ all, reset }: SettingChanges, parameters: ParameterSet | null): SettingsQuestion {
     const names = namesOf(all)
     const customs = [...names].filter(isCustom)
     const timeout = names.has(STATEMENT_TIMEOUT) ? null : (parameters?.values.get(STATEMENT_TIMEOUT) ?? null)
@@ -37,7 +37,7 @@ export class SettingsQuestion {
     return new SettingsQuestion(
       { customs, settings, named: named(names), timeout, leftovers: false, statements: false, scan: false },
       names,
-      resetOf(all),
+      reset,
     )
   }
 
@@ -46,7 +46,7 @@ export class SettingsQuestion {
    * server's functions may have set. `statements`: also what was prepared in SQL.
    */
   static aboutAll(
-    { all }: SettingChanges,
+    { all, reset }: SettingChanges,
     parameters: ParameterSet | null,
     customs: Iterable<string>,
     { scan, statements }: { scan: boolean; statements: boolean },
@@ -64,7 +64,7 @@ export class SettingsQuestion {
         scan,
       },
       names,
-      resetOf(all),
+      reset,
     )
   }
 
@@ -106,6 +106,3 @@ export class SettingsQuestion {
 }
 
 const namesOf = (changes: SettingChanges['all']): ReadonlySet<string> => new Set(changes.map(([name]) => name))
-
-const resetOf = (changes: SettingChanges['all']): string[] =>
-  changes.filter(([, value]) => value === null).map(([name]) => name)

@@ -57,11 +57,13 @@ export class SqlStatements {
     const server = this.#session.server as ServerConnection
     // Reading another text changes them.
     const { flags, nameStart, nameStop } = facts
+    // Of those, a Sync would end the transaction.
+    const isAmongOthers = server.queue.unfinished
     const name = identifier(source.bytes.toString('utf8', nameStart, nameStop))
     const statement = this.#book.get(name)
     if (statement !== undefined && (flags & FACT.prepares) !== 0) {
       this.refuseTaken(name)
-      endAhead(this.#host, server)
+      if (!isAmongOthers) endAhead(this.#host, server)
       return false
     }
     const before = server.queue.length
@@ -70,7 +72,7 @@ export class SqlStatements {
       ensureStatement(this.#book, server, statement)
       if ((flags & FACT.executes) !== 0 && prepares(statement.effects)) this.refusePrepared(statement.tail)
     }
-    if (server.queue.length > before) endAhead(this.#host, server)
+    if (server.queue.length > before && !isAmongOthers) endAhead(this.#host, server)
     if (statement === undefined) return false
     if ((flags & FACT.deallocates) !== 0) {
       server.statements.delete(statement)

@@ -17,6 +17,8 @@ export interface ChangesSnapshot {
 export class SettingChanges {
   readonly #changes: [string, SettingValue][] = []
   #isKnown = true
+  /** Settings of applications were reset, to what only the server knows. */
+  #hasResetCustoms = false
   #onlyInTransaction = true
   /** A statement that touches settings has been bound and not been executed yet. */
   #awaitsExecute = false
@@ -26,7 +28,7 @@ export class SettingChanges {
     if (!this.any && !this.#awaitsExecute) return null
     return {
       changes: this.#changes.map(([name, value]) => (value === undefined ? [name] : [name, value])),
-      isKnown: this.#isKnown,
+      isKnown: this.#isKnown && !this.#hasResetCustoms,
       onlyInTransaction: this.#onlyInTransaction,
       awaitsExecute: this.#awaitsExecute,
     }
@@ -51,6 +53,11 @@ export class SettingChanges {
 
   /** They can be applied without asking the server. */
   get known(): boolean {
+    return this.isDone && !this.#hasResetCustoms
+  }
+
+  /** The server has done all of it as the texts say. */
+  get isDone(): boolean {
     return this.#isKnown && !this.#awaitsExecute
   }
 
@@ -64,9 +71,16 @@ export class SettingChanges {
     return this.#changes.findLast(([touched]) => touched === name)?.[1]
   }
 
+  /** The last that was said of these settings is that they be reset. */
+  get reset(): ReadonlySet<string> {
+    const last = new Map(this.#changes)
+    return new Set([...last.keys()].filter((name) => last.get(name) === null))
+  }
+
   touch(name: string, value: SettingValue, inTransaction: boolean): void {
     this.#changes.push([name, value])
-    if (value === undefined || (value === null && isCustom(name))) this.#isKnown = false
+    if (value === undefined) this.#isKnown = false
+    else if (value === null && isCustom(name)) this.#hasResetCustoms = true
     if (!inTransaction) this.#onlyInTransaction = false
   }
 
@@ -90,6 +104,7 @@ export class SettingChanges {
   clear(): void {
     this.#changes.length = 0
     this.#isKnown = true
+    this.#hasResetCustoms = false
     this.#onlyInTransaction = true
     this.#awaitsExecute = false
   }

@@ -82,14 +82,20 @@ test('in a failed transaction a statement that the server connection lacks is no
   assert.deepEqual(sqlstatesOf(await client.exchange(then(wire.describe('S', 'none')))), ['25P02'])
 })
 
-test('Describe of a statement without rows whose table has gone may fail as its Bind does', async () => {
+test('Describe of a statement whose table has gone may fail as its Bind does, without its parameters', async () => {
   const client = await bed.open()
-  await client.query('CREATE TABLE gone (x int)')
-  await prepare(client, 'mine', 'INSERT INTO gone VALUES (1)')
-  await client.query('DROP TABLE gone')
-  assert.equal(shapeOf(await client.exchange(then(wire.describe('S', 'mine')))), 'tnZ')
-  await renew()
-  assert.deepEqual(sqlstatesOf(await client.exchange(then(wire.describe('S', 'mine')))), ['42P01'])
+  for (const [sql, shape] of [
+    ['INSERT INTO gone VALUES (1)', 'tnZ'],
+    ['SELECT * FROM gone', 'tEZ'],
+  ] as const) {
+    await client.query('CREATE TABLE gone (x int)')
+    await prepare(client, sql, sql)
+    await client.query('DROP TABLE gone')
+    assert.equal(shapeOf(await client.exchange(then(wire.describe('S', sql)))), shape)
+    await renew()
+    const answer = await client.exchange(then(wire.describe('S', sql)))
+    assert.deepEqual([shapeOf(answer), sqlstatesOf(answer)], ['EZ', ['42P01']])
+  }
 })
 
 test('a Parse of a text that the server connection knows takes no snapshot', async () => {

@@ -16,12 +16,13 @@ import type { WireMessage } from '../support/wire-message.ts'
  * - Authentication requests: the two logins may use different methods.
  * - File, line and routine of an error: where in PostgreSQL's source it was raised. Errors of the router's own have none.
  * - The name of a prepared statement in an error: it is the router's own on the server (docs/compatibility.md).
+ * - A ParameterDescription directly before an error: a statement whose table has gone (docs/compatibility.md).
  */
 export function normalise(messages: readonly WireMessage[]): string[] {
   const lines: string[] = []
   let statuses: string[] = []
-  for (const message of messages) {
-    if (message.type === 'R') continue
+  for (const [at, message] of messages.entries()) {
+    if (message.type === 'R' || (message.type === 't' && messages[at + 1]?.type === 'E')) continue
     if (message.type === 'S') {
       statuses.push(lineOf(message))
       continue

@@ -4,7 +4,7 @@ import { isDirect, Testbed } from '../support/testbed.ts'
 import { waitUntil } from '../support/wait-until.ts'
 import type { WireClient } from '../support/wire-client.ts'
 import * as wire from '../support/wire-frames.ts'
-import { onlyValue, rowsOf, sqlstatesOf } from '../support/wire-message.ts'
+import { onlyValue, rowsOf, sqlstatesOf, type WireMessage } from '../support/wire-message.ts'
 
 /** One server connection for everybody: whoever comes finds it as somebody else left it. */
 const bed = await Testbed.open({ settings: { pool: { size: 1 } } })
@@ -290,6 +290,38 @@ test('a setting from the startup packet that is reset in a transaction is what i
   assert.equal(await show(client, 'lock_timeout'), '0')
   await client.query('COMMIT')
   assert.equal(await show(client, 'lock_timeout'), '11s')
+})
+
+test('RESET ALL tells of every setting that was another, before it is ready, with settings of an application among them', async () => {
+  const parameters = { options: '-c app.tenant=t9 -c search_path=public', application_name: 'tenant' }
+  const client = await bed.open({ parameters })
+  const statuses = (answer: readonly WireMessage[]): string[] =>
+    answer
+      .slice(
+        0,
+        answer.findIndex(({ type }) => type === 'Z'),
+      )
+      .flatMap(({ type, strings }) => {
+        return type === 'S' ? [strings.slice(0, 2).join('=')] : []
+      })
+  await run(client, [`SET search_path TO "$user", public`, `SET application_name TO 'alpha'`, `SET app.tenant TO 't1'`])
+  assert.deepEqual(statuses(await client.query('RESET ALL')).toSorted(), [
+    'application_name=tenant',
+    'search_path=public',
+  ])
+  assert.deepEqual([await show(client, 'search_path'), await show(client, 'app.tenant')], ['public', 't9'])
+})
+
+test('what is set behind RESET ALL in one text stays set, for its session', async () => {
+  const client = await bed.open({ parameters: { options: '-c app.tenant=t9 -c search_path=public' } })
+  for (const path of ['"$user"', '"$user", public']) {
+    await client.query(`RESET ALL; SET search_path TO ${path}`)
+    assert.equal(await show(client, 'search_path'), path)
+  }
+  await client.query(`RESET ALL; SET work_mem = '5MB'`)
+  const other = await bed.open()
+  assert.notEqual(await show(other, 'work_mem'), '5MB')
+  assert.equal(await show(client, 'work_mem'), '5MB')
 })
 
 test('a setting that the startup packet gave and SET has taken back stays taken back', async () => {
