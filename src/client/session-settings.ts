@@ -251,10 +251,11 @@ export class SessionSettings {
     return this.#become(server, here, everywhere)
   }
 
-  /** What the session has where the server connection is back at its own default, and says so itself when it is not. */
+  /** What the session has where the server connection is back at its own default, as far as that is known. */
   #resetHere(server: ServerConnection): SettingList {
-    const reset = [...this.#changes.reset].filter((name) => isReported(server, name))
-    return reset.map((name) => [name, this.#initial?.values.get(name) ?? null])
+    const initial = this.#initial?.values
+    const reset = [...this.#changes.reset].filter((name) => isReported(server, name) || initial?.has(name))
+    return reset.map((name) => [name, initial?.get(name) ?? null])
   }
 
   /** What the server has to be asked about the settings that were touched; null when all is known. */

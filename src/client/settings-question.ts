@@ -95,8 +95,9 @@ export class SettingsQuestion {
     for (const [name, value] of initial?.values ?? []) {
       if (!isFollowedReset(server, name, initial)) continue
       const wasReset = this.reset.has(name)
-      // Nobody tells whether an empty value is one that was set.
-      const hasFallen = isCustom(name) ? customs.get(name) === '' && wasReset : settings?.has(name) === false
+      const hasFallen = isCustom(name)
+        ? wasReset && isFallen(customs.get(name), parameters.values.get(name))
+        : settings?.has(name) === false
       // A value that the server has anyway was not set there.
       const isDefault = isReported(server, name) && parameters.values.get(name) === server.baseline.values.get(name)
       if (hasFallen && (wasReset || !isDefault)) fallen.push([name, value])
@@ -104,5 +105,12 @@ export class SettingsQuestion {
     return fallen
   }
 }
+
+/**
+ * A setting of an application that may have been reset: the server's default for it is empty, which nobody tells from an empty value
+ * that was set, or one of the role's or the database's.
+ */
+const isFallen = (value: string | null | undefined, before: string | undefined): boolean =>
+  value === '' || value !== before
 
 const namesOf = (changes: SettingChanges['all']): ReadonlySet<string> => new Set(changes.map(([name]) => name))

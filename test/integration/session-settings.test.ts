@@ -18,6 +18,7 @@ await bed.sql(`
   ALTER TABLE orders FORCE ROW LEVEL SECURITY;
   CREATE POLICY own ON orders USING (tenant = current_setting('app.tenant', true));
   GRANT ALL ON orders TO PUBLIC;
+  ALTER DATABASE ${bed.database} SET app.region = 'usual';
 `)
 bed.onEnd(() => bed.cluster.sql(`DROP ROLE ${OTHER}`))
 
@@ -310,6 +311,20 @@ test('RESET ALL tells of every setting that was another, before it is ready, wit
     'search_path=public',
   ])
   assert.deepEqual([await show(client, 'search_path'), await show(client, 'app.tenant')], ['public', 't9'])
+})
+
+test('what resets a setting of the startup packet gives it back, whatever is the default of the database', async () => {
+  for (const sql of ['RESET ALL', 'RESET app.region', 'DISCARD ALL', `SET app.region = 'usual'; RESET app.region`]) {
+    const client = await bed.open({ parameters: { options: '-c app.region=mine' } })
+    await client.query(sql)
+    assert.equal(await show(client, 'app.region'), 'mine', sql)
+    await run(client, [`SET app.region = 'usual'`, sql])
+    assert.equal(await show(client, 'app.region'), 'mine', `${sql} of the default`)
+    await run(client, [`SET app.region = 'other'`, 'BEGIN', 'RESET app.region', 'ROLLBACK'])
+    assert.equal(await show(client, 'app.region'), 'other')
+  }
+  const stranger = await bed.open()
+  assert.equal(await show(stranger, 'app.region'), 'usual')
 })
 
 test('what is set behind RESET ALL in one text stays set, for its session', async () => {
