@@ -1,5 +1,8 @@
 import type { OwnedFd } from './owned-fd.ts'
-import { PEER_ENDED, type Poller, type PollTarget, READABLE, WRITABLE } from './poller.ts'
+import { ONCE, PEER_ENDED, type Poller, type PollTarget, READABLE, WRITABLE } from './poller.ts'
+
+/** What the kernel has to look at only once for each time that bytes come, which saves a hundredth of the CPU time of a query. */
+const BYTES = READABLE | PEER_ENDED | ONCE
 
 /** What a poller is to tell the owner of one descriptor. The kernel is asked only when that changes. */
 export class LinkInterest {
@@ -23,8 +26,15 @@ export class LinkInterest {
     return (this.#events & events) !== 0
   }
 
-  /** Bytes, or the end, and, when the peer is `blocked`, room for what waits. */
-  watch(blocked: boolean): void {
+  /**
+   * Bytes, or the end, and, when the peer is `blocked`, room for what waits. `tellsAll`: whoever reads says with `tellAgain` when
+   * he may have left some, which with TLS is not known.
+   */
+  watch(blocked: boolean, tellsAll: boolean): void {
+    if (this.reading && !blocked && tellsAll) {
+      this.want(BYTES)
+      return
+    }
     const read = this.reading ? READABLE : this.endMatters ? PEER_ENDED : 0
     this.want(read | (blocked ? WRITABLE : 0))
   }
@@ -34,6 +44,11 @@ export class LinkInterest {
     this.#events = events
     if (this.#key < 0) this.#key = this.#poller.add(this.#fd, events, this.#target)
     else this.#poller.change(this.#key, this.#fd, events)
+  }
+
+  /** What is there by now is told once more. */
+  tellAgain(): void {
+    if (this.#key >= 0 && this.#events === BYTES) this.#poller.change(this.#key, this.#fd, BYTES)
   }
 
   /** Nothing is wanted until the next `want`, not even what is always reported. */

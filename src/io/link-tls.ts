@@ -16,5 +16,6 @@ export function stepHandshake(link: Link): 'done' | 'pending' | 'failed' {
 /** Another process had the link: see `ByteStream.resumeTls`. What came and was not opened is read without an event. */
 export function resumeTls(deferred: DeferredWork, link: Link, session: TlsSession, role: TlsRole): void {
   link.stream.resumeTls(session, role)
+  link.watchBytes()
   deferred.add(link)
 }

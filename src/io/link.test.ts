@@ -27,6 +27,38 @@ test('one read takes a read full and no more, and the rest says so again', (t) =
   )
 })
 
+test('what is left is told again: behind a read full, by an owner that does not read, by one that throws', (t) => {
+  const { host, owner, peer } = openLink(t)
+  peer.send(Buffer.alloc(READ_BYTES))
+  host.turn()
+  peer.send('x')
+  host.turn()
+  assert.equal(owner.bytesRead, READ_BYTES + 1)
+  const { onReadable } = owner
+  let asked = 0
+  owner.onReadable = () => {
+    if (++asked === 3) throw new Error('an owner that goes on')
+  }
+  peer.send('y')
+  for (let n = 0; n < 4; n++) host.turn()
+  assert.equal(asked, 4)
+  owner.onReadable = onReadable
+  host.turn()
+  assert.equal(owner.bytesRead, READ_BYTES + 2)
+  assert.equal(host.turn(), 0)
+})
+
+test('an end that comes together with bytes, or while they are read, is told', (t) => {
+  for (const isLate of [false, true]) {
+    const { host, owner, peer } = openLink(t)
+    if (isLate) owner.beforeReading = () => peer.end()
+    peer.send('last')
+    if (!isLate) peer.end()
+    for (let n = 0; n < 2; n++) host.turn()
+    assert.deepEqual([owner.text, owner.ending], ['last', 0])
+  }
+})
+
 test('a reader to whom so much is held back reads on in another event', (t) => {
   const { host, owner } = openLink(t)
   assert.equal(owner.link.readsOn(), true)

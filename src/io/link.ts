@@ -5,12 +5,13 @@ import type { Deferrable } from './deferred.ts'
 import { LinkFarewell } from './link-farewell.ts'
 import type { LinkFields, LinkHost, LinkOwner } from './link-host.ts'
 import { LinkInterest } from './link-interest.ts'
-import { readStream } from './link-read.ts'
+import { LINK_EMPTY, readStream } from './link-read.ts'
 import { saveTotals } from './link-section.ts'
 import type { NativeBuffer } from './native.ts'
 import { Outbox } from './outbox.ts'
 import type { OwnedFd } from './owned-fd.ts'
 import { HANG_UP, PEER_ENDED, type PollTarget, READABLE, WRITABLE } from './poller.ts'
+import { READ_BYTES } from './read-buffers.ts'
 import type { BatchedSender } from './send-batch.ts'
 import { sendCopies } from './send-copies.ts'
 import type { StepParticipant } from './steps.ts'
@@ -43,6 +44,8 @@ export class Link implements PollTarget, Deferrable, BatchedSender, StepParticip
   /** Bytes of it in `host.sends`. */
   #heldBytes = 0
   #isLost = false
+  /** The last read has left nothing with the kernel. */
+  #isDrained = false
 
   constructor(host: LinkHost, owner: LinkOwner, region: Region, slot: number, fields: LinkFields, fd: OwnedFd) {
     this.#host = host
@@ -110,7 +113,7 @@ export class Link implements PollTarget, Deferrable, BatchedSender, StepParticip
 
   /** For bytes, and for room when some wait. */
   watchBytes(): void {
-    if (!this.#closed) this.#interest.watch(this.blocked)
+    if (!this.#closed) this.#interest.watch(this.blocked, !this.secure)
   }
 
   pauseReading(): void {
@@ -170,6 +173,8 @@ export class Link implements PollTarget, Deferrable, BatchedSender, StepParticip
    */
   read(): number {
     const count = readStream(this.#host, this, this.#stream)
+    // Fewer than there is room for were all that the kernel had.
+    this.#isDrained = count === LINK_EMPTY || (count > 0 && count < READ_BYTES)
     if (this.blocked) this.watchBytes()
     return count
   }
@@ -252,6 +257,7 @@ export class Link implements PollTarget, Deferrable, BatchedSender, StepParticip
     try {
       this.#serve(events)
     } catch (error) {
+      this.#interest.tellAgain()
       this.#owner.onFault(error)
     }
   }
@@ -279,7 +285,11 @@ export class Link implements PollTarget, Deferrable, BatchedSender, StepParticip
       if (this.#closed) return
     }
     if (this.#interest.reading) {
-      if ((events & (READABLE | HANG_UP)) !== 0) this.#owner.onReadable()
+      if ((events & (READABLE | HANG_UP)) === 0) return
+      this.#isDrained = false
+      this.#owner.onReadable()
+      // An event is used up by reading all that there is; the end comes behind the bytes.
+      if (!this.#isDrained || (events & (HANG_UP | PEER_ENDED)) !== 0) this.#interest.tellAgain()
       return
     }
     if ((events & HANG_UP) !== 0) {

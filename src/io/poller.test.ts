@@ -3,7 +3,7 @@ import { arch } from 'node:os'
 import { test } from 'node:test'
 import { RawPeer } from './link-host.fixture.ts'
 import { native } from './native.ts'
-import { HANG_UP, Poller, type PollTarget, READABLE, WRITABLE } from './poller.ts'
+import { HANG_UP, ONCE, PEER_ENDED, Poller, type PollTarget, READABLE, WRITABLE } from './poller.ts'
 import { openSocketPair } from './socket.ts'
 
 class Target implements PollTarget {
@@ -61,6 +61,51 @@ test('readiness is told again until it is used up', (t) => {
   assert.equal(poller.wait(0), 0)
   mine.close()
   theirs.close()
+})
+
+test('what is watched with ONCE is told once, and again of what comes later, of the end, and after a change', (t) => {
+  const poller = open(t)
+  const [mine, theirs] = openSocketPair()
+  const target = new Target()
+  const interest = READABLE | PEER_ENDED | ONCE
+  const key = poller.add(mine, interest, target)
+  const peer = new RawPeer(theirs)
+  const turn = (): void => poller.dispatch(poller.wait(0))
+  peer.send('x')
+  for (let n = 0; n < 3; n++) turn()
+  assert.deepEqual(target.seen.splice(0), [READABLE])
+  peer.send('y')
+  for (let n = 0; n < 3; n++) turn()
+  assert.deepEqual(target.seen.splice(0), [READABLE])
+  poller.change(key, mine, interest)
+  for (let n = 0; n < 3; n++) turn()
+  assert.deepEqual(target.seen.splice(0), [READABLE])
+  peer.end()
+  for (let n = 0; n < 3; n++) turn()
+  assert.deepEqual(target.seen, [READABLE | PEER_ENDED])
+  mine.close()
+  theirs.close()
+})
+
+test('what throws costs nobody else the event that is told once', (t) => {
+  const poller = open(t)
+  const pairs = Array.from({ length: 5 }, () => openSocketPair())
+  const targets = pairs.map(([mine, theirs], at) => {
+    const target = new Target(() => {
+      if (at % 2 === 0) throw new Error('broken')
+    })
+    poller.add(mine, READABLE | ONCE, target)
+    new RawPeer(theirs).send('x')
+    return target
+  })
+  let settled = 0
+  assert.throws(() => poller.dispatch(poller.wait(0), () => settled++), /broken/)
+  assert.deepEqual(
+    targets.map(({ seen }) => seen),
+    pairs.map(() => [READABLE]),
+  )
+  assert.equal(settled, 2)
+  for (const one of pairs.flat()) one.close()
 })
 
 test('a change of interest counts from the next wait on', (t) => {

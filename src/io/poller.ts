@@ -15,13 +15,16 @@ export const PEER_ENDED = 0x2000
 /** The peer is gone in both directions, or the socket has an error. Always reported. */
 export const HANG_UP = 0x008 | 0x010
 
+/** With others, of which it is told then: once, and again only when something new has come, or after `change`. */
+export const ONCE = 1 << 31
+
 /** What the poller tells when a descriptor is ready. Must not throw. */
 export interface PollTarget {
   onReady(events: number): void
 }
 
 /**
- * Level-triggered epoll that calls the owner of each ready descriptor.
+ * epoll that calls the owner of each ready descriptor; level-triggered, but for what is watched with ONCE.
  *
  * A registration is a key (index and generation), so an event that is already in the batch for a descriptor closed a
  * moment ago finds nobody, even when its number was reused at once.
@@ -78,17 +81,27 @@ export class Poller {
     return count < 0 ? 0 : count
   }
 
-  /** `settle` runs after each event. */
+  /** `settle` runs after each event. When something throws, what comes behind it is served first: it may not be told again. */
   dispatch(count: number, settle: () => void = nothing): void {
-    for (let event = 0; event < count; event++) {
-      const at = event * this.#stride
-      const key = this.#words[at + this.#keyOffset] ?? 0
-      const target = this.#targets[key]
-      if (target && this.#generations[key] === this.#words[at + this.#keyOffset + 1]) {
-        target.onReady(this.#words[at] ?? 0)
-        settle()
+    let event = 0
+    try {
+      for (; event < count; event++) {
+        const at = event * this.#stride
+        const key = this.#words[at + this.#keyOffset] ?? 0
+        const target = this.#targets[key]
+        if (target && this.#generations[key] === this.#words[at + this.#keyOffset + 1]) {
+          target.onReady(this.#words[at] ?? 0)
+          settle()
+        }
       }
+    } finally {
+      if (event < count) this.#dispatchRest(event + 1, count, settle)
     }
+  }
+
+  #dispatchRest(first: number, count: number, settle: () => void): void {
+    this.#words.copyWithin(0, first * this.#stride, count * this.#stride)
+    this.dispatch(count - first, settle)
   }
 
   /** Nothing is watched any more. */
