@@ -1,7 +1,7 @@
 import type { OwnedFd } from './owned-fd.ts'
 import { ONCE, PEER_ENDED, type Poller, type PollTarget, READABLE, WRITABLE } from './poller.ts'
 
-/** What the kernel has to look at only once for each time that bytes come, which saves a hundredth of the CPU time of a query. */
+/** Told once, or the kernel would look at each socket again behind every read (docs/performance.md). */
 const BYTES = READABLE | PEER_ENDED | ONCE
 
 /** What a poller is to tell the owner of one descriptor. The kernel is asked only when that changes. */
