@@ -9,7 +9,7 @@ import { continuity } from './macro/continuity.ts'
 import { idle } from './macro/idle.ts'
 import { isolation } from './macro/isolation.ts'
 import { parameters } from './macro/parameters.ts'
-import { type Mode, modes, peerNames } from './macro/peer.ts'
+import { type Mode, modes, type PeerName, peerNames } from './macro/peer.ts'
 import { routing } from './macro/routing.ts'
 import { scaling } from './macro/scaling.ts'
 import { throughput } from './macro/throughput.ts'
@@ -38,7 +38,8 @@ const usage = `npm run bench -- <name> [options]
   --rate N        throughput: transactions per second in mode paced (4000); upgrade: of the active clients (1000)
   --nice N        isolation: of the low tier, in the run that shares the CPU (19)
   --slots N       isolation: of the low tier, in that run, in which its queries have no parallel workers (2)
-  --checkout DIR  the Switchyard of another checkout, to compare with (this one)
+  --checkout DIR  the Switchyard of another checkout instead of this one
+  --before DIR    throughput: that of another checkout as one more peer (before), in the same rounds
   --cpu-prof DIR  throughput: profile the router's planes, print where their time went, leave the profiles in DIR
 
 Progress goes to standard error. A table goes to standard output, then one line of JSON.
@@ -64,6 +65,7 @@ function parse(argv: string[]) {
         nice: { type: 'string' },
         slots: { type: 'string' },
         checkout: { type: 'string', default: fileURLToPath(new URL('..', import.meta.url)) },
+        before: { type: 'string' },
         'cpu-prof': { type: 'string' },
         help: { type: 'boolean', short: 'h', default: false },
       },
@@ -89,6 +91,13 @@ function chosen<T extends string>(option: string, text: string, allowed: readonl
     if (value === undefined) throw new UsageError(`--${option}: ${part} is not one of ${allowed.join(', ')}`)
     return value
   })
+}
+
+/** `before` is one as soon as there is a checkout to take it from. */
+function chosenPeers(list: string | undefined, before: string | undefined): PeerName[] {
+  const named = chosen('peers', list ?? peerNames.filter((name) => name !== 'before').join(), peerNames)
+  if (named.includes('before') && before === undefined) throw new UsageError('--peers: before needs --before DIR')
+  return peerNames.filter((name) => named.includes(name) || (name === 'before' && before !== undefined))
 }
 
 function directory(path: string | undefined): string | null {
@@ -123,10 +132,11 @@ function plan(argv: string[]): Plan | null {
     )
   const { quick } = values
   const options = {
-    peers: chosen('peers', values.peers ?? peerNames.join(), peerNames),
+    peers: chosenPeers(values.peers, values.before),
     scale: wholeNumber('scale', values.scale ?? (quick ? '10' : '20')),
     seconds: wholeNumber('seconds', values.seconds ?? (quick ? '2' : '3')),
     checkout: resolve(values.checkout),
+    before: resolve(values.before ?? ''),
     cpuProfileDirectory: directory(values['cpu-prof']),
   }
   if (name === 'throughput') {

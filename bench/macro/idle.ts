@@ -4,7 +4,7 @@ import { ConfigError } from '../../src/errors.ts'
 import type { Bench, BenchOptions } from './bench-environment.ts'
 import { IdleClients } from './idle-client-process.ts'
 import { measure } from './measure.ts'
-import type { Peer } from './peer.ts'
+import type { Peer, PeerName } from './peer.ts'
 import { CpuMeter, type MemoryUse, processTitle, readMemoryUse, sumMemoryUse } from './process-usage.ts'
 import { significant } from './statistics.ts'
 import { formatTable } from './text-table.ts'
@@ -43,7 +43,7 @@ interface IdleResult {
 const warmUpClients = 200
 
 /** A plane collects little garbage only when nothing has happened for 15 seconds; PgBouncer has none to collect. */
-const secondsToRest = { switchyard: 18, pgbouncer: 0, direct: 0 } as const
+const secondsToRest: Readonly<Record<PeerName, number>> = { switchyard: 18, before: 18, pgbouncer: 0, direct: 0 }
 
 /** What idle clients cost PgBouncer and Switchyard, one proxy after the other. Prints a table and returns what the JSON line holds. */
 export async function idle(bench: Bench, options: IdleOptions): Promise<Record<string, unknown>> {

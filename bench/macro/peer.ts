@@ -5,8 +5,9 @@
 export type Mode = 'simple' | 'paced' | 'extended' | 'prepared' | 'tpcb'
 export const modes: readonly Mode[] = ['simple', 'paced', 'extended', 'prepared', 'tpcb']
 
-export type PeerName = 'direct' | 'pgbouncer' | 'switchyard'
-export const peerNames: readonly PeerName[] = ['direct', 'pgbouncer', 'switchyard']
+/** `before`: the Switchyard of another checkout, beside this one. */
+export type PeerName = 'direct' | 'pgbouncer' | 'before' | 'switchyard'
+export const peerNames: readonly PeerName[] = ['direct', 'pgbouncer', 'before', 'switchyard']
 
 export type Pooling = 'none' | 'transaction' | 'session'
 

@@ -7,6 +7,8 @@ import { type PostgresServer, query } from './postgres-server.ts'
 import { findProcesses } from './process-usage.ts'
 
 export interface RouterPeerOptions {
+  /** `switchyard` by default. */
+  readonly name?: 'switchyard' | 'before'
   readonly server: PostgresServer
   readonly directory: string
   readonly maxClients: number
@@ -23,18 +25,18 @@ export interface RouterPeerOptions {
 
 /** Switchyard before `server`, as an operator would start it, with the same pool size and authentication as PgBouncer. */
 export async function startRouter(options: RouterPeerOptions): Promise<Peer> {
-  const { server, cleanup, checkout, cpuProfileDirectory: profiles } = options
-  const data = join(options.directory, 'switchyard')
+  const { name = 'switchyard', server, cleanup, checkout, cpuProfileDirectory: profiles } = options
+  const data = join(options.directory, name)
   mkdirSync(data, { mode: 0o700, recursive: true })
-  const config = join(options.directory, 'switchyard.toml')
+  const config = join(options.directory, `${name}.toml`)
   writeFileSync(config, configuration(options), { mode: 0o600 })
   const port = await freePort()
   const daemon = await Daemon.start(
     {
-      name: 'Switchyard',
+      name: name === 'before' ? `Switchyard of ${checkout}` : 'Switchyard',
       command: process.execPath,
       args: ['src/main.ts', 'start', '--config', config],
-      logFile: join(options.directory, 'switchyard.log'),
+      logFile: join(options.directory, `${name}.log`),
       cwd: checkout,
       env: {
         ...process.env,
@@ -50,7 +52,7 @@ export async function startRouter(options: RouterPeerOptions): Promise<Peer> {
   const address = { ...server.address, port }
   await daemon.untilReady(async () => void (await query(address, 'select 1')), 30_000, cleanup.signal)
   return {
-    name: 'switchyard',
+    name,
     version: packageVersion(checkout),
     address: () => address,
     pooling: () => 'transaction',

@@ -93,3 +93,20 @@ test('failures are summed over rounds, and each peer has a line in the table', (
     /^simple {2}16 {7}switchyard +transaction +1000 +3\.000 +9\.000 +2\.000 +11\.0 +1\.10 +2\.00 +2$/,
   )
 })
+
+test('this checkout is compared with the one before within each round', () => {
+  const round = (before: number, now: number) => ({ before: measured(2, before), switchyard: measured(2, now) })
+  const cells: Cell[] = [{ mode: 'simple', clients: 64, rounds: [round(10, 11), round(20, 21), round(10, 12)] }]
+  const two: ReportedPeer[] = [
+    { name: 'before', pooling: () => 'transaction' },
+    { name: 'switchyard', pooling: () => 'transaction' },
+  ]
+  const figures = throughputFigures(cells, two)
+  assert.deepEqual(figures.cpu_over_before, { simple: { 64: 1.1 } })
+  assert.deepEqual(figures.cpu_over_before_rounds, { simple: { 64: [1.1, 1.05, 1.2] } })
+  const [header = '', row = ''] = throughputTable(cells, two)
+    .split('\n')
+    .filter((line) => /CPU|switchyard/.test(line))
+  assert.match(header, /CPU ÷ before +failed$/)
+  assert.match(row, /1\.10 +3$/)
+})

@@ -43,6 +43,7 @@ export function roundLine(round: Round): string {
 /** The cells as a table: medians over their rounds. */
 export function throughputTable(cells: readonly Cell[], peers: readonly ReportedPeer[]): string {
   const header = ['mode', 'clients', 'peer', 'pooling', 'tps', 'p50 ms', 'p99 ms', 'added p50 ms', 'CPU µs/tx']
+  const hasBefore = peers.some(({ name }) => name === 'before')
   const rows = cells.flatMap((cell) =>
     peers.map((peer) => [
       cell.mode,
@@ -54,12 +55,14 @@ export function throughputTable(cells: readonly Cell[], peers: readonly Reported
       text(figure(cell, peer.name, 'p99Ms'), 3),
       text(addedMs(cell, peer.name), 3),
       text(figure(cell, peer.name, 'cpuUsPerTx'), 1),
-      peer.name === 'switchyard' ? text(median(cpuRatios(cell)), 2) : '',
+      peer.name === 'switchyard' ? text(median(cpuRatios(cell, 'pgbouncer')), 2) : '',
       peer.name === 'switchyard' ? text(addedRatio(cell), 2) : '',
+      ...(hasBefore ? [peer.name === 'switchyard' ? text(median(cpuRatios(cell, 'before')), 2) : ''] : []),
       String(failures(cell, peer.name)),
     ]),
   )
-  return formatTable([...header, 'CPU ÷ PgB', 'added ÷ PgB', 'failed'], rows, { leftColumns: 4 })
+  const ratios = ['CPU ÷ PgB', 'added ÷ PgB', ...(hasBefore ? ['CPU ÷ before'] : [])]
+  return formatTable([...header, ...ratios, 'failed'], rows, { leftColumns: 4 })
 }
 
 /** The figures of the JSON line. Where a peer was left out, or a ratio says nothing, there is null. */
@@ -68,7 +71,9 @@ export function throughputFigures(cells: readonly Cell[], peers: readonly Report
     Object.fromEntries(peers.map((peer) => [peer.name, perCell(cells, (cell) => value(cell, peer.name))]))
   return {
     ...goalFigures(cells),
-    cpu_ratio: perCell(cells, (cell) => significant(median(cpuRatios(cell)))),
+    cpu_ratio: perCell(cells, (cell) => significant(median(cpuRatios(cell, 'pgbouncer')))),
+    cpu_over_before: perCell(cells, (cell) => significant(median(cpuRatios(cell, 'before')))),
+    cpu_over_before_rounds: perCell(cells, (cell) => cpuRatios(cell, 'before').map((value) => significant(value))),
     added_p50_ratio: perCell(cells, (cell) => significant(addedRatio(cell))),
     cpu_us_per_tx: perPeer((cell, peer) => significant(figure(cell, peer, 'cpuUsPerTx'))),
     tps: perPeer((cell, peer) => significant(figure(cell, peer, 'tps'), 5)),
@@ -88,7 +93,7 @@ function goalFigures(cells: readonly Cell[]): Record<string, unknown> {
   const figures: Record<string, unknown> = {}
   for (const { mode, clients } of goals) {
     const cell = cells.find((candidate) => candidate.mode === mode && candidate.clients === clients)
-    const cpu = cell === undefined ? [] : cpuRatios(cell)
+    const cpu = cell === undefined ? [] : cpuRatios(cell, 'pgbouncer')
     const suffix = `${mode === 'paced' ? '_paced' : ''}_${clients}`
     figures[`cpu_ratio${suffix}`] = significant(median(cpu))
     figures[`cpu_ratio${suffix}_rounds`] = cpu.map((value) => significant(value))
@@ -106,11 +111,9 @@ function failures(cell: Cell, peer: PeerName): number {
   return cell.rounds.reduce((sum, round) => sum + (round[peer]?.failed ?? 0), 0)
 }
 
-/** Switchyard's CPU time per transaction over PgBouncer's, round by round: load on the machine changes between rounds. */
-function cpuRatios(cell: Cell): (number | null)[] {
-  return cell.rounds.map(({ switchyard, pgbouncer }) =>
-    ratio(switchyard?.cpuUsPerTx ?? null, pgbouncer?.cpuUsPerTx ?? null),
-  )
+/** Switchyard's CPU time per transaction over another peer's, round by round: load on the machine changes between rounds. */
+function cpuRatios(cell: Cell, other: 'pgbouncer' | 'before'): (number | null)[] {
+  return cell.rounds.map((round) => ratio(round.switchyard?.cpuUsPerTx ?? null, round[other]?.cpuUsPerTx ?? null))
 }
 
 /** How much longer than directly the median transaction takes through a proxy, in the same round; the median over the rounds. */
