@@ -68,13 +68,11 @@ export class Pool implements LanePool {
     return this.line.first()
   }
 
-  serveFirst(): boolean {
-    const waiter = this.line.first() as Waiter | null
-    if (waiter === null) return false
+  serve(waiter: PoolWaiter): boolean {
     const claim = waiter.waitsAs
-    this.#world.assertFirst(waiter)
+    this.#world.assertFirst(waiter as Waiter)
     this.leave(waiter)
-    this.#world.begin(waiter, claim)
+    this.#world.begin(waiter as Waiter, claim)
     return true
   }
 

@@ -121,7 +121,7 @@ test('with rules: nobody has more than its rule allows, nobody waits behind who 
       rules,
       fc.array(stepOfSomebody, { maxLength: 200 }),
       (limit, base, first, steps) => {
-        // `begin` and `serveFirst` of this world check maxima and turns against counts of their own.
+        // `begin` and `serve` of this world check maxima and turns against counts of their own.
         const world = new World(limit, { ...base, rules: first })
         for (const each of steps) {
           if (each.kind === 'arrive')

@@ -62,7 +62,8 @@ export class PoolDialler {
   grow(): void {
     const pool = this.#pool
     if (this.#retry.armed || pool.paused) return
-    if (pool.waiting === 0) {
+    // The usual case of a busy pool is that it has all the connections it may have.
+    if (pool.waiting === 0 || pool.size >= pool.settings.size) {
       this.wasHeldBack = false
       return
     }

@@ -126,7 +126,8 @@ export class ServerPool implements LanePool {
    * ones who wait already go first.
    */
   checkout(claim: number): ServerConnection | null {
-    if (this.paused || (this.#waiters.length > 0 && this.#waiters.has(claim))) return null
+    if (this.paused || this.#servers.idle === 0) return null
+    if (this.#waiters.length > 0 && this.#waiters.has(claim)) return null
     if (!this.#lane.admission.mayTake(claim)) return null
     return this.#servers.take(claim)
   }
@@ -183,10 +184,7 @@ export class ServerPool implements LanePool {
     return this.#waiters.last()
   }
 
-  /** Gives the first in line a server connection; false: nobody can get one. */
-  serveFirst(): boolean {
-    const waiter = this.#waiters.first()
-    if (waiter === null) return false
+  serve(waiter: PoolWaiter): boolean {
     const claim = waiter.waitsAs
     const server = this.#servers.take(claim)
     // One that has to be tested first is none, but the next one may do.

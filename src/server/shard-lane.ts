@@ -8,8 +8,8 @@ export interface LanePool {
   /** Whose turn is first of those who wait here, and `turn` is then when; smaller is sooner. */
   firstInLine(): PoolWaiter | null
   readonly turn: number
-  /** Gives the first in line a server connection; false: nobody can get one. */
-  serveFirst(): boolean
+  /** Gives it, who is first in line, a server connection; false: nobody can get one. */
+  serve(waiter: PoolWaiter): boolean
   /** It opened fewer server connections than clients wait, because the shard had no slots for more. */
   readonly wasHeldBack: boolean
   reconsider(): void
@@ -85,17 +85,22 @@ export class ShardLane {
 
   #serveOne(): boolean {
     let next: LanePool | null = null
+    let who: PoolWaiter | null = null
     let first = Number.POSITIVE_INFINITY
-    let since = 0
     for (const pool of this.#pools) {
       if (!pool.canServe) continue
       const waiter = pool.firstInLine()
       const turn = pool.turn
-      if (waiter === null || turn > first || (turn === first && waiter.waitingSince >= since)) continue
+      if (
+        waiter === null ||
+        turn > first ||
+        (who !== null && turn === first && waiter.waitingSince >= who.waitingSince)
+      )
+        continue
       next = pool
+      who = waiter
       first = turn
-      since = waiter.waitingSince
     }
-    return next?.serveFirst() ?? false
+    return next !== null && who !== null && next.serve(who)
   }
 }

@@ -4,6 +4,8 @@
 export class Timer {
   /** Absolute deadline in the clock of the wheel; 0 when not armed. */
   deadline = 0
+  /** The tick at which the wheel looks at it, not after its deadline; −1: it is in no bucket. */
+  lookAt = -1
   previous: Timer | null = null
   next: Timer | null = null
   readonly fire: () => void
@@ -20,12 +22,15 @@ export class Timer {
 const TICK_MS = 16
 const BUCKETS = 4096
 
-/** Rounded up: when the wheel reaches the bucket, the deadline has passed. */
-const bucketOf = (deadlineMs: number): number => Math.ceil(deadlineMs / TICK_MS) % BUCKETS
+/** Rounded up: when the wheel reaches it, the deadline has passed. */
+const tickOf = (deadlineMs: number): number => Math.ceil(deadlineMs / TICK_MS)
 
 /**
  * A hashed timer wheel: arm, re-arm and disarm in constant time, accuracy one tick. Deadlines beyond one turn of the
  * wheel (65 s) stay in their bucket and are looked at once per turn. Time comes in with `advance`, in milliseconds.
+ *
+ * Mostly a timer is disarmed, or put off, long before it is due. So a bucket may have timers of which that is true: they are sorted
+ * out when the wheel gets there, and until then arming them again for any later time only notes the deadline.
  */
 export class TimerWheel {
   readonly #buckets: (Timer | null)[] = new Array<Timer | null>(BUCKETS).fill(null)
@@ -44,22 +49,20 @@ export class TimerWheel {
 
   /** Arms or re-arms; a deadline in the past fires at the next `advance`. */
   arm(timer: Timer, deadlineMs: number): void {
-    if (timer.deadline !== 0) this.#unlink(timer)
+    if (timer.deadline === 0) this.#armed++
     // A deadline in a tick that was already visited would wait a whole turn.
     timer.deadline = Math.max(deadlineMs, this.#tick * TICK_MS + 1)
-    this.#soonest = Math.min(this.#soonest, Math.ceil(timer.deadline / TICK_MS))
-    const bucket = bucketOf(timer.deadline)
-    const head = this.#buckets[bucket] ?? null
-    timer.next = head
-    timer.previous = null
-    if (head) head.previous = timer
-    this.#buckets[bucket] = timer
-    this.#armed++
+    const tick = tickOf(timer.deadline)
+    if (timer.lookAt > this.#tick && timer.lookAt <= tick) return
+    this.#unlink(timer)
+    this.#link(timer, tick)
   }
 
   /** Harmless when not armed. */
   disarm(timer: Timer): void {
-    if (timer.deadline !== 0) this.#unlink(timer)
+    if (timer.deadline === 0) return
+    timer.deadline = 0
+    this.#armed--
   }
 
   /**
@@ -102,24 +105,40 @@ export class TimerWheel {
     let timer = this.#buckets[bucket] ?? null
     const due: Timer[] = []
     while (timer) {
-      if (timer.deadline <= nowMs) due.push(timer)
-      timer = timer.next
+      const { next } = timer
+      if (timer.deadline !== 0 && timer.deadline <= nowMs) due.push(timer)
+      else if (timer.lookAt <= this.#tick) {
+        this.#unlink(timer)
+        if (timer.deadline !== 0) this.#link(timer, tickOf(timer.deadline))
+      }
+      timer = next
     }
     for (const one of due) {
       // An earlier one may have disarmed or re-armed it.
       if (one.deadline === 0 || one.deadline > nowMs) continue
       this.#unlink(one)
+      this.disarm(one)
       one.fire()
     }
   }
 
+  #link(timer: Timer, tick: number): void {
+    const bucket = tick % BUCKETS
+    const head = this.#buckets[bucket] ?? null
+    timer.next = head
+    if (head) head.previous = timer
+    this.#buckets[bucket] = timer
+    timer.lookAt = tick
+    this.#soonest = Math.min(this.#soonest, tick)
+  }
+
   #unlink(timer: Timer): void {
+    if (timer.lookAt < 0) return
     if (timer.previous) timer.previous.next = timer.next
-    else this.#buckets[bucketOf(timer.deadline)] = timer.next
+    else this.#buckets[timer.lookAt % BUCKETS] = timer.next
     if (timer.next) timer.next.previous = timer.previous
     timer.previous = null
     timer.next = null
-    timer.deadline = 0
-    this.#armed--
+    timer.lookAt = -1
   }
 }

@@ -96,9 +96,7 @@ export class SimulatedShard implements LanePool {
     return this.#line.first()
   }
 
-  serveFirst(): boolean {
-    const waiter = this.#line.first()
-    if (waiter === null) return false
+  serve(waiter: PoolWaiter): boolean {
     const claim = waiter.waitsAs
     this.leave(waiter)
     this.#start(waiter, claim)
