@@ -51,6 +51,8 @@ export class ClientReader implements LinkOwner, Deferrable {
   #probe: PeerProbe | null = null
   #isHeldBack = false
   #peerEnded = false
+  /** There was no room to keep what it sent. */
+  #isShort = false
   readonly #mark: number
 
   constructor(host: ClientHost, session: ReaderSession, fd: OwnedFd) {
@@ -87,6 +89,17 @@ export class ClientReader implements LinkOwner, Deferrable {
 
   onSave(section: number, isTorn: boolean): void {
     this.#session.save(section, isTorn)
+  }
+
+  get isReading(): boolean {
+    return this.#session.greeting === null && this.#mayRead()
+  }
+
+  onReadAhead(count: number): void {
+    if (this.#session.state === 'closing') return
+    this.#isShort = !this.#inbox.keepBehind(count)
+    this.holdBack()
+    this.resume()
   }
 
   onReadable(): void {
@@ -138,8 +151,13 @@ export class ClientReader implements LinkOwner, Deferrable {
   /** Uses what waits in the inbox, then listens again. */
   runDeferred(): void {
     const { state } = this.#session
+    if (state === 'closing') return
+    if (this.#isShort) {
+      this.#outOfBuffers()
+      return
+    }
     // One that waits has got in line since this was asked for, and goes on when its turn comes.
-    if (state === 'closing' || state === 'waiting') return
+    if (state === 'waiting') return
     this.#host.progress[0] = this.#mark
     this.#isHeldBack = false
     if (this.#inbox.bytes > 0) {
@@ -165,8 +183,8 @@ export class ClientReader implements LinkOwner, Deferrable {
     if (greeting !== null) return greeting.isReading
     const { seat, listening } = this.#session
     if (listening?.isHolding) return false
-    // What waits behind a read on a replica would soon be more than there is room for.
-    if (this.#isHeldBack && seat.reads.isOnReplica) return false
+    // What waits behind a read on a replica would soon be more than there is room for; more than a read can continue is.
+    if ((this.#isHeldBack && seat.reads.isOnReplica) || this.#inbox.isFull) return false
     const { server } = seat
     return server === null || !(server.link.blocked || server.queue.full)
   }
@@ -176,9 +194,11 @@ export class ClientReader implements LinkOwner, Deferrable {
     const { greeting, requests } = this.#session
     const used = greeting === null ? requests.consume(inbound, start, end) : greeting.consume(inbound, start, end)
     if (this.#session.state === 'closing') return
-    if (used < end && !this.#inbox.keep(inbound, used, end)) {
-      this.#session.close('out of buffers', FATAL('53200', 'out of memory for buffers of waiting clients'))
-    }
+    if (used < end && !this.#inbox.keep(inbound, used, end)) this.#outOfBuffers()
+  }
+
+  #outOfBuffers(): void {
+    this.#session.close('out of buffers', FATAL('53200', 'out of memory for buffers of waiting clients'))
   }
 
   #ended(orderly: boolean): void {

@@ -89,9 +89,8 @@ export class SessionDeadlines {
   }
 
   stop(): void {
-    if (this.#purpose === 'none') return
     this.#purpose = 'none'
-    if (this.#timer) this.#host.timers.disarm(this.#timer)
+    if (this.#timer !== null) this.#host.timers.disarm(this.#timer)
   }
 
   /** Of a limit to the transaction at hand; 1 when it is used up. */
@@ -115,7 +114,9 @@ export class SessionDeadlines {
 
   #arm(purpose: Purpose, milliseconds: number): void {
     if (milliseconds === 0) {
-      this.stop()
+      // Until its next request, which mostly comes soon.
+      if (this.#purpose !== 'none' && this.#timer !== null) this.#host.timers.suspend(this.#timer)
+      this.#purpose = 'none'
       return
     }
     this.#purpose = purpose

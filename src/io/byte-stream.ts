@@ -155,11 +155,16 @@ export class ByteStream {
     }
   }
 
+  /** So many plain bytes were received elsewhere. */
+  countRead(bytes: number): void {
+    this.#f64[this.#read] = (this.#f64[this.#read] as number) + bytes
+  }
+
   /** Plain bytes into `target`: a count, 0 at the end, WOULD_BLOCK or FAILED. */
   receive(target: NativeBuffer, offset: number, most: number): number {
     if (this.#tls !== null) return this.#receiveSecure(this.#tls, target, offset, most)
     const count = receive(this.fd, target, offset, most)
-    if (count > 0) this.#f64[this.#read] = (this.#f64[this.#read] as number) + count
+    if (count > 0) this.countRead(count)
     else if (count === FAILED) this.#failure = describeErrno('recv', lastSocketError)
     return count
   }

@@ -4,6 +4,7 @@ import fc from 'fast-check'
 import { Region } from '../memory/region.ts'
 import { Inbox } from './inbox.ts'
 import { nativeBytes, pattern, TestLinkHost } from './link-host.fixture.ts'
+import type { NativeBuffer } from './native.ts'
 import { READ_BYTES, READ_HEADROOM } from './read-buffers.ts'
 
 function open(t: TestContext, arenaBytes?: number): { host: TestLinkHost; inbox: Inbox; region: Region } {
@@ -13,12 +14,11 @@ function open(t: TestContext, arenaBytes?: number): { host: TestLinkHost; inbox:
   return { host, region, inbox: new Inbox(host, region, 1, { inboxHandle: 3, inboxBytes: 5 }) }
 }
 
-test('what is kept is taken once, and ends where the next read begins', (t) => {
+test('what is kept is taken once', (t) => {
   const { host, inbox } = open(t)
   assert.equal(inbox.keep(nativeBytes('..frame..'), 2, 7), true)
   assert.equal(inbox.bytes, 5)
   inbox.take()
-  assert.equal(inbox.end, READ_HEADROOM)
   assert.equal(host.inbound.bytes.toString('latin1', inbox.start, inbox.end), 'frame')
   assert.equal(inbox.bytes, 0)
   assert.equal(host.arena.buffersInUse, 0)
@@ -34,13 +34,41 @@ test('any amount up to a headroom and a read comes back unchanged', (t) => {
       assert.equal(inbox.keep(source, start, source.size), true)
       inbox.take()
       assert.equal(inbox.end - inbox.start, count)
-      // More than the headroom cannot be continued by a read, so nothing may be read before it is used.
-      assert.equal(inbox.end, count <= READ_HEADROOM ? READ_HEADROOM : host.inbound.size)
       assert.ok(host.inbound.bytes.subarray(inbox.start, inbox.end).equals(source.bytes.subarray(start)))
       host.arena.settle()
       assert.equal(host.arena.buffersInUse, 0)
     }),
   )
+})
+
+test('what is taken in one step shares a buffer as long as there is room, and stays as it is until the commit', (t) => {
+  const { host, inbox } = open(t)
+  const take = (text: string): [start: number, buffer: NativeBuffer] => {
+    inbox.keep(nativeBytes(text), 0, text.length)
+    inbox.take()
+    return [inbox.start, host.inbound]
+  }
+  const [one, first] = take('one')
+  const [two, second] = take('two')
+  assert.deepEqual([first === second, two - one], [true, 3])
+  const [, other] = take('x'.repeat(READ_HEADROOM + READ_BYTES - 5))
+  assert.notEqual(other, first)
+  assert.equal(first.bytes.toString('latin1', one, two + 3), 'onetwo')
+})
+
+test('what a read delivers is kept behind what is there, if that is no more than can be continued', (t) => {
+  const { host, inbox } = open(t)
+  host.reads.claim()
+  host.inbound.bytes.write('more', READ_HEADROOM)
+  inbox.keep(nativeBytes('some '), 0, 5)
+  assert.equal(inbox.keepBehind(4), true)
+  inbox.take()
+  assert.equal(host.inbound.bytes.toString('latin1', inbox.start, inbox.end), 'some more')
+  assert.equal(inbox.keepBehind(4), true)
+  inbox.release()
+  inbox.keep(pattern(READ_HEADROOM + 1), 0, READ_HEADROOM + 1)
+  assert.equal(inbox.keepBehind(4), false)
+  assert.equal(inbox.bytes, READ_HEADROOM + 1)
 })
 
 test('bytes that came by a read may be kept where they lie and come back', (t) => {
@@ -57,7 +85,7 @@ test('nothing kept takes no buffer, and nothing is taken', (t) => {
   assert.equal(inbox.keep(nativeBytes('abc'), 1, 1), true)
   assert.equal(host.arena.buffersInUse, 0)
   inbox.take()
-  assert.deepEqual([inbox.start, inbox.end], [READ_HEADROOM, READ_HEADROOM])
+  assert.equal(inbox.start, inbox.end)
 })
 
 test('keeping twice is a mistake: the first bytes would be lost', (t) => {

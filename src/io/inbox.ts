@@ -33,6 +33,11 @@ export class Inbox {
     return this.#region.i32[this.#i + this.#fields.inboxBytes] ?? 0
   }
 
+  /** More than a read can continue: nothing may be read before it is used. */
+  get isFull(): boolean {
+    return this.bytes > READ_HEADROOM
+  }
+
   /** Keeps `source[start, end)`; the inbox must be empty. False when the arena has no buffer. */
   keep(source: NativeBuffer, start: number, end: number): boolean {
     if (start === end) return true
@@ -44,6 +49,13 @@ export class Inbox {
     this.#region.i32[this.#i + this.#fields.inboxHandle] = handle
     this.#region.i32[this.#i + this.#fields.inboxBytes] = end - start
     return true
+  }
+
+  /** Keeps what a read has just delivered, `count` bytes, behind what is kept. False when that is too much, or the arena has no buffer. */
+  keepBehind(count: number): boolean {
+    if (this.isFull) return false
+    this.prepend()
+    return this.keep(this.#host.inbound, this.start, READ_HEADROOM + count)
   }
 
   /** Puts `bytes` before what is kept. False, and nothing is changed, when there is no room. */
@@ -79,20 +91,22 @@ export class Inbox {
 
   /** Moves them to `host.inbound[start, end)`. */
   take(): void {
-    this.#host.reads.claim()
-    this.prepend()
+    this.#moveTo(this.#host.reads.claimRoom(this.bytes))
   }
 
   /** The same right after a read: up to READ_HEADROOM bytes end where what it delivered begins, which continues them. */
   prepend(): void {
+    this.#moveTo(READ_HEADROOM - this.bytes)
+  }
+
+  #moveTo(start: number): void {
     const { arena, inbound } = this.#host
-    const { inboxHandle } = this.#fields
     const count = this.bytes
-    this.start = count <= READ_HEADROOM ? READ_HEADROOM - count : READ_HEADROOM + READ_BYTES - count
-    this.end = this.start + count
+    this.start = start
+    this.end = start + count
     if (count === 0) return
-    const from = arena.offset(this.#region.i32[this.#i + inboxHandle] ?? 0)
-    arena.memory.bytes.copy(inbound.bytes, this.start, from, from + count)
+    const from = arena.offset(this.#region.i32[this.#i + this.#fields.inboxHandle] ?? 0)
+    arena.memory.bytes.copy(inbound.bytes, start, from, from + count)
     this.release()
   }
 

@@ -12,6 +12,7 @@ import { acceptClient, openListener } from './listener.ts'
 import { NativeBuffer, native } from './native.ts'
 import type { OwnedFd } from './owned-fd.ts'
 import { Poller } from './poller.ts'
+import { ReadAhead } from './read-ahead.ts'
 import { READ_BYTES, READ_HEADROOM, ReadBuffers } from './read-buffers.ts'
 import { SendBatch, type SendQueue } from './send-batch.ts'
 import { createMemoryFile, SharedMapping } from './shared-memory.ts'
@@ -50,18 +51,21 @@ export class TestLinkHost implements LinkHost {
   readonly steps: Steps
   readonly sends: SendBatch
   readonly reads: ReadBuffers
+  readonly readAhead: ReadAhead
   readonly ciphertext: NativeBuffer = NativeBuffer.allocate(32_768)
   readonly deferred: DeferredWork = new DeferredWork(() => this.steps.next())
   readonly outbound: NativeBuffer = NativeBuffer.allocate(65_536)
   readonly progress: Int32Array = new Int32Array(1)
 
-  /** `ring`: sends leave in batches, at the end of each turn. */
+  /** `ring`: sends leave in batches, at the end of each turn, and what several events want to read is read together. */
   constructor(arenaBytes: number = 8 * 1024 * 1024, ring: SendQueue | null = null, log: StepLog | null = null) {
     this.arena = openArena(arenaBytes).arena
     this.steps = new Steps(log, this.arena, null)
     this.sends = new SendBatch(ring, this.steps, NativeBuffer.allocate(65_536))
     const buffers = Array.from({ length: 4 }, () => NativeBuffer.allocate(READ_HEADROOM + READ_BYTES))
     this.reads = new ReadBuffers(buffers, this.sends, this.steps)
+    this.readAhead = new ReadAhead(ring?.receives ?? null, this.reads, this.sends, this.steps)
+    this.poller.ahead = this.readAhead
   }
 
   get inbound(): NativeBuffer {
@@ -105,6 +109,7 @@ export class TestLink implements LinkOwner {
   /** Done before anything else when there is something to read; throws if the test says so. */
   beforeReading: () => void = () => {}
   onDrainedDo: () => void = () => {}
+  isReading = true
 
   constructor(host: TestLinkHost, fd: OwnedFd) {
     this.#host = host
@@ -123,6 +128,16 @@ export class TestLink implements LinkOwner {
     return this.region.f64[UNRECORDED_FIELDS.bytesWritten] ?? -1
   }
 
+  /** What is read ahead for it and not asked for comes behind an exclamation mark. */
+  onReadAhead(count: number): void {
+    this.told.push('read ahead')
+    this.received.push(Buffer.from('!'), this.#landed(count))
+  }
+
+  #landed(count: number): Buffer {
+    return Buffer.from(this.#host.inbound.bytes.subarray(READ_HEADROOM, READ_HEADROOM + count))
+  }
+
   /** One `read`, as a session does it: with TLS again and again. */
   onReadable(): void {
     this.told.push('readable')
@@ -133,7 +148,7 @@ export class TestLink implements LinkOwner {
         if (count !== LINK_EMPTY) this.ending = count
         return
       }
-      this.received.push(Buffer.from(this.#host.inbound.bytes.subarray(READ_HEADROOM, READ_HEADROOM + count)))
+      this.received.push(this.#landed(count))
       if (!this.link.secure) return
     }
   }

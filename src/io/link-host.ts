@@ -4,6 +4,7 @@ import type { DeferredWork } from './deferred.ts'
 import type { NativeBuffer } from './native.ts'
 import type { OutboxFields } from './outbox.ts'
 import type { Poller } from './poller.ts'
+import type { ReadAhead } from './read-ahead.ts'
 import type { ReadBuffers } from './read-buffers.ts'
 import type { SendBatch } from './send-batch.ts'
 import type { Steps } from './steps.ts'
@@ -15,6 +16,7 @@ export interface LinkHost {
   readonly reads: ReadBuffers
   /** `reads.current`: READ_HEADROOM + READ_BYTES. The last read landed here and is used up before the next descriptor is served. */
   readonly inbound: NativeBuffer
+  readonly readAhead: ReadAhead
   readonly sends: SendBatch
   readonly steps: Steps
   /** Ciphertext on its way between socket and TLS channel. */
@@ -36,7 +38,11 @@ export interface LinkFields extends OutboxFields, StreamFields {
 
 /** Who is told. */
 export interface LinkOwner {
+  /** It would read plain bytes if it were told now that there are some. */
+  readonly isReading: boolean
   onReadable(): void
+  /** So many bytes are in `host.inbound`, as after a read, while it may not read: kept, and used in their turn. Must not send. */
+  onReadAhead(count: number): void
   /** All waiting bytes have left: whoever feeds this link may go on. */
   onDrained(): void
   /** The connection is dead in both directions, while nobody reads. What arrived before may still be read. */

@@ -1,5 +1,6 @@
 import type { ByteStream } from './byte-stream.ts'
 import type { LinkHost } from './link-host.ts'
+import type { ReadAheadTarget } from './read-ahead.ts'
 import { READ_BYTES, READ_HEADROOM, type ReadBuffers } from './read-buffers.ts'
 import { FAILED, WOULD_BLOCK } from './socket.ts'
 import type { StepParticipant, Steps } from './steps.ts'
@@ -10,12 +11,17 @@ export const LINK_EMPTY = WOULD_BLOCK
 export const LINK_FAILED = FAILED
 
 /** Whoever is read from, with its slot's `slotMark`. */
-interface ReadParticipant extends StepParticipant {
+interface ReadParticipant extends StepParticipant, ReadAheadTarget {
   readonly mark: number
 }
 
 /** One read of `stream` into a buffer that stays as it is until the step is committed; see `ByteStream.receive`. */
-export function readStream({ reads, steps }: LinkHost, link: ReadParticipant, stream: ByteStream): number {
+export function readStream({ readAhead, reads, steps }: LinkHost, link: ReadParticipant, stream: ByteStream): number {
+  const came = link.aheadAt < 0 ? 0 : readAhead.take(link)
+  if (came > 0) {
+    steps.received(link)
+    return came
+  }
   if (stream.isCarried) return readCarried(reads, steps, link, stream)
   reads.claim(link.mark, stream.bytesRead)
   const count = stream.receive(reads.current, READ_HEADROOM, READ_BYTES)

@@ -11,6 +11,7 @@ import type { NativeBuffer } from './native.ts'
 import { Outbox } from './outbox.ts'
 import type { OwnedFd } from './owned-fd.ts'
 import { HANG_UP, PEER_ENDED, type PollTarget, READABLE, WRITABLE } from './poller.ts'
+import type { ReadAheadTarget } from './read-ahead.ts'
 import { READ_BYTES } from './read-buffers.ts'
 import type { BatchedSender } from './send-batch.ts'
 import { sendCopies } from './send-copies.ts'
@@ -24,8 +25,9 @@ const CLOSED = 'a closed link was written to'
  *
  * Owns descriptor, TLS channel and outbox, and frees all in `close`; nothing may be called afterwards.
  */
-export class Link implements PollTarget, Deferrable, BatchedSender, StepParticipant, SealedKeeper {
+export class Link implements PollTarget, Deferrable, BatchedSender, ReadAheadTarget, StepParticipant, SealedKeeper {
   isDeferred = false
+  aheadAt = -1
   isSending = false
   isTouched = false
   touchedIn = 0
@@ -249,6 +251,27 @@ export class Link implements PollTarget, Deferrable, BatchedSender, StepParticip
     this.#farewell.goOn()
   }
 
+  get bytesRead(): number {
+    return this.#stream.bytesRead
+  }
+
+  countRead(bytes: number): void {
+    this.#stream.countRead(bytes)
+  }
+
+  /** Other events come first, and what this one will read can be read together with what those do. */
+  onComing(events: number): void {
+    if (events === READABLE && this.#interest.reading && !this.secure && this.#owner.isReading)
+      this.#host.readAhead.add(this)
+  }
+
+  keepAhead(): void {
+    const count = this.#host.readAhead.take(this)
+    if (count === 0) return
+    this.#host.steps.touchAside(this)
+    this.#owner.onReadAhead(count)
+  }
+
   onReady(events: number): void {
     const { progress, steps } = this.#host
     progress[0] = this.mark
@@ -256,6 +279,7 @@ export class Link implements PollTarget, Deferrable, BatchedSender, StepParticip
     steps.touch(this)
     try {
       this.#serve(events)
+      if (this.aheadAt >= 0) this.keepAhead()
     } catch (error) {
       this.#interest.tellAgain()
       this.#owner.onFault(error)
@@ -265,6 +289,7 @@ export class Link implements PollTarget, Deferrable, BatchedSender, StepParticip
   close(): void {
     if (this.#closed) return
     this.#closed = true
+    if (this.aheadAt >= 0) this.#host.readAhead.drop(this)
     this.#interest.end()
     this.#stream.release()
     // What is held back leaves first. The slot may be somebody else's by then.

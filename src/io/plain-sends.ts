@@ -5,6 +5,7 @@ import { RING_ENTRIES } from './submission-ring.ts'
 /** Sends one by one, where there is no ring. */
 export class PlainSends implements SendQueue {
   readonly results: Int32Array = new Int32Array(RING_ENTRIES)
+  readonly receives = null
   #queued = 0
 
   send(fd: number, address: number, bytes: number, flags: number): number {

@@ -20,7 +20,19 @@ export const ONCE = 1 << 31
 
 /** What the poller tells when a descriptor is ready. Must not throw. */
 export interface PollTarget {
+  /** It is about to be told this, behind some others. */
+  onComing?(events: number): void
   onReady(events: number): void
+}
+
+/** Who does at once for several events what each of them would do by itself. */
+export interface EventsAhead {
+  /** So many at most; 0: none. */
+  readonly most: number
+  /** Those are announced next that are told next. */
+  begin(): void
+  /** All have been announced. */
+  fetch(): void
 }
 
 /**
@@ -40,6 +52,7 @@ export class Poller {
   readonly #targets: (PollTarget | null)[] = []
   readonly #generations: number[] = []
   readonly #free: number[] = []
+  ahead: EventsAhead | null = null
 
   constructor(architecture: string) {
     this.fd = check('epoll_create1', native.epoll_create1(EPOLL_CLOEXEC))
@@ -83,25 +96,43 @@ export class Poller {
 
   /** `settle` runs after each event. When something throws, what comes behind it is served first: it may not be told again. */
   dispatch(count: number, settle: () => void = nothing): void {
-    let event = 0
+    this.#serve(0, count, settle, this.ahead)
+  }
+
+  #serve(first: number, count: number, settle: () => void, ahead: EventsAhead | null): void {
+    let next = first
     try {
-      for (; event < count; event++) {
-        const at = event * this.#stride
-        const key = this.#words[at + this.#keyOffset] ?? 0
-        const target = this.#targets[key]
-        if (target && this.#generations[key] === this.#words[at + this.#keyOffset + 1]) {
-          target.onReady(this.#words[at] ?? 0)
-          settle()
-        }
+      for (let announced = first; next < count; ) {
+        if (next === announced) announced += this.#announce(ahead, next, count)
+        const target = this.#targetOf(next)
+        const events = this.#words[next * this.#stride] ?? 0
+        next++
+        if (target === null) continue
+        target.onReady(events)
+        settle()
       }
     } finally {
-      if (event < count) this.#dispatchRest(event + 1, count, settle)
+      if (next < count) this.#serve(next, count, settle, null)
     }
   }
 
-  #dispatchRest(first: number, count: number, settle: () => void): void {
-    this.#words.copyWithin(0, first * this.#stride, count * this.#stride)
-    this.dispatch(count - first, settle)
+  /** Returns how many events come before others have to be announced. */
+  #announce(ahead: EventsAhead | null, first: number, count: number): number {
+    if (ahead === null || ahead.most === 0) return count
+    const end = Math.min(count, first + ahead.most)
+    ahead.begin()
+    for (let event = first; event < end; event++) {
+      this.#targetOf(event)?.onComing?.(this.#words[event * this.#stride] ?? 0)
+    }
+    ahead.fetch()
+    return end - first
+  }
+
+  /** Whom the event is for; null: nobody any more. */
+  #targetOf(event: number): PollTarget | null {
+    const at = event * this.#stride
+    const key = this.#words[at + this.#keyOffset] ?? 0
+    return this.#generations[key] === this.#words[at + this.#keyOffset + 1] ? (this.#targets[key] ?? null) : null
   }
 
   /** Nothing is watched any more. */

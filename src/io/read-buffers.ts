@@ -25,6 +25,10 @@ export class ReadBuffers {
   #serial = 0
   #next = 0
   current: NativeBuffer
+  /** Where `claimRoom` goes on, in the step with this serial. */
+  #room: NativeBuffer | null = null
+  #roomAt = 0
+  #roomSerial = 0
 
   constructor(buffers: readonly NativeBuffer[], sends: SendBatch, steps: Steps) {
     const [first] = buffers
@@ -38,6 +42,20 @@ export class ReadBuffers {
 
   get isCrowded(): boolean {
     return this.#next + SPARE_BUFFERS > this.#buffers.length && this.#serial === this.#sends.serial
+  }
+
+  get count(): number {
+    return this.#buffers.length
+  }
+
+  /** So many may be claimed before a step has to be committed. */
+  get free(): number {
+    return this.#serial === this.#sends.serial ? this.#buffers.length - this.#next : this.#buffers.length
+  }
+
+  /** What it holds is used next. */
+  use(buffer: NativeBuffer): void {
+    this.current = buffer
   }
 
   /**
@@ -54,6 +72,23 @@ export class ReadBuffers {
     this.#serial = this.#sends.serial
     this.#steps.noteRead(this.#next, mark, before)
     this.current = this.#buffers[this.#next++] as NativeBuffer
+  }
+
+  /**
+   * Makes a buffer current that has room for so many bytes, at most its size, behind what came there in this step for others.
+   * Returns where.
+   */
+  claimRoom(bytes: number): number {
+    if (this.#room === null || this.#roomSerial !== this.#sends.serial || this.#roomAt + bytes > this.#room.size) {
+      this.claim()
+      this.#room = this.current
+      this.#roomAt = 0
+      this.#roomSerial = this.#serial
+    }
+    const at = this.#roomAt
+    this.#roomAt = at + bytes
+    this.current = this.#room
+    return at
   }
 
   /**

@@ -1,5 +1,6 @@
 import { MSG_DONTWAIT, MSG_NOSIGNAL, type NativeBuffer } from './native.ts'
 import type { OwnedFd } from './owned-fd.ts'
+import type { ReceiveQueue } from './read-ahead.ts'
 import type { Steps } from './steps.ts'
 import { RING_ENTRIES } from './submission-ring.ts'
 
@@ -20,6 +21,8 @@ export interface BatchedSender {
 export interface SendQueue {
   /** What `send` would have returned for each, negative error numbers included, after `submit`. */
   readonly results: Int32Array
+  /** The same for `recv`; null: there is no such call. */
+  readonly receives: ReceiveQueue | null
   /** At most RING_ENTRIES. Returns the place of the result. */
   send(fd: number, address: number, bytes: number, flags: number): number
   submit(): void
@@ -50,6 +53,8 @@ export class SendBatch {
   readonly #ends: Int32Array
   #serial = 1
   #count = 0
+  /** Who else has something that has to be written down with the step; nothing may be sent there. */
+  beforeCommit: () => void = () => {}
 
   /** `own`: for bytes that would not stay as they are. */
   constructor(queue: SendQueue | null, steps: Steps, own: NativeBuffer | null) {
@@ -134,9 +139,10 @@ export class SendBatch {
   }
 
   #flush(isBoundary: boolean): void {
+    if (this.#count === 0 && this.#steps.isQuiet) return
+    this.beforeCommit()
     const queue = this.#queue
     const count = this.#count
-    if (count === 0 && this.#steps.isQuiet) return
     for (let at = 0; at < count; at++) {
       const start = this.#starts[at] as number
       const { byteOffset } = (this.#sources[at] as NativeBuffer).bytes

@@ -14,6 +14,8 @@ export interface Crash {
   die(): void
 }
 
+const NO_EVENT = 0
+
 /** Whoever has a section in shared memory that a step has to write. */
 export interface StepParticipant {
   /** A step has touched it; only `Steps` writes it. */
@@ -67,6 +69,13 @@ export class Steps {
     this.#touched[this.#count++] = participant
   }
 
+  /** The same for somebody who is whole, whatever becomes of the event that is being served. */
+  touchAside(participant: StepParticipant): void {
+    if (participant.isTouched) return
+    this.touch(participant)
+    participant.touchedIn = NO_EVENT
+  }
+
   /** It has received something. */
   received(participant: StepParticipant): void {
     this.touch(participant)
@@ -114,6 +123,11 @@ export class Steps {
       this.#touched[at] = null
     }
     this.#count = 0
+  }
+
+  /** Reads are with the kernel, and how much they have taken is not counted yet. */
+  reading(isReading: boolean): void {
+    this.#log?.reading(isReading)
   }
 
   /** Sends are with the kernel, and nobody knows yet what became of them. */

@@ -1,4 +1,6 @@
 import { ERRNO, errno, NativeBuffer, native, SystemError, viewMemory } from './native.ts'
+import type { ReceiveQueue } from './read-ahead.ts'
+import type { SendQueue } from './send-batch.ts'
 
 const SYS_IO_URING_SETUP = 425
 const SYS_IO_URING_ENTER = 426
@@ -11,6 +13,7 @@ const IORING_ENTER_GETEVENTS = 1 << 0
 const IORING_ENTER_REGISTERED_RING = 1 << 4
 const IORING_REGISTER_RING_FDS = 20
 const IORING_OP_SEND = 26
+const IORING_OP_RECV = 27
 const IORING_OFF_SQES = 0x10000000
 const PROT_READ_WRITE = 3
 const MAP_SHARED_POPULATE = 0x8001
@@ -18,7 +21,7 @@ const SQE_BYTES = 64
 const CQE_BYTES = 16
 const TWO_TO_32 = 4294967296
 
-/** Sends at once at most. */
+/** Sends or receives at once at most. */
 export const RING_ENTRIES = 64
 
 /** Offsets in `struct io_uring_params`, from its documentation: https://man7.org/linux/man-pages/man2/io_uring_setup.2.html */
@@ -35,14 +38,15 @@ const PARAMS = {
 }
 
 /**
- * Many `send`s in one system call: an io_uring that is used for nothing else. They never wait (MSG_DONTWAIT), so all are
- * done when `submit` returns, as if they had been called one after the other.
+ * Many `send`s, or many `recv`s, in one system call: an io_uring that is used for nothing else. They never wait (MSG_DONTWAIT),
+ * so all are done when `submit` returns, as if they had been called one after the other.
  *
  * Forbidden in many containers: `open` throws SystemError then.
  */
-export class SubmissionRing {
-  /** What `send` would have returned for each, negative error numbers included, after `submit`. */
+export class SubmissionRing implements SendQueue, ReceiveQueue {
+  /** What the call would have returned for each, negative error numbers included, after `submit`. */
   readonly results: Int32Array = new Int32Array(RING_ENTRIES)
+  readonly receives: ReceiveQueue = this
   readonly #words: Int32Array
   readonly #entries: Int32Array
   readonly #sqTail: number
@@ -55,7 +59,7 @@ export class SubmissionRing {
   #tail: number
   #queued = 0
   /** What was queued last. */
-  readonly #last = { fd: 0, address: 0, bytes: 0, flags: 0 }
+  readonly #last = { operation: IORING_OP_SEND, fd: 0, address: 0, bytes: 0, flags: 0 }
 
   private constructor(fd: number, params: Buffer) {
     const word = (at: number): number => params.readUInt32LE(at)
@@ -101,9 +105,18 @@ export class SubmissionRing {
 
   /** `bytes` bytes at `address` go to `fd` with the next `submit`; at most RING_ENTRIES. Its result will be at the place returned. */
   send(fd: number, address: number, bytes: number, flags: number): number {
+    return this.#add(IORING_OP_SEND, fd, address, bytes, flags)
+  }
+
+  /** The same for at most `bytes` bytes from `fd`. */
+  receive(fd: number, address: number, bytes: number, flags: number): number {
+    return this.#add(IORING_OP_RECV, fd, address, bytes, flags)
+  }
+
+  #add(operation: number, fd: number, address: number, bytes: number, flags: number): number {
     const at = (this.#tail & (RING_ENTRIES - 1)) * (SQE_BYTES >> 2)
     const entries = this.#entries
-    entries[at] = IORING_OP_SEND
+    entries[at] = operation
     entries[at + 1] = fd
     entries[at + 4] = address | 0
     entries[at + 5] = (address / TWO_TO_32) | 0
@@ -112,6 +125,7 @@ export class SubmissionRing {
     entries[at + 8] = this.#queued
     this.#tail = (this.#tail + 1) | 0
     const last = this.#last
+    last.operation = operation
     last.fd = fd
     last.address = address
     last.bytes = bytes
@@ -124,7 +138,7 @@ export class SubmissionRing {
     const count = this.#queued
     this.#queued = 0
     if (count === 1) {
-      this.#sendAlone()
+      this.#callAlone()
       return
     }
     Atomics.store(this.#words, this.#sqTail, this.#tail)
@@ -140,10 +154,11 @@ export class SubmissionRing {
   }
 
   /** One by itself is cheaper without the ring, and at low load there is mostly just one. */
-  #sendAlone(): void {
+  #callAlone(): void {
     this.#tail = (this.#tail - 1) | 0
-    const { fd, address, bytes, flags } = this.#last
-    const taken = native.send(fd, address, bytes, flags)
+    const { operation, fd, address, bytes, flags } = this.#last
+    const call = operation === IORING_OP_SEND ? native.send : native.recv
+    const taken = call(fd, address, bytes, flags)
     this.results[0] = taken < 0 ? -errno() : taken
   }
 

@@ -15,6 +15,7 @@ const STEP = 1
 const READS = 4
 const SENDS = 5
 const IS_SENDING = 6
+const IS_READING = 7
 
 /** Bytes that a read took from the kernel: where they are is known from the buffer, how many from the next read. */
 export interface LoggedRead {
@@ -34,7 +35,8 @@ export interface LoggedSend {
  * them. Nothing that it writes leaves before it is committed, which is one store, and what it has read stays where it landed
  * until then. So whoever comes after a crash finds either nothing of a step or all of it.
  *
- *   last committed step f64, step at work f64, its number of reads and sends i32, whether sends are with the kernel i32
+ *   last committed step f64, step at work f64, its number of reads and sends i32, whether sends and whether reads of several
+ *   connections are with the kernel i32 each
  *   32 reads: slot mark i32, buffer i32, total before f64
  *   4096 sends: slot mark i32, bytes i32, offset in the shared memory f64
  */
@@ -56,6 +58,11 @@ export class StepLog {
   /** The process died between handing sends to the kernel and taking note of what became of them. */
   get wasSending(): boolean {
     return this.#i32[IS_SENDING] === 1
+  }
+
+  /** The process died between reading for several connections at once and counting what came. */
+  get wasReading(): boolean {
+    return this.#i32[IS_READING] === 1
   }
 
   /** A new step begins: nothing is known of the one before but what is committed. */
@@ -90,6 +97,10 @@ export class StepLog {
 
   sending(isSending: boolean): void {
     this.#i32[IS_SENDING] = isSending ? 1 : 0
+  }
+
+  reading(isReading: boolean): void {
+    this.#i32[IS_READING] = isReading ? 1 : 0
   }
 
   /** Slot marks of all for whom something was read that is not committed, or committed that may not have left. */

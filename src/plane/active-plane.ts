@@ -3,6 +3,7 @@ import type { FdChannel } from '../io/fd-channel.ts'
 import type { OwnedFd } from '../io/owned-fd.ts'
 import type { PlaneMemory } from '../io/plane-memory.ts'
 import type { Poller } from '../io/poller.ts'
+import { ReadAhead } from '../io/read-ahead.ts'
 import { ReadBuffers } from '../io/read-buffers.ts'
 import { SendBatch, type SendQueue } from '../io/send-batch.ts'
 import { type Crash, Steps } from '../io/steps.ts'
@@ -107,12 +108,14 @@ export class ActivePlane {
     const steps = new Steps(log, arena, crash)
     const sends = new SendBatch(queue, steps, memory.own)
     const reads = new ReadBuffers(memory.reads, sends, steps)
+    const readAhead = new ReadAhead(queue.receives, reads, sends, steps)
+    poller.ahead = readAhead
     this.#clock = clock
     this.timers = new TimerWheel(clock())
     this.plane = new Plane({
       planeIndex: parts.planeIndex,
       shared,
-      ...{ poller, timers: this.timers, arena, reads, sends, steps },
+      ...{ poller, timers: this.timers, arena, reads, readAhead, sends, steps },
       gathers: memory,
       store: parts.store,
       values: NO_VALUES,

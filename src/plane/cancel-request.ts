@@ -93,6 +93,11 @@ export class CancelRequest {
     else new CancelRequest(host, backend, server, fd, over)
   }
 
+  /** Too little comes here to read it ahead. */
+  readonly isReading = false
+
+  onReadAhead(): void {}
+
   onReadable(): void {
     if (this.#step === 'connecting') this.#connected()
     else if (this.#tls.securing) this.#progress(this.#tls.secure())

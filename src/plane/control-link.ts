@@ -85,6 +85,11 @@ export class ControlLink {
     if (!link.send(encodeFrame(event)) && this.#link === link) this.#lost()
   }
 
+  /** Too little comes here to read it ahead. */
+  readonly isReading = false
+
+  onReadAhead(): void {}
+
   onReadable(): void {
     const link = this.#link
     if (link === null) return

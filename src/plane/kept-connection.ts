@@ -101,6 +101,7 @@ export class KeptConnection {
   get #counted(): { readonly read: number; readonly written: number } | null {
     const { log, inProgress } = this.#memory
     if (inProgress === this.#mark || (log.wasSending && this.#sends.length > 0)) return null
+    if (log.wasReading && log.uncommittedReads(this.#mark).length > 0) return null
     const f = this.slot.slot * (this.#region.recordBytes >> 3)
     return {
       read: this.#region.f64[f + this.#fields.bytesRead] as number,

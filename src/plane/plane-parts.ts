@@ -2,6 +2,7 @@ import type { BufferArena } from '../io/buffer-arena.ts'
 import type { NativeBuffer } from '../io/native.ts'
 import type { OwnedFd } from '../io/owned-fd.ts'
 import type { Poller } from '../io/poller.ts'
+import type { ReadAhead } from '../io/read-ahead.ts'
 import type { ReadBuffers } from '../io/read-buffers.ts'
 import type { SendBatch } from '../io/send-batch.ts'
 import type { Steps } from '../io/steps.ts'
@@ -21,6 +22,7 @@ export interface PlaneParts {
   readonly timers: TimerWheel
   readonly arena: BufferArena
   readonly reads: ReadBuffers
+  readonly readAhead: ReadAhead
   readonly sends: SendBatch
   readonly steps: Steps
   /** Where bytes are put together on their way to clients and to servers. */

@@ -7,6 +7,7 @@ import { native } from '../io/native.ts'
 import { PlainSends } from '../io/plain-sends.ts'
 import { planeMemory } from '../io/plane-memory.ts'
 import { Poller } from '../io/poller.ts'
+import { ReadAhead } from '../io/read-ahead.ts'
 import { ReadBuffers } from '../io/read-buffers.ts'
 import { SendBatch } from '../io/send-batch.ts'
 import { createMemoryFile, SharedMapping } from '../io/shared-memory.ts'
@@ -139,7 +140,11 @@ export class TestPlane {
     const arena = new BufferArena(buffers, (offset, bytes) => mapping.discard(buffersAt + offset, bytes))
     this.log = new StepLog(memory.stepLog)
     const steps = new Steps(this.log, arena, null)
-    const sends = new SendBatch(openRingIfAllowed() ?? new PlainSends(), steps, memory.own)
+    const queue = openRingIfAllowed() ?? new PlainSends()
+    const sends = new SendBatch(queue, steps, memory.own)
+    const reads = new ReadBuffers(memory.reads, sends, steps)
+    const readAhead = new ReadAhead(queue.receives, reads, sends, steps)
+    this.#poller.ahead = readAhead
     this.shard = new TestShard(this.#poller)
     this.plane = new Plane({
       planeIndex: 0,
@@ -147,7 +152,8 @@ export class TestPlane {
       poller: this.#poller,
       timers: this.#timers,
       arena,
-      reads: new ReadBuffers(memory.reads, sends, steps),
+      reads,
+      readAhead,
       sends,
       steps,
       gathers: memory,

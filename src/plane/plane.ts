@@ -17,6 +17,7 @@ import { Gather } from '../io/gather.ts'
 import { NativeBuffer } from '../io/native.ts'
 import type { OwnedFd } from '../io/owned-fd.ts'
 import type { Poller } from '../io/poller.ts'
+import type { ReadAhead } from '../io/read-ahead.ts'
 import type { ReadBuffers } from '../io/read-buffers.ts'
 import type { SendBatch } from '../io/send-batch.ts'
 import type { Steps } from '../io/steps.ts'
@@ -66,6 +67,7 @@ export class Plane implements ClientHost {
   readonly timers: TimerWheel
   readonly arena: BufferArena
   readonly reads: ReadBuffers
+  readonly readAhead: ReadAhead
   readonly sends: SendBatch
   readonly steps: Steps
   readonly deferred: DeferredWork
@@ -129,6 +131,7 @@ export class Plane implements ClientHost {
     this.timers = parts.timers
     this.arena = parts.arena
     this.reads = parts.reads
+    this.readAhead = parts.readAhead
     this.store = parts.store
     const written = { store: parts.store, clients: parts.shared.clients, arena: parts.arena }
     this.records = new SessionRecords(written)

@@ -2,6 +2,7 @@ import { rmSync } from 'node:fs'
 import { BufferArena } from '../io/buffer-arena.ts'
 import { planeMemory } from '../io/plane-memory.ts'
 import { Poller } from '../io/poller.ts'
+import { ReadAhead } from '../io/read-ahead.ts'
 import { ReadBuffers } from '../io/read-buffers.ts'
 import { SendBatch, type SendQueue } from '../io/send-batch.ts'
 import { createMemoryFile, SharedMapping } from '../io/shared-memory.ts'
@@ -105,13 +106,15 @@ class RehearsalStage {
     const arena = new BufferArena(memory.buffers, (offset, bytes) => mapping.discard(memory.buffersAt + offset, bytes))
     const steps = new Steps(new StepLog(memory.stepLog), arena, null)
     const sends = new SendBatch(queue, steps, memory.own)
+    const reads = new ReadBuffers(memory.reads, sends, steps)
+    const readAhead = new ReadAhead(queue.receives, reads, sends, steps)
     this.#poller = new Poller(architecture)
+    this.#poller.ahead = readAhead
     this.#timers = new TimerWheel(clock())
     this.#plane = new Plane({
       planeIndex: 0,
       shared,
-      ...{ poller: this.#poller, timers: this.#timers, arena, sends, steps, clock },
-      reads: new ReadBuffers(memory.reads, sends, steps),
+      ...{ poller: this.#poller, timers: this.#timers, arena, reads, readAhead, sends, steps, clock },
       gathers: memory,
       store: new ValueStore(memory.values),
       values: rehearsalValues(shard, SIZE, { mode: 'shadow', hints: true }, example),

@@ -55,6 +55,9 @@ class Shaken implements HandshakeOwner, LinkOwner {
     this.handshake = new ServerHandshake(host, this, target)
   }
 
+  readonly isReading = false
+  onReadAhead(): void {}
+
   onReadable(): void {
     if (this.handshake.securing) this.handshake.secure()
     while (!this.handshake.securing) {

@@ -25,6 +25,7 @@ export interface ReadServer {
   lose(reason: string, fields: ErrorFields | null): void
 }
 
+const NO_BUFFER = 'no buffer left for a part of a message'
 const LINK_FIELDS = { ...SERVER, ...SERVER_F64, sections: SERVER_SECTIONS }
 
 /** What a server sends: reads it, hands it to the handshake or to the relay, and keeps the part of a message at its end. */
@@ -34,6 +35,8 @@ export class ServerReader implements LinkOwner, Deferrable {
   readonly #host: ServerHost
   readonly #server: ReadServer
   readonly #inbox: Inbox
+  /** There was no room to keep what it sent. */
+  #isShort = false
 
   /** `isKept`: the connection is open and logged in. */
   constructor(host: ServerHost, server: ReadServer, fd: OwnedFd, isKept: boolean) {
@@ -42,6 +45,17 @@ export class ServerReader implements LinkOwner, Deferrable {
     this.#inbox = new Inbox(host, host.servers, server.slot, SERVER)
     this.link = new Link(host, this, host.servers, server.slot, LINK_FIELDS, fd)
     if (!isKept) this.link.watchConnect()
+  }
+
+  get isReading(): boolean {
+    const { opening, client, state } = this.#server
+    return opening === null && state !== 'closing' && client?.link.blocked !== true
+  }
+
+  onReadAhead(count: number): void {
+    if (this.#server.state === 'closing') return
+    this.#isShort = !this.#inbox.keepBehind(count)
+    this.replay()
   }
 
   onReadable(): void {
@@ -81,13 +95,15 @@ export class ServerReader implements LinkOwner, Deferrable {
     this.#server.record.save(section, isTorn)
   }
 
-  /** What another process has read and not used is used, as soon as nobody uses the buffers that all share. */
+  /** What has been read and not used, by another process perhaps, is used, as soon as nobody uses the buffers that all share. */
   replay(): void {
     this.#host.deferred.add(this)
   }
 
   runDeferred(): void {
-    if (this.#server.state === 'closing' || this.#inbox.bytes === 0) return
+    if (this.#server.state === 'closing') return
+    if (this.#isShort) this.#server.lose(NO_BUFFER, null)
+    if (this.#inbox.bytes === 0) return
     this.link.touch()
     this.#inbox.take()
     this.#consume(this.#inbox.start, this.#inbox.end)
@@ -127,6 +143,6 @@ export class ServerReader implements LinkOwner, Deferrable {
     const { opening, relay } = this.#server
     const used = opening === null ? relay.consume(inbound, start, end) : opening.consume(start, end)
     if (this.#server.state === 'closing' || used === end) return
-    if (!this.#inbox.keep(inbound, used, end)) this.#server.lose('no buffer left for a part of a message', null)
+    if (!this.#inbox.keep(inbound, used, end)) this.#server.lose(NO_BUFFER, null)
   }
 }

@@ -158,3 +158,23 @@ test('a poll sleeps whole milliseconds, rounded up, so that it does not wake for
   assert.equal(wheel.sleepMs(0, 0.3), 1)
   assert.equal(wheel.sleepMs(9.7, 999.2), 1000)
 })
+
+test('the wheel holds a suspended timer until it gets there, and a disarmed one no longer', () => {
+  const { wheel, log, timer } = wheelWithLog()
+  const [one, two, other] = [timer('one'), timer('two'), timer('other')]
+  wheel.arm(one, 100)
+  wheel.arm(two, 100)
+  wheel.arm(other, 10_000)
+  wheel.suspend(one)
+  wheel.disarm(two)
+  assert.deepEqual([one.armed, one.lookAt >= 0, two.lookAt], [false, true, -1])
+  wheel.arm(one, 200)
+  assert.equal(wheel.armed, 2)
+  wheel.advance(150)
+  assert.deepEqual(log, [])
+  wheel.advance(216)
+  assert.deepEqual([log, one.lookAt], [['one'], -1])
+  wheel.suspend(other)
+  wheel.disarm(other)
+  assert.deepEqual([wheel.armed, other.lookAt], [0, -1])
+})

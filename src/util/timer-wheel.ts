@@ -29,8 +29,8 @@ const tickOf = (deadlineMs: number): number => Math.ceil(deadlineMs / TICK_MS)
  * A hashed timer wheel: arm, re-arm and disarm in constant time, accuracy one tick. Deadlines beyond one turn of the
  * wheel (65 s) stay in their bucket and are looked at once per turn. Time comes in with `advance`, in milliseconds.
  *
- * Mostly a timer is disarmed, or put off, long before it is due. So a bucket may have timers of which that is true: they are sorted
- * out when the wheel gets there, and until then arming them again for any later time only notes the deadline.
+ * Mostly a timer is put off, or suspended and armed anew, long before it is due. Until the wheel gets there that only notes the
+ * deadline: the timer stays in its bucket, and is sorted out then.
  */
 export class TimerWheel {
   readonly #buckets: (Timer | null)[] = new Array<Timer | null>(BUCKETS).fill(null)
@@ -58,8 +58,14 @@ export class TimerWheel {
     this.#link(timer, tick)
   }
 
-  /** Harmless when not armed. */
+  /** Harmless when not armed. The wheel has forgotten it then. */
   disarm(timer: Timer): void {
+    this.suspend(timer)
+    this.#unlink(timer)
+  }
+
+  /** The same for one that will soon be armed again: the wheel holds it until it gets there. */
+  suspend(timer: Timer): void {
     if (timer.deadline === 0) return
     timer.deadline = 0
     this.#armed--
@@ -116,7 +122,6 @@ export class TimerWheel {
     for (const one of due) {
       // An earlier one may have disarmed or re-armed it.
       if (one.deadline === 0 || one.deadline > nowMs) continue
-      this.#unlink(one)
       this.disarm(one)
       one.fire()
     }

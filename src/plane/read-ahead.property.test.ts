@@ -1,0 +1,69 @@
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import fc from 'fast-check'
+import { writeQuery } from '../protocol/messages.ts'
+import { MessageWriter } from '../protocol/writer.ts'
+import { TestPlane } from './plane.fixture.ts'
+
+const CLIENTS = 4
+
+/** The queries of one client, as it sends them: `SELECT client.number`, some of them long. */
+function stream(client: number, lengths: readonly number[]): { readonly bytes: Buffer; readonly queries: string[] } {
+  const queries = lengths.map((length, number) => `SELECT ${client}.${number} ${'x'.repeat(length)}`)
+  const parts = queries.map((sql) => {
+    const writer = new MessageWriter()
+    writeQuery(writer, sql)
+    return Buffer.from(writer.bytes)
+  })
+  return { bytes: Buffer.concat(parts), queries }
+}
+
+const lengths = fc.array(fc.oneof(fc.nat(40), fc.nat(9000)), { minLength: 1, maxLength: 8 })
+/** Who sends how many bytes before the plane is woken; the last number says what becomes of what is read ahead then. */
+const wakeUp = fc.record({
+  sends: fc.array(fc.tuple(fc.nat(CLIENTS - 1), fc.oneof(fc.nat(60), fc.nat(9000))), { maxLength: 6 }),
+  isKept: fc.boolean(),
+})
+
+test('what is read ahead arrives whole and in order, also where a commit comes before its event', () => {
+  fc.assert(
+    fc.property(fc.array(lengths, { minLength: CLIENTS, maxLength: CLIENTS }), fc.array(wakeUp), (all, wakeUps) => {
+      const plane = new TestPlane({}, 2, 16)
+      const asked: string[] = []
+      plane.shard.onQuery = (backend) => {
+        asked.push(backend.queries.at(-1) ?? '')
+        backend.ready()
+      }
+      const { readAhead } = plane.plane
+      const fetch = readAhead.fetch.bind(readAhead)
+      let isKept = false
+      readAhead.fetch = () => {
+        fetch()
+        if (isKept) readAhead.keepAll()
+      }
+      const streams = all.map((each, client) => stream(client, each))
+      const clients = streams.map(() => plane.connect().login())
+      const sent = streams.map(() => 0)
+      const sendOn = (client: number, count: number): void => {
+        const { bytes } = streams[client] as (typeof streams)[number]
+        const from = sent[client] as number
+        sent[client] = from + (clients[client]?.peer.send(bytes.subarray(from, from + count)) ?? 0)
+      }
+      asked.length = 0
+      for (const { sends, isKept: keeps } of [...wakeUps, { sends: [], isKept: true }]) {
+        isKept = keeps
+        for (const [client, count] of sends) sendOn(client, count)
+        plane.settle()
+      }
+      for (let client = 0; client < CLIENTS; client++) sendOn(client, 1e9)
+      plane.settle()
+      for (const [client, { queries }] of streams.entries()) {
+        const ofClient = asked.filter((sql) => sql.startsWith(`SELECT ${client}.`))
+        assert.deepEqual(ofClient, queries)
+        assert.equal(clients[client]?.told().filter((message) => message === 'Z I').length, queries.length)
+      }
+      plane.close()
+    }),
+    { numRuns: 40 },
+  )
+})
