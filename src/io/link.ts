@@ -279,7 +279,6 @@ export class Link implements PollTarget, Deferrable, BatchedSender, ReadAheadTar
     steps.touch(this)
     try {
       this.#serve(events)
-      if (this.aheadAt >= 0) this.keepAhead()
     } catch (error) {
       this.#interest.tellAgain()
       this.#owner.onFault(error)

@@ -19,8 +19,8 @@ import { TLS_RECORD_BYTES } from './tls-records.ts'
  * behind. Where that is not possible it becomes LAYOUT_VERSION, and an upgrade over this step is refused.
  */
 export const MAGIC = 0x44595753 // "SWYD"
-export const LAYOUT_VERSION = 7
-export const OLDEST_READABLE_LAYOUT = 6
+export const LAYOUT_VERSION = 8
+export const OLDEST_READABLE_LAYOUT = 7
 
 export const PAGE_BYTES = 4096
 export const HEADER_BYTES = PAGE_BYTES

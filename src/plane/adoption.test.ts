@@ -142,6 +142,24 @@ test('over a Unix socket, which keeps no count, what the plane has counted itsel
   }
 })
 
+test('over a Unix socket, nobody knows who got what of reads for several that were not finished', (t) => {
+  for (const [isReading, outcomes] of [
+    [false, ['kept', 'kept']],
+    [true, ['nobody knows how far it had come', 'kept']],
+  ] as const) {
+    const bench = new AdoptionBench(t, { isUnix: true })
+    for (const slot of [2, 3]) {
+      bench.client(slot, 'waiting', { read: 5 })
+      bench.clients.f64[slot * (WORDS >> 1) + CLIENT_F64.bytesRead] = 5
+    }
+    bench.commit()
+    bench.log.begin()
+    bench.log.noteRead(0, slotMark(bench.clients, 2), 5)
+    bench.log.reading(isReading)
+    assert.deepEqual(reasons(bench.adoption.complete()), outcomes)
+  }
+})
+
 test('a section that was not committed does not count', (t) => {
   const bench = new AdoptionBench(t)
   const { peer } = bench.client(1, 'idle')

@@ -45,6 +45,8 @@ export interface CancelledBackend {
  * https://www.postgresql.org/docs/current/protocol-flow.html#PROTOCOL-FLOW-CANCELING-REQUESTS
  */
 export class CancelRequest {
+  /** Too little comes here to read it ahead. */
+  readonly isReading = false
   readonly #host: CancelHost
   readonly #backend: CancelledBackend
   /** Whose backend it is; null: nobody's that could get another client. */
@@ -92,9 +94,6 @@ export class CancelRequest {
     if (fd === null) over()
     else new CancelRequest(host, backend, server, fd, over)
   }
-
-  /** Too little comes here to read it ahead. */
-  readonly isReading = false
 
   onReadAhead(): void {}
 

@@ -28,6 +28,8 @@ export interface ControlLinkOwner {
 
 /** The plane's line to the control process. It dials, and dials again for ever; nothing waits for it. */
 export class ControlLink {
+  /** Too little comes here to read it ahead. */
+  readonly isReading = false
   readonly #host: LinkHost
   readonly #owner: ControlLinkOwner
   readonly #path: string
@@ -84,9 +86,6 @@ export class ControlLink {
     }
     if (!link.send(encodeFrame(event)) && this.#link === link) this.#lost()
   }
-
-  /** Too little comes here to read it ahead. */
-  readonly isReading = false
 
   onReadAhead(): void {}
 

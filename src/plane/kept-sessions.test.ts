@@ -61,6 +61,7 @@ test('however much comes and goes, there is room, and what sessions are written 
   for (let round = 0; round < 200; round++) {
     other.send(Buffer.concat([parse('theirs', `SELECT '${'x'.repeat(30_000)}', ${round}`), sync()]))
     other.send(Buffer.concat([closeStatement('theirs'), sync()]))
+    other.told()
     assert.ok(store.room > 100_000)
     if (!sweep.isDue(plane.plane.now)) continue
     sweeps++

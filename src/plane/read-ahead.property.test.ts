@@ -1,9 +1,11 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import fc from 'fast-check'
+import { CLIENT_SECTIONS, CLIENT_STEP } from '../memory/client-slots.ts'
+import { heldSection, SECTION } from '../memory/slot-section.ts'
 import { writeQuery } from '../protocol/messages.ts'
 import { MessageWriter } from '../protocol/writer.ts'
-import { TestPlane } from './plane.fixture.ts'
+import { openPlane, TestPlane } from './plane.fixture.ts'
 
 const CLIENTS = 4
 
@@ -65,5 +67,43 @@ test('what is read ahead arrives whole and in order, also where a commit comes b
       plane.close()
     }),
     { numRuns: 40 },
+  )
+})
+
+test('a commit before its event writes down what was read ahead for a client, as bytes that wait and are to be used', (t) => {
+  const plane = openPlane(t)
+  const clients = [plane.connect().login(), plane.connect().login()]
+  const { readAhead, sends, steps } = plane.plane
+  const fetch = readAhead.fetch.bind(readAhead)
+  const written: number[][] = []
+  readAhead.fetch = () => {
+    fetch()
+    // Something else of this step is committed.
+    steps.touchAside({ isTouched: false, touchedIn: 0, save: () => {} })
+    sends.flush()
+    for (const slot of [0, 1]) {
+      const { i32, f64 } = plane.shared.clients
+      const at = heldSection(plane.shared.clients, slot, CLIENT_SECTIONS, plane.log.committed)
+      written.push([
+        i32[at + SECTION.inboxBytes] as number,
+        (i32[at + SECTION.flags] as number) & (CLIENT_STEP.heldBack | CLIENT_STEP.torn),
+        f64[(at + SECTION.read) >> 1] as number,
+      ])
+    }
+    readAhead.fetch = fetch
+  }
+  const before = [0, 1].map((slot) => plane.plane.sessions.find(slot, 1)?.link.bytesRead ?? -1)
+  const writer = new MessageWriter()
+  writeQuery(writer, 'SELECT 1')
+  for (const { peer } of clients) peer.send(writer.bytes)
+  plane.settle()
+  const { length } = writer.bytes
+  assert.deepEqual(
+    written,
+    before.map((read) => [length, CLIENT_STEP.heldBack, read + length]),
+  )
+  assert.deepEqual(
+    clients.map((client) => client.told()),
+    [['Z I'], ['Z I']],
   )
 })
