@@ -44,7 +44,6 @@ export class ReadAhead {
   readonly most: number
   readonly #queue: ReceiveQueue | null
   readonly #reads: ReadBuffers
-  readonly #sends: SendBatch
   readonly #steps: Steps
   /** The first `#count` of them; null: taken. */
   readonly #targets: (ReadAheadTarget | null)[] = []
@@ -61,7 +60,6 @@ export class ReadAhead {
     this.#results = new Int32Array(this.most)
     this.#queue = queue
     this.#reads = reads
-    this.#sends = sends
     this.#steps = steps
     sends.beforeCommit = () => this.keepAll()
   }
@@ -70,7 +68,7 @@ export class ReadAhead {
   begin(): void {
     this.keepAll()
     this.#count = 0
-    if (this.#reads.free < this.most) this.#sends.settle()
+    this.#reads.makeRoom(this.most)
   }
 
   /** One of them wants bytes. */

@@ -48,9 +48,12 @@ export class ReadBuffers {
     return this.#buffers.length
   }
 
-  /** So many may be claimed before a step has to be committed. */
-  get free(): number {
-    return this.#serial === this.#sends.serial ? this.#buffers.length - this.#next : this.#buffers.length
+  /** Between two events: so many can be claimed now without a commit. */
+  makeRoom(count: number): void {
+    const free = this.#serial === this.#sends.serial ? this.#buffers.length - this.#next : this.#buffers.length
+    if (free >= count) return
+    this.#sends.settle()
+    this.#next = 0
   }
 
   /** What it holds is used next. */
