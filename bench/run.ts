@@ -136,7 +136,7 @@ function plan(argv: string[]): Plan | null {
     scale: wholeNumber('scale', values.scale ?? (quick ? '10' : '20')),
     seconds: wholeNumber('seconds', values.seconds ?? (quick ? '2' : '3')),
     checkout: resolve(values.checkout),
-    before: resolve(values.before ?? ''),
+    before: values.before === undefined ? null : resolve(values.before),
     cpuProfileDirectory: directory(values['cpu-prof']),
   }
   if (name === 'throughput') {

@@ -14,8 +14,8 @@ export interface BenchOptions {
   readonly scale: number
   /** Directory whose `src/main.ts` is the router. */
   readonly checkout: string
-  /** The same of the peer `before`. */
-  readonly before: string
+  /** The same of the peer `before`; null: there is none. */
+  readonly before: string | null
   /** Where the router's planes leave CPU profiles; null: they are not profiled. */
   readonly cpuProfileDirectory: string | null
 }
@@ -108,8 +108,9 @@ export class Bench {
     const common = { server: this.server, directory: this.directory, maxClients, cleanup: this.cleanup }
     if (name === 'direct') return directPeer(this.server)
     if (name === 'switchyard') return startRouter({ ...common, ...this.#options })
+    const { before } = this.#options
     if (name === 'before')
-      return startRouter({ ...common, name, checkout: this.#options.before, cpuProfileDirectory: null })
+      return before === null ? null : startRouter({ ...common, name, checkout: before, cpuProfileDirectory: null })
     const version = pgbouncerVersion()
     if (version !== null) return startPgbouncer({ ...common, version })
     console.error('pgbouncer not installed: apt-get install pgbouncer. Going on without it.')

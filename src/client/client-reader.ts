@@ -97,7 +97,7 @@ export class ClientReader implements LinkOwner, Deferrable {
 
   onReadAhead(count: number): void {
     if (this.#session.state === 'closing') return
-    this.#isShort = !this.#inbox.keepBehind(count)
+    if (!this.#inbox.keepBehind(count)) this.#isShort = true
     this.holdBack()
     this.resume()
   }

@@ -5,6 +5,7 @@ import { CLIENT_SECTIONS, CLIENT_STEP } from '../memory/client-slots.ts'
 import { heldSection, SECTION } from '../memory/slot-section.ts'
 import { writeQuery } from '../protocol/messages.ts'
 import { MessageWriter } from '../protocol/writer.ts'
+import type { TestBackend } from '../server/shard-peer.fixture.ts'
 import { openPlane, TestPlane } from './plane.fixture.ts'
 
 const CLIENTS = 4
@@ -106,4 +107,35 @@ test('a commit before its event writes down what was read ahead for a client, as
     clients.map((client) => client.told()),
     [['Z I'], ['Z I']],
   )
+})
+
+test('a server connection that is given more than a read can continue uses that before it reads on', (t) => {
+  const plane = openPlane(t)
+  let busy: TestBackend | undefined
+  plane.shard.onQuery = (backend) => {
+    if (backend.queries.at(-1) === 'SELECT 1') busy = backend
+    else backend.ready()
+  }
+  const [one, two] = [plane.connect().login(), plane.connect().login()]
+  one.query('SELECT 1')
+  const writer = new MessageWriter()
+  // A notice is kept until it is there as a whole; a row is not.
+  writer.begin(0x4e).byte(0x4d).text('x'.repeat(62_000)).byte(0).end()
+  writer.begin(0x44).raw(Buffer.alloc(20_000)).end()
+  const answer = Buffer.from(writer.bytes)
+  busy?.send(answer.subarray(0, 61_000))
+  plane.settle()
+  const { readAhead } = plane.plane
+  const fetch = readAhead.fetch.bind(readAhead)
+  readAhead.fetch = () => {
+    fetch()
+    readAhead.keepAll()
+    busy?.send(answer.subarray(-100))
+    busy?.ready()
+    readAhead.fetch = fetch
+  }
+  busy?.send(answer.subarray(61_000, -100))
+  two.query('SELECT 2')
+  plane.settle()
+  assert.deepEqual([one.told().map((message) => message[0]), two.told()], [['N', 'D', 'Z'], ['Z I']])
 })

@@ -54,7 +54,7 @@ export class ServerReader implements LinkOwner, Deferrable {
 
   onReadAhead(count: number): void {
     if (this.#server.state === 'closing') return
-    this.#isShort = !this.#inbox.keepBehind(count)
+    if (!this.#inbox.keepBehind(count)) this.#isShort = true
     this.replay()
   }
 
@@ -70,6 +70,8 @@ export class ServerReader implements LinkOwner, Deferrable {
         this.link.pauseReading()
         return
       }
+      // What it is about to use, as soon as this event is over.
+      if (this.#inbox.isFull) return
       const count = this.link.read()
       if (count === LINK_EMPTY) return
       if (count <= 0) {
