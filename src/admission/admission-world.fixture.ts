@@ -39,6 +39,7 @@ export class Waiter implements PoolWaiter {
 
   onServer(): void {}
   requeue(): void {}
+  reroute(): void {}
 
   onPoolFailed({ message }: { readonly message: string }): void {
     this.refused = message

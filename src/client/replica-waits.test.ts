@@ -7,7 +7,7 @@ import { ReplicaWaits } from './replica-waits.ts'
 function waiter(requeue: () => void): PoolWaiter {
   const node = { fifo: null, fifoNext: null, fifoPrevious: null, claim: 0, waitsAs: -1, waitingSince: 0 }
   const never = (): never => assert.fail('it was not for a pool')
-  return { ...node, requeue, onServer: never, onPoolFailed: never }
+  return { ...node, requeue, reroute: never, onServer: never, onPoolFailed: never }
 }
 
 test('who waits is asked once per tick, in order, as long as it comes back', () => {

@@ -2,12 +2,17 @@ import assert from 'node:assert/strict'
 import { type TestContext, test } from 'node:test'
 import { CLIENT } from '../memory/client-slots.ts'
 import { POOL_F64 } from '../memory/pool-records.ts'
+import { loadRecord, SHARD_LOAD_F64 } from '../memory/shard-records.ts'
 import { openPlane, type TestClient, type TestPlane } from '../plane/plane.fixture.ts'
 import { drainPlane } from '../plane/plane-drain.ts'
+import { PlaneUpkeep } from '../plane/plane-upkeep.ts'
 import { STATUS } from '../protocol/message-type.ts'
 import { writeStartup } from '../protocol/messages.ts'
 import { MessageWriter } from '../protocol/writer.ts'
+import type { Candidate } from '../router/replica-choice.ts'
 import type { ServerPool } from '../server/server-pool.ts'
+import { TIERS } from '../shard/tier.ts'
+import type { Shard } from '../shard/topology.ts'
 
 /** A client in a transaction that keeps its server connection, the only one. */
 function begin(test: TestPlane): TestClient {
@@ -121,4 +126,68 @@ test('a client that is welcomed while the plane drains is told at once', (t) => 
   test.shard.open[0]?.ready()
   test.settle()
   assert.deepEqual(client.told().slice(-2), ['Z I', 'E FATAL 57P01'])
+})
+
+/** A replica beside the primary, and where reads are sent. */
+function withReplica(test: TestPlane): { replica: Shard; sendReadsTo(shard: Shard | null): void } {
+  const replica: Shard = { ...test.shard.value(7), role: 'replica', slots: 1 }
+  const { topology } = test.plane.values
+  test.plane.setTopology({ version: topology.version + 1, shards: [test.shard.value(), replica] })
+  const { readRouting } = test.plane
+  let chosen: Shard | null = null
+  readRouting.mayLeave = () => true
+  readRouting.isRead = () => true
+  readRouting.choose = () => (chosen === null ? null : ({ shard: chosen, isPrimary: false } as Candidate))
+  return {
+    replica,
+    sendReadsTo: (shard) => {
+      chosen = shard
+    },
+  }
+}
+
+/** One second of a plane's life has gone by. */
+function upkeep(test: TestPlane): void {
+  new PlaneUpkeep(test.plane).run()
+  test.settle()
+}
+
+test('a read that waits goes to a shard that has a slot for it since, with the time that it has waited', (t) => {
+  const test = open(t)
+  const { replica, sendReadsTo } = withReplica(test)
+  begin(test)
+  const [one, two] = [test.connect().login(), test.connect().login()]
+  test.shard.onQuery = () => {}
+  for (const client of [one, two]) client.query('select 1')
+  upkeep(test)
+  assert.deepEqual([poolOf(test, 0)?.waiting, poolOf(test, 7)], [2, undefined])
+  test.plane.now += 3000
+  sendReadsTo(replica)
+  upkeep(test)
+  // There is one slot.
+  assert.deepEqual([poolOf(test, 0)?.waiting, poolOf(test, 7)?.busy], [1, 1])
+  upkeep(test)
+  assert.equal(poolOf(test, 0)?.waiting, 1)
+  const { f64, recordBytes } = test.shared.shards
+  const waitedAt = loadRecord(0, replica.id) * (recordBytes >> 3) + SHARD_LOAD_F64.waitMs
+  assert.ok(Math.max(...f64.subarray(waitedAt, waitedAt + TIERS.length)) >= 3000)
+  test.shard.open.at(-1)?.ready()
+  test.settle()
+  assert.deepEqual([one.told(), two.told()], [['Z I'], []])
+  upkeep(test)
+  test.shard.open.at(-1)?.ready()
+  test.settle()
+  assert.deepEqual(two.told(), ['Z I'])
+})
+
+test('what is no read waits where it is, whatever other shards have', (t) => {
+  const test = open(t)
+  const { replica, sendReadsTo } = withReplica(test)
+  test.plane.readRouting.isRead = () => false
+  begin(test)
+  const writer = test.connect().login()
+  writer.query('insert into a values (1)')
+  sendReadsTo(replica)
+  upkeep(test)
+  assert.deepEqual([poolOf(test, 0)?.waiting, poolOf(test, 7)], [1, undefined])
 })

@@ -154,6 +154,23 @@ export class ServerSeat implements PoolWaiter {
     else this.onServer(server)
   }
 
+  /** A read leaves its line for a shard that has a slot for it; it keeps its time. */
+  reroute(): void {
+    const { claim, waitingSince } = this
+    const pool = this.reads.isReading ? this.reads.pool() : null
+    if (pool === null || pool === this.#awaited || !pool.mayServeSoon(claim)) return
+    this.leaveQueue()
+    this.#awaited = pool
+    this.#usePool(pool)
+    const server = pool.checkout(claim)
+    if (server !== null) {
+      this.onServer(server)
+      return
+    }
+    this.waitingSince = waitingSince
+    pool.wait(this)
+  }
+
   onServer(server: ServerConnection): void {
     this.host.analyzer.profiles.waited(this.session.slot, this.session.meter.waitEnds())
     this.adopt(server)

@@ -75,6 +75,9 @@ export class Welcome implements PoolWaiter {
     this.begin()
   }
 
+  /** A login waits for its own pool. */
+  reroute(): void {}
+
   onPoolFailed(fields: ErrorFields): void {
     this.#session.close(fields.message, { ...fields, severity: 'FATAL' })
   }

@@ -18,6 +18,7 @@ export class PlaneUpkeep {
   run(): void {
     const { poolSet, listeners, analyzer, record, arena, store, parameters, now } = this.#plane
     poolSet.maintain(now)
+    for (const pool of poolSet.all) pool.reroute()
     listeners.maintain(now)
     analyzer.tick(now)
     this.#mover.look()

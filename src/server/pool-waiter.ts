@@ -16,4 +16,6 @@ export interface PoolWaiter extends FifoNode {
   onPoolFailed(fields: ErrorFields): void
   /** Taken out of the queue: topology or configuration have changed, and it may have another place to go. */
   requeue(): void
+  /** It still waits, and leaves the line if there is a better place by now. */
+  reroute(): void
 }

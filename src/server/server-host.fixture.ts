@@ -183,6 +183,10 @@ export class TestWaiter implements PoolWaiter, ReplySink {
     this.#story.push(`${this.name} requeued`)
   }
 
+  reroute(): void {
+    this.#story.push(`${this.name} is asked whether it has a better place`)
+  }
+
   onServerLost(loss: ServerLoss): void {
     this.server = null
     this.lost = loss

@@ -236,6 +236,17 @@ export class ServerPool implements LanePool {
     return this.#waiters.clear()
   }
 
+  /** Somebody of this claim who comes now is served soon, though a connection may have to be opened first. */
+  mayServeSoon(claim: number): boolean {
+    return !this.paused && this.isOpen && this.#waiters.length < this.#lane.admission.room(claim)
+  }
+
+  /** Whoever waits here may have a better place by now. */
+  reroute(): void {
+    if (this.#waiters.length === 0) return
+    for (const waiter of this.#waiters.all()) waiter.reroute()
+  }
+
   /** Gives up the connection that is idle for longest, to make room elsewhere. */
   evictIdle(): boolean {
     if (this.#waiters.length > 0 || this.size <= this.#settings.minSize) return false

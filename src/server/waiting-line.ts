@@ -98,6 +98,15 @@ export class WaitingLine {
     return Math.min(count, room)
   }
 
+  /** Everybody, as of now, the highest tier first. */
+  all(): PoolWaiter[] {
+    const all: PoolWaiter[] = []
+    for (const line of this.#lines) {
+      for (let waiter = line.first; waiter; waiter = waiter.fifoNext as PoolWaiter | null) all.push(waiter)
+    }
+    return all
+  }
+
   /** Everybody, taken out, the highest tier first. */
   clear(): PoolWaiter[] {
     const all: PoolWaiter[] = []

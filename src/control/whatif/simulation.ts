@@ -87,6 +87,9 @@ class Run implements PoolWaiter {
     throw new Error('simulation: the topology does not change')
   }
 
+  /** Nobody asks: that is upkeep. */
+  reroute(): void {}
+
   onPoolFailed(_: ErrorFields): void {
     this.#world.refused(this)
   }
