@@ -92,3 +92,9 @@ test('ordinary statements are not parsed', () => {
   }
   assert.equal(opinion.parsed, before)
 })
+
+test('the condition of a join in an INSERT may begin with a function whose name is conflict', () => {
+  const insert = 'insert into t (a) select x from u join v on conflict'
+  assert.equal(pinsOf(`${insert} (u.i = v.i) on conflict do nothing`), 'unknownFunction')
+  assert.equal(pinsOf('insert into t (a) select x from u join v on (true) on conflict (a) do nothing'), '')
+})

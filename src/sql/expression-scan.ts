@@ -68,6 +68,7 @@ export class ExpressionScan {
   #first = 0
   #isDdl = false
   #setFollows = false
+  #hasJoin = false
   readonly #body = new AtomicBody()
   #place = PLAIN
 
@@ -116,6 +117,7 @@ export class ExpressionScan {
     this.#first = first
     this.#isDdl = first === W.ddl
     this.#setFollows = false
+    this.#hasJoin = false
     this.#body.begin()
     let place = PLAIN
     if (lexer.kind === TOKEN.word) {
@@ -169,6 +171,7 @@ export class ExpressionScan {
   #word(meaning: number, place: number): number {
     const lexer = this.#lexer
     if (isWriting(meaning)) this.writes = true
+    if (meaning === W.join) this.#hasJoin = true
     // CREATE TABLE … AS SELECT: from here on the words are those of a query.
     if (meaning === W.select) this.#isDdl = false
     if (meaning === W.operator && place < AFTER_DOT) return this.#operator()
@@ -234,7 +237,8 @@ export class ExpressionScan {
       case W.join:
         return this.#isProbably(BEFORE_BY_AND_JOIN)
       case W.conflict:
-        return this.#first === W.insert ? this.#isProbably(BEFORE_CONFLICT) : this.#isProbably(null)
+        // The condition of a join may begin with a function of that name.
+        return this.#isProbably(this.#first === W.insert && !this.#hasJoin ? BEFORE_CONFLICT : null)
       case KEYWORD_OR_CALL:
       case W.recursive:
         return this.#isProbably(null)

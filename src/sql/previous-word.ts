@@ -7,7 +7,7 @@ const CLOSING = 0x29
 export const BEFORE_BY_AND_JOIN: readonly Buffer[] = 'order group partition left right inner outer full cross natural'
   .split(' ')
   .map((word) => Buffer.from(word))
-/** In an INSERT. (A join's condition there could begin with a function of that name; nothing else tells.) */
+/** In an INSERT without a join. */
 export const BEFORE_CONFLICT: readonly Buffer[] = [Buffer.from('on')]
 
 /**
