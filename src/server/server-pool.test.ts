@@ -260,3 +260,14 @@ test('those who are dismissed are out of the queue, in order', (t) => {
   assert.deepEqual(pool.dismissWaiters(), [b, c])
   assert.deepEqual([pool.waiting, b.fifo, c.fifo], [0, null, null])
 })
+
+test('only those who still wait are asked whether they have a better place', (t) => {
+  const { shard, pool, request } = openPool(t)
+  shard.behaviour = { kind: 'hang' }
+  const [one, two, three] = [request('a'), request('b'), request('c')]
+  const asked: string[] = []
+  one.reroute = () => pool.leave(two)
+  for (const waiter of [two, three]) waiter.reroute = () => asked.push(waiter.name)
+  pool.reroute()
+  assert.deepEqual(asked, ['c'])
+})

@@ -244,7 +244,8 @@ export class ServerPool implements LanePool {
   /** Whoever waits here may have a better place by now. */
   reroute(): void {
     if (this.#waiters.length === 0) return
-    for (const waiter of this.#waiters.all()) waiter.reroute()
+    // One may have lost its place because of another.
+    for (const waiter of this.#waiters.all()) if (waiter.waitsAs >= 0) waiter.reroute()
   }
 
   /** Gives up the connection that is idle for longest, to make room elsewhere. */
